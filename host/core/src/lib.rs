@@ -1,0 +1,28 @@
+//! The rules of Tillhold: pure, `std` only.
+//!
+//! Nothing here reads a clock, does I/O or spawns; `now` and every seed are arguments. That is what lets the
+//! simulation and the tests run the very rules that ship.
+//!
+//! * [`value`], [`moment`], [`types`], [`text`]: what a cell is, and its one canonical text.
+//! * [`table`], [`row`], [`version`]: what a row is, which table it is of, and how far a flow has come.
+//! * [`transaction`]: what a point of sale writes, whole or not at all.
+//! * [`stage`]: the count that every stage of pull and push must balance.
+//! * [`profile`]: which scopes are synchronised, in which order, under which rules.
+//! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
+//! * [`limits`]: every bound in one place, each with its reason.
+
+pub mod conflict;
+pub mod failover;
+pub mod fault;
+pub mod limits;
+pub mod moment;
+pub mod profile;
+pub mod retry;
+pub mod row;
+pub mod stage;
+pub mod table;
+pub mod text;
+pub mod transaction;
+pub mod types;
+pub mod value;
+pub mod version;

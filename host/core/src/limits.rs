@@ -1,0 +1,49 @@
+//! Every bound of the product, in one place, each with its reason. Nothing is unbounded.
+
+use std::time::Duration;
+
+/// Rows in a pulled page: PLUGINS.md's measured sweet spot for a plugin batch, and a few MB of memory at most.
+pub const PULL_PAGE_ROWS_MAX: usize = 1_000;
+/// Transactions in one upload: one round trip each, small enough that a deadlock victim repeats little.
+pub const UPLOAD_TRANSACTIONS_MAX: usize = 50;
+/// Rows in one upload: OPENJSON is best below some thousands of rows.
+pub const UPLOAD_ROWS_MAX: usize = 1_500;
+/// Text of one upload's JSON parameter.
+pub const UPLOAD_BYTES_MAX: usize = 4 << 20;
+
+/// A row of one POS transaction at the front door; the longest real basket has 168 lines, each with tax rows.
+pub const TRANSACTION_ROWS_MAX: usize = 5_000;
+/// A front-door body: 5,000 rows of a few columns fit; anything larger is a mistake or harm.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Rows in one front-door read; more come by paging.
+pub const READ_ROWS_MAX: usize = 1_000;
+/// Requests in work at once; past it the front door answers 503 with Retry-After.
+pub const REQUESTS_MAX: usize = 64;
+
+/// Work waiting for a file's one writer thread; past it the caller is told to slow down.
+pub const WRITER_QUEUE_MAX: usize = 256;
+/// How long a statement waits for another connection's lock on an offline file (nothing should hold one).
+pub const BUSY_TIMEOUT: Duration = Duration::from_millis(5_000);
+
+/// TCP connect, and TLS with login, each.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(5_000);
+/// One page or one upload; a longer silence counts as a dead link.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(30_000);
+
+/// A plugin's linear memory: compiled guests need under 1 MB for a batch of 1,000 rows.
+pub const PLUGIN_MEMORY_BYTES_MAX: usize = 64 << 20;
+/// A plugin's time for one batch, in epoch ticks of [`PLUGIN_TICK`]: 2 s, a hundred times what the slowest kit needs.
+pub const PLUGIN_TICKS_MAX: u64 = 200;
+pub const PLUGIN_TICK: Duration = Duration::from_millis(10);
+/// What a plugin may hand back for one batch (wasmtime's own default of 128 MiB lets a 64 MiB error text through).
+pub const PLUGIN_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// A component's file: componentize-py's 18 MB must fit.
+pub const PLUGIN_FILE_BYTES_MAX: u64 = 32 << 20;
+/// Log lines a batch, and the length of one; the rest is counted and dropped.
+pub const PLUGIN_LOG_LINES_MAX: u32 = 100;
+pub const PLUGIN_LOG_LINE_BYTES_MAX: usize = 1_024;
+
+/// Settled transactions that are remembered for a repeated PUT: the longest a POS keeps retrying one.
+pub const SETTLED_TRANSACTIONS_KEPT: u64 = 20_000;
+/// Events that a slow listener may lag behind before it is told that it missed some.
+pub const EVENTS_KEPT: usize = 256;

@@ -1,0 +1,98 @@
+//! The offline profile: what is synchronised, in which order, by which rules. Plain data; the agent reads it from
+//! a file or from the channel's own ax.RETAILOFFLINE* tables, and both end here.
+
+use crate::conflict::Policy;
+use crate::table::TableName;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    pub name: String,
+    pub description: String,
+    /// After it the register sells on the offline database.
+    pub offline_timeout: Duration,
+    /// Between two attempts to reach the channel again (jittered).
+    pub reconnect_interval: Duration,
+    /// The least time Offline before a return begins, so that a flapping link does not flap the till.
+    pub dwell: Duration,
+    pub write_path: WritePath,
+    /// In the order in which they are pulled.
+    pub scopes: Vec<Scope>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritePath {
+    /// The channel while it is reachable, the offline database otherwise: as AX 2012 R3 does it.
+    ChannelFirst,
+    /// Every sale commits to the offline database and is pushed at once: no network in the cashier's way.
+    LocalFirst,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scope {
+    pub name: String,
+    pub direction: Direction,
+    /// Between two synchronisations of the scope.
+    pub frequency: Duration,
+    pub tables: Vec<ScopeTable>,
+    pub transformer: Option<PluginUse>,
+    pub resolver: Resolver,
+    pub on_plugin_failure: OnPluginFailure,
+}
+
+/// AX stores it as 0, 1, 2 in RETAILOFFLINESCOPE.SYNCDIRECTION.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Download,
+    Upload,
+    Bidirectional,
+}
+
+impl Direction {
+    pub fn is_pulled(self) -> bool {
+        self != Direction::Upload
+    }
+
+    pub fn is_pushed(self) -> bool {
+        self != Direction::Download
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeTable {
+    pub name: TableName,
+    /// Columns that never travel, by name.
+    pub excluded_columns: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginUse {
+    /// The component's file name without `.wasm`, in the register's plugin folder.
+    pub name: String,
+    /// `sha256:…` of the component; another component of that name is refused.
+    pub digest: Option<String>,
+    /// Handed to the plugin's `describe`, as it is.
+    pub config: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resolver {
+    BuiltIn(Policy),
+    Plugin(PluginUse),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPluginFailure {
+    /// The scope stops until someone acts. The default: a rule that masks data must never let it through unmasked.
+    Halt,
+    /// Rows go on unchanged.
+    Pass,
+    /// The batch's rows are set aside with the reason; the others go on.
+    Quarantine,
+}
+
+impl Profile {
+    pub fn scope_of(&self, table: &TableName) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.tables.iter().any(|t| t.name == *table))
+    }
+}

@@ -1,0 +1,112 @@
+//! The seam: everything that comes from outside the program comes through [`Env`].
+//!
+//! * Production uses [`Env::real`]; the simulation hands in its own clock, network and spawning and a SQLite VFS,
+//!   and runs the very code that ships. `clippy.toml` forbids the clock and friends everywhere but here.
+//! * Sleeping and time-outs are `tokio::time`'s, whose clock a simulation pauses; the wall clock is [`Clock`]'s.
+
+mod real;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A byte stream: TCP in production, a simulated one in tests.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub type BoxStream = Box<dyn Stream>;
+
+/// Everything outside, shared by all parts of one process.
+#[derive(Clone)]
+pub struct Env {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub network: Arc<dyn Network>,
+    pub tasks: Arc<dyn Tasks>,
+    /// The SQLite VFS by name; `None` is SQLite's default for the platform.
+    pub vfs: Option<String>,
+}
+
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970-01-01 00:00 UTC. May jump; decisions use [`Clock::monotonic_us`].
+    fn wall_ms(&self) -> i64;
+    /// Microseconds since some fixed moment; never goes back.
+    fn monotonic_us(&self) -> u64;
+}
+
+pub trait Random: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+
+    fn number(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    /// A version 4 UUID (RFC 9562, section 5.4).
+    fn uuid(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        bytes[6] = bytes[6] & 0x0F | 0x40;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        bytes
+    }
+}
+
+pub trait Network: Send + Sync {
+    /// Connects with no time-out of its own: the caller bounds it.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<BoxStream>>;
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
+}
+
+pub trait Listener: Send + Sync {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(BoxStream, SocketAddr)>>;
+    fn address(&self) -> io::Result<SocketAddr>;
+}
+
+pub trait Tasks: Send + Sync {
+    /// A task of the runtime; detached, so it must end by itself or by a signal it watches.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+    /// Work that blocks for long (a plugin's batch, a compile), away from the runtime's own threads.
+    fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>);
+    /// A thread for the life of the program (a database file's writer).
+    fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+}
+
+impl Env {
+    /// The operating system's clock, randomness, TCP and threads.
+    pub fn real() -> Env {
+        Env {
+            clock: Arc::new(real::RealClock::new()),
+            random: Arc::new(real::RealRandom),
+            network: Arc::new(real::RealNetwork),
+            tasks: Arc::new(real::RealTasks),
+            vfs: None,
+        }
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(Box::pin(task));
+    }
+
+    /// Runs blocking work elsewhere and waits for its answer; `None` when the work panicked.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, wait) = tokio::sync::oneshot::channel();
+        self.tasks.blocking(
+            name,
+            Box::new(move || {
+                // The waiter may have given up; then the answer has no one to go to.
+                let _ = answer.send(work());
+            }),
+        );
+        wait.await.ok()
+    }
+}
