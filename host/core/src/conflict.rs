@@ -120,3 +120,92 @@ fn sum_of_changes(base: &Value, channel: &Value, offline: &Value) -> Option<Valu
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Assigned, Column, TableName};
+    use crate::types::SqlType;
+
+    /// K is the key; A a plain column, N a counter, T the moment of the last change.
+    fn table() -> Arc<Table> {
+        let column = |name: &str| Column {
+            name: name.to_string(),
+            of: SqlType::BigInt,
+            nullable: false,
+            assigned: Assigned::ByWriter,
+            default: None,
+            collation: None,
+        };
+        Arc::new(Table {
+            name: TableName::new("ax", "T"),
+            columns: ["K", "A", "N", "T"].map(column).to_vec(),
+            key: vec![0],
+        })
+    }
+
+    /// `a n t` or `gone`.
+    fn side(text: &str) -> Option<Row> {
+        let numbers = text.split_whitespace().map(|word| word.parse().map(Value::Int));
+        let values: Result<Vec<Value>, _> =
+            std::iter::once(Ok(Value::Int(1))).chain(numbers).collect();
+        values.ok().map(Row)
+    }
+
+    fn told(resolution: Resolution) -> String {
+        match resolution {
+            Resolution::TakeChannel => "channel".to_string(),
+            Resolution::TakeOffline => "offline".to_string(),
+            Resolution::Defer(_) => "defer".to_string(),
+            Resolution::Merge(cells) => {
+                let cell = |(at, value): &(usize, Value)| match value {
+                    Value::Int(number) => format!("{}={number}", ["K", "A", "N", "T"][*at]),
+                    other => format!("{other:?}"),
+                };
+                let cells: Vec<String> = cells.iter().map(cell).collect();
+                format!("merge {}", cells.join(" "))
+            }
+        }
+    }
+
+    /// base | channel | offline -> channel-wins, offline-wins, newest by T, column-merge, delta of N
+    const TABLE: &str = "
+        1 5 1 | 2 5 2 | 1 6 1 -> channel; offline; channel; merge N=6; merge N=6
+        1 5 1 | 2 5 2 | 3 5 3 -> channel; offline; offline; defer; defer
+        1 5 1 | 1 7 1 | 1 6 1 -> channel; offline; channel; defer; merge N=8
+        1 5 1 | 2 5 1 | 2 5 1 -> channel; offline; channel; merge A=2; merge A=2
+        1 5 1 | gone  | 1 6 9 -> channel; offline; channel; defer; defer
+        1 5 1 | 2 5 1 | gone  -> channel; offline; channel; defer; defer
+        gone  | 2 5 2 | 1 6 3 -> channel; offline; offline; defer; defer
+        gone  | 1 5 1 | gone  -> channel; offline; channel; defer; defer
+        1 5 1 | gone  | gone  -> channel; offline; channel; defer; defer
+        gone  | gone  | 1 6 3 -> channel; offline; channel; defer; defer
+    ";
+
+    #[test]
+    fn every_policy_decides_every_shape_of_conflict() {
+        let policies = [
+            Policy::ChannelWins,
+            Policy::OfflineWins,
+            Policy::Newest { column: "t".to_string() },
+            Policy::ColumnMerge,
+            Policy::Delta { columns: vec!["n".to_string()] },
+        ];
+        for line in TABLE.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (sides, expected) = line.split_once("->").expect("an arrow");
+            let sides: Vec<Option<Row>> = sides.split('|').map(side).collect();
+            let conflict = Conflict {
+                table: table(),
+                key: Key(vec![Value::Int(1)]),
+                base: sides[0].clone(),
+                channel: sides[1].clone(),
+                offline: sides[2].clone(),
+            };
+            for (policy, expected) in policies.iter().zip(expected.split(';')) {
+                let decided = told(decide(policy, &conflict));
+                assert_eq!(decided, expected.trim(), "{policy:?} of {line}");
+            }
+            assert_eq!(told(decide(&Policy::Defer, &conflict)), "defer");
+        }
+    }
+}
