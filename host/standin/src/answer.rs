@@ -1,5 +1,6 @@
 //! What the engine says to a statement, and how the wire sends it on: the border between T-SQL and TDS.
 
+use std::sync::Arc;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
@@ -39,6 +40,87 @@ pub enum Answer {
     TransactionRolledBack(u64),
     /// `USE database` (ENVCHANGE 1).
     DatabaseChanged(String),
+    /// A statement failed and the batch goes on (no XACT_ABORT, no TRY): the client sees it among the results.
+    Error(SqlError),
+}
+
+/// What a receiver of answers tells the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    Continue,
+    /// The client cancelled or is gone: give up as soon as possible. What is returned afterwards is not sent.
+    Stop,
+}
+
+/// Where an engine's answers go, one by one; it blocks while the client reads slowly.
+pub type Answers<'a> = dyn FnMut(Answer) -> Flow + 'a;
+
+/// The isolation level of a transaction that a client begins by request instead of by T-SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// The session's present level.
+    Unspecified,
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+    Snapshot,
+}
+
+/// Whom the wire asks to let a client in.
+pub trait SqlEngine: Send + Sync {
+    /// Refuses with 18456 (user or password) or 4060 (database). An empty `database` is the login's default.
+    fn login(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        application: &str,
+    ) -> Result<Box<dyn SqlSession>, SqlError>;
+}
+
+/// One logged-in client. Every call blocks, on a thread made for it, and one call runs at a time.
+pub trait SqlSession: Send {
+    /// The database that the session is in.
+    fn database(&self) -> String;
+    /// A batch of T-SQL text. `Err` is the error that ended it; what was answered before it stands.
+    fn batch(&mut self, sql: &str, out: &mut Answers<'_>) -> Result<(), SqlError>;
+    /// `sp_executesql`; the parameters have the names, order and types of its declaration.
+    fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError>;
+    fn prepare(&mut self, sql: &str, declarations: &str) -> Result<i32, SqlError>;
+    fn execute_prepared(
+        &mut self,
+        id: i32,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError>;
+    fn unprepare(&mut self, id: i32) -> Result<(), SqlError>;
+    /// A procedure called by name; answers its return status.
+    fn procedure(
+        &mut self,
+        name: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError>;
+    fn begin(&mut self, isolation: Isolation, out: &mut Answers<'_>) -> Result<(), SqlError>;
+    fn commit(&mut self, out: &mut Answers<'_>) -> Result<(), SqlError>;
+    /// The whole transaction, or back to a savepoint when one is named.
+    fn rollback(&mut self, savepoint: Option<&str>, out: &mut Answers<'_>) -> Result<(), SqlError>;
+    fn save(&mut self, savepoint: &str, out: &mut Answers<'_>) -> Result<(), SqlError>;
+    /// The columns that an `INSERT BULK` statement names, in its order.
+    fn bulk_target(&mut self, insert_bulk_statement: &str) -> Result<Vec<ResultColumn>, SqlError>;
+    /// Rows for the last bulk target, in its columns' order and types; may be called again for more.
+    fn bulk_rows(&mut self, rows: Vec<Vec<Value>>) -> Result<u64, SqlError>;
+    /// Stops the running call from another thread; without effect when none runs.
+    fn interrupter(&self) -> Arc<dyn Fn() + Send + Sync>;
+    /// As after login: open transaction rolled back, settings and temporary tables gone.
+    fn reset(&mut self);
 }
 
 /// A refusal, with SQL Server's own number, severity and state.
