@@ -276,7 +276,7 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 /// Reads pairs of hexadecimal digits of either case, with or without `0x`.
 pub fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len())
