@@ -5,7 +5,7 @@
 //!
 //! * [`value`], [`moment`], [`types`], [`text`]: what a cell is, and its one canonical text.
 //! * [`table`], [`row`], [`version`]: what a row is, which table it is of, and how far a flow has come.
-//! * [`transaction`]: what a point of sale writes, whole or not at all.
+//! * [`transaction`]: what a point of sale writes, whole or not at all. [`filter`]: what it asks.
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
@@ -14,6 +14,7 @@
 pub mod conflict;
 pub mod failover;
 pub mod fault;
+pub mod filter;
 pub mod limits;
 pub mod moment;
 pub mod profile;

@@ -47,3 +47,33 @@ pub const PLUGIN_LOG_LINE_BYTES_MAX: usize = 1_024;
 pub const SETTLED_TRANSACTIONS_KEPT: u64 = 20_000;
 /// Events that a slow listener may lag behind before it is told that it missed some.
 pub const EVENTS_KEPT: usize = 256;
+
+/// `rustup target add` downloads some 20 MB; a closed network hangs instead of refusing.
+pub const RUSTUP_TIMEOUT: Duration = Duration::from_secs(120);
+/// One apt-get command; 137 MB come down and 745 MB are unpacked.
+pub const APT_TIMEOUT: Duration = Duration::from_secs(1_200);
+/// Rust's standard library for guests: 90 s of one core when nothing else runs.
+pub const STD_BUILD_TIMEOUT: Duration = Duration::from_secs(2_400);
+/// One guest, with all its dependencies: 75 s of one core when nothing else runs.
+pub const GUEST_BUILD_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// A question to a compiler (its version, a folder), which it answers in milliseconds.
+pub const COMPILER_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Waiting for another program that builds into the same cache folder: its longest build.
+pub const BUILD_LOCK_TIMEOUT: Duration = STD_BUILD_TIMEOUT;
+/// Lines of a failed build that an error repeats: one compiler error with its excerpt and notes.
+pub const BUILD_LINES_KEPT: usize = 40;
+/// What a build tool may print before the rest is not read: cargo's messages for 200 crates are under 1 MB.
+pub const BUILD_OUTPUT_BYTES_MAX: u64 = 16 << 20;
+
+/// Read connections an offline file: two cores, and a register has one screen.
+pub const OFFLINE_READERS_MAX: usize = 4;
+/// A read's longest life: an old reader keeps the write-ahead log from being reused, and it grows without end.
+pub const OFFLINE_READ_TIME_MAX: Duration = Duration::from_millis(2_000);
+/// A catalogue up to this size is checked whole at open (0.2 s); a larger one later, beside the selling.
+pub const CATALOGUE_CHECK_BYTES_MAX: u64 = 64 << 20;
+/// Synchronisations that the offline database remembers: a week at one a minute.
+pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
+/// Decided conflicts that the offline database remembers; the channel keeps them too.
+pub const DECISIONS_KEPT: u64 = 50_000;
+/// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
+pub const LISTING_ROWS_MAX: usize = 1_000;
