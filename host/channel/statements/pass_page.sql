@@ -1,0 +1,2 @@
+-- @P1 bigint last row number, @P2 bigint last of page
+SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], CASE WHEN t.[RECID] IS NULL THEN 0 ELSE 1 END AS [_p], k.[k0] AS [_k0], t.[RECID], t.[BARCODESETUPID], t.[BLOCKED], t.[DESCRIPTION], t.[INVENTDIMID], t.[ITEMBARCODE], t.[ITEMID], t.[QTY], t.[RETAILSHOWFORITEM], t.[RETAILVARIANTID], t.[UNITID], t.[USEFORINPUT], t.[USEFORPRINTING], t.[DATAAREAID] FROM #k0 AS k LEFT OUTER JOIN [ax].[INVENTITEMBARCODE] AS t ON t.[RECID] = k.[k0] WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];

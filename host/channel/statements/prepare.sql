@@ -1,0 +1,86 @@
+-- batches, GO between them is the script's, not sent
+-- Registers read one consistent moment without blocking anyone. Waits for open transactions to end.
+IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
+    ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;
+GO
+-- The database remembers which rows changed; a register that was away longer than this loads its tables afresh.
+IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE [database_id] = DB_ID())
+    ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 14 DAYS, AUTO_CLEANUP = ON);
+GO
+-- Everything of Tillhold's own lives in one schema.
+IF SCHEMA_ID(N'tillhold') IS NULL
+    EXEC (N'CREATE SCHEMA [tillhold]');
+GO
+-- One row for each sale that has arrived, written with the sale: what makes a repeated upload harmless.
+IF OBJECT_ID(N'[tillhold].[ledger]') IS NULL
+    CREATE TABLE [tillhold].[ledger] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [transaction_id] uniqueidentifier NOT NULL,
+        [content_hash] binary(32) NOT NULL,
+        [rows] int NOT NULL,
+        [applied_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_ledger_applied_at] DEFAULT (SYSUTCDATETIME()),
+        CONSTRAINT [PK_tillhold_ledger] PRIMARY KEY CLUSTERED ([transaction_id])
+    );
+GO
+-- Which life of this database it is. After restoring a backup, replace the row: registers then know that versions went back.
+IF OBJECT_ID(N'[tillhold].[epoch]') IS NULL
+    CREATE TABLE [tillhold].[epoch] (
+        [id] uniqueidentifier NOT NULL CONSTRAINT [DF_tillhold_epoch_id] DEFAULT (NEWID()),
+        [set_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_epoch_set_at] DEFAULT (SYSUTCDATETIME()),
+        CONSTRAINT [PK_tillhold_epoch] PRIMARY KEY CLUSTERED ([id])
+    );
+GO
+-- The first life.
+IF NOT EXISTS (SELECT 1 FROM [tillhold].[epoch])
+    INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
+GO
+-- Every conflict that was decided, with all three rows and the rule.
+IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
+    CREATE TABLE [tillhold].[decision] (
+        [id] uniqueidentifier NOT NULL,
+        [decided_at] datetime2(7) NOT NULL,
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [transaction_id] uniqueidentifier NOT NULL,
+        [table_name] nvarchar(261) NOT NULL,
+        [row_key] nvarchar(max) NOT NULL,
+        [rule] nvarchar(200) NOT NULL,
+        [plugin_digest] nvarchar(80) NULL,
+        [base_row] nvarchar(max) NULL,
+        [channel_row] nvarchar(max) NULL,
+        [offline_row] nvarchar(max) NULL,
+        [outcome] nvarchar(max) NOT NULL,
+        CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
+    );
+GO
+-- The rights of every register, in one role.
+IF DATABASE_PRINCIPAL_ID(N'tillhold_register') IS NULL
+    CREATE ROLE [tillhold_register];
+GO
+-- Registers read and add; they never change or remove what is written here.
+GRANT SELECT, INSERT ON OBJECT::[tillhold].[ledger] TO [tillhold_register];
+GRANT SELECT ON OBJECT::[tillhold].[epoch] TO [tillhold_register];
+GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO [tillhold_register];
+GO
+-- till is a register's account.
+ALTER ROLE [tillhold_register] ADD MEMBER [till];
+GO
+-- ax.INVENTITEMBARCODE: remember which rows change.
+IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_tables WHERE [object_id] = OBJECT_ID(N'[ax].[INVENTITEMBARCODE]'))
+    ALTER TABLE [ax].[INVENTITEMBARCODE] ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF);
+GO
+-- ax.INVENTITEMBARCODE: what a register may do.
+GRANT SELECT ON OBJECT::[ax].[INVENTITEMBARCODE] TO [tillhold_register];
+GRANT VIEW CHANGE TRACKING ON OBJECT::[ax].[INVENTITEMBARCODE] TO [tillhold_register];
+GRANT VIEW DEFINITION ON OBJECT::[ax].[INVENTITEMBARCODE] TO [tillhold_register];
+GO
+-- ax.RETAILTRANSACTIONPAYMENTTRANS: remember which rows change.
+IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_tables WHERE [object_id] = OBJECT_ID(N'[ax].[RETAILTRANSACTIONPAYMENTTRANS]'))
+    ALTER TABLE [ax].[RETAILTRANSACTIONPAYMENTTRANS] ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF);
+GO
+-- ax.RETAILTRANSACTIONPAYMENTTRANS: what a register may do.
+GRANT SELECT ON OBJECT::[ax].[RETAILTRANSACTIONPAYMENTTRANS] ([AMOUNTCUR], [BUSINESSDATE], [CHANNEL], [LINENUM], [STORE], [TENDERTYPE], [TERMINAL], [TRANSACTIONID], [CREATEDDATETIME], [DATAAREAID]) TO [tillhold_register];
+GRANT VIEW CHANGE TRACKING ON OBJECT::[ax].[RETAILTRANSACTIONPAYMENTTRANS] TO [tillhold_register];
+GRANT VIEW DEFINITION ON OBJECT::[ax].[RETAILTRANSACTIONPAYMENTTRANS] TO [tillhold_register];
+GRANT INSERT, UPDATE, DELETE ON OBJECT::[ax].[RETAILTRANSACTIONPAYMENTTRANS] TO [tillhold_register];
+GO
