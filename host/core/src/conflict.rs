@@ -6,6 +6,7 @@
 
 use crate::row::{Key, Row};
 use crate::table::Table;
+use crate::transaction::TransactionId;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -47,6 +48,38 @@ pub enum Resolution {
     Merge(Vec<(usize, Value)>),
     /// Waits for a person, with the reason.
     Defer(String),
+}
+
+/// A decided conflict, as it is recorded on both sides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Made by the register, so that recording it twice is recording it once.
+    pub id: [u8; 16],
+    /// Milliseconds since 1970-01-01 00:00 UTC, by the register's clock: for people, never compared.
+    pub decided_at_ms: i64,
+    /// `STORE-REGISTER`
+    pub register: String,
+    pub transaction: TransactionId,
+    pub conflict: Conflict,
+    /// The policy's name or the plugin's.
+    pub rule: String,
+    /// `sha256:…` of the plugin that decided.
+    pub plugin_digest: Option<String>,
+    pub resolution: Resolution,
+}
+
+impl Policy {
+    /// As profiles name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Policy::ChannelWins => "channel-wins",
+            Policy::OfflineWins => "offline-wins",
+            Policy::Newest { .. } => "newest",
+            Policy::ColumnMerge => "column-merge",
+            Policy::Delta { .. } => "delta",
+            Policy::Defer => "defer",
+        }
+    }
 }
 
 /// What `policy` says to `conflict`.
