@@ -77,3 +77,32 @@ pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
 pub const DECISIONS_KEPT: u64 = 50_000;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
+
+/// Clients of the embedded channel at once: thirty registers of a store with two links each, and room for people.
+pub const TDS_CONNECTIONS_MAX: usize = 256;
+/// PRELOGIN, TLS and LOGIN7 together; tiberius gives a server fifteen seconds too.
+pub const TDS_LOGIN_TIMEOUT: Duration = Duration::from_millis(15_000);
+/// A PRELOGIN message of a client that nobody knows yet; real ones are below 200 bytes.
+pub const TDS_PRELOGIN_BYTES_MAX: usize = 4 << 10;
+/// LOGIN7 is below 128 KiB (MS-TDS 2.2.6.4).
+pub const TDS_LOGIN_BYTES_MAX: usize = 128 << 10;
+/// A batch or a call with its parameters: an upload's JSON is 8 MiB in UTF-16, and some room.
+pub const TDS_MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Packet sizes that a client may ask for (MS-TDS 2.2.6.4), and the one it gets without asking.
+pub const TDS_PACKET_BYTES_MIN: usize = 512;
+pub const TDS_PACKET_BYTES_MAX: usize = 32_767;
+pub const TDS_PACKET_BYTES_DEFAULT: usize = 4_096;
+/// An answer travels from the engine's thread to the socket in such pieces; so many wait before the engine does.
+pub const TDS_CHUNK_BYTES: usize = 32 << 10;
+pub const TDS_CHUNKS_WAITING_MAX: usize = 4;
+/// Parameters of one call, as in SQL Server.
+pub const TDS_PARAMETERS_MAX: usize = 2_100;
+/// Prepared statements that one connection may hold.
+pub const TDS_PREPARED_MAX: usize = 1_000;
+/// Bulk rows are given to the engine in such portions, whichever is reached first.
+pub const TDS_BULK_ROWS_MAX: usize = 1_000;
+pub const TDS_BULK_BYTES_MAX: usize = 1 << 20;
+/// How long a listener tries to get its own port back.
+pub const TDS_REBIND_TIMEOUT: Duration = Duration::from_millis(10_000);
+/// How long a stopping server waits for requests in work before it drops them.
+pub const TDS_STOP_TIMEOUT: Duration = Duration::from_millis(10_000);

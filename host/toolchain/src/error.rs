@@ -1,0 +1,186 @@
+//! What can keep a guest from being found a compiler, built or made a component.
+//!
+//! Each error carries what the tool itself said (its last lines), a stable code and the next step.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use tillhold_core::fault::Class;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    #[error("cargo is not on this machine")]
+    NoCargo,
+    #[error("no compiler for WebAssembly guests was found\n{}", list(.tried))]
+    NoTarget { tried: Vec<Tried> },
+    #[error("{rustc} has no wasm32-unknown-unknown target")]
+    TargetMissing { rustc: String },
+    #[error("rustup is not on this machine")]
+    NoRustup,
+    #[error("no sysroot was built here before")]
+    NoKeptSysroot,
+    #[error("no compiler here brings its own standard library source, and there is no apt-get")]
+    NoSource,
+    #[error("installing needs root: {command}")]
+    NotRoot { command: String },
+    #[error("no linker for WebAssembly (rust-lld or wasm-ld)")]
+    NoLinker,
+    #[error("{what} failed{}\n{said}", code_text(.code))]
+    Failed { what: String, code: Option<i32>, said: String },
+    #[error("{what} did not end within {seconds} s and was stopped\n{said}")]
+    TimedOut { what: String, seconds: u64, said: String },
+    #[error("{what} is still busy in another program after {seconds} s ({})", .lock.display())]
+    Locked { what: String, lock: PathBuf, seconds: u64 },
+    #[error("there is no Cargo.toml in {}", .folder.display())]
+    NoGuest { folder: PathBuf },
+    #[error("the guest {package} does not build\n{said}")]
+    GuestBuild { package: String, said: String },
+    #[error("the guest {package} builds no WebAssembly module")]
+    NoModule { package: String },
+    #[error("the guest {package} exports nothing of a contract")]
+    NoContract { package: String },
+    #[error("the guest {package} cannot become a component: {reason}")]
+    Component { package: String, reason: String },
+    #[error("no plugin named {name} is shipped; there are: {known}")]
+    NotShipped { name: String, known: String },
+    #[error("neither XDG_CACHE_HOME nor HOME names a folder for caches")]
+    NoCacheFolder,
+    #[error("cannot {what} {}: {source}", .path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// One way of getting a compiler, and why it did not work here.
+#[derive(Debug)]
+pub struct Tried {
+    pub step: Step,
+    pub error: ToolchainError,
+}
+
+/// The ways of getting a compiler, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Installed,
+    Kept,
+    Rustup,
+    OwnSource,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Installed => "the target of the active toolchain",
+            Step::Kept => "a sysroot built here before",
+            Step::Rustup => "rustup target add",
+            Step::OwnSource => "a compiler with its own standard library source",
+        })
+    }
+}
+
+pub const APT_COMMAND: &str =
+    "apt-get install -y --no-install-recommends --no-remove rustc-web rust-web-src";
+
+impl ToolchainError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::TimedOut { .. } | Self::Locked { .. } => Class::Retry,
+            Self::GuestBuild { .. }
+            | Self::NoModule { .. }
+            | Self::NoContract { .. }
+            | Self::Component { .. } => Class::Park,
+            Self::NoCargo
+            | Self::NoTarget { .. }
+            | Self::TargetMissing { .. }
+            | Self::NoRustup
+            | Self::NoKeptSysroot
+            | Self::NoSource
+            | Self::NotRoot { .. }
+            | Self::NoLinker
+            | Self::Failed { .. }
+            | Self::NoGuest { .. }
+            | Self::NotShipped { .. }
+            | Self::NoCacheFolder
+            | Self::Io { .. } => Class::Reconfigure,
+        }
+    }
+
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCargo => "guest-cargo",
+            Self::NoTarget { .. }
+            | Self::TargetMissing { .. }
+            | Self::NoRustup
+            | Self::NoKeptSysroot
+            | Self::NoSource
+            | Self::NotRoot { .. } => "guest-target",
+            Self::NoLinker => "guest-linker",
+            Self::Failed { .. } => "guest-tool",
+            Self::TimedOut { .. } => "guest-timeout",
+            Self::Locked { .. } => "guest-locked",
+            Self::NoGuest { .. } => "guest-folder",
+            Self::GuestBuild { .. } => "guest-build",
+            Self::NoModule { .. } => "guest-module",
+            Self::NoContract { .. } => "guest-contract",
+            Self::Component { .. } => "guest-component",
+            Self::NotShipped { .. } => "guest-name",
+            Self::NoCacheFolder => "guest-cache",
+            Self::Io { .. } => "guest-file",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NoCargo => "install Rust from https://rustup.rs, then try again",
+            Self::NoTarget { .. }
+            | Self::TargetMissing { .. }
+            | Self::NoRustup
+            | Self::NoKeptSysroot
+            | Self::NoSource => return Some(install_hint()),
+            Self::NotRoot { command } => return Some(format!("run: sudo {command}")),
+            Self::NoLinker => "install LLVM's linker (Debian: apt-get install lld-19)",
+            Self::TimedOut { .. } => "try again; if it hangs again, look at the network",
+            Self::Locked { .. } => "wait for the other program, or end it, then try again",
+            Self::NoGuest { .. } => "name the folder that holds the guest's Cargo.toml",
+            Self::GuestBuild { .. } => "mend what the compiler says, then build again",
+            Self::NoModule { .. } => {
+                "its Cargo.toml needs: [lib] crate-type = [\"cdylib\"]; is the package name right?"
+            }
+            Self::NoContract { .. } => "export it with the SDK: a plugin without it says nothing",
+            Self::Component { .. } => {
+                "use the SDK's own version of the contract and import nothing else"
+            }
+            Self::NoCacheFolder => "set XDG_CACHE_HOME to a folder that you may write to",
+            Self::Failed { .. } | Self::NotShipped { .. } | Self::Io { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+fn install_hint() -> String {
+    format!(
+        "install one of these, then try again:\n  \
+         rustup target add wasm32-unknown-unknown\n  \
+         {APT_COMMAND}   (Debian and Ubuntu, as root)"
+    )
+}
+
+/// One line a way, so that the whole story fits on a screen.
+fn list(tried: &[Tried]) -> String {
+    let line = |tried: &Tried| {
+        let error = tried.error.to_string();
+        format!("  {}: {}", tried.step, error.trim_end().replace('\n', "\n    "))
+    };
+    tried.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn code_text(code: &Option<i32>) -> String {
+    match code {
+        Some(code) => format!(" (exit {code})"),
+        None => " (killed by a signal)".to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Builds one guest crate: cargo to a core module, and that to a component, in this process.
+//!
+//! * The guest is built small (`opt-level = "s"`, one unit, link-time optimisation, no unwinding, stripped),
+//!   whatever its own profile says.
+//! * Nothing of the cargo that runs around us reaches the build, and no path of this machine reaches the plugin.
+//! * The component is written aside and renamed: a reader sees the old one or the new one.
+
+use crate::child::{Bound, last_lines, run};
+use crate::component;
+use crate::error::{Step, ToolchainError};
+use crate::progress::{Listener, Progress};
+use crate::rustc::TARGET;
+use crate::surroundings;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tillhold_core::limits::GUEST_BUILD_TIMEOUT;
+
+/// A cargo and a compiler that has the guests' target.
+#[derive(Clone, Debug)]
+pub struct Toolchain {
+    pub cargo: PathBuf,
+    pub rustc: PathBuf,
+    /// How it was found.
+    pub step: Step,
+}
+
+/// A guest crate: the folder to run cargo in (the crate's own or its workspace's) and the package's name.
+#[derive(Clone, Debug)]
+pub struct GuestSource {
+    pub folder: PathBuf,
+    pub package: String,
+    /// Build with the versions of its Cargo.lock and no others.
+    pub locked: bool,
+}
+
+impl GuestSource {
+    pub fn new(folder: impl Into<PathBuf>, package: impl Into<String>) -> Self {
+        Self { folder: folder.into(), package: package.into(), locked: false }
+    }
+}
+
+/// A plugin, ready to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    pub component: Vec<u8>,
+    /// SHA-256 of the component, in lower-case hexadecimal.
+    pub digest: String,
+    pub size: usize,
+    pub path: PathBuf,
+}
+
+const USUAL: Duration = Duration::from_secs(75);
+const PROFILE: [(&str, &str); 5] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_LTO", "true"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "true"),
+];
+
+impl Toolchain {
+    /// Builds into `target`, a cargo target folder of the guest's own.
+    pub fn build(
+        &self,
+        source: &GuestSource,
+        target: &Path,
+        listener: Listener<'_>,
+    ) -> Result<Built, ToolchainError> {
+        let what = format!("the guest {}", source.package);
+        listener(Progress::Begin { what: what.clone(), usual: USUAL });
+        let module = self.compile(source, target, listener)?;
+        let core = fs::read(&module).map_err(ToolchainError::io("read", &module))?;
+        let component = component::encode(&source.package, &core)?;
+        let path = target.join(format!("{}.wasm", source.package));
+        component::write(&path, &component)?;
+        listener(Progress::End { what });
+        Ok(Built::new(component, path))
+    }
+
+    /// The core module that cargo made.
+    fn compile(
+        &self,
+        source: &GuestSource,
+        target: &Path,
+        listener: Listener<'_>,
+    ) -> Result<PathBuf, ToolchainError> {
+        if !source.folder.join("Cargo.toml").is_file() {
+            return Err(ToolchainError::NoGuest { folder: source.folder.clone() });
+        }
+        let bound = Bound::new(format!("building {}", source.package), GUEST_BUILD_TIMEOUT);
+        let ended = run(&mut self.command(source, target), &bound, listener)?;
+        if !ended.ok() {
+            let said = last_lines(&ended.stderr);
+            return Err(ToolchainError::GuestBuild { package: source.package.clone(), said });
+        }
+        let module = ended.stdout.lines().rev().find_map(module_of);
+        module.ok_or_else(|| ToolchainError::NoModule { package: source.package.clone() })
+    }
+
+    fn command(&self, source: &GuestSource, target: &Path) -> Command {
+        let mut command = Command::new(&self.cargo);
+        surroundings::shed(&mut command);
+        command
+            .args(["build", "--release", "--target", TARGET, "--package", &source.package])
+            .args(["--message-format", "json-render-diagnostics", "--target-dir"])
+            .arg(target)
+            .args(source.locked.then_some("--locked"))
+            .current_dir(&source.folder)
+            .envs(PROFILE)
+            .env("RUSTC", &self.rustc)
+            .env("RUSTC_WRAPPER", "")
+            .env("CARGO_ENCODED_RUSTFLAGS", without_our_paths(&source.folder))
+            .env("CARGO_TERM_PROGRESS_WHEN", "never")
+            .env("CARGO_TERM_COLOR", "never");
+        command
+    }
+}
+
+impl Built {
+    pub(crate) fn new(component: Vec<u8>, path: PathBuf) -> Self {
+        Self { digest: component::digest(&component), size: component.len(), component, path }
+    }
+}
+
+/// Panic messages name source files: the same guest must have the same digest wherever it is built.
+fn without_our_paths(folder: &Path) -> OsString {
+    let mut flags = OsString::from("--remap-path-prefix=");
+    flags.push(folder);
+    flags.push("=guest");
+    if let Some(cargo_home) = cargo_home() {
+        flags.push("\x1f--remap-path-prefix=");
+        flags.push(cargo_home);
+        flags.push("=cargo");
+    }
+    flags
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let home = || std::env::home_dir().map(|home| home.join(".cargo"));
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
+}
+
+/// The module in one of cargo's messages. The package itself is built last, so its message is the last with one.
+fn module_of(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let files = message.get("filenames")?.as_array()?;
+    let module = files.iter().filter_map(|file| file.as_str()).find(|file| file.ends_with(".wasm"));
+    module.map(PathBuf::from)
+}
