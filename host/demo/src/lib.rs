@@ -1,1 +1,12 @@
-//! The demonstration store.
+//! The demonstration store: everything of `tillhold demo` that is not the agent.
+
+mod draw;
+mod error;
+mod generate;
+mod schema;
+mod shop;
+
+pub use error::DemoError;
+pub use generate::*;
+pub use schema::Schema;
+pub use shop::*;

@@ -1,0 +1,84 @@
+//! Numbers drawn from a seed: the same seed, subject and index give the same draws on every machine.
+//!
+//! SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). Each row draws from a
+//! generator of its own, so a row is a pure function of the seed and its number: nothing has to be kept in memory,
+//! and a larger store begins with the smaller one's rows.
+
+pub(crate) struct Draw {
+    state: u64,
+}
+
+impl Draw {
+    /// The draws of the `index`th row of a `subject`.
+    pub(crate) fn of(seed: u64, subject: &str, index: u64) -> Draw {
+        let mut state = mix(seed ^ 0x5449_4C4C_484F_4C44);
+        for byte in subject.bytes() {
+            state = mix(state ^ u64::from(byte));
+        }
+        Draw { state: mix(state ^ index) }
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.state)
+    }
+
+    /// 0 up to but without `below`; 0 when `below` is 0. The bias for small ranges is far below what anyone sees.
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
+        ((u128::from(self.number()) * u128::from(below)) >> 64) as u64
+    }
+
+    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+
+    /// Small numbers often, large ones rarely: the square of an even draw, as prices and popularity spread.
+    pub(crate) fn skewed(&mut self, below: u64) -> u64 {
+        let even = u128::from(self.below(1 << 32));
+        ((even * even * u128::from(below)) >> 64) as u64
+    }
+
+    pub(crate) fn uuid(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.number().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.number().to_be_bytes());
+        bytes[6] = bytes[6] & 0x0F | 0x40;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        bytes
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Draw;
+
+    #[test]
+    fn draws_depend_on_seed_subject_and_index_alone() {
+        let first = |seed, subject, index| Draw::of(seed, subject, index).number();
+        assert_eq!(first(1, "product", 7), first(1, "product", 7));
+        for other in [first(2, "product", 7), first(1, "customer", 7), first(1, "product", 8)] {
+            assert_ne!(first(1, "product", 7), other);
+        }
+    }
+
+    #[test]
+    fn ranges_hold_and_are_filled() {
+        let mut draw = Draw::of(3, "range", 0);
+        let mut seen = [0u32; 7];
+        for _ in 0..7_000 {
+            seen[draw.below(7) as usize] += 1;
+            assert!(draw.skewed(5) < 5);
+        }
+        assert!(seen.iter().all(|times| (800..1_200).contains(times)), "{seen:?}");
+    }
+}

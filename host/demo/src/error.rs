@@ -1,0 +1,56 @@
+//! What can stop a demonstration, and what to do about it.
+
+use crate::shop::Problem;
+use std::io;
+use std::path::PathBuf;
+use tillhold_client::ClientError;
+use tillhold_core::fault::Class;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("the channel schema that is carried in the program is wrong at {place}: {reason}")]
+    Schema { place: String, reason: String },
+    #[error("{file} cannot be used:\n{}", .problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    Data { file: String, problems: Vec<Problem> },
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: io::Error },
+    #[error("{} has {length} bytes, more than {}", path.display(), crate::shop::FILE_BYTES_MAX)]
+    FileTooLong { path: PathBuf, length: u64 },
+    #[error("the front door: {0}")]
+    FrontDoor(#[from] ClientError),
+}
+
+impl DemoError {
+    pub fn class(&self) -> Class {
+        match self {
+            DemoError::Schema { .. } => Class::Stop,
+            DemoError::Data { .. } | DemoError::File { .. } | DemoError::FileTooLong { .. } => {
+                Class::Reconfigure
+            }
+            DemoError::FrontDoor(error) => error.class(),
+        }
+    }
+
+    pub fn code(&self) -> &'static str {
+        match self {
+            DemoError::Schema { .. } => "demo-schema",
+            DemoError::Data { .. } => "demo-data",
+            DemoError::File { .. } => "demo-file",
+            DemoError::FileTooLong { .. } => "demo-file-length",
+            DemoError::FrontDoor(error) => error.code(),
+        }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            DemoError::Schema { .. } => {
+                "this program was built from a damaged source: build it again"
+            }
+            DemoError::Data { .. } => "tests/data/README.md describes the columns of both files",
+            DemoError::File { .. } => "check that the file is there and may be read",
+            DemoError::FileTooLong { .. } => "give a part of the shop: a few weeks are enough",
+            DemoError::FrontDoor(error) => return error.hint(),
+        };
+        Some(hint.to_string())
+    }
+}

@@ -1,0 +1,175 @@
+//! Comma-separated values (RFC 4180), as far as the two files of a shop need them.
+//!
+//! * The first record names the columns; their order is free, further columns are ignored.
+//! * Every problem is told with its line, and the first [`PROBLEMS_SHOWN`] are told together.
+
+use crate::DemoError;
+use std::fmt;
+
+/// Enough to see a pattern; a file with a wrong separator would show thousands.
+pub(crate) const PROBLEMS_SHOWN: usize = 20;
+
+/// What is wrong in one line of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub line: usize,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+/// One record: its line in the file and its fields in the order that was asked for.
+pub(crate) struct Record<'a, const N: usize> {
+    pub(crate) line: usize,
+    pub(crate) fields: [&'a str; N],
+}
+
+/// Reads `text`, calling `take` with each record's named fields. `take` says what is wrong with a record, if anything.
+pub(crate) fn read<const N: usize>(
+    file: &str,
+    text: &str,
+    columns: [&str; N],
+    mut take: impl FnMut(Record<'_, N>) -> Result<(), String>,
+) -> Result<(), DemoError> {
+    let mut records = Records::new(text);
+    let places = match records.next() {
+        Some((_, header)) => places(file, &header, columns)?,
+        None => return Err(refuse(file, vec![problem(1, "the file is empty")])),
+    };
+    let mut problems = Vec::new();
+    for (line, record) in records {
+        let taken = match places.iter().all(|place| *place < record.len()) {
+            true => take(Record { line, fields: places.map(|place| record[place].trim()) }),
+            false => Err(format!("{} fields are too few", record.len())),
+        };
+        if let Err(reason) = taken {
+            problems.push(problem(line, &reason));
+            if problems.len() == PROBLEMS_SHOWN {
+                break;
+            }
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(refuse(file, problems)) }
+}
+
+fn places<const N: usize>(
+    file: &str,
+    header: &[String],
+    columns: [&str; N],
+) -> Result<[usize; N], DemoError> {
+    let find = |name: &str| header.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
+    let missing: Vec<&str> = columns.iter().copied().filter(|c| find(c).is_none()).collect();
+    if !missing.is_empty() {
+        let reason = format!("the header lacks {}", missing.join(", "));
+        return Err(refuse(file, vec![problem(1, &reason)]));
+    }
+    Ok(columns.map(|column| find(column).unwrap_or_default()))
+}
+
+fn problem(line: usize, reason: &str) -> Problem {
+    Problem { line, reason: reason.to_string() }
+}
+
+fn refuse(file: &str, problems: Vec<Problem>) -> DemoError {
+    DemoError::Data { file: file.to_string(), problems }
+}
+
+/// Splits a text into records; quoted fields may hold commas, doubled quotes and line ends.
+struct Records<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    line: usize,
+}
+
+impl<'a> Records<'a> {
+    fn new(text: &'a str) -> Records<'a> {
+        // Spreadsheets put a byte order mark in front.
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        Records { rest: text.chars().peekable(), line: 1 }
+    }
+
+    fn quoted(&mut self, into: &mut String) {
+        while let Some(c) = self.rest.next() {
+            if c == '\n' {
+                self.line += 1;
+            }
+            if c != '"' {
+                into.push(c);
+            } else if self.rest.next_if_eq(&'"').is_some() {
+                into.push('"');
+            } else {
+                return;
+            }
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = (usize, Vec<String>);
+
+    fn next(&mut self) -> Option<(usize, Vec<String>)> {
+        loop {
+            self.rest.peek()?;
+            let line = self.line;
+            let mut fields = vec![String::new()];
+            while let Some(c) = self.rest.next() {
+                let field = fields.last_mut().expect("a record begins with one field");
+                match c {
+                    '"' => self.quoted(field),
+                    ',' => fields.push(String::new()),
+                    '\r' => {}
+                    '\n' => {
+                        self.line += 1;
+                        break;
+                    }
+                    other => field.push(other),
+                }
+            }
+            if fields != [""] {
+                return Some((line, fields));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    fn check(text: &str) -> Result<Vec<(usize, String, String)>, String> {
+        let mut taken = Vec::new();
+        read("f.csv", text, ["a", "b"], |record| {
+            let [a, b] = record.fields;
+            taken.push((record.line, a.to_string(), b.to_string()));
+            if a == "bad" { Err("bad a".to_string()) } else { Ok(()) }
+        })
+        .map(|()| taken)
+        .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn records_come_with_their_lines_whatever_is_quoted() {
+        let text = "\u{FEFF}b,x,A\r\n1,,2\n\n\"a,\"\"b\"\"\nc\",,\"3\"\n5,6,7";
+        let expected = [
+            (2, "2".to_string(), "1".to_string()),
+            (4, "3".to_string(), "a,\"b\"\nc".to_string()),
+            (6, "7".to_string(), "5".to_string()),
+        ];
+        assert_eq!(check(text).expect("readable"), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_together() {
+        for (text, parts) in [
+            ("", vec!["line 1", "empty"]),
+            ("a,c\n1,2\n", vec!["line 1", "lacks b"]),
+            ("a,b\nbad,1\n2\nbad,3\n", vec!["line 2: bad a", "line 3: 1 fields", "line 4: bad a"]),
+        ] {
+            let error = check(text).expect_err("refused");
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+}
