@@ -32,6 +32,15 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(30_000);
 
 /// A plugin's linear memory: compiled guests need under 1 MB for a batch of 1,000 rows.
 pub const PLUGIN_MEMORY_BYTES_MAX: usize = 64 << 20;
+/// What goes into a plugin at once, beside the limit in rows: a batch of pictures must fit its memory with room to work.
+pub const PLUGIN_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Table elements, core instances, tables and memories of one plugin: the largest scripted engines need 8,000, 40, 10, 1.
+pub const PLUGIN_TABLE_ELEMENTS_MAX: usize = 20_000;
+pub const PLUGIN_INSTANCES_MAX: usize = 64;
+pub const PLUGIN_TABLES_MAX: usize = 16;
+pub const PLUGIN_MEMORIES_MAX: usize = 4;
+/// A plugin's own call stack; Rust's shadow stack lies in its memory.
+pub const PLUGIN_STACK_BYTES_MAX: usize = 256 << 10;
 /// A plugin's time for one batch, in epoch ticks of [`PLUGIN_TICK`]: 2 s, a hundred times what the slowest kit needs.
 pub const PLUGIN_TICKS_MAX: u64 = 200;
 pub const PLUGIN_TICK: Duration = Duration::from_millis(10);

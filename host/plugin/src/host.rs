@@ -1,0 +1,168 @@
+//! The door through which a plugin enters: everything is checked here, once, before the first row.
+//!
+//! ```text
+//! bytes -> size -> digest -> not machine code -> compiled (cache) -> imports -> exports, version, types -> describe
+//! ```
+//!
+//! * A component that asks for anything but log lines is refused with the name of what it asks for.
+//! * Loading blocks: compiling takes 30 ms for a Rust plugin and half a minute for Python. Do it when a plugin is
+//!   installed, never at a sale.
+
+use crate::admit;
+use crate::cache::Cache;
+use crate::error::{PluginError, PluginId};
+use crate::plugin::{Plugin, Shared};
+use crate::run::{self, LogSink, State};
+use crate::ticker::Ticker;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tillhold_core::limits;
+use tillhold_core::text::hexadecimal;
+use tillhold_env::Env;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// Where a component comes from, and what the profile says about it.
+#[derive(Clone, Debug)]
+pub struct PluginSource {
+    pub name: String,
+    pub component: ComponentSource,
+    /// `sha256:…`: any other component is refused.
+    pub digest: Option<String>,
+    /// Handed to the plugin as it is.
+    pub config: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum ComponentSource {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// What a plugin may use; `default()` is the product's (`tillhold_core::limits`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    pub memory_bytes_max: usize,
+    /// In ticks of [`limits::PLUGIN_TICK`].
+    pub ticks_max: u64,
+    pub answer_bytes_max: usize,
+    pub file_bytes_max: u64,
+    pub log_lines_max: u32,
+    pub log_line_bytes_max: usize,
+}
+
+impl Default for PluginLimits {
+    fn default() -> PluginLimits {
+        PluginLimits {
+            memory_bytes_max: limits::PLUGIN_MEMORY_BYTES_MAX,
+            ticks_max: limits::PLUGIN_TICKS_MAX,
+            answer_bytes_max: limits::PLUGIN_ANSWER_BYTES_MAX,
+            file_bytes_max: limits::PLUGIN_FILE_BYTES_MAX,
+            log_lines_max: limits::PLUGIN_LOG_LINES_MAX,
+            log_line_bytes_max: limits::PLUGIN_LOG_LINE_BYTES_MAX,
+        }
+    }
+}
+
+/// One engine, one folder of compiled code, any number of plugins.
+pub struct PluginHost {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: Cache,
+    ticker: Arc<Ticker>,
+    limits: PluginLimits,
+    log: LogSink,
+}
+
+impl PluginHost {
+    /// `cache_folder` is made when it is not there; nothing else may write to it.
+    pub fn new(
+        env: &Env,
+        cache_folder: &Path,
+        limits: PluginLimits,
+    ) -> Result<PluginHost, PluginError> {
+        let not_started = |error: &dyn ToString| PluginError::Engine { reason: error.to_string() };
+        let engine = run::engine().map_err(|error| not_started(&error))?;
+        let linker = run::linker(&engine).map_err(|error| not_started(&error))?;
+        let ticker = Ticker::start(env, &engine).map_err(|error| not_started(&error))?;
+        let cache = Cache::open(env, cache_folder, &engine)
+            .map_err(|source| PluginError::Cache { path: cache_folder.to_path_buf(), source })?;
+        let log: LogSink = Arc::new(|_| {});
+        Ok(PluginHost { engine, linker, cache, ticker: Arc::new(ticker), limits, log })
+    }
+
+    /// Plugins loaded from now on send their log lines here; without it they are dropped.
+    pub fn with_log(mut self, sink: LogSink) -> PluginHost {
+        self.log = sink;
+        self
+    }
+
+    /// Blocks while it compiles and asks the plugin to describe itself.
+    pub fn load(&self, source: &PluginSource) -> Result<Plugin, PluginError> {
+        let wasm = self.read(source)?;
+        let digest = digest_of(&wasm);
+        let id = Arc::new(PluginId { name: source.name.clone(), digest });
+        if let Some(expected) =
+            source.digest.as_ref().filter(|d| !id.digest.eq_ignore_ascii_case(d))
+        {
+            return Err(PluginError::DigestMismatch { plugin: id, expected: expected.clone() });
+        }
+        admit::bytes(&id, &wasm)?;
+        let compiled = self.cache.compiled(&self.engine, &id.digest, &wasm);
+        let (component, stored) = compiled.map_err(|error| PluginError::NotAComponent {
+            plugin: id.clone(),
+            reason: format!("{error:#}"),
+        })?;
+        admit::imports(&id, &self.engine, &component)?;
+        let exports = admit::exports(&id, &self.engine, &component)?;
+        let linked =
+            self.linker.instantiate_pre(&component).map_err(|error| PluginError::OtherShape {
+                plugin: id.clone(),
+                interface: run::LOG.to_string(),
+                reason: format!("{error:#}"),
+            })?;
+        Plugin::described(Shared {
+            id,
+            config: source.config.clone(),
+            stored,
+            engine: self.engine.clone(),
+            linked,
+            exports,
+            ticker: self.ticker.clone(),
+            limits: self.limits.clone(),
+            log: self.log.clone(),
+        })
+    }
+
+    fn read(&self, source: &PluginSource) -> Result<Vec<u8>, PluginError> {
+        let too_large = |bytes: u64| PluginError::TooLarge {
+            name: source.name.clone(),
+            bytes,
+            most: self.limits.file_bytes_max,
+        };
+        let path = match &source.component {
+            ComponentSource::Bytes(bytes) if bytes.len() as u64 > self.limits.file_bytes_max => {
+                return Err(too_large(bytes.len() as u64));
+            }
+            ComponentSource::Bytes(bytes) => return Ok(bytes.clone()),
+            ComponentSource::File(path) => path,
+        };
+        let unreadable = |error| PluginError::Unreadable {
+            name: source.name.clone(),
+            path: path.clone(),
+            source: error,
+        };
+        let length = fs::metadata(path).map_err(unreadable)?.len();
+        if length > self.limits.file_bytes_max {
+            return Err(too_large(length));
+        }
+        fs::read(path).map_err(unreadable)
+    }
+}
+
+/// `sha256:` and 64 lower-case hexadecimal digits: how a profile pins a component.
+pub fn digest_of(component: &[u8]) -> String {
+    format!("sha256:{}", hexadecimal(&Sha256::digest(component)).to_ascii_lowercase())
+}

@@ -1,0 +1,178 @@
+//! One call of a plugin: a fresh instance under its limits, and its end told apart.
+//!
+//! * Fresh for every call: an answer cannot depend on what came before, and after a trap nothing is left over.
+//! * Memory, tables, time and the size of the answer are bounded; log lines too.
+
+use crate::error::{PluginError, PluginId};
+use crate::host::PluginLimits;
+use crate::wire;
+use std::sync::Arc;
+use tillhold_core::limits;
+use wasmtime::component::Linker;
+use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, Trap};
+
+/// The only interface that a plugin may import.
+pub(crate) const LOG: &str = "tillhold:plugin/log@0.1.0";
+
+/// A line that a plugin wrote for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    pub plugin: Arc<PluginId>,
+    pub is_warning: bool,
+    pub text: String,
+}
+
+/// Where log lines go. Called on the thread that called the plugin, after the call.
+pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
+
+/// What an instance has beside it.
+pub(crate) struct State {
+    limits: PluginLimits,
+    memory_bytes: usize,
+    memory_refused: Option<usize>,
+    lines: Vec<(bool, String)>,
+    lines_dropped: u32,
+}
+
+/// The contract's imports, as this host offers them.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let write = |mut store: StoreContextMut<'_, State>, (level, line): (wire::Level, String)| {
+        store.data_mut().log(level, line);
+        Ok(())
+    };
+    linker.instance(LOG)?.func_wrap("write", write)?;
+    Ok(linker)
+}
+
+pub(crate) fn fresh_store(engine: &Engine, limits: &PluginLimits) -> Store<State> {
+    let mut store = Store::new(engine, State::new(limits));
+    store.limiter(|state| state);
+    store.set_epoch_deadline(limits.ticks_max);
+    store.epoch_deadline_trap();
+    store.set_hostcall_fuel(limits.answer_bytes_max);
+    // The contract has no resources, so no handle is ever honest.
+    store.set_max_component_handles(0);
+    store
+}
+
+/// What went wrong in `call`, from the error and from what the limits saw.
+pub(crate) fn fault(
+    plugin: &Arc<PluginId>,
+    call: &'static str,
+    error: &wasmtime::Error,
+    state: &State,
+) -> PluginError {
+    let plugin = plugin.clone();
+    let allowed = &state.limits;
+    if let Some(asked) = state.memory_refused {
+        return PluginError::Memory { plugin, call, asked, most: allowed.memory_bytes_max };
+    }
+    let text = error.root_cause().to_string();
+    // wasmtime keeps this error's type to itself; its text is part of the version that Cargo.toml pins.
+    if text.contains("too much data is being copied") {
+        return PluginError::AnswerTooLarge { plugin, call, most: allowed.answer_bytes_max };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => PluginError::Deadline { plugin, call, ticks: allowed.ticks_max },
+        Some(trap) => {
+            PluginError::Trap { plugin, call, what: trap.to_string(), said: state.last_words() }
+        }
+        // An answer that breaks the component model's own rules: no UTF-8, a case that is not there.
+        None => PluginError::BadAnswer { plugin, call, what: text },
+    }
+}
+
+impl State {
+    fn new(limits: &PluginLimits) -> State {
+        State {
+            limits: limits.clone(),
+            memory_bytes: 0,
+            memory_refused: None,
+            lines: Vec::new(),
+            lines_dropped: 0,
+        }
+    }
+
+    fn log(&mut self, level: wire::Level, mut line: String) {
+        if self.lines.len() >= self.limits.log_lines_max as usize {
+            self.lines_dropped = self.lines_dropped.saturating_add(1);
+            return;
+        }
+        line.truncate(line.floor_char_boundary(self.limits.log_line_bytes_max));
+        // A line is one line: a newline in it would let a plugin forge another's.
+        let line = line.replace(|c: char| c.is_control(), " ");
+        self.lines.push((level == wire::Level::Warning, line));
+    }
+
+    fn last_words(&self) -> Option<String> {
+        self.lines.last().map(|(_, line)| line.clone())
+    }
+
+    /// Hands the lines over, and says how many there were too many.
+    pub(crate) fn deliver(self, plugin: &Arc<PluginId>, sink: &LogSink) {
+        let dropped = self.lines_dropped;
+        let too_many = (dropped > 0).then(|| (true, format!("{dropped} more lines were dropped")));
+        for (is_warning, text) in self.lines.into_iter().chain(too_many) {
+            sink(LogLine { plugin: plugin.clone(), is_warning, text });
+        }
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let whole = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if whole > self.limits.memory_bytes_max {
+            self.memory_refused = Some(whole);
+            return Err(wasmtime::Error::msg("memory limit"));
+        }
+        self.memory_bytes = whole;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= limits::PLUGIN_TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        limits::PLUGIN_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        limits::PLUGIN_TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        limits::PLUGIN_MEMORIES_MAX
+    }
+}
+
+/// A component whose imports have been met and checked once.
+pub(crate) type Linked = wasmtime::component::InstancePre<State>;
+
+/// The engine, with everything off that a pure function does not need or that could make two runs differ.
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = wasmtime::Config::new();
+    config
+        .wasm_component_model(true)
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::PLUGIN_STACK_BYTES_MAX)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        .shared_memory(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false);
+    Engine::new(&config)
+}
