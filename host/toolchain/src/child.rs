@@ -183,3 +183,66 @@ pub(crate) fn last_lines(text: &str) -> String {
     };
     kept.join("\n")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> (Result<Ended, ToolchainError>, Vec<String>) {
+        let mut lines = Vec::new();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        let ended = run(&mut command, &Bound::new("the script", limit), &mut |progress| {
+            if let Progress::Line(line) = progress {
+                lines.push(line);
+            }
+        });
+        (ended, lines)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn each_line_is_said_once_whatever_its_bytes_and_the_output_is_kept_whole() {
+        let script = r"echo out; printf 'one\n\ntwo \377\nthr' >&2; printf 'ee\nrest' >&2; exit 3";
+        let (ended, lines) = shell(script, LONG);
+        let ended = ended.expect("it ends");
+        assert_eq!(lines, ["one", "two \u{FFFD}", "three"]);
+        assert_eq!((ended.stdout.as_str(), ended.ok()), ("out\n", false));
+        let error = ended.expect_ok().map(|_| ()).expect_err("it failed").to_string();
+        assert_eq!(error, "the script failed (exit 3)\none\n\ntwo \u{FFFD}\nthree\nrest");
+    }
+
+    #[test]
+    fn a_program_that_prints_more_than_a_pipe_holds_still_ends() {
+        let (ended, _) = shell("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2", LONG);
+        assert_eq!(ended.expect("it ends").stdout.len(), 300_000);
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_killed_and_what_it_said_is_told() {
+        let (ended, _) = shell("echo $$ >&2; exec sleep 600", Duration::from_millis(300));
+        let error = ended.map(|_| ()).expect_err("its time is up");
+        let ToolchainError::TimedOut { said, .. } = &error else { panic!("{error}") };
+        assert!(!std::path::Path::new("/proc").join(said).exists(), "it still runs as {said}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let mut command = Command::new("/nowhere/cargo");
+        let ended = run(&mut command, &Bound::new("cargo", LONG), &mut |_| {});
+        let error = ended.map(|_| ()).expect_err("there is none").to_string();
+        assert!(error.starts_with("cannot start /nowhere/cargo"), "{error}");
+    }
+
+    #[test]
+    fn an_error_is_repeated_from_its_first_line_on() {
+        let many = (0..100).map(|line| format!("line {line}\n")).collect::<String>();
+        let end = last_lines(&many);
+        assert_eq!((end.lines().count(), end.lines().next()), (BUILD_LINES_KEPT, Some("line 60")));
+        let failed = format!("   Compiling a v1\nerror[E0308]: mismatched types\n --> b\n{many}");
+        let error = last_lines(&failed);
+        assert!(error.starts_with("error[E0308]: mismatched types\n --> b\nline 0"), "{error}");
+        assert_eq!(error.lines().count(), BUILD_LINES_KEPT);
+    }
+}

@@ -113,3 +113,6 @@ impl Finder {
         rustc.linker().or_else(active).or_else(|| self.machine.linkers.first().cloned())
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -11,7 +11,6 @@ use crate::error::{Step, ToolchainError};
 use crate::progress::{Listener, Progress};
 use crate::rustc::TARGET;
 use crate::surroundings;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -112,7 +111,10 @@ impl Toolchain {
             .envs(PROFILE)
             .env("RUSTC", &self.rustc)
             .env("RUSTC_WRAPPER", "")
-            .env("CARGO_ENCODED_RUSTFLAGS", without_our_paths(&source.folder))
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                surroundings::without_paths(&[(&source.folder, "guest"), (target, "target")]),
+            )
             .env("CARGO_TERM_PROGRESS_WHEN", "never")
             .env("CARGO_TERM_COLOR", "never");
         command
@@ -125,24 +127,6 @@ impl Built {
     }
 }
 
-/// Panic messages name source files: the same guest must have the same digest wherever it is built.
-fn without_our_paths(folder: &Path) -> OsString {
-    let mut flags = OsString::from("--remap-path-prefix=");
-    flags.push(folder);
-    flags.push("=guest");
-    if let Some(cargo_home) = cargo_home() {
-        flags.push("\x1f--remap-path-prefix=");
-        flags.push(cargo_home);
-        flags.push("=cargo");
-    }
-    flags
-}
-
-fn cargo_home() -> Option<PathBuf> {
-    let home = || std::env::home_dir().map(|home| home.join(".cargo"));
-    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
-}
-
 /// The module in one of cargo's messages. The package itself is built last, so its message is the last with one.
 fn module_of(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
@@ -150,3 +134,6 @@ fn module_of(message: &str) -> Option<PathBuf> {
     let module = files.iter().filter_map(|file| file.as_str()).find(|file| file.ends_with(".wasm"));
     module.map(PathBuf::from)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

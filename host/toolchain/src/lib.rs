@@ -20,6 +20,7 @@ mod lock;
 mod machine;
 mod progress;
 mod rustc;
+mod shipped;
 mod surroundings;
 mod sysroot;
 
@@ -28,6 +29,7 @@ pub use find::Finder;
 pub use guest::{Built, GuestSource, Toolchain};
 pub use machine::Machine;
 pub use progress::{Listener, Progress};
+pub use shipped::{SHIPPED, shipped};
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -50,3 +50,24 @@ fn open(path: &Path) -> Result<File, ToolchainError> {
         .open(path)
         .map_err(ToolchainError::io("open", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The second builder says that it waits; the first ends at that moment.
+    #[test]
+    fn the_second_builder_waits_for_the_first_and_says_so() {
+        let folder = tempfile::tempdir().expect("a cache folder");
+        let path = folder.path().join("deeper/build.lock");
+        let mut said = Vec::new();
+        let first = Lock::take(path.clone(), "the plugins", &mut |_| panic!("nobody else builds"));
+        let mut first = Some(first.expect("free"));
+        let second = Lock::take(path, "the plugins", &mut |progress| {
+            said.push(progress);
+            first = None;
+        });
+        assert!(second.is_ok());
+        assert_eq!(said, [Progress::Waiting { what: "the plugins".to_owned() }]);
+    }
+}

@@ -4,6 +4,8 @@
 //! them a guest would be built by the wrong compiler, with the wrong flags, or into the host's own folder.
 
 use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A person's settings of where crates come from and how much of the machine a build may use stay.
@@ -38,6 +40,29 @@ pub(crate) fn shed(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// Flags (in the form of `CARGO_ENCODED_RUSTFLAGS`) that keep this machine's folders out of what is built: panic
+/// messages name source files, and the same guest must have the same digest wherever it is built.
+pub(crate) fn without_paths(folders: &[(&Path, &str)]) -> OsString {
+    let cargo_home = cargo_home();
+    let cargo_home = cargo_home.iter().map(|home| (home.as_path(), "cargo"));
+    let mut flags = OsString::new();
+    for (folder, name) in folders.iter().copied().chain(cargo_home) {
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push("=");
+        flags.push(name);
+    }
+    flags
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let home = || env::home_dir().map(|home| home.join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
 fn is_shed(name: &str) -> bool {
