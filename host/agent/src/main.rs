@@ -1,1 +1,24 @@
-fn main() {}
+//! `tillhold`: the register agent and its commands.
+//!
+//! stdout is data, stderr is talk. Exit status: 0 done, 1 not done (the answer is no), 2 failed, 64 wrong usage.
+
+mod agent;
+mod cli;
+mod fault;
+mod front_door;
+mod kept;
+mod pull;
+mod push;
+mod register;
+mod report;
+mod resolve;
+mod rules;
+mod settings;
+mod supervisor;
+mod sync;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

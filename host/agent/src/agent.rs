@@ -1,0 +1,196 @@
+//! The running agent: one register, its standing, and the lanes to its channel.
+//!
+//! Four lanes keep a long pull from ever delaying a sale: probes, the front door's reads, push and pull each have
+//! connections of their own.
+
+use crate::fault::FlowError;
+use crate::register::Register;
+use crate::report;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_channel::Link;
+use tillhold_core::failover::{Event, Machine, Rules, State};
+use tillhold_core::limits;
+use tillhold_core::stage::Tally;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, broadcast, mpsc, watch};
+
+pub struct Agent {
+    pub register: Register,
+    /// Asks the synchronisation to push now.
+    pub nudge: Notify,
+    /// Turns true once, when the agent is to stop.
+    pub stopping: watch::Sender<bool>,
+    pub started_ms: i64,
+    standing: watch::Sender<Standing>,
+    events: mpsc::Sender<Event>,
+    announcements: broadcast::Sender<Standing>,
+    reports: Mutex<BTreeMap<String, ScopeReport>>,
+    probe_lane: AsyncMutex<Link>,
+    front_lanes: [AsyncMutex<Link>; 2],
+    push_lane: AsyncMutex<Link>,
+    pull_lane: AsyncMutex<Link>,
+    /// Counts settled transactions, so that a sale can wait for its own.
+    settled: watch::Sender<u64>,
+}
+
+/// The failover state, with the wall-clock moment at which it was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub machine: Machine,
+    pub entered_at_ms: i64,
+}
+
+/// How a scope's synchronisation last went.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeReport {
+    pub synchronised_at_ms: Option<i64>,
+    pub took_ms: u64,
+    pub last: Tally,
+    pub total: Tally,
+    /// Why the scope stands still: code, message, hint.
+    pub fault: Option<(String, String, Option<String>)>,
+}
+
+impl Agent {
+    /// The agent and the queue that its supervisor empties.
+    pub fn new(register: Register) -> (Arc<Agent>, mpsc::Receiver<Event>) {
+        let clock = &register.env.clock;
+        let standing = Standing {
+            machine: Machine::at_start(clock.monotonic_us() / 1000),
+            entered_at_ms: clock.wall_ms(),
+        };
+        let (events, queue) = mpsc::channel(limits::EVENTS_KEPT);
+        let agent = Agent {
+            nudge: Notify::new(),
+            stopping: watch::Sender::new(false),
+            started_ms: clock.wall_ms(),
+            standing: watch::Sender::new(standing),
+            events,
+            announcements: broadcast::Sender::new(limits::EVENTS_KEPT),
+            reports: Mutex::default(),
+            probe_lane: AsyncMutex::new(register.link()),
+            front_lanes: [AsyncMutex::new(register.link()), AsyncMutex::new(register.link())],
+            push_lane: AsyncMutex::new(register.link()),
+            pull_lane: AsyncMutex::new(register.link()),
+            settled: watch::Sender::new(0),
+            register,
+        };
+        (Arc::new(agent), queue)
+    }
+
+    pub fn rules(&self) -> Rules {
+        let profile = &self.register.profile;
+        Rules {
+            offline_timeout: profile.offline_timeout,
+            reconnect_interval: profile.reconnect_interval,
+            dwell: profile.dwell,
+        }
+    }
+
+    pub fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Changes whenever the standing does.
+    pub fn steps(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    pub fn state(&self) -> State {
+        self.standing().machine.state
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.register.env.clock.monotonic_us() / 1000
+    }
+
+    /// For the supervisor alone: state changes in one place.
+    pub fn enter(&self, machine: Machine) {
+        let before = self.standing();
+        let entered_at_ms = match before.machine.state == machine.state {
+            true => before.entered_at_ms,
+            false => self.register.env.clock.wall_ms(),
+        };
+        let after = Standing { machine, entered_at_ms };
+        self.standing.send_if_modified(|standing| std::mem::replace(standing, after) != after);
+    }
+
+    /// Tells listeners; that none listens is fine.
+    pub fn announce(&self) {
+        let _ = self.announcements.send(self.standing());
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Standing> {
+        self.announcements.subscribe()
+    }
+
+    /// Tells the supervisor. A full queue means that it is about to look anyway.
+    pub fn tell(&self, event: Event) {
+        let _ = self.events.try_send(event);
+    }
+
+    pub async fn probe_lane(&self) -> MutexGuard<'_, Link> {
+        self.probe_lane.lock().await
+    }
+
+    pub async fn push_lane(&self) -> MutexGuard<'_, Link> {
+        self.push_lane.lock().await
+    }
+
+    pub async fn pull_lane(&self) -> MutexGuard<'_, Link> {
+        self.pull_lane.lock().await
+    }
+
+    /// Changes whenever push has settled or set aside something.
+    pub fn settlements(&self) -> watch::Receiver<u64> {
+        self.settled.subscribe()
+    }
+
+    pub fn note_settlement(&self) {
+        self.settled.send_modify(|count| *count += 1);
+    }
+
+    /// A free lane of the front door, or the first that becomes free.
+    pub async fn front_lane(&self) -> MutexGuard<'_, Link> {
+        for lane in &self.front_lanes {
+            if let Ok(free) = lane.try_lock() {
+                return free;
+            }
+        }
+        self.front_lanes[0].lock().await
+    }
+
+    pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
+        let now = self.register.env.clock.wall_ms();
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = reports.entry(scope.to_string()).or_default();
+        match result {
+            Ok(tally) => {
+                report.synchronised_at_ms = Some(now);
+                report.took_ms = took_ms;
+                report.last = *tally;
+                report.total += *tally;
+                report.fault = None;
+            }
+            Err(error) => {
+                report.fault = Some((error.code().to_string(), error.to_string(), error.hint()));
+            }
+        }
+    }
+
+    pub fn scope_report(&self, scope: &str) -> ScopeReport {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.get(scope).cloned().unwrap_or_default()
+    }
+
+    /// One line for the operator.
+    pub fn say(&self, message: &str) {
+        report::line(&self.register.env, message);
+    }
+
+    /// Ends when the agent is told to stop.
+    pub async fn stopped(&self) {
+        // An error would mean that the sender is gone, which is the agent itself.
+        let _ = self.stopping.subscribe().wait_for(|stop| *stop).await;
+    }
+}

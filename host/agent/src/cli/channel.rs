@@ -1,0 +1,149 @@
+//! `tillhold channel …`: the channel database's side of the work.
+
+use super::{Done, Settings};
+use crate::report;
+use crate::settings::profile_file::{ProfileFile, ProfileSource};
+use crate::settings::reader::Source;
+use crate::settings::register_file::RegisterFile;
+use clap::{Args, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tillhold_channel::prepare::{PrepareOptions, Prepared, check, prepare, script};
+use tillhold_channel::profile::read_profile;
+use tillhold_channel::{Link, Secret, schema};
+use tillhold_core::table::{Table, TableName};
+use tillhold_env::Env;
+use tillhold_standin::{Engine, Server, ServerOptions};
+
+#[derive(Subcommand)]
+pub enum ChannelCommand {
+    /// Set the channel database up: change tracking, the ledger, and a role with the least rights
+    Prepare(PrepareArgs),
+    /// Serve a channel of its own over SQLite: for trying, testing and teaching, not for a shop
+    Serve(ServeArgs),
+}
+
+#[derive(Args)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Only write the T-SQL script to stdout, for a database administrator to read and run
+    #[arg(long, conflicts_with = "check")]
+    print: bool,
+    /// Only say what is missing
+    #[arg(long)]
+    check: bool,
+    /// Log in as this administrator instead of the register's account
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// The administrator's password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A database user to put into the role; may be given more than once
+    #[arg(long, value_name = "USER")]
+    member: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The SQLite file; made when it is not there
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    #[arg(long, default_value_t = 1433)]
+    port: u16,
+    /// A login to make or to give this password: NAME, with the password in --password-file
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    login: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+pub async fn channel(env: &Env, command: ChannelCommand) -> anyhow::Result<Done> {
+    match command {
+        ChannelCommand::Prepare(args) => prepare_channel(env, args).await,
+        ChannelCommand::Serve(args) => serve(env, args).await,
+    }
+}
+
+async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
+    let file = RegisterFile::read(&args.settings.config)?;
+    let mut config = file.channel_config()?;
+    let register_user = config.user.clone();
+    if let (Some(user), Some(password)) = (&args.user, &args.password_file) {
+        config.user = user.clone();
+        config.password = Secret::new(Source::read(password)?.text().trim_end());
+    }
+    let mut link = Link::new(env, Arc::new(config));
+    let shapes = shapes(&mut link, &file).await?;
+    let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
+    let mut options = PrepareOptions::default();
+    options.members = if args.member.is_empty() { vec![register_user] } else { args.member };
+    if args.print {
+        print!("{}", script(&tables, &options));
+        return Ok(Done::Yes);
+    }
+    if !args.check {
+        prepare(&mut link, &tables, &options).await?;
+        report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
+        return Ok(Done::Yes);
+    }
+    let missing = check(&mut link, &tables, &options).await?;
+    for one in &missing {
+        println!("missing: {one}");
+    }
+    Ok(if missing.is_empty() { Done::Yes } else { Done::No })
+}
+
+/// One table of the profile, whole and as it travels.
+struct TableShapes {
+    full: Table,
+    travelling: Table,
+    direction: tillhold_core::profile::Direction,
+}
+
+impl TableShapes {
+    fn prepared(&self) -> Prepared<'_> {
+        Prepared { table: &self.full, travelling: &self.travelling, direction: self.direction }
+    }
+}
+
+async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<TableShapes>> {
+    let profile_file = ProfileFile::read(&file.profile)?;
+    let of_channel = match profile_file.source {
+        ProfileSource::Channel => Some(read_profile(link, &file.store).await?),
+        ProfileSource::File => None,
+    };
+    let profile = profile_file.complete(of_channel.as_ref())?;
+    let names: Vec<TableName> =
+        profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
+    let full = schema::tables(link, &names).await?;
+    let shaped = full.into_iter().filter_map(|full| {
+        let scope = profile.scope_of(&full.name)?;
+        let entry = scope.tables.iter().find(|entry| entry.name == full.name)?;
+        let travelling = full.travelling(&entry.left_out(&full));
+        // Without a key that travels it cannot be tracked, and the register leaves it out too.
+        (!travelling.key.is_empty()).then_some(TableShapes {
+            full,
+            travelling,
+            direction: scope.direction,
+        })
+    });
+    Ok(shaped.collect())
+}
+
+async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
+    let engine = Engine::open(env, &args.db)?;
+    if let (Some(login), Some(password)) = (&args.login, &args.password_file) {
+        let password = Source::read(password)?;
+        engine.create_login(login, password.text().trim_end(), true)?;
+    }
+    let server = Server::start(env, engine, ServerOptions::beside(&args.db)?)?;
+    let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
+    println!("{}", gate.address());
+    report::line(env, &format!("the embedded channel serves {} on {}", args.db.display(), gate.address()));
+    // Ends with the process: what was answered is on disk.
+    let _ = tokio::signal::ctrl_c().await;
+    server.stop().await;
+    Ok(Done::Yes)
+}

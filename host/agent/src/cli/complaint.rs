@@ -1,0 +1,111 @@
+//! How a failure is told: one message with its stable code, and what to do next.
+
+use super::door::DoorCallError;
+use crate::fault::FlowError;
+use crate::front_door::DoorError;
+use crate::kept::KeptError;
+use crate::register::ShapeError;
+use crate::settings::reader::Mistakes;
+use std::io::Write as _;
+use std::process::ExitCode;
+use tillhold_channel::ChannelError;
+use tillhold_demo::DemoError;
+use tillhold_local::LocalError;
+use tillhold_plugin::PluginError;
+use tillhold_standin::{EngineError, ServerError};
+use tillhold_toolchain::ToolchainError;
+
+/// sysexits does not tell faults apart as finely as our codes do: every failure ends with 2.
+const FAILED: u8 = 2;
+
+/// Code and hint of an error that a person can meet.
+struct Told {
+    code: String,
+    hint: Option<String>,
+}
+
+/// Writes the complaint to stderr.
+pub fn tell(error: &anyhow::Error) -> ExitCode {
+    let told = error.chain().find_map(told).unwrap_or(Told { code: "failed".to_string(), hint: None });
+    let mut stderr = std::io::stderr();
+    // A closed stderr leaves the exit status to tell it.
+    let _ = writeln!(stderr, "error[{}]: {error:#}", told.code);
+    if let Some(hint) = told.hint {
+        let _ = writeln!(stderr, "  next: {hint}");
+    }
+    ExitCode::from(FAILED)
+}
+
+fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
+    macro_rules! coded {
+        ($($kind:ty),*) => {
+            $(if let Some(error) = error.downcast_ref::<$kind>() {
+                return Some(Told { code: error.code().to_string(), hint: error.hint() });
+            })*
+        };
+    }
+    coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
+    coded!(EngineError, ServerError, DoorError, DoorCallError, KeptError, Mistakes);
+    if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
+        return Some(Told { code: error.code().to_string(), hint: error.hint() });
+    }
+    if let Some(ShapeError::Settings(error)) = error.downcast_ref() {
+        return Some(Told { code: error.code().to_string(), hint: error.hint() });
+    }
+    None
+}
+
+impl Mistakes {
+    fn code(&self) -> &'static str {
+        "settings"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("mend the lines above; docs/settings.md explains every setting".to_string())
+    }
+}
+
+impl DoorError {
+    fn code(&self) -> &'static str {
+        match self {
+            DoorError::Listen { .. } => "door-listen",
+            DoorError::File { .. } => "door-file",
+            DoorError::Serve(_) => "door-serve",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            DoorError::Listen { .. } => "choose another [front_door] listen address, or stop what uses it",
+            DoorError::File { .. } => "give the agent's user the right to write there",
+            DoorError::Serve(_) => "start the agent again; unsent sales are on disk",
+        };
+        Some(hint.to_string())
+    }
+}
+
+impl DoorCallError {
+    fn code(&self) -> &str {
+        match self {
+            DoorCallError::NotRunning(_) => "agent-not-running",
+            DoorCallError::Refused { code, .. } => code,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            DoorCallError::NotRunning(_) => Some("start it with `tillhold run --config …`".to_string()),
+            DoorCallError::Refused { hint, .. } => hint.clone(),
+        }
+    }
+}
+
+impl KeptError {
+    fn code(&self) -> &'static str {
+        "profile-kept"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("start once with the channel in reach: it is read and kept anew".to_string())
+    }
+}

@@ -1,0 +1,127 @@
+//! `tillhold status` and `tillhold sync`: questions to the running agent, through its front door.
+
+use super::{Done, Settings};
+use crate::settings::register_file::RegisterFile;
+use clap::Args;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+use tillhold_client::{Answer, Client, Door, query};
+use tillhold_env::Env;
+
+/// A question about the present; a longer silence means a hanging agent.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
+/// A synchronisation of everything, after long absence.
+const SYNC_LIMIT: Duration = Duration::from_secs(3_600);
+
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// The whole answer as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// One scope only
+    #[arg(long, value_name = "NAME")]
+    scope: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DoorCallError {
+    #[error("no agent runs for this register: {0}")]
+    NotRunning(String),
+    #[error("the agent answers {code}: {reason}")]
+    Refused { code: String, reason: String, hint: Option<String> },
+}
+
+pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
+    let client = client(env, &args.settings)?;
+    let answer = client.get("/v1/status", STATUS_LIMIT).await.map_err(not_running)?;
+    let status = success(answer)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", table(&status));
+    }
+    let well = status["state"] == "online" && status["quarantined"] == 0;
+    Ok(if well { Done::Yes } else { Done::No })
+}
+
+pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
+    let client = client(env, &args.settings)?;
+    let asked: Vec<(&str, &str)> = args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
+    let path = query("/v1/sync", &asked);
+    let answer = client.post(&path, &json!({}), SYNC_LIMIT).await.map_err(not_running)?;
+    let done = success(answer)?;
+    for scope in done["scopes"].as_array().into_iter().flatten() {
+        println!("{}\t{} rows in", text(&scope["scope"]), scope["rows"]["rows_in"]);
+    }
+    Ok(Done::Yes)
+}
+
+fn client(env: &Env, settings: &Settings) -> anyhow::Result<Client> {
+    let file = RegisterFile::read(&settings.config)?;
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path)
+            .map_err(|error| DoorCallError::NotRunning(format!("{}: {error}", path.display())))
+    };
+    let (address, token) = (read(&file.address_file())?, read(&file.front_door.token_file)?);
+    let door = Door::parse(&address, &token)
+        .ok_or_else(|| DoorCallError::NotRunning(format!("'{}' is no address", address.trim())))?;
+    Ok(Client::new(env.clone(), door))
+}
+
+fn not_running(error: tillhold_client::ClientError) -> DoorCallError {
+    DoorCallError::NotRunning(error.to_string())
+}
+
+fn success(answer: Answer) -> Result<Json, DoorCallError> {
+    if answer.is_success() {
+        return Ok(answer.body);
+    }
+    let member = |name: &str| answer.body[name].as_str().map(str::to_string);
+    Err(DoorCallError::Refused {
+        code: member("code").unwrap_or_else(|| answer.status.to_string()),
+        reason: answer.reason(),
+        hint: member("hint"),
+    })
+}
+
+fn text(json: &Json) -> String {
+    json.as_str().map_or_else(|| json.to_string(), str::to_string)
+}
+
+/// For eyes: the standing on top, a line a scope below.
+fn table(status: &Json) -> String {
+    let mut lines = vec![
+        format!("register {} of store {}: {}", text(&status["register"]), text(&status["store"]), text(&status["state"])),
+        format!(
+            "unsent: {} transactions, {} rows; quarantined: {}; conflicts waiting: {}",
+            status["pending"]["transactions"], status["pending"]["rows"], status["quarantined"], status["conflicts"]
+        ),
+        String::new(),
+        format!("{:<44} {:<13} {:>6} {:>9} {:>10}  {}", "SCOPE", "DIRECTION", "TABLES", "VERSION", "ROWS IN", "STANDING"),
+    ];
+    for scope in status["scopes"].as_array().into_iter().flatten() {
+        let standing = match (&scope["fault"], scope["ready"].as_bool()) {
+            (Json::Object(fault), _) => format!("stands still: {}", text(&fault["message"])),
+            (_, Some(true)) => "ready".to_string(),
+            _ => "not loaded yet".to_string(),
+        };
+        let version = scope["version"].as_str().unwrap_or("-");
+        lines.push(format!(
+            "{:<44} {:<13} {:>6} {:>9} {:>10}  {standing}",
+            text(&scope["name"]),
+            text(&scope["direction"]),
+            scope["tables"].to_string(),
+            version,
+            scope["total"]["rows_in"].to_string(),
+        ));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,96 @@
+//! The command line: what it takes, and how an end is told.
+
+mod channel;
+mod complaint;
+mod demo;
+mod door;
+mod plugin;
+mod provision;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tillhold_env::Env;
+
+/// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
+#[derive(Parser)]
+#[command(name = "tillhold", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the main job on a store of its own: sell, cut the channel, sell on, come back, verify
+    Demo(demo::DemoArgs),
+    /// Run the agent of one register until it is told to stop
+    Run(Settings),
+    /// Fill the register's offline database from the channel, scope by scope
+    Provision(provision::ProvisionArgs),
+    /// Say how the running agent stands
+    Status(door::StatusArgs),
+    /// Push and pull now
+    Sync(door::SyncArgs),
+    /// The channel database's side
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
+    /// Plugins: rules of a retailer's own
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+/// Which register.
+#[derive(Args)]
+pub struct Settings {
+    /// The register's settings
+    #[arg(long, short, value_name = "FILE", default_value = "register.toml")]
+    config: PathBuf,
+}
+
+/// How a command ended when it did not fail.
+pub enum Done {
+    Yes,
+    /// The answer is no: something does not hold or is not there.
+    No,
+}
+
+/// sysexits.h, EX_USAGE
+const USAGE: u8 = 64;
+
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complaint::tell(&error.into()),
+    };
+    match runtime.block_on(carry_out(cli.command)) {
+        Ok(Done::Yes) => ExitCode::SUCCESS,
+        Ok(Done::No) => ExitCode::from(1),
+        Err(error) => complaint::tell(&error),
+    }
+}
+
+/// Help and version are answers; anything else that clap stops at is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed terminal is no reason to fail differently.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<Done> {
+    let env = Env::real();
+    match command {
+        Command::Demo(args) => demo::demo(&env, args).await,
+        Command::Run(settings) => run::run(&env, &settings).await,
+        Command::Provision(args) => provision::provision(&env, args).await,
+        Command::Status(args) => door::status(&env, args).await,
+        Command::Sync(args) => door::sync(&env, args).await,
+        Command::Channel(command) => channel::channel(&env, command).await,
+        Command::Plugin(command) => plugin::plugin(command).await,
+    }
+}

@@ -1,0 +1,112 @@
+//! `tillhold provision`: the register's offline database, filled scope by scope in the profile's order.
+//!
+//! A provisioning that was cut off goes on where it stopped.
+
+use super::{Done, Settings};
+use crate::pull::{self, Progress};
+use crate::register::{Register, ScopeRun};
+use crate::report;
+use crate::settings::register_file::RegisterFile;
+use clap::{Args, ValueEnum};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io::IsTerminal as _;
+use tillhold_core::stage::Tally;
+use tillhold_core::table::Table;
+use tillhold_env::Env;
+
+#[derive(Args)]
+pub struct ProvisionArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = Shown::Auto)]
+    progress: Shown,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
+enum Shown {
+    /// Bars on a terminal, a line a scope otherwise
+    Auto,
+    /// One JSON object a line on stdout
+    Json,
+}
+
+pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
+    let file = RegisterFile::read(&args.settings.config)?;
+    let register = Register::open(env, file).await?;
+    for table in &register.left_out {
+        report::line(env, &format!("{table} has no primary key and is left out"));
+    }
+    let bars = MultiProgress::new();
+    let mut link = register.link();
+    let mut total = Tally::default();
+    let started_us = env.clock.monotonic_us();
+    for run in register.scopes.iter().filter(|run| run.is_pulled()) {
+        let shown = ScopeProgress::new(args.progress, run, &bars);
+        let tally = pull::pull(&register, &mut link, run, &shown).await?;
+        shown.finish(env, tally);
+        total += tally;
+    }
+    let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
+    register.local.close().await;
+    if args.progress == Shown::Json {
+        println!("{}", json!({ "rows": total.rows_in, "applied": total.applied,
+            "dropped": total.dropped, "quarantined": total.quarantined, "seconds": seconds }));
+    } else {
+        report::line(env, &format!("{} rows came in {seconds:.1} s", total.rows_in));
+    }
+    Ok(Done::Yes)
+}
+
+/// One scope's progress, as a bar over its tables, a line, or JSON lines.
+struct ScopeProgress {
+    shown: Shown,
+    scope: String,
+    tables: Vec<String>,
+    bar: Option<ProgressBar>,
+}
+
+impl ScopeProgress {
+    fn new(shown: Shown, run: &ScopeRun, bars: &MultiProgress) -> ScopeProgress {
+        let terminal = shown == Shown::Auto && std::io::stderr().is_terminal();
+        let bar = terminal.then(|| {
+            let style = ProgressStyle::with_template("{prefix:36!} {bar:24} {pos:>3}/{len} tables {msg}")
+                .expect("the template above is well-formed");
+            let bar = bars.add(ProgressBar::new(run.tables.len() as u64).with_style(style));
+            bar.with_prefix(run.scope.name.clone())
+        });
+        let tables = run.tables.iter().map(|table| table.name.to_string()).collect();
+        ScopeProgress { shown, scope: run.scope.name.clone(), tables, bar }
+    }
+
+    fn finish(&self, env: &Env, tally: Tally) {
+        let rows = tally.rows_in;
+        match (&self.bar, self.shown) {
+            (Some(bar), _) => {
+                bar.set_position(self.tables.len() as u64);
+                bar.finish_with_message(format!("{rows} rows"));
+            }
+            (None, Shown::Auto) => {
+                report::line(env, &format!("{}: {} tables, {rows} rows", self.scope, self.tables.len()));
+            }
+            (None, Shown::Json) => {
+                println!("{}", json!({ "scope": self.scope, "done": true, "rows": rows,
+                    "tables": self.tables.len(), "dropped": tally.dropped }));
+            }
+        }
+    }
+}
+
+impl Progress for ScopeProgress {
+    fn loaded(&self, scope: &str, table: &Table, rows: u64) {
+        let name = table.name.to_string();
+        if let Some(bar) = &self.bar {
+            let at = self.tables.iter().position(|known| *known == name).unwrap_or(0);
+            bar.set_position(at as u64);
+            bar.set_message(format!("{name} {rows} rows"));
+        } else if self.shown == Shown::Json {
+            println!("{}", json!({ "scope": scope, "table": name, "rows": rows }));
+        }
+    }
+}

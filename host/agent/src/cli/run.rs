@@ -1,0 +1,71 @@
+//! `tillhold run`: the agent, until it is told to stop.
+
+use super::{Done, Settings};
+use crate::agent::Agent;
+use crate::register::Register;
+use crate::settings::register_file::RegisterFile;
+use crate::{front_door, report, supervisor, sync};
+use tillhold_core::failover::Event;
+use tillhold_env::Env;
+
+pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
+    let file = RegisterFile::read(&settings.config)?;
+    let register = Register::open(env, file).await?;
+    introduce(env, &register);
+    let (agent, events) = Agent::new(register);
+    let door = front_door::open(&agent).await?;
+    agent.say(&format!("the front door listens on http://{}", door.address));
+    env.spawn(supervisor::supervise(agent.clone(), events));
+    env.spawn(sync::keep_pushed(agent.clone()));
+    env.spawn(sync::keep_pulled(agent.clone()));
+    agent.tell(Event::Tick);
+
+    let told = agent.clone();
+    env.spawn(async move {
+        stop_signal().await;
+        told.say("stopping: requests in work are finished first");
+        told.stopping.send_replace(true);
+    });
+    door.serve(agent.clone()).await?;
+    agent.register.local.close().await;
+    agent.say("stopped");
+    Ok(Done::Yes)
+}
+
+fn introduce(env: &Env, register: &Register) {
+    let (store, till) = (&register.file.store, &register.file.register);
+    let tables: usize = register.scopes.iter().map(|run| run.tables.len()).sum();
+    report::line(
+        env,
+        &format!(
+            "register {till} of store {store}: profile {}, {} scopes, {tables} tables",
+            register.profile.name,
+            register.scopes.len()
+        ),
+    );
+    for table in &register.left_out {
+        report::line(env, &format!("{table} has no primary key and is left out"));
+    }
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    // Without a console there is no Ctrl-C to wait for; the service stop comes another way.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,69 @@
+//! What can go wrong in a flow, as facts: which part said it, of which class it is, what to do next.
+
+use tillhold_channel::ChannelError;
+use tillhold_core::fault::Class;
+use tillhold_core::stage::Unbalanced;
+use tillhold_local::LocalError;
+use tillhold_plugin::PluginError;
+
+/// An error of pull, push or of a request at the front door.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error("a batch of {stage} does not balance: {cause}")]
+    Unbalanced { stage: &'static str, cause: Unbalanced },
+    #[error("the work of {0} broke off inside the agent")]
+    BrokeOff(&'static str),
+    #[error("the register was never synchronised and its channel cannot be reached: {0}")]
+    NeverSynchronised(ChannelError),
+}
+
+impl FlowError {
+    pub fn class(&self) -> Class {
+        match self {
+            FlowError::Channel(error) => error.class(),
+            FlowError::Local(error) => error.class(),
+            FlowError::Plugin(error) => error.class(),
+            FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
+            FlowError::NeverSynchronised(_) => Class::Retry,
+        }
+    }
+
+    /// Stable: documented in docs/errors.md, never re-used for something else.
+    pub fn code(&self) -> &'static str {
+        match self {
+            FlowError::Channel(error) => error.code(),
+            FlowError::Local(error) => error.code(),
+            FlowError::Plugin(error) => error.code(),
+            FlowError::Unbalanced { .. } => "flow-unbalanced",
+            FlowError::BrokeOff(_) => "flow-broke-off",
+            FlowError::NeverSynchronised(_) => "register-never-synchronised",
+        }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            FlowError::Channel(error) => error.hint(),
+            FlowError::Local(error) => error.hint(),
+            FlowError::Plugin(error) => error.hint(),
+            FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
+                Some("nothing was written; keep the log and report it as a defect".to_string())
+            }
+            FlowError::NeverSynchronised(_) => Some(
+                "bring the channel database within reach once; `tillhold provision` then fills the \
+                 offline database"
+                    .to_string(),
+            ),
+        }
+    }
+
+    /// Whether the channel itself failed, which is the failover's business.
+    pub fn is_channel_trouble(&self) -> bool {
+        matches!(self, FlowError::Channel(error) if error.class() == Class::Retry)
+    }
+}

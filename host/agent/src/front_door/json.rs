@@ -1,0 +1,33 @@
+//! Cells as JSON: canonical text, but whole numbers that JSON's readers keep exactly, and null.
+
+use serde_json::Value as Json;
+use tillhold_core::table::Column;
+use tillhold_core::text::{self, Misfit};
+use tillhold_core::value::Value;
+
+/// Integers that a double holds exactly (RFC 8259, section 6); others travel as text.
+const EXACT_INTEGERS: std::ops::RangeInclusive<i64> = -(1 << 53)..=(1 << 53);
+
+pub fn to_json(value: &Value, column: &Column) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(bit) => Json::from(u8::from(*bit)),
+        Value::Int(number) if EXACT_INTEGERS.contains(number) => Json::from(*number),
+        _ => text::canonical(value, column.of).map_or(Json::Null, Json::String),
+    }
+}
+
+/// The cell that `column` would hold, or why it cannot.
+pub fn from_json(json: &Json, column: &Column) -> Result<Value, Misfit> {
+    match json {
+        Json::Null if column.nullable => Ok(Value::Null),
+        Json::Null => Err(Misfit { reason: "must not be null".to_string() }),
+        Json::Bool(bit) => text::parse(if *bit { "1" } else { "0" }, column.of),
+        // serde_json keeps a number's digits (arbitrary_precision), so 12.10 stays exact.
+        Json::Number(number) => text::parse(&number.to_string(), column.of),
+        Json::String(given) => text::parse(given, column.of),
+        Json::Array(_) | Json::Object(_) => {
+            Err(Misfit { reason: "must be a text, a number or null".to_string() })
+        }
+    }
+}

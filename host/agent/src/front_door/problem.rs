@@ -1,0 +1,78 @@
+//! What the door answers when it cannot do what was asked: problem details (RFC 9457) with our code and hint.
+
+use crate::fault::FlowError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tillhold_core::fault::Class;
+
+#[derive(Debug)]
+pub struct Problem {
+    status: u16,
+    code: &'static str,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { status, code, detail: detail.into(), hint: None }
+    }
+
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem { hint: Some(hint.into()), ..self }
+    }
+
+    pub fn busy() -> Problem {
+        Problem::new(503, "door-busy", "too many requests are in work")
+            .hint("try again after the time in Retry-After")
+    }
+}
+
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Problem {
+        let status = match error.class() {
+            Class::Retry => 503,
+            Class::Park => 422,
+            Class::Reconfigure | Class::Stop => 500,
+        };
+        let problem = Problem::new(status, error.code(), error.to_string());
+        match error.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json!({
+            "type": format!("urn:tillhold:problem:{}", self.code),
+            "title": status.canonical_reason(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "hint": self.hint,
+        });
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.status == 503 {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+pub async fn no_such_path() -> Problem {
+    Problem::new(404, "door-path", "the front door has no such path")
+        .hint("see docs/front-door.md for what it answers")
+}
+
+pub async fn no_such_method() -> Problem {
+    Problem::new(405, "door-method", "this path does not answer that method")
+}

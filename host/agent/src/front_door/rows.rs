@@ -1,0 +1,168 @@
+//! GET rows: by equality and prefix, a page at a time, from whichever database is in use.
+//!
+//! * Rows from the channel go through the scope's transformer too: what a rule masks or drops on the way down is
+//!   masked or dropped here as well.
+//! * The answer says which database gave it, and how fresh that is.
+
+use super::problem::Problem;
+use super::{Door, json};
+use crate::agent::Agent;
+use crate::fault::FlowError;
+use crate::register::ScopeRun;
+use crate::rules::{self, Ruled};
+use crate::settings::register_file::RegisterFile;
+use axum::Json as JsonBody;
+use axum::extract::{Path, Query, State};
+use serde_json::{Map, Value as Json, json};
+use std::sync::Arc;
+use tillhold_channel::read::read;
+use tillhold_core::failover::Event;
+use tillhold_core::filter::Filter;
+use tillhold_core::limits;
+use tillhold_core::profile::WritePath;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::table::{Table, TableName};
+use tillhold_core::text;
+use tillhold_plugin::Flow;
+
+pub async fn get(
+    State(door): State<Door>,
+    Path(table): Path<String>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Result<JsonBody<Json>, Problem> {
+    let agent = &door.agent;
+    let unknown = || {
+        Problem::new(404, "table-unknown", format!("{table} is in no scope of the profile"))
+            .hint("GET /v1/status lists the scopes")
+    };
+    let name = TableName::parse(&table).ok_or_else(unknown)?;
+    let (run, table) = agent.register.table(&name).ok_or_else(unknown)?;
+    let filter = filter(table, &asked)?;
+    if reads_channel(agent, run)
+        && let Some(rows) = from_channel(agent, run, table, &filter).await?
+    {
+        return Ok(JsonBody(page("channel", Json::Null, table, &filter, rows)));
+    }
+    let rows = agent.register.local.read(&table.name, &filter).await.map_err(FlowError::from)?;
+    let version = version(agent, table).await?;
+    Ok(JsonBody(page("offline", version, table, &filter, rows)))
+}
+
+/// A downloaded table is complete on the register; what only the channel has (other registers' sales) is read there.
+fn reads_channel(agent: &Agent, run: &ScopeRun) -> bool {
+    let channel_first = agent.register.profile.write_path == WritePath::ChannelFirst;
+    channel_first && agent.state().sells_on_channel() && run.is_pushed()
+}
+
+/// `None` when the channel does not answer in time.
+async fn from_channel(
+    agent: &Agent,
+    run: &ScopeRun,
+    table: &Arc<Table>,
+    filter: &Filter,
+) -> Result<Option<Vec<Row>>, Problem> {
+    let deadline = RegisterFile::request_deadline(agent.register.profile.offline_timeout);
+    let mut link = agent.front_lane().await;
+    let rows = match tokio::time::timeout(deadline, read(&mut link, table, filter)).await {
+        Ok(Ok(rows)) => rows,
+        _ => {
+            agent.tell(Event::Trouble);
+            return Ok(None);
+        }
+    };
+    drop(link);
+    let file = &agent.register.file;
+    let env = &agent.register.env;
+    let context = rules::context(env, &file.store, &file.register, &run.scope.name, Flow::Down);
+    let ruled = rules::transform(env, run, &context, table, rows).await?;
+    let kept = ruled.into_iter().filter_map(|ruled| match ruled {
+        Ruled::Kept(row) => Some(row),
+        Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
+    });
+    Ok(Some(kept.collect()))
+}
+
+async fn version(agent: &Agent, table: &Table) -> Result<Json, Problem> {
+    let states = agent.register.local.tables().await.map_err(FlowError::from)?;
+    let state = states.into_iter().find(|state| state.table.name == table.name);
+    let version = state.and_then(|state| state.version);
+    Ok(version.map_or(Json::Null, |version| Json::String(version.to_string())))
+}
+
+fn page(source: &str, version: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
+    let next = match rows.last() {
+        Some(last) if rows.len() == filter.limit => Json::String(token(table, &last.key(table))),
+        _ => Json::Null,
+    };
+    let rows: Vec<Json> = rows.iter().map(|row| row_json(table, row)).collect();
+    json!({ "source": source, "version": version, "rows": rows, "next": next })
+}
+
+fn row_json(table: &Table, row: &Row) -> Json {
+    let cell = |(value, column): (&_, &tillhold_core::table::Column)| {
+        (column.name.clone(), json::to_json(value, column))
+    };
+    Json::Object(row.0.iter().zip(&table.columns).map(cell).collect::<Map<String, Json>>())
+}
+
+/// The last key as one text for `after=`: hexadecimal of its JSON, opaque to callers.
+fn token(table: &Table, key: &Key) -> String {
+    let parts = key.0.iter().zip(table.key_columns());
+    let parts: Vec<Json> = parts.map(|(value, column)| json::to_json(value, column)).collect();
+    text::hexadecimal(Json::Array(parts).to_string().as_bytes())
+}
+
+fn read_token(table: &Table, token: &str) -> Option<Key> {
+    let bytes = text::parse_hexadecimal(token)?;
+    let parts: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
+    if parts.len() != table.key.len() {
+        return None;
+    }
+    let part = |(part, column)| json::from_json(part, column).ok();
+    parts.iter().zip(table.key_columns()).map(part).collect::<Option<_>>().map(Key)
+}
+
+fn filter(table: &Table, asked: &[(String, String)]) -> Result<Filter, Problem> {
+    let mut filter = Filter { limit: 100, ..Filter::default() };
+    for (name, value) in asked {
+        match (name.as_str(), name.strip_prefix("prefix.")) {
+            ("limit", _) => filter.limit = limit(value)?,
+            ("after", _) => {
+                let key = read_token(table, value).ok_or_else(|| {
+                    wrong("after", "is not a token of this table's earlier page".to_string())
+                })?;
+                filter.after = Some(key);
+            }
+            (_, Some(column)) => filter.prefix = Some((text_column(table, column)?, value.clone())),
+            (column, None) => {
+                let at = position(table, column)?;
+                let value = text::parse(value, table.columns[at].of)
+                    .map_err(|misfit| wrong(column, misfit.to_string()))?;
+                filter.equals.push((at, value));
+            }
+        }
+    }
+    Ok(filter)
+}
+
+fn limit(value: &str) -> Result<usize, Problem> {
+    let limit = value.parse().ok().filter(|limit| (1..=limits::READ_ROWS_MAX).contains(limit));
+    limit.ok_or_else(|| wrong("limit", format!("is a number from 1 to {}", limits::READ_ROWS_MAX)))
+}
+
+fn position(table: &Table, column: &str) -> Result<usize, Problem> {
+    let at = table.position(column);
+    at.ok_or_else(|| wrong(column, format!("is not a column of {} that travels", table.name)))
+}
+
+fn text_column(table: &Table, column: &str) -> Result<usize, Problem> {
+    let at = position(table, column)?;
+    match table.columns[at].of.is_text() {
+        true => Ok(at),
+        false => Err(wrong(column, "is not a text column: prefix. does not apply".to_string())),
+    }
+}
+
+fn wrong(what: &str, how: String) -> Problem {
+    Problem::new(422, "rows-query", format!("{what} {how}"))
+}

@@ -1,0 +1,323 @@
+//! PUT a transaction: rows in several tables under one UUID, whole or not at all, as often as the POS likes.
+//!
+//! * An answer of 200 or 201 is a promise: the sale is on disk here, or in the channel, and will be in the channel
+//!   exactly once.
+//! * Same id and same body: the same answer. Same id, other body: 409, and nothing is written.
+//! * Every sale is on the register's own disk before anything else happens to it. Channel-first then waits for push
+//!   to bring it into the channel and says so; when the channel does not answer in time the answer is "offline", and
+//!   nothing has to be moved or repeated. Local-first answers at once.
+
+use super::problem::Problem;
+use super::{Door, json};
+use crate::agent::Agent;
+use crate::fault::FlowError;
+use axum::Json as JsonBody;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tillhold_core::failover::Event;
+use tillhold_core::limits;
+use tillhold_core::moment::Timestamp;
+use tillhold_core::profile::WritePath;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::table::{Column, Table, TableName};
+use tillhold_core::text;
+use tillhold_core::transaction::{ContentHash, Operation, TransactionId};
+use tillhold_core::value::Value;
+use tillhold_local::{Recorded, RowWrite, TransactionState};
+
+pub async fn put(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    body: Result<JsonBody<Json>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let id = transaction_id(&id)?;
+    let JsonBody(body) = body.map_err(|error| {
+        Problem::new(error.status().as_u16(), "door-body", error.body_text())
+            .hint("send a JSON object with \"rows\" and Content-Type: application/json")
+    })?;
+    let sale = Sale::read(&door.agent, id, &body)?;
+    let agent = door.agent.clone();
+    // The sale goes on when the POS hangs up: half of it must not depend on who listens.
+    let (answer, wait) = tokio::sync::oneshot::channel();
+    door.agent.register.env.spawn(async move {
+        // The POS may be gone; it will ask again under the same id.
+        let _ = answer.send(sale.commit(&agent).await);
+    });
+    let broke_off = |_| Problem::from(FlowError::BrokeOff("a transaction"));
+    let committed = wait.await.map_err(broke_off)??;
+    Ok(committed.answer(id))
+}
+
+pub async fn get(State(door): State<Door>, Path(id): Path<String>) -> Result<JsonBody<Json>, Problem> {
+    let id = transaction_id(&id)?;
+    match door.agent.register.local.lookup(id).await.map_err(FlowError::from)? {
+        Some(record) => Ok(JsonBody(json!({
+            "id": id.to_string(),
+            "state": record.state.name(),
+            "received_at_ms": record.received_at_ms,
+            "reason": record.reason,
+        }))),
+        None => Err(Problem::new(404, "transaction-unknown", "this register does not remember the transaction")
+            .hint("a sale that went straight to the channel is found there, in tillhold.ledger")),
+    }
+}
+
+fn transaction_id(text: &str) -> Result<TransactionId, Problem> {
+    TransactionId::parse(text).ok_or_else(|| {
+        Problem::new(422, "transaction-id", format!("'{text}' is not a UUID"))
+            .hint("give each POS transaction a UUID and keep it over retries")
+    })
+}
+
+struct Committed {
+    place: Place,
+    replayed: bool,
+}
+
+/// Where a recorded sale is.
+enum Place {
+    /// In the channel, with its ledger entry; a copy is on the register.
+    Channel,
+    /// On the register's disk, to be pushed.
+    Offline,
+    /// On the register's disk, but the channel refused it: a person must look.
+    SetAside(Option<String>),
+}
+
+impl Committed {
+    fn answer(self, id: TransactionId) -> Response {
+        let status = if self.replayed { StatusCode::OK } else { StatusCode::CREATED };
+        let (at, quarantined) = match self.place {
+            Place::Channel => ("channel", None),
+            Place::Offline => ("offline", None),
+            Place::SetAside(reason) => ("offline", Some(reason.unwrap_or_default())),
+        };
+        let body = json!({
+            "id": id.to_string(),
+            "committed": at,
+            "replayed": self.replayed,
+            "quarantined": quarantined,
+        });
+        (status, JsonBody(body)).into_response()
+    }
+}
+
+/// A checked transaction: every row has its table's shape and values that fit.
+struct Sale {
+    id: TransactionId,
+    hash: ContentHash,
+    rows: Vec<SaleRow>,
+}
+
+struct SaleRow {
+    table: Arc<Table>,
+    operation: Operation,
+    /// Given cells by position; an insert has them all.
+    cells: Vec<Option<Value>>,
+}
+
+impl Sale {
+    fn read(agent: &Agent, id: TransactionId, body: &Json) -> Result<Sale, Problem> {
+        let rows = body["rows"].as_array().filter(|rows| !rows.is_empty()).ok_or_else(|| {
+            Problem::new(422, "transaction-rows", "the body has no rows")
+                .hint("send {\"rows\": [{\"table\": …, \"operation\": \"insert\", \"values\": {…}}]}")
+        })?;
+        if rows.len() > limits::TRANSACTION_ROWS_MAX {
+            let most = limits::TRANSACTION_ROWS_MAX;
+            let detail = format!("{} rows; one transaction may have {most}", rows.len());
+            return Err(Problem::new(413, "transaction-rows", detail));
+        }
+        let row = |(at, row)| sale_row(agent, at, row);
+        Ok(Sale {
+            id,
+            hash: content_hash(body),
+            rows: rows.iter().enumerate().map(row).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn commit(&self, agent: &Agent) -> Result<Committed, Problem> {
+        let register = &agent.register;
+        let writes =
+            self.rows.iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
+        let received_at_ms = register.env.clock.wall_ms();
+        let recorded = register
+            .local
+            .record(self.id, self.hash, writes, received_at_ms)
+            .await
+            .map_err(FlowError::from)?;
+        let replayed = match recorded {
+            Recorded::Committed => false,
+            Recorded::AlreadyThere => true,
+            Recorded::Clash => return Err(clash()),
+        };
+        agent.nudge.notify_one();
+        let channel_first = register.profile.write_path == WritePath::ChannelFirst;
+        let waits = channel_first && agent.state().sells_on_channel();
+        let place = if waits { self.await_channel(agent).await? } else { self.place(agent).await? };
+        Ok(Committed { place, replayed })
+    }
+
+    /// Waits for push to bring the sale to the channel, at most as long as the register waits before it goes offline.
+    async fn await_channel(&self, agent: &Agent) -> Result<Place, Problem> {
+        let (mut settlements, mut steps) = (agent.settlements(), agent.steps());
+        let settled = async {
+            loop {
+                let place = self.place(agent).await?;
+                if !matches!(place, Place::Offline) || !agent.state().sells_on_channel() {
+                    return Ok(place);
+                }
+                // Both senders live as long as the agent, so neither wait can fail.
+                tokio::select! {
+                    _ = settlements.changed() => {}
+                    _ = steps.changed() => {}
+                }
+            }
+        };
+        match tokio::time::timeout(agent.register.profile.offline_timeout, settled).await {
+            Ok(place) => place,
+            Err(_elapsed) => {
+                agent.tell(Event::Trouble);
+                Ok(Place::Offline)
+            }
+        }
+    }
+
+    async fn place(&self, agent: &Agent) -> Result<Place, Problem> {
+        let record = agent.register.local.lookup(self.id).await.map_err(FlowError::from)?;
+        Ok(match record.map(|record| (record.state, record.reason)) {
+            Some((TransactionState::Settled, _)) => Place::Channel,
+            Some((TransactionState::Quarantined, reason)) => Place::SetAside(reason),
+            _ => Place::Offline,
+        })
+    }
+}
+
+fn clash() -> Problem {
+    Problem::new(409, "transaction-clash", "another transaction is known under this id")
+        .hint("nothing was written; give the new transaction an id of its own")
+}
+
+/// SHA-256 of the body's canonical JSON: keys sorted, so that a POS may write them in any order.
+fn content_hash(body: &Json) -> ContentHash {
+    let mut hash = Sha256::new();
+    digest(&mut hash, &body["rows"]);
+    ContentHash(hash.finalize().into())
+}
+
+fn digest(hash: &mut Sha256, json: &Json) {
+    match json {
+        Json::Object(members) => {
+            let mut keys: Vec<&String> = members.keys().collect();
+            keys.sort_unstable();
+            hash.update(format!("{{{}", keys.len()));
+            for key in keys {
+                digest(hash, &Json::String(key.clone()));
+                digest(hash, &members[key]);
+            }
+        }
+        Json::Array(items) => {
+            hash.update(format!("[{}", items.len()));
+            items.iter().for_each(|item| digest(hash, item));
+        }
+        // Quoted text and bare literals cannot be mistaken for each other or for a container's head.
+        other => hash.update(format!("{other},")),
+    }
+}
+
+fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
+    let wrong = |code, detail: String| Problem::new(422, code, format!("row {at}: {detail}"));
+    let name = row["table"].as_str().and_then(TableName::parse);
+    let name = name.ok_or_else(|| wrong("row-table", "names no table".to_string()))?;
+    let Some((run, table)) = agent.register.table(&name) else {
+        return Err(wrong("row-table", format!("{name} is in no scope of the profile")));
+    };
+    if !run.is_pushed() {
+        return Err(wrong("row-table", format!("{name} is downloaded only"))
+            .hint("make its scope upload or bidirectional, or write another table"));
+    }
+    let operation = match row["operation"].as_str() {
+        Some("insert") | None => Operation::Insert,
+        Some("update") => Operation::Update,
+        Some("delete") => Operation::Delete,
+        Some(other) => {
+            return Err(wrong("row-operation", format!("'{other}' is not insert, update or delete")));
+        }
+    };
+    let values = row["values"].as_object();
+    let values = values.ok_or_else(|| wrong("row-values", "has no values".to_string()))?;
+    let mut cells = vec![None; table.columns.len()];
+    for (column, given) in values {
+        let Some(position) = table.position(column) else {
+            return Err(wrong("row-column", format!("{name} has no column {column} that travels")));
+        };
+        let value = json::from_json(given, &table.columns[position])
+            .map_err(|misfit| wrong("row-value", format!("{name}.{column}: {misfit}")))?;
+        cells[position] = Some(value);
+    }
+    Ok(SaleRow { table: table.clone(), operation, cells })
+}
+
+impl SaleRow {
+    /// The whole row of an insert: what was not given takes the channel's default.
+    fn whole(&self, agent: &Agent) -> Result<Row, Problem> {
+        let cell = |(given, column): (&Option<Value>, &Column)| match given {
+            Some(value) => Ok(value.clone()),
+            None => default_of(agent, column).ok_or_else(|| {
+                let name = &self.table.name;
+                let detail = format!("{name}.{} has no default: give it a value", column.name);
+                Problem::new(422, "row-value", detail)
+            }),
+        };
+        self.cells.iter().zip(&self.table.columns).map(cell).collect::<Result<_, _>>().map(Row)
+    }
+
+    fn key(&self) -> Result<Key, Problem> {
+        let part = |at: &usize| {
+            self.cells[*at].clone().ok_or_else(|| {
+                let (name, column) = (&self.table.name, &self.table.columns[*at].name);
+                Problem::new(422, "row-key", format!("{name}.{column} is part of the key: give it"))
+            })
+        };
+        self.table.key.iter().map(part).collect::<Result<_, _>>().map(Key)
+    }
+
+    fn local_write(&self, agent: &Agent) -> Result<RowWrite, Problem> {
+        let table = self.table.name.clone();
+        Ok(match self.operation {
+            Operation::Insert => RowWrite::Insert { table, row: self.whole(agent)? },
+            Operation::Delete => RowWrite::Delete { table, key: self.key()? },
+            Operation::Update => {
+                let given = self.cells.iter().enumerate();
+                let cells = given.filter_map(|(at, cell)| Some((at, cell.clone()?))).collect();
+                RowWrite::Update { table, key: self.key()?, cells }
+            }
+        })
+    }
+}
+
+/// The value of a default that SQL Server would give; `None` for a NOT NULL column without one, or one that only
+/// the channel can compute.
+fn default_of(agent: &Agent, column: &Column) -> Option<Value> {
+    let Some(expression) = &column.default else {
+        return column.nullable.then_some(Value::Null);
+    };
+    let bare = expression.trim().trim_start_matches('(').trim_end_matches(')').trim();
+    let now = || Value::Timestamp(Timestamp::from_unix_ms(agent.register.env.clock.wall_ms()));
+    let value = match bare.to_ascii_lowercase().as_str() {
+        "null" => return column.nullable.then_some(Value::Null),
+        "getutcdate" | "getutcdate(" | "sysutcdatetime(" | "getdate(" | "sysdatetime(" => now(),
+        "newid(" => Value::Guid(agent.register.env.random.uuid()),
+        _ => {
+            let quoted = bare.strip_prefix('N').unwrap_or(bare);
+            let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+            let literal = inner.map_or_else(|| bare.to_string(), |text| text.replace("''", "'"));
+            return text::parse(&literal, column.of).ok();
+        }
+    };
+    text::fit(value, column.of).ok()
+}

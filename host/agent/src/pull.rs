@@ -1,0 +1,314 @@
+//! PULL: the channel's rows into the offline database, one scope at a time.
+//!
+//! ```text
+//! channel/snapshot ─► rules ─► local/load_page      a table's first load, resumable, behind a "not ready" mark
+//! channel/capture  ─► rules ─► local/stage ─► local/land      what changed since, whole or not at all
+//! ```
+//!
+//! * A scope's rows and its channel version land in one SQLite transaction: a POS never sees half of it.
+//! * The first load takes the channel's version before its first page and then pulls from it, so that nothing that
+//!   moved meanwhile is missed.
+//! * A table whose history the channel no longer keeps is loaded anew beside the old rows and swapped in.
+//! * rows in = applied + dropped + quarantined, or the pull stops.
+
+use crate::fault::FlowError;
+use crate::register::{Register, ScopeRun};
+use crate::rules::{self, Ruled};
+use std::sync::Arc;
+use tillhold_channel::capture::{Captured, Pass, Standing, own_context};
+use tillhold_channel::{Link, snapshot};
+use tillhold_core::limits;
+use tillhold_core::row::{Change, Key, Row};
+use tillhold_core::stage::Tally;
+use tillhold_core::table::Table;
+use tillhold_core::version::ChannelVersion;
+use tillhold_local::{Load, RowQuarantine, TableState};
+use tillhold_plugin::{BatchContext, Flow};
+
+/// Told about every page, for progress bars and status.
+pub trait Progress: Send + Sync {
+    fn loaded(&self, scope: &str, table: &Table, rows: u64);
+}
+
+/// For pulls that nobody watches.
+pub struct Unwatched;
+
+impl Progress for Unwatched {
+    fn loaded(&self, _: &str, _: &Table, _: u64) {}
+}
+
+/// Brings one scope up to date; what it did, balanced.
+pub async fn pull(
+    register: &Register,
+    link: &mut Link,
+    run: &ScopeRun,
+    progress: &dyn Progress,
+) -> Result<Tally, FlowError> {
+    let pull = Pull::new(register, run, progress);
+    let mut tally = Tally::default();
+    for state in pull.tables_not_loaded().await? {
+        tally += pull.load(link, &state).await?;
+    }
+    loop {
+        match pull.changes(link).await? {
+            Round::Landed(landed) => {
+                tally += landed;
+                return balanced("pull", tally);
+            }
+            Round::Outdated(tables) => {
+                for table in tables {
+                    tally += pull.reload(link, &table).await?;
+                }
+            }
+        }
+    }
+}
+
+fn balanced(stage: &'static str, tally: Tally) -> Result<Tally, FlowError> {
+    tally.balanced().map_err(|cause| FlowError::Unbalanced { stage, cause })
+}
+
+enum Round {
+    Landed(Tally),
+    /// The channel keeps no history back to these tables' versions any more.
+    Outdated(Vec<Arc<Table>>),
+}
+
+struct Pull<'p> {
+    register: &'p Register,
+    run: &'p ScopeRun,
+    progress: &'p dyn Progress,
+    context: BatchContext,
+}
+
+impl<'p> Pull<'p> {
+    fn new(register: &'p Register, run: &'p ScopeRun, progress: &'p dyn Progress) -> Pull<'p> {
+        let file = &register.file;
+        let context = rules::context(
+            &register.env,
+            &file.store,
+            &file.register,
+            &run.scope.name,
+            Flow::Down,
+        );
+        Pull { register, run, progress, context }
+    }
+
+    async fn states(&self) -> Result<Vec<TableState>, FlowError> {
+        let mut states = self.register.local.tables().await?;
+        states.retain(|state| self.run.tables.iter().any(|table| table.name == state.table.name));
+        Ok(states)
+    }
+
+    async fn tables_not_loaded(&self) -> Result<Vec<TableState>, FlowError> {
+        let mut states = self.states().await?;
+        states.retain(|state| state.load != Load::Loaded);
+        Ok(states)
+    }
+
+    /// A table's first load, from where an earlier one stopped.
+    async fn load(&self, link: &mut Link, state: &TableState) -> Result<Tally, FlowError> {
+        let table = &state.table;
+        let after = match &state.load {
+            Load::Loading { after, .. } => after.clone(),
+            _ => {
+                let (epoch, from) = snapshot::current_version(link).await?;
+                self.register.local.begin_load(&table.name, epoch, from).await?;
+                None
+            }
+        };
+        self.load_pages(link, table, after).await
+    }
+
+    async fn reload(&self, link: &mut Link, table: &Arc<Table>) -> Result<Tally, FlowError> {
+        let (epoch, from) = snapshot::current_version(link).await?;
+        self.register.local.begin_load(&table.name, epoch, from).await?;
+        self.load_pages(link, table, None).await
+    }
+
+    /// Reads the next page while the last one is ruled and written.
+    async fn load_pages(
+        &self,
+        link: &mut Link,
+        table: &Arc<Table>,
+        after: Option<Key>,
+    ) -> Result<Tally, FlowError> {
+        let mut tally = Tally::default();
+        let mut rows = read_page(link, table, after).await?;
+        while let Some(last) = rows.last() {
+            let last_key = last.key(table);
+            let is_last_page = rows.len() < limits::PULL_PAGE_ROWS_MAX;
+            let next = async {
+                match is_last_page {
+                    true => Ok(Vec::new()),
+                    false => read_page(link, table, Some(last_key.clone())).await,
+                }
+            };
+            let (written, next) = tokio::join!(self.load_page(table, rows, &last_key), next);
+            tally += written?;
+            self.progress.loaded(&self.run.scope.name, table, tally.rows_in);
+            rows = next?;
+        }
+        self.register.local.end_load(&table.name).await?;
+        balanced("load", tally)
+    }
+
+    async fn load_page(
+        &self,
+        table: &Arc<Table>,
+        rows: Vec<Row>,
+        last_key: &Key,
+    ) -> Result<Tally, FlowError> {
+        let rows_in = rows.len() as u64;
+        let ruled = Ruling::of(self.rule(table, rows).await?);
+        let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
+        self.set_aside(table, ruled.quarantined).await?;
+        let kept = ruled.kept;
+        let written = self.register.local.load_page(&table.name, kept, last_key.clone()).await?;
+        let dropped = dropped + written.dropped;
+        balanced("load", Tally { rows_in, applied: written.applied, dropped, quarantined })
+    }
+
+    /// One pass over what changed in all of the scope's tables, landed in one transaction.
+    async fn changes(&self, link: &mut Link) -> Result<Round, FlowError> {
+        let local = &self.register.local;
+        let scope = &self.run.scope.name;
+        let tables: Vec<(Arc<Table>, ChannelVersion)> = self
+            .states()
+            .await?
+            .into_iter()
+            .map(|state| (state.table, state.version.unwrap_or_default()))
+            .collect();
+        if tables.is_empty() {
+            return Ok(Round::Landed(Tally::default()));
+        }
+        local.discard_staged(scope).await?;
+        let own = own_context(local.incarnation());
+        let epoch = local.epoch().await?;
+        let mut pass = Pass::begin(link, epoch, own, &tables).await?;
+        let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
+        let outdated: Vec<Arc<Table>> =
+            (0..tables.len()).filter(outdated).map(|at| tables[at].0.clone()).collect();
+        if !outdated.is_empty() {
+            pass.finish().await?;
+            return Ok(Round::Outdated(outdated));
+        }
+        let mut counted = Counted::default();
+        for (at, (table, _)) in tables.iter().enumerate() {
+            while let Some(page) = pass.page(at).await? {
+                counted += self.stage(table, page).await?;
+            }
+        }
+        let (epoch, reached) = (pass.epoch(), pass.reached());
+        pass.finish().await?;
+        let positions = tables.iter().map(|(table, _)| (table.name.clone(), reached)).collect();
+        let landed = local.land(scope, positions, epoch).await?;
+        Ok(Round::Landed(balanced("pull", counted.tally(landed))?))
+    }
+
+    async fn stage(&self, table: &Arc<Table>, page: Vec<Captured>) -> Result<Counted, FlowError> {
+        let mut counted = Counted { captured: page.len() as u64, ..Counted::default() };
+        let mut changes = Vec::new();
+        let mut present = Vec::new();
+        for captured in page {
+            match captured.change {
+                _ if captured.own => counted.own += 1,
+                Change::Present(row) => present.push(row),
+                gone => changes.push(gone),
+            }
+        }
+        let ruled = Ruling::of(self.rule(table, present).await?);
+        counted.dropped += ruled.dropped.len() as u64;
+        counted.quarantined += ruled.quarantined.len() as u64;
+        changes.extend(ruled.kept.into_iter().map(Change::Present));
+        // A row that the rule drops must not stay on the register from an earlier pull.
+        changes.extend(ruled.dropped.into_iter().map(Change::Gone));
+        self.set_aside(table, ruled.quarantined).await?;
+        self.register.local.stage(&table.name, changes).await?;
+        Ok(counted)
+    }
+
+    async fn rule(&self, table: &Arc<Table>, rows: Vec<Row>) -> Result<Vec<Ruled>, FlowError> {
+        rules::transform(&self.register.env, self.run, &self.context, table, rows).await
+    }
+
+    async fn set_aside(
+        &self,
+        table: &Arc<Table>,
+        rows: Vec<(Key, String)>,
+    ) -> Result<(), FlowError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let scope = self.run.scope.name.clone();
+        let one = |(key, reason)| RowQuarantine {
+            scope: scope.clone(),
+            table: table.name.clone(),
+            key,
+            reason,
+        };
+        let rows = rows.into_iter().map(one).collect();
+        Ok(self.register.local.quarantine_rows(rows).await?)
+    }
+}
+
+async fn read_page(
+    link: &mut Link,
+    table: &Table,
+    after: Option<Key>,
+) -> Result<Vec<Row>, FlowError> {
+    Ok(snapshot::page(link, table, after.as_ref(), limits::PULL_PAGE_ROWS_MAX).await?)
+}
+
+/// A ruled batch, sorted by what becomes of the rows.
+struct Ruling {
+    kept: Vec<Row>,
+    dropped: Vec<Key>,
+    quarantined: Vec<(Key, String)>,
+}
+
+impl Ruling {
+    fn of(ruled: Vec<Ruled>) -> Ruling {
+        let mut sorted = Ruling { kept: Vec::new(), dropped: Vec::new(), quarantined: Vec::new() };
+        for one in ruled {
+            match one {
+                Ruled::Kept(row) => sorted.kept.push(row),
+                Ruled::Dropped(key) => sorted.dropped.push(key),
+                Ruled::Quarantined(key, reason) => sorted.quarantined.push((key, reason)),
+            }
+        }
+        sorted
+    }
+}
+
+/// What a pass captured and what became of it before it was staged.
+#[derive(Default)]
+struct Counted {
+    captured: u64,
+    /// This register's own writes coming back.
+    own: u64,
+    /// By rule; staged as deletions.
+    dropped: u64,
+    quarantined: u64,
+}
+
+impl Counted {
+    /// `landed` counts what was staged, the deletions of dropped rows among it.
+    fn tally(&self, landed: Tally) -> Tally {
+        Tally {
+            rows_in: self.captured,
+            applied: landed.applied.saturating_sub(self.dropped),
+            dropped: landed.dropped + self.own + self.dropped.min(landed.applied),
+            quarantined: landed.quarantined + self.quarantined,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counted {
+    fn add_assign(&mut self, other: Counted) {
+        self.captured += other.captured;
+        self.own += other.own;
+        self.dropped += other.dropped;
+        self.quarantined += other.quarantined;
+    }
+}

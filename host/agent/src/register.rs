@@ -1,0 +1,256 @@
+//! One register's parts, put together: settings, profile, offline database, plugins, and the way to its channel.
+//!
+//! * Opened with the channel in reach, the profile and the table shapes are read there and kept.
+//! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage;
+//!   one that was never synchronised says so.
+
+use crate::fault::FlowError;
+use crate::kept;
+use crate::settings::profile_file::{ProfileFile, ProfileSource};
+use crate::settings::register_file::RegisterFile;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tillhold_channel::profile::{ChannelProfile, read_profile};
+use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
+use tillhold_core::fault::Class;
+use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
+use tillhold_core::table::{Table, TableName};
+use tillhold_env::Env;
+use tillhold_local::{Identity, InstalledTable, LocalDatabase};
+use tillhold_plugin::{ComponentSource, Plugin, PluginHost, PluginLimits, PluginSource};
+
+pub struct Register {
+    pub env: Env,
+    pub file: RegisterFile,
+    pub profile: Profile,
+    /// In the profile's order.
+    pub scopes: Vec<ScopeRun>,
+    pub local: LocalDatabase,
+    /// Tables of the profile that have no primary key: they cannot be tracked and are left out.
+    pub left_out: Vec<TableName>,
+    channel: Arc<ChannelConfig>,
+}
+
+/// A scope with what it needs to run.
+pub struct ScopeRun {
+    pub scope: Scope,
+    /// In their travelling shape.
+    pub tables: Vec<Arc<Table>>,
+    pub transformer: Option<Arc<Plugin>>,
+    pub resolver: Option<Arc<Plugin>>,
+}
+
+/// Columns by which a till looks rows up, beside primary keys: an index each in the offline database.
+const LOOKUPS: [(&str, &[&str]); 5] = [
+    ("ax.INVENTITEMBARCODE", &["ITEMBARCODE"]),
+    ("ax.INVENTITEMBARCODE", &["ITEMID"]),
+    ("ax.PRICEDISCTABLE", &["ITEMRELATION"]),
+    ("ax.INVENTTABLE", &["PRODUCT"]),
+    ("ax.RETAILLOYALTYCARD", &["CARDNUMBER"]),
+];
+
+impl Register {
+    pub async fn open(env: &Env, file: RegisterFile) -> anyhow::Result<Register> {
+        let profile_file = ProfileFile::read(&file.profile)?;
+        let channel = Arc::new(file.channel_config()?);
+        let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+        let local = LocalDatabase::open(env, &file.folder, &identity).await?;
+
+        let mut link = Link::new(env, channel.clone());
+        let shape = match Shape::of_channel(&mut link, &profile_file, &file.store).await {
+            Ok(shape) => {
+                shape.keep(&local).await?;
+                shape
+            }
+            Err(ShapeError::Channel(error)) if error.class() == Class::Retry => {
+                Shape::kept(&local, &profile_file, error).await?
+            }
+            Err(error) => return Err(error.into()),
+        };
+
+        let plugins = Plugins::new(env, &file)?;
+        let scopes = plugins.equip(shape.profile.scopes.clone(), &shape.tables).await?;
+        install(&local, &scopes).await?;
+        let Shape { profile, left_out, .. } = shape;
+        Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, channel })
+    }
+
+    /// A new way to the channel: each lane (probe, front door, bulk) has its own.
+    pub fn link(&self) -> Link {
+        Link::new(&self.env, self.channel.clone())
+    }
+
+    pub fn scope_of(&self, table: &TableName) -> Option<&ScopeRun> {
+        self.scopes.iter().find(|run| run.tables.iter().any(|t| t.name == *table))
+    }
+
+    /// A synchronised table by name, blind to case as SQL Server is.
+    pub fn table(&self, name: &TableName) -> Option<(&ScopeRun, &Arc<Table>)> {
+        let same = |table: &TableName| {
+            table.schema.eq_ignore_ascii_case(&name.schema) && table.name.eq_ignore_ascii_case(&name.name)
+        };
+        let mut tables = self.scopes.iter().flat_map(|run| run.tables.iter().map(move |t| (run, t)));
+        tables.find(|(_, table)| same(&table.name))
+    }
+}
+
+async fn install(local: &LocalDatabase, scopes: &[ScopeRun]) -> Result<(), FlowError> {
+    let mut tables = Vec::new();
+    for run in scopes {
+        for table in &run.tables {
+            tables.push(InstalledTable {
+                scope: run.scope.name.clone(),
+                direction: run.scope.direction,
+                table: table.clone(),
+            });
+        }
+    }
+    let known = |name: &TableName| tables.iter().any(|t| t.table.name == *name);
+    let lookups = LOOKUPS.iter().filter_map(|(table, columns)| {
+        let name = TableName::parse(table).filter(known)?;
+        Some((name, columns.iter().map(|column| column.to_string()).collect()))
+    });
+    let lookups = lookups.collect();
+    local.install(tables, lookups).await?;
+    Ok(())
+}
+
+/// The profile and the shapes of its tables.
+struct Shape {
+    profile: Profile,
+    channel_profile: Option<ChannelProfile>,
+    tables: Vec<Arc<Table>>,
+    left_out: Vec<TableName>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ShapeError {
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Settings(#[from] crate::settings::reader::Mistakes),
+}
+
+impl Shape {
+    async fn of_channel(link: &mut Link, file: &ProfileFile, store: &str) -> Result<Shape, ShapeError> {
+        let channel_profile = match file.source {
+            ProfileSource::Channel => Some(read_profile(link, store).await?),
+            ProfileSource::File => None,
+        };
+        let profile = file.complete(channel_profile.as_ref())?;
+        let names: Vec<TableName> =
+            profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
+        let full = schema::tables(link, &names).await?;
+        let (tables, left_out) = travelling(&profile, full);
+        Ok(Shape { profile, channel_profile, tables, left_out })
+    }
+
+    /// What an earlier run kept, for a start without the channel.
+    async fn kept(
+        local: &LocalDatabase,
+        file: &ProfileFile,
+        unreachable: ChannelError,
+    ) -> anyhow::Result<Shape> {
+        let channel_profile = match file.source {
+            ProfileSource::File => None,
+            ProfileSource::Channel => match local.fact(kept::PROFILE).await? {
+                Some(text) => Some(kept::read(&text)?),
+                None => return Err(FlowError::NeverSynchronised(unreachable).into()),
+            },
+        };
+        let profile = file.complete(channel_profile.as_ref())?;
+        let known: Vec<Arc<Table>> = local.tables().await?.into_iter().map(|state| state.table).collect();
+        if known.is_empty() {
+            return Err(FlowError::NeverSynchronised(unreachable).into());
+        }
+        let wanted: BTreeSet<&TableName> =
+            profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| &t.name)).collect();
+        let tables: Vec<Arc<Table>> = known.into_iter().filter(|t| wanted.contains(&t.name)).collect();
+        let left_out = wanted.into_iter().filter(|name| !tables.iter().any(|t| t.name == **name));
+        let left_out = left_out.cloned().collect();
+        Ok(Shape { profile, channel_profile, tables, left_out })
+    }
+
+    async fn keep(&self, local: &LocalDatabase) -> Result<(), FlowError> {
+        if let Some(profile) = &self.channel_profile {
+            local.set_fact(kept::PROFILE, &kept::write(profile)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn travelling(profile: &Profile, full: Vec<Table>) -> (Vec<Arc<Table>>, Vec<TableName>) {
+    let mut tables = Vec::new();
+    let mut without_key = Vec::new();
+    for table in full {
+        let entry = profile.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == table.name);
+        let left_out = entry.map(|entry| entry.left_out(&table)).unwrap_or_default();
+        let shape = table.travelling(&left_out);
+        if shape.key.is_empty() {
+            without_key.push(shape.name);
+        } else {
+            tables.push(Arc::new(shape));
+        }
+    }
+    (tables, without_key)
+}
+
+/// Loads each plugin of the profile once.
+struct Plugins<'r> {
+    env: &'r Env,
+    file: &'r RegisterFile,
+    host: Arc<PluginHost>,
+}
+
+impl<'r> Plugins<'r> {
+    fn new(env: &'r Env, file: &'r RegisterFile) -> anyhow::Result<Plugins<'r>> {
+        let cache = file.folder.join("compiled-plugins");
+        let host = Arc::new(PluginHost::new(env, &cache, PluginLimits::default())?);
+        Ok(Plugins { env, file, host })
+    }
+
+    async fn equip(&self, scopes: Vec<Scope>, tables: &[Arc<Table>]) -> anyhow::Result<Vec<ScopeRun>> {
+        let mut runs = Vec::new();
+        for scope in scopes {
+            let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
+            let tables: Vec<Arc<Table>> = tables.iter().filter(of_scope).cloned().collect();
+            let transformer = match &scope.transformer {
+                Some(plugin) => Some(self.load(plugin, &tables).await?),
+                None => None,
+            };
+            let resolver = match &scope.resolver {
+                Resolver::Plugin(plugin) => Some(self.load(plugin, &tables).await?),
+                Resolver::BuiltIn(_) => None,
+            };
+            runs.push(ScopeRun { scope, tables, transformer, resolver });
+        }
+        Ok(runs)
+    }
+
+    async fn load(&self, plugin: &PluginUse, tables: &[Arc<Table>]) -> anyhow::Result<Arc<Plugin>> {
+        let file = self.file.plugin_folder.join(format!("{}.wasm", plugin.name));
+        let source = PluginSource {
+            name: plugin.name.clone(),
+            component: ComponentSource::File(file),
+            digest: plugin.digest.clone(),
+            config: plugin.config.clone(),
+        };
+        let host = self.host.clone();
+        let loaded = self.env.blocking("load plugin", move || host.load(&source)).await;
+        let loaded = loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
+        for table in tables {
+            loaded.check_against(table).map_err(FlowError::Plugin)?;
+        }
+        Ok(Arc::new(loaded))
+    }
+}
+
+impl ScopeRun {
+    pub fn is_pushed(&self) -> bool {
+        self.scope.direction.is_pushed()
+    }
+
+    pub fn is_pulled(&self) -> bool {
+        self.scope.direction != Direction::Upload
+    }
+}

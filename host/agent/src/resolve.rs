@@ -1,0 +1,259 @@
+//! Contested rows decided: the three sides put together, the scope's policy or plugin asked, its answer turned
+//! into what the channel gets and what the register keeps.
+//!
+//! * A conflict shows rows as the register sees them: the channel's row goes through the scope's transformer first,
+//!   so that a masked cell never looks like a change.
+//! * What goes up is the channel's own row with the decided cells changed: a cell that the register never saw
+//!   unmasked is never written back.
+//! * One deferred row defers its whole transaction, which is never split.
+
+use crate::fault::FlowError;
+use crate::register::{Register, ScopeRun};
+use crate::rules::{self, Ruled};
+use std::sync::Arc;
+use tillhold_core::conflict::{self, Conflict, Decision, Policy, Resolution};
+use tillhold_core::profile::Resolver;
+use tillhold_core::row::{Change, Row};
+use tillhold_core::table::{Table, TableName};
+use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
+use tillhold_core::value::Value;
+use tillhold_plugin::Flow;
+
+pub enum Resolved {
+    Decided(Decided),
+    /// For a person: each conflict with the reason.
+    Deferred(Vec<(Conflict, String)>),
+}
+
+pub struct Decided {
+    /// What goes to the channel in the original's place, under its id and hash.
+    pub transaction: Transaction,
+    /// What the register's rows become once the channel has it.
+    pub rows: Vec<(TableName, Change)>,
+    pub decisions: Vec<Decision>,
+}
+
+/// Decides all contested rows of one transaction.
+pub async fn decide(
+    register: &Register,
+    transaction: &Transaction,
+    contests: &[Contest],
+) -> Result<Resolved, FlowError> {
+    let mut decided = Decided {
+        transaction: transaction.clone(),
+        rows: Vec::new(),
+        decisions: Vec::new(),
+    };
+    let mut deferred = Vec::new();
+    let mut settled_without_write = Vec::new();
+    for contest in contests {
+        let write = &transaction.writes[contest.write];
+        let side = ContestedRow::new(register, write, contest).await?;
+        let (resolution, rule) = side.ask(register).await?;
+        if let Resolution::Defer(reason) = &resolution {
+            deferred.push((side.conflict, reason.clone()));
+            continue;
+        }
+        match side.outgoing(write, contest, &resolution) {
+            Some(outgoing) => decided.transaction.writes[contest.write] = outgoing,
+            None => settled_without_write.push(contest.write),
+        }
+        decided.rows.push((write.table.name.clone(), side.on_register(&resolution)));
+        decided.decisions.push(decision(register, transaction, side.conflict, resolution, rule));
+    }
+    if !deferred.is_empty() {
+        return Ok(Resolved::Deferred(deferred));
+    }
+    let mut position = 0;
+    decided.transaction.writes.retain(|_| {
+        position += 1;
+        !settled_without_write.contains(&(position - 1))
+    });
+    Ok(Resolved::Decided(decided))
+}
+
+struct Rule {
+    name: String,
+    digest: Option<String>,
+}
+
+fn decision(
+    register: &Register,
+    transaction: &Transaction,
+    conflict: Conflict,
+    resolution: Resolution,
+    rule: Rule,
+) -> Decision {
+    Decision {
+        id: register.env.random.uuid(),
+        decided_at_ms: register.env.clock.wall_ms(),
+        register: format!("{}-{}", register.file.store, register.file.register),
+        transaction: transaction.id,
+        conflict,
+        rule: rule.name,
+        plugin_digest: rule.digest,
+        resolution,
+    }
+}
+
+/// One contested row: the conflict as rules see it, and the channel's row as it really is.
+struct ContestedRow {
+    conflict: Conflict,
+    raw_channel: Option<Row>,
+}
+
+impl ContestedRow {
+    async fn new(
+        register: &Register,
+        write: &Write,
+        contest: &Contest,
+    ) -> Result<ContestedRow, FlowError> {
+        let seen = match (&contest.channel, register.scope_of(&write.table.name)) {
+            (Some(row), Some(run)) => seen_by_register(register, run, &write.table, row).await?,
+            (row, _) => row.clone(),
+        };
+        let conflict = Conflict {
+            table: write.table.clone(),
+            key: write.key.clone(),
+            base: write.base.clone(),
+            channel: seen,
+            offline: write.offline.clone(),
+        };
+        Ok(ContestedRow { conflict, raw_channel: contest.channel.clone() })
+    }
+
+    async fn ask(&self, register: &Register) -> Result<(Resolution, Rule), FlowError> {
+        let name = &self.conflict.table.name;
+        let Some(run) = register.scope_of(name) else {
+            let reason = format!("{name} is in no scope of the profile any more");
+            return Ok((Resolution::Defer(reason), built_in(&Policy::Defer)));
+        };
+        match (&run.scope.resolver, &run.resolver) {
+            (Resolver::BuiltIn(policy), _) => {
+                Ok((conflict::decide(policy, &self.conflict), built_in(policy)))
+            }
+            (Resolver::Plugin(_), Some(plugin)) => {
+                let rule = Rule {
+                    name: plugin.name().to_string(),
+                    digest: Some(plugin.digest().to_string()),
+                };
+                Ok((self.ask_plugin(register, run, plugin.clone()).await?, rule))
+            }
+            (Resolver::Plugin(plugin), None) => {
+                let reason = format!("the resolver {} is not loaded", plugin.name);
+                Ok((Resolution::Defer(reason), built_in(&Policy::Defer)))
+            }
+        }
+    }
+
+    /// A resolver that fails decides nothing: the conflict waits for a person, with the failure as its reason.
+    async fn ask_plugin(
+        &self,
+        register: &Register,
+        run: &ScopeRun,
+        plugin: Arc<tillhold_plugin::Plugin>,
+    ) -> Result<Resolution, FlowError> {
+        let file = &register.file;
+        let context =
+            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Up);
+        let conflicts = vec![self.conflict.clone()];
+        let answer = register
+            .env
+            .blocking("resolve", move || plugin.resolve(&context, &conflicts))
+            .await
+            .ok_or(FlowError::BrokeOff("a resolver"))?;
+        Ok(match answer.map(|resolutions| resolutions.into_iter().next()) {
+            Ok(Some(resolution)) => resolution,
+            Ok(None) => Resolution::Defer("the resolver gave no answer".to_string()),
+            Err(error) => Resolution::Defer(error.to_string()),
+        })
+    }
+
+    /// The write that goes up; `None` when the channel keeps what it has.
+    fn outgoing(
+        &self,
+        write: &Write,
+        contest: &Contest,
+        resolution: &Resolution,
+    ) -> Option<Write> {
+        let offline = match resolution {
+            Resolution::TakeChannel | Resolution::Defer(_) => return None,
+            Resolution::TakeOffline => self.offline_over_channel(write),
+            Resolution::Merge(cells) => Some(changed(self.raw_channel.as_ref()?, cells)),
+        };
+        let operation = match (&self.raw_channel, &offline) {
+            (Some(_), Some(_)) => Operation::Update,
+            (None, Some(_)) => Operation::Insert,
+            (Some(_), None) => Operation::Delete,
+            (None, None) => return None,
+        };
+        Some(Write {
+            operation,
+            base: self.raw_channel.clone(),
+            offline,
+            // What was decided upon counts as seen: only a still later change contests again.
+            base_version: contest.version.unwrap_or(write.base_version),
+            ..write.clone()
+        })
+    }
+
+    /// The register's changed cells on the channel's row; the register's whole row where the channel has none.
+    fn offline_over_channel(&self, write: &Write) -> Option<Row> {
+        let offline = write.offline.as_ref()?;
+        let Some(channel) = &self.raw_channel else { return Some(offline.clone()) };
+        let cells: Vec<(usize, Value)> =
+            write.changed().into_iter().map(|at| (at, offline.0[at].clone())).collect();
+        Some(changed(channel, &cells))
+    }
+
+    /// What the register's row becomes.
+    fn on_register(&self, resolution: &Resolution) -> Change {
+        let Conflict { key, channel, offline, .. } = &self.conflict;
+        let row = match (resolution, channel, offline) {
+            (Resolution::Merge(cells), Some(channel), _) => Some(changed(channel, cells)),
+            (Resolution::TakeOffline, Some(channel), Some(offline)) => {
+                let base = self.conflict.base.as_ref();
+                let differs = |at: &usize| base.is_none_or(|base| base.0[*at] != offline.0[*at]);
+                let cells: Vec<(usize, Value)> = (0..offline.0.len())
+                    .filter(differs)
+                    .map(|at| (at, offline.0[at].clone()))
+                    .collect();
+                Some(changed(channel, &cells))
+            }
+            (Resolution::TakeOffline, None, offline) => offline.clone(),
+            (Resolution::TakeOffline, Some(_), None) => None,
+            (_, channel, _) => channel.clone(),
+        };
+        row.map_or(Change::Gone(key.clone()), Change::Present)
+    }
+}
+
+fn built_in(policy: &Policy) -> Rule {
+    Rule { name: policy.name().to_string(), digest: None }
+}
+
+fn changed(row: &Row, cells: &[(usize, Value)]) -> Row {
+    let mut row = row.clone();
+    for (at, value) in cells {
+        row.0[*at] = value.clone();
+    }
+    row
+}
+
+/// The channel's row as a pull would bring it; `None` when the scope's rule keeps it off the register.
+async fn seen_by_register(
+    register: &Register,
+    run: &ScopeRun,
+    table: &Arc<Table>,
+    row: &Row,
+) -> Result<Option<Row>, FlowError> {
+    let file = &register.file;
+    let context =
+        rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Down);
+    let ruled =
+        rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
+    Ok(match ruled.into_iter().next() {
+        Some(Ruled::Kept(row)) => Some(row),
+        _ => None,
+    })
+}

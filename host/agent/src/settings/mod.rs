@@ -1,0 +1,8 @@
+//! What a person sets: `register.toml` (this register) and `profile.toml` (what is synchronised, and how).
+//!
+//! * All mistakes of a file are shown together, each with its line.
+//! * Secrets are named by file, never written into these.
+
+pub mod profile_file;
+pub mod reader;
+pub mod register_file;

@@ -1,0 +1,139 @@
+//! When push and pull run: on the way back, on a nudge after a sale, and by each scope's frequency.
+//!
+//! * Push always runs before pull, so that nothing local is overwritten unseen.
+//! * A scope that fails for a reason of its own (a plugin, a right) stands still and says so; the others go on.
+//! * Trouble with the channel itself ends the round and goes to the supervisor.
+
+use crate::agent::Agent;
+use crate::fault::FlowError;
+use crate::pull::{self, Progress};
+use crate::push;
+use crate::register::ScopeRun;
+use std::sync::Arc;
+use std::time::Duration;
+use tillhold_channel::Link;
+use tillhold_core::failover::{Event, State};
+use tillhold_core::stage::Tally;
+use tillhold_local::SyncLogEntry;
+
+/// How often a loop looks for due scopes and unsent sales when nobody nudges it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Push everything, pull every scope, and push what was sold meanwhile.
+pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
+    push_pending(agent).await?;
+    let mut link = agent.pull_lane().await;
+    for run in &agent.register.scopes {
+        pull_scope(agent, &mut link, run).await?;
+    }
+    push_pending(agent).await
+}
+
+/// One scope or all, now, whatever their frequency; for `tillhold sync`.
+pub async fn now(
+    agent: &Arc<Agent>,
+    scope: Option<&str>,
+) -> Result<Vec<(String, Tally)>, FlowError> {
+    push_pending(agent).await?;
+    let mut link = agent.pull_lane().await;
+    let mut done = Vec::new();
+    for run in &agent.register.scopes {
+        if scope.is_none_or(|name| name == run.scope.name) {
+            done.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
+        }
+    }
+    Ok(done)
+}
+
+/// Runs until the agent stops; works only while Online. Its own loop, so that a long pull delays no sale.
+pub async fn keep_pushed(agent: Arc<Agent>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = agent.stopped() => return,
+            () = agent.nudge.notified() => {}
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+        if agent.state() == State::Online {
+            let pushed = push_pending(&agent).await;
+            doubt_on_trouble(&agent, pushed);
+        }
+    }
+}
+
+/// Runs until the agent stops; works only while Online.
+pub async fn keep_pulled(agent: Arc<Agent>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = agent.stopped() => return,
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+        if agent.state() == State::Online {
+            let pulled = pull_due(&agent).await;
+            doubt_on_trouble(&agent, pulled);
+        }
+    }
+}
+
+fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
+    if let Err(error) = result {
+        agent.say(&format!("synchronisation broke off: {error}"));
+        agent.tell(Event::Trouble);
+    }
+}
+
+async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
+    let mut link = agent.pull_lane().await;
+    for run in &agent.register.scopes {
+        if is_due(agent, run) {
+            pull_scope(agent, &mut link, run).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
+    let now = agent.register.env.clock.wall_ms();
+    let last = agent.scope_report(&run.scope.name).synchronised_at_ms;
+    // A clock that jumped back makes a scope due rather than late by the jump.
+    let since = last.map(|last| now.saturating_sub(last));
+    since.is_none_or(|since| since < 0 || since as u128 >= run.scope.frequency.as_millis())
+}
+
+async fn push_pending(agent: &Agent) -> Result<(), FlowError> {
+    let mut link = agent.push_lane().await;
+    let settled = || agent.note_settlement();
+    match push::push(&agent.register, &mut link, &settled).await {
+        Err(error) if error.is_channel_trouble() => Err(error),
+        Err(error) => {
+            agent.say(&format!("push stands still: [{}] {error}", error.code()));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Tally, FlowError> {
+    if !run.is_pulled() {
+        return Ok(Tally::default());
+    }
+    let clock = &agent.register.env.clock;
+    let (started_ms, started_us) = (clock.wall_ms(), clock.monotonic_us());
+    let result = pull::pull(&agent.register, link, run, &pull::Unwatched as &dyn Progress).await;
+    let took_ms = (clock.monotonic_us() - started_us) / 1000;
+    agent.report(&run.scope.name, &result, took_ms);
+    match result {
+        Ok(tally) => {
+            let entry = SyncLogEntry { scope: run.scope.name.clone(), started_ms, took_ms, tally };
+            agent.register.local.sync_log(entry).await?;
+            Ok(tally)
+        }
+        Err(error) if error.is_channel_trouble() => Err(error),
+        Err(error) => {
+            let scope = &run.scope.name;
+            agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
+            Ok(Tally::default())
+        }
+    }
+}
