@@ -1,4 +1,64 @@
-//! Decided conflicts.
+//! The channel's side of the record of decided conflicts.
+
+use crate::convert::Parameter;
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
+use serde_json::{Value as Json, json};
+use tillhold_core::moment::Timestamp;
+use tillhold_core::table::TableName;
+use tillhold_core::text::{canonical, guid_text};
+use tillhold_core::transaction::TransactionId;
+use tillhold_core::types::SqlType;
+use tillhold_core::value::Value;
+
+/// One conflict and how it was decided. Rows and key are JSON texts, as the register's own record has them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Given by the register: the same decision sent again is not recorded again.
+    pub id: [u8; 16],
+    pub decided_at: Timestamp,
+    pub register: String,
+    pub transaction: TransactionId,
+    pub table: TableName,
+    pub key: String,
+    /// The policy's or the plugin's name.
+    pub rule: String,
+    /// `sha256:…` of the plugin that decided, if one did.
+    pub plugin_digest: Option<String>,
+    pub base: Option<String>,
+    pub channel: Option<String>,
+    pub offline: Option<String>,
+    pub outcome: String,
+}
+
+/// Records all of them in one round trip.
+pub async fn record(link: &mut Link, decisions: &[Decision]) -> Result<(), ChannelError> {
+    if decisions.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<Json> = decisions.iter().map(as_json).collect();
+    let parameters = [Parameter::Text(Json::from(list).to_string())];
+    link.ask(Ask::query("record decided conflicts", DECISION_SQL, &parameters)).await?;
+    Ok(())
+}
+
+fn as_json(decision: &Decision) -> Json {
+    let moment = Value::Timestamp(decision.decided_at);
+    json!({
+        "id": guid_text(&decision.id),
+        "at": canonical(&moment, SqlType::DateTime2 { scale: 7 }),
+        "register": decision.register,
+        "transaction": decision.transaction.to_string(),
+        "table": decision.table.to_string(),
+        "key": decision.key,
+        "rule": decision.rule,
+        "digest": decision.plugin_digest,
+        "base": decision.base,
+        "channel": decision.channel,
+        "offline": decision.offline,
+        "outcome": decision.outcome,
+    })
+}
 
 /// @P1: a JSON array of decisions. An id that is there already is the same decision sent again.
 pub(crate) const DECISION_SQL: &str = "\

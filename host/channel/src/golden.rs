@@ -6,9 +6,12 @@ use crate::upload::statement::{Part, upload_sql};
 use crate::*;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tillhold_core::filter::Filter;
 use tillhold_core::profile::Direction;
+use tillhold_core::row::Key;
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
+use tillhold_core::value::Value;
 
 /// `NAME type [null]` one a line; `key` names the primary key's columns.
 pub(crate) fn table(name: &str, columns: &[&str], key: &[&str]) -> Table {
@@ -78,7 +81,12 @@ pub(crate) fn seed() -> Table {
 pub(crate) fn language() -> Table {
     table(
         "ax.CURRENCY",
-        &["CURRENCYCODE nvarchar(3)", "TXT nvarchar(120)", "SYMBOL nvarchar(5)", "ROWVERSION timestamp"],
+        &[
+            "CURRENCYCODE nvarchar(3)",
+            "TXT nvarchar(120)",
+            "SYMBOL nvarchar(5)",
+            "ROWVERSION timestamp",
+        ],
         &["CURRENCYCODE"],
     )
 }
@@ -187,50 +195,85 @@ fn statements() -> Vec<(&'static str, &'static str, String)> {
     let only_inserts = |table| Part { table, inserts: true, updates: false, deletes: false };
     let all = |table| Part { table, inserts: true, updates: true, deletes: true };
     let tables = [barcode.clone(), tax.clone()];
+    let by_key = Filter { equals: vec![(0, Value::Int(1))], limit: 1, ..Filter::default() };
+    let filtered = Filter {
+        equals: vec![(6, Value::Text("0001".to_string())), (9, Value::Null)],
+        prefix: Some((5, "40".to_string())),
+        after: Some(Key(vec![Value::Int(1)])),
+        limit: 10,
+    };
     let mut list = vec![
         ("schema_columns", "@P1, @P2: schema.NAME", schema::columns_sql(2)),
         ("schema_names", "no parameters", schema::NAMES_SQL.to_string()),
         ("probe", "no parameters", probe::PROBE_SQL.to_string()),
         ("version", "no parameters", snapshot::VERSION_SQL.to_string()),
         ("first_page", "@P1 bigint rows", snapshot::page_sql(&barcode, false)),
-        ("next_page_bigint_key", "@P1 bigint rows, @P2 last key", snapshot::page_sql(&barcode, true)),
-        ("next_page_text_key", "@P1 bigint rows, @P2 last key", snapshot::page_sql(&currency, true)),
-        ("next_page_six_column_key", "@P1 bigint rows, @P2-@P7 last key", snapshot::page_sql(&tax, true)),
-        ("next_page_every_type", "@P1 bigint rows, @P2-@P4 last key", snapshot::page_sql(&every, true)),
-        ("pass_begin", "a plain batch", capture_sql::begin_sql(&tables)),
-        ("pass_standing", "no parameters", capture_sql::standing_sql(&tables)),
-        ("pass_keys", "@P1 bigint from, @P2 bigint reached", capture_sql::keys_sql(0, &barcode)),
-        ("pass_keys_six", "@P1 bigint from, @P2 bigint reached", capture_sql::keys_sql(1, &tax)),
-        ("pass_page", "@P1 bigint last row number, @P2 bigint last of page", capture_sql::page_sql(0, &barcode)),
-        ("pass_page_six", "@P1 bigint last row number, @P2 bigint last of page", capture_sql::page_sql(1, &tax)),
-        ("pass_end", "a plain batch", capture_sql::end_sql(2)),
+        (
+            "next_page_bigint_key",
+            "@P1 bigint rows, @P2 last key",
+            snapshot::page_sql(&barcode, true),
+        ),
+        (
+            "next_page_text_key",
+            "@P1 bigint rows, @P2 last key",
+            snapshot::page_sql(&currency, true),
+        ),
+        (
+            "next_page_six_column_key",
+            "@P1 bigint rows, @P2-@P7 last key",
+            snapshot::page_sql(&tax, true),
+        ),
+        (
+            "next_page_every_type",
+            "@P1 bigint rows, @P2-@P4 last key",
+            snapshot::page_sql(&every, true),
+        ),
+        ("pass_begin", "a plain batch", capture::statement::begin_sql(&tables)),
+        ("pass_standing", "no parameters", capture::statement::standing_sql(&tables)),
+        (
+            "pass_keys",
+            "@P1 bigint from, @P2 bigint reached",
+            capture::statement::keys_sql(0, &barcode),
+        ),
+        (
+            "pass_keys_six",
+            "@P1 bigint from, @P2 bigint reached",
+            capture::statement::keys_sql(1, &tax),
+        ),
+        (
+            "pass_page",
+            "@P1 bigint last row number, @P2 bigint last of page",
+            capture::statement::page_sql(0, &barcode),
+        ),
+        (
+            "pass_page_six",
+            "@P1 bigint last row number, @P2 bigint last of page",
+            capture::statement::page_sql(1, &tax),
+        ),
+        ("pass_minima", "no parameters", capture::statement::minima_sql(&tables)),
+        ("pass_right", "no parameters", capture::statement::right_sql(&barcode)),
+        ("pass_end", "a plain batch", capture::statement::end_sql(2)),
         (
             "upload_two_tables",
             "@P1 register, @P2 incarnation, @P3 JSON, @P4 varbinary context, @P5 varbinary own context",
             upload_sql(&[only_inserts(payment.as_ref()), all(seed.as_ref())]),
         ),
-        (
-            "upload_every_type",
-            "as upload_two_tables",
-            upload_sql(&[all(every.as_ref())]),
-        ),
+        ("upload_every_type", "as upload_two_tables", upload_sql(&[all(every.as_ref())])),
         ("ledger", "@P1 JSON", ledger::LEDGER_SQL.to_string()),
         ("decision", "@P1 JSON", decision::DECISION_SQL.to_string()),
         ("profile", "@P1 store number", profile::PROFILE_SQL.to_string()),
         ("profile_scopes", "@P1 bigint profile RECID", profile::SCOPES_SQL.to_string()),
         ("profile_tables", "@P1 bigint profile RECID", profile::TABLES_SQL.to_string()),
         ("profile_columns", "@P1 bigint profile RECID", profile::COLUMNS_SQL.to_string()),
-        ("read_by_key", "@P1 bigint rows, @P2 value", read::read_sql(&barcode, &[(0, false)], None, false)),
+        ("read_by_key", "@P1 bigint rows, @P2 value", read::read_sql(&barcode, &by_key)),
         (
             "read_filtered",
             "@P1 bigint rows, @P2 value, @P3 pattern, @P4 last key",
-            read::read_sql(&barcode, &[(6, false), (9, true)], Some(5), true),
+            read::read_sql(&barcode, &filtered),
         ),
     ];
-    let sql = prepare::steps(&prepared, &options)
-        .into_iter()
-        .map(|step| format!("-- {}\n{}GO\n", step.why, step.sql))
-        .collect();
+    list.push(("check", "no parameters", prepare::check_sql(&prepare::questions(&prepared))));
+    let sql = prepare::script(&prepared, &options);
     list.push(("prepare", "batches, GO between them is the script's, not sent", sql));
     list
 }

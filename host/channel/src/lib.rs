@@ -1,8 +1,26 @@
-//! SQL Server through tiberius.
+//! The channel database, SQL Server, through tiberius: everything that Tillhold says to it and hears from it.
+//!
+//! ```text
+//! pull   schema -> snapshot (first load) -> capture (changes, one snapshot a pass)
+//! push   upload (rows and ledger in one transaction) -> receipts; ledger, decision
+//! hold   probe
+//! once   prepare (a script that an administrator can read), check, profile (ax.RETAILOFFLINE*)
+//! door   read (rows for the point of sale while Online)
+//! ```
+//!
+//! * Every call goes through [`link::Link`], which knows the state of its connection or has none.
+//! * Every statement is generated from the catalogue ([`statement`]) and kept as a golden text in `statements/`; all of
+//!   them are the T-SQL of SQL Server 2016 and later.
+//! * No SQLite, no HTTP, no files of ours: those are other crates' matters.
 
-pub mod capture_sql;
+pub mod capture;
+mod cells;
+pub mod config;
+pub mod convert;
 pub mod decision;
+pub mod error;
 pub mod ledger;
+pub mod link;
 pub mod prepare;
 pub mod probe;
 pub mod profile;
@@ -10,6 +28,11 @@ pub mod read;
 pub mod schema;
 pub mod snapshot;
 mod statement;
-pub mod upload { pub mod statement; }
+pub mod upload;
+
 #[cfg(test)]
 mod golden;
+
+pub use config::{ChannelConfig, Encryption, Secret, Trust};
+pub use error::ChannelError;
+pub use link::Link;

@@ -1,11 +1,22 @@
-//! What a database administrator must set up once, as a script that can be read first.
+//! What a database administrator sets up once: change tracking, Tillhold's own schema, and the least rights that a
+//! register needs.
+//!
+//! * [`script`] is what [`prepare`] runs, word for word, to be read first: each step says why.
+//! * Both may run again at any time; nothing is removed and no data is touched.
+//! * [`check`] asks right by right as the register's own account, and needs none of the administrator's.
 
+mod steps;
+
+use crate::cells::Cells;
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
 use crate::statement::{object_id, quoted};
-use std::fmt::Write as _;
+use std::fmt;
 use tillhold_core::profile::Direction;
-use tillhold_core::table::{Table, bracket};
+use tillhold_core::table::{Table, TableName};
 
 /// A table of the profile with the direction it travels in.
+#[derive(Clone, Copy, Debug)]
 pub struct Prepared<'a> {
     /// The full shape, as the catalogue has it.
     pub table: &'a Table,
@@ -34,197 +45,165 @@ impl Default for PrepareOptions {
     }
 }
 
-/// One statement and why it is there.
-pub(crate) struct Step {
-    pub why: String,
-    pub sql: String,
+/// T-SQL for `sqlcmd` or Management Studio, to run in the channel database.
+pub fn script(tables: &[Prepared<'_>], options: &PrepareOptions) -> String {
+    let steps = steps::steps(tables, options).into_iter();
+    steps.map(|step| format!("-- {}\n{}GO\n", step.why, step.sql)).collect()
 }
 
-pub(crate) fn steps(tables: &[Prepared<'_>], options: &PrepareOptions) -> Vec<Step> {
-    let mut steps = database_steps(options);
-    steps.extend(own_tables());
-    steps.extend(role_steps(options));
-    for prepared in tables {
-        steps.push(tracking(prepared.table));
-        steps.push(rights(prepared, &options.role));
+/// Runs the script's batches; the account needs the rights that the script itself uses.
+pub async fn prepare(
+    link: &mut Link,
+    tables: &[Prepared<'_>],
+    options: &PrepareOptions,
+) -> Result<(), ChannelError> {
+    for step in steps::steps(tables, options) {
+        link.ask(Ask::batch("be prepared", &step.sql)).await?;
     }
-    steps
+    Ok(())
 }
 
-fn step(why: impl Into<String>, sql: impl Into<String>) -> Step {
-    Step { why: why.into(), sql: sql.into() }
+/// What [`check`] did not find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// OPENJSON needs 130, SQL Server 2016's.
+    CompatibilityLevel {
+        level: i64,
+    },
+    SnapshotIsolation,
+    /// Of the database, or of one table.
+    ChangeTracking {
+        table: Option<TableName>,
+    },
+    /// The account lacks the right, or cannot see the object at all.
+    Right {
+        right: &'static str,
+        on: String,
+    },
 }
 
-fn database_steps(options: &PrepareOptions) -> Vec<Step> {
-    vec![
-        step(
-            "Registers read one consistent moment without blocking anyone. Waits for open transactions to end.",
-            "IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
-    ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;
-",
-        ),
-        step(
-            "The database remembers which rows changed; a register that was away longer than this loads its tables afresh.",
-            format!(
-                "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE [database_id] = DB_ID())
-    ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = {} DAYS, AUTO_CLEANUP = ON);
-",
-                options.retention_days
-            ),
-        ),
-    ]
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::CompatibilityLevel { level } => {
+                write!(f, "the database's compatibility level is {level}, 130 is needed")
+            }
+            Missing::SnapshotIsolation => f.write_str("snapshot isolation is not allowed"),
+            Missing::ChangeTracking { table: None } => f.write_str("change tracking is off"),
+            Missing::ChangeTracking { table: Some(table) } => {
+                write!(f, "change tracking is off for {table}, or may not be seen")
+            }
+            Missing::Right { right, on } => write!(f, "{right} on {on} is not granted"),
+        }
+    }
 }
 
-fn own_tables() -> Vec<Step> {
-    vec![
-        step(
-            "Everything of Tillhold's own lives in one schema.",
-            "IF SCHEMA_ID(N'tillhold') IS NULL
-    EXEC (N'CREATE SCHEMA [tillhold]');
-",
-        ),
-        step(
-            "One row for each sale that has arrived, written with the sale: what makes a repeated upload harmless.",
-            "IF OBJECT_ID(N'[tillhold].[ledger]') IS NULL
-    CREATE TABLE [tillhold].[ledger] (
-        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-        [incarnation] uniqueidentifier NOT NULL,
-        [transaction_id] uniqueidentifier NOT NULL,
-        [content_hash] binary(32) NOT NULL,
-        [rows] int NOT NULL,
-        [applied_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_ledger_applied_at] DEFAULT (SYSUTCDATETIME()),
-        CONSTRAINT [PK_tillhold_ledger] PRIMARY KEY CLUSTERED ([transaction_id])
-    );
-",
-        ),
-        step(
-            "Which life of this database it is. After restoring a backup, replace the row: registers then know that versions went back.",
-            "IF OBJECT_ID(N'[tillhold].[epoch]') IS NULL
-    CREATE TABLE [tillhold].[epoch] (
-        [id] uniqueidentifier NOT NULL CONSTRAINT [DF_tillhold_epoch_id] DEFAULT (NEWID()),
-        [set_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_epoch_set_at] DEFAULT (SYSUTCDATETIME()),
-        CONSTRAINT [PK_tillhold_epoch] PRIMARY KEY CLUSTERED ([id])
-    );
-",
-        ),
-        step(
-            "The first life.",
-            "IF NOT EXISTS (SELECT 1 FROM [tillhold].[epoch])
-    INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
-",
-        ),
-        step(
-            "Every conflict that was decided, with all three rows and the rule.",
-            "IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
-    CREATE TABLE [tillhold].[decision] (
-        [id] uniqueidentifier NOT NULL,
-        [decided_at] datetime2(7) NOT NULL,
-        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-        [transaction_id] uniqueidentifier NOT NULL,
-        [table_name] nvarchar(261) NOT NULL,
-        [row_key] nvarchar(max) NOT NULL,
-        [rule] nvarchar(200) NOT NULL,
-        [plugin_digest] nvarchar(80) NULL,
-        [base_row] nvarchar(max) NULL,
-        [channel_row] nvarchar(max) NULL,
-        [offline_row] nvarchar(max) NULL,
-        [outcome] nvarchar(max) NOT NULL,
-        CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
-    );
-",
-        ),
-    ]
+/// Everything that is missing, in the script's order; empty when the register can work.
+pub async fn check(link: &mut Link, tables: &[Prepared<'_>]) -> Result<Vec<Missing>, ChannelError> {
+    let mut missing = Vec::new();
+    for portion in questions(tables).chunks(QUESTIONS_ASKED_MAX) {
+        let sql = check_sql(portion);
+        let sets = link.ask(Ask::query(WHAT, &sql, &[])).await?;
+        let row = sets.into_iter().flatten().next().unwrap_or_default();
+        let mut cells = Cells::new(WHAT, row);
+        for question in portion {
+            let answer = cells.optional_number("answer")?;
+            missing.extend(question.missing(answer));
+        }
+    }
+    Ok(missing)
 }
 
-fn role_steps(options: &PrepareOptions) -> Vec<Step> {
-    let role = bracket(&options.role);
-    let mut steps = vec![
-        step(
-            "The rights of every register, in one role.",
-            format!(
-                "IF DATABASE_PRINCIPAL_ID({}) IS NULL
-    CREATE ROLE {role};
-",
-                quoted(&options.role)
-            ),
-        ),
-        step(
-            "Registers read and add; they never change or remove what is written here.",
-            format!(
-                "GRANT SELECT, INSERT ON OBJECT::[tillhold].[ledger] TO {role};
-GRANT SELECT ON OBJECT::[tillhold].[epoch] TO {role};
-GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO {role};
-"
-            ),
-        ),
+const WHAT: &str = "tell what the account may do";
+
+/// A select list may hold 4,096 expressions.
+const QUESTIONS_ASKED_MAX: usize = 500;
+
+/// An expression that gives one number or NULL, and what it means when it is not enough.
+pub(crate) struct Question {
+    expression: String,
+    least: i64,
+    missing: Missing,
+}
+
+impl Question {
+    fn missing(&self, answer: Option<i64>) -> Option<Missing> {
+        match (answer, &self.missing) {
+            (Some(answer), _) if answer >= self.least => None,
+            (answer, Missing::CompatibilityLevel { .. }) => {
+                Some(Missing::CompatibilityLevel { level: answer.unwrap_or(0) })
+            }
+            (_, missing) => Some(missing.clone()),
+        }
+    }
+}
+
+pub(crate) fn questions(tables: &[Prepared<'_>]) -> Vec<Question> {
+    let of_database = |column: &str| {
+        format!("(SELECT d.[{column}] FROM sys.databases AS d WHERE d.[database_id] = DB_ID())")
+    };
+    let level = Missing::CompatibilityLevel { level: 0 };
+    let untracked = Missing::ChangeTracking { table: None };
+    let mut list = vec![
+        ask(of_database("compatibility_level"), 130, level),
+        ask(of_database("snapshot_isolation_state"), 1, Missing::SnapshotIsolation),
+        ask("CHANGE_TRACKING_CURRENT_VERSION()".to_string(), 0, untracked),
     ];
-    for member in &options.members {
-        steps.push(step(
-            format!("{member} is a register's account."),
-            format!("ALTER ROLE {role} ADD MEMBER {};\n", bracket(member)),
-        ));
+    for (name, right) in [
+        ("[tillhold].[ledger]", "SELECT"),
+        ("[tillhold].[ledger]", "INSERT"),
+        ("[tillhold].[epoch]", "SELECT"),
+        ("[tillhold].[decision]", "SELECT"),
+        ("[tillhold].[decision]", "INSERT"),
+    ] {
+        list.push(right_on(name, right));
     }
-    steps
+    for prepared in tables {
+        questions_of_table(prepared, &mut list);
+    }
+    list
 }
 
-fn tracking(table: &Table) -> Step {
-    let sql = format!(
-        "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_tables WHERE [object_id] = {})
-    ALTER TABLE {} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF);
-",
-        object_id(table),
-        table.name.bracketed()
-    );
-    step(format!("{}: remember which rows change.", table.name), sql)
-}
-
-/// Least rights: reading by column where columns are left out, writing only where the register uploads. The definition
-/// is needed for the columns' defaults, which a till may rely on while offline.
-fn rights(prepared: &Prepared<'_>, role: &str) -> Step {
-    let (name, role) = (prepared.table.name.bracketed(), bracket(role));
-    let mut sql = String::new();
-    match selected_columns(prepared) {
-        None => {
-            let _ = writeln!(sql, "GRANT SELECT ON OBJECT::{name} TO {role};");
-        }
+fn questions_of_table(prepared: &Prepared<'_>, list: &mut Vec<Question>) {
+    let table = prepared.table;
+    let name = table.name.bracketed();
+    let untracked = Missing::ChangeTracking { table: Some(table.name.clone()) };
+    let oldest = format!("CHANGE_TRACKING_MIN_VALID_VERSION({})", object_id(table));
+    list.push(ask(oldest, 0, untracked));
+    match steps::selected_columns(prepared) {
+        None => list.push(right_on(&name, "SELECT")),
         Some(columns) => {
-            let _ = writeln!(sql, "GRANT SELECT ON OBJECT::{name} ({columns}) TO {role};");
+            list.extend(columns.iter().map(|column| right_on_column(&name, column, "SELECT")));
         }
     }
-    let _ = writeln!(sql, "GRANT VIEW CHANGE TRACKING ON OBJECT::{name} TO {role};");
-    let _ = writeln!(sql, "GRANT VIEW DEFINITION ON OBJECT::{name} TO {role};");
     if prepared.direction.is_pushed() {
-        let _ = writeln!(sql, "GRANT INSERT, UPDATE, DELETE ON OBJECT::{name} TO {role};");
+        list.extend(["INSERT", "UPDATE", "DELETE"].map(|right| right_on(&name, right)));
     }
-    step(format!("{}: what a register may do.", prepared.table.name), sql)
 }
 
-/// `None` when every column that a writer gives travels: then the whole table may be read.
-fn selected_columns(prepared: &Prepared<'_>) -> Option<String> {
-    if prepared.travelling.columns.len() == prepared.table.travelling(&[]).columns.len() {
-        return None;
-    }
-    let names = prepared.travelling.columns.iter().map(|c| bracket(&c.name));
-    Some(names.collect::<Vec<_>>().join(", "))
+fn ask(expression: String, least: i64, missing: Missing) -> Question {
+    Question { expression, least, missing }
 }
 
-/// @P-less: one row of rights and facts, in the order of `questions`.
-pub(crate) fn check_sql(expressions: &[String]) -> String {
-    let one = |(at, expression): (usize, &String)| format!("{expression} AS [q{at}]");
-    let list = expressions.iter().enumerate().map(one).collect::<Vec<_>>().join(", ");
-    format!("SELECT {list};\n")
+/// 1 or 0; NULL when the account cannot even see the object.
+fn right_on(name: &str, right: &'static str) -> Question {
+    let expression = format!("HAS_PERMS_BY_NAME({}, N'OBJECT', N'{right}')", quoted(name));
+    ask(expression, 1, Missing::Right { right, on: name.replace(['[', ']'], "") })
 }
 
-/// Whether the account holds a right on a table: 1 or 0; NULL when it cannot even see the table.
-pub(crate) fn has_right(table: &str, right: &str) -> String {
-    format!("HAS_PERMS_BY_NAME({}, N'OBJECT', {})", quoted(table), quoted(right))
-}
-
-pub(crate) fn has_column_right(table: &str, column: &str, right: &str) -> String {
-    format!(
-        "HAS_PERMS_BY_NAME({}, N'OBJECT', {}, {}, N'COLUMN')",
-        quoted(table),
-        quoted(right),
+fn right_on_column(name: &str, column: &str, right: &'static str) -> Question {
+    let expression = format!(
+        "HAS_PERMS_BY_NAME({}, N'OBJECT', N'{right}', {}, N'COLUMN')",
+        quoted(name),
         quoted(column)
-    )
+    );
+    let on = format!("{}.{column}", name.replace(['[', ']'], ""));
+    ask(expression, 1, Missing::Right { right, on })
+}
+
+/// No parameters; one row with the answers in the questions' order.
+pub(crate) fn check_sql(questions: &[Question]) -> String {
+    let one = |(at, question): (usize, &Question)| format!("{} AS [q{at}]", question.expression);
+    let list = questions.iter().enumerate().map(one).collect::<Vec<_>>().join(", ");
+    format!("SELECT {list};\n")
 }

@@ -1,30 +1,74 @@
-//! Reads for the front door while the channel is in use.
+//! Reads for the front door while the channel is in use: the same [`Filter`] that the offline database answers.
 
+use crate::cells::Cells;
+use crate::convert::{Parameter, key_parameters};
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
 use crate::statement::{after_key, from_text, key_list, select_list};
 use std::fmt::Write as _;
+use tillhold_core::filter::Filter;
+use tillhold_core::limits::READ_ROWS_MAX;
+use tillhold_core::row::Row;
 use tillhold_core::table::{Table, bracket};
+use tillhold_core::text::canonical;
 
-/// @P1 rows at most; then the equal values, the prefix pattern, the last key, each as canonical text. A NULL to be
-/// equal to is in the text, not in a parameter.
-pub(crate) fn read_sql(table: &Table, equals: &[(usize, bool)], prefix: Option<usize>, after: bool) -> String {
+/// Rows in key order, at most `filter.limit` and never more than [`READ_ROWS_MAX`].
+pub async fn read(
+    link: &mut Link,
+    table: &Table,
+    filter: &Filter,
+) -> Result<Vec<Row>, ChannelError> {
+    if table.key.is_empty() {
+        return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+    }
+    let limit = filter.limit.min(READ_ROWS_MAX) as i64;
+    let mut parameters = vec![Parameter::Number(limit)];
+    for (at, value) in &filter.equals {
+        parameters.extend(canonical(value, table.columns[*at].of).map(Parameter::Text));
+    }
+    parameters.extend(filter.prefix.iter().map(|(_, start)| Parameter::Text(pattern(start))));
+    parameters.extend(filter.after.iter().flat_map(|key| key_parameters(key, table)));
+    let sql = read_sql(table, filter);
+    let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
+    sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect()
+}
+
+const WHAT: &str = "give rows";
+
+/// What the text must begin with, as a LIKE pattern escaped by `~`.
+fn pattern(start: &str) -> String {
+    let mut pattern = String::with_capacity(start.len() + 1);
+    for letter in start.chars() {
+        if matches!(letter, '%' | '_' | '[' | ']' | '~') {
+            pattern.push('~');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// @P1 rows at most; then the equal values, the pattern, the last key, each as canonical text. A NULL to be equal to
+/// is in the text, not in a parameter.
+pub(crate) fn read_sql(table: &Table, filter: &Filter) -> String {
     let mut next = 2;
     let mut conditions = Vec::new();
-    for (at, is_null) in equals {
+    for (at, value) in &filter.equals {
         let column = &table.columns[*at];
         let name = bracket(&column.name);
-        if *is_null {
+        if value.is_null() {
             conditions.push(format!("t.{name} IS NULL"));
             continue;
         }
         conditions.push(format!("t.{name} = {}", from_text(&format!("@P{next}"), column.of)));
         next += 1;
     }
-    if let Some(at) = prefix {
+    if let Some((at, _)) = filter.prefix {
         let name = bracket(&table.columns[at].name);
         conditions.push(format!("t.{name} LIKE @P{next} ESCAPE N'~'"));
         next += 1;
     }
-    if after {
+    if filter.after.is_some() {
         conditions.push(format!("({})", after_key("t", table, next)));
     }
     let mut sql = format!(
@@ -37,4 +81,14 @@ pub(crate) fn read_sql(table: &Table, equals: &[(usize, bool)], prefix: Option<u
     }
     let _ = writeln!(sql, " ORDER BY {};", key_list("t.", table));
     sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn a_prefix_has_no_wildcards_but_its_end() {
+        assert_eq!(pattern("10%_[a]~"), "10~%~_~[a~]~~%");
+    }
 }

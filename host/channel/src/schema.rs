@@ -1,4 +1,75 @@
-//! The channel's catalogue.
+//! The channel's catalogue: tables with types, defaults, collations and primary keys, as SQL Server describes them.
+//!
+//! * Columns that the channel assigns (identity, computed, rowversion, generated) are marked so and never written.
+//! * A column of a type that Tillhold does not carry (`sql_variant`, CLR types) is no column of the table; it is
+//!   listed beside it, so that the profile's reader can say so.
+
+use crate::cells::Cells;
+use crate::convert::Parameter;
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
+use std::collections::BTreeMap;
+use tillhold_core::table::{Assigned, Column, Table, TableName};
+use tillhold_core::types::SqlType;
+
+/// A table, and what of it cannot travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub table: Table,
+    pub uncarried: Vec<Uncarried>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncarried {
+    pub column: String,
+    /// The type's name; `None` for CLR types, which have no base type.
+    pub of: Option<String>,
+}
+
+/// The tables in the order of their names given, in full shape; a name that the channel does not know is an error
+/// with the nearest one.
+pub async fn tables(link: &mut Link, names: &[TableName]) -> Result<Vec<Table>, ChannelError> {
+    Ok(described(link, names).await?.into_iter().map(|described| described.table).collect())
+}
+
+pub async fn described(
+    link: &mut Link,
+    names: &[TableName],
+) -> Result<Vec<Described>, ChannelError> {
+    let mut found = BTreeMap::new();
+    for portion in names.chunks(NAMES_ASKED_MAX) {
+        let parameters: Vec<Parameter> =
+            portion.iter().map(|name| Parameter::Text(name.to_string())).collect();
+        let sql = columns_sql(portion.len());
+        let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
+        for cells in sets.into_iter().flatten() {
+            add_column(&mut found, Cells::new(WHAT, cells))?;
+        }
+    }
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        match found.remove(&folded(name)) {
+            Some(building) => tables.push(building.finished()),
+            None => return Err(unknown(link, name).await),
+        }
+    }
+    Ok(tables)
+}
+
+/// Every table that the account can see, by schema and name.
+pub async fn all_table_names(link: &mut Link) -> Result<Vec<TableName>, ChannelError> {
+    let sets = link.ask(Ask::query(WHAT, NAMES_SQL, &[])).await?;
+    let one = |cells| {
+        let mut cells = Cells::new(WHAT, cells);
+        Ok(TableName::new(cells.text("schema_name")?, cells.text("table_name")?))
+    };
+    sets.into_iter().flatten().map(one).collect()
+}
+
+const WHAT: &str = "describe its tables";
+
+/// Well below the 2,100 parameters that a call may have.
+const NAMES_ASKED_MAX: usize = 500;
 
 /// `names` parameters, each `schema.NAME`. Alias types resolve to their base type; CLR types have none of their own.
 pub(crate) fn columns_sql(names: usize) -> String {
@@ -12,3 +83,229 @@ WHERE s.[name] + N'.' + t.[name] IN ({list}) ORDER BY s.[name], t.[name], c.[col
 
 /// No parameters.
 pub(crate) const NAMES_SQL: &str = "SELECT s.[name] AS [schema_name], t.[name] AS [table_name] FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.[schema_id] = t.[schema_id] WHERE t.[is_ms_shipped] = 0 ORDER BY s.[name], t.[name];\n";
+
+/// A table while its columns arrive.
+struct Building {
+    table: Table,
+    uncarried: Vec<Uncarried>,
+    /// Key ordinal and position.
+    key: Vec<(i64, usize)>,
+    /// A key column of a type that does not travel leaves the table without a key.
+    is_keyless: bool,
+}
+
+impl Building {
+    fn finished(mut self) -> Described {
+        self.key.sort_unstable();
+        if !self.is_keyless {
+            self.table.key = self.key.into_iter().map(|(_, at)| at).collect();
+        }
+        Described { table: self.table, uncarried: self.uncarried }
+    }
+}
+
+fn folded(name: &TableName) -> (String, String) {
+    (name.schema.to_lowercase(), name.name.to_lowercase())
+}
+
+fn add_column(
+    found: &mut BTreeMap<(String, String), Building>,
+    mut cells: Cells,
+) -> Result<(), ChannelError> {
+    let name = TableName::new(cells.text("schema_name")?, cells.text("table_name")?);
+    let building = found.entry(folded(&name)).or_insert_with(|| Building {
+        table: Table { name, columns: Vec::new(), key: Vec::new() },
+        uncarried: Vec::new(),
+        key: Vec::new(),
+        is_keyless: false,
+    });
+    let (name, type_name, declared) = read_declaration(&mut cells)?;
+    let column = read_column(&mut cells, name.clone(), declared.unwrap_or(SqlType::Bit))?;
+    let ordinal = cells.optional_number("key_ordinal")?.filter(|ordinal| *ordinal > 0);
+    if declared.is_none() {
+        building.is_keyless |= ordinal.is_some();
+        building.uncarried.push(Uncarried { column: name, of: type_name });
+        return Ok(());
+    }
+    if let Some(ordinal) = ordinal {
+        building.key.push((ordinal, building.table.columns.len()));
+    }
+    building.table.columns.push(column);
+    Ok(())
+}
+
+/// Name, type's name, and the type where it travels.
+fn read_declaration(
+    cells: &mut Cells,
+) -> Result<(String, Option<String>, Option<SqlType>), ChannelError> {
+    let name = cells.text("column_name")?;
+    let type_name = cells.optional_text("type_name")?;
+    let length = cells.number("max_length")?;
+    let (precision, scale) = (cells.number("precision")?, cells.number("scale")?);
+    let declaration = type_name.as_ref().map(|of| declaration(of, length, precision, scale));
+    let declared = declaration.and_then(|text| SqlType::parse(&text));
+    Ok((name, type_name, declared))
+}
+
+/// `max_length` counts bytes, also for `n…` types; -1 is `max`.
+fn declaration(of: &str, length: i64, precision: i64, scale: i64) -> String {
+    let sized = |length: i64| match length {
+        -1 => format!("{of}(max)"),
+        length => format!("{of}({length})"),
+    };
+    match of {
+        "decimal" | "numeric" => format!("{of}({precision},{scale})"),
+        "time" | "datetime2" | "datetimeoffset" => format!("{of}({scale})"),
+        "nchar" | "nvarchar" if length > 0 => sized(length / 2),
+        "char" | "varchar" | "nchar" | "nvarchar" | "binary" | "varbinary" => sized(length),
+        _ => of.to_string(),
+    }
+}
+
+fn read_column(cells: &mut Cells, name: String, of: SqlType) -> Result<Column, ChannelError> {
+    let nullable = cells.flag("is_nullable")?;
+    let identity = cells.flag("is_identity")?;
+    let computed = cells.flag("is_computed")?;
+    let generated = cells.flag("generated_always_type")?;
+    let by_channel = identity || computed || generated || of == SqlType::RowVersion;
+    let collation = cells.optional_text("collation_name")?;
+    let default = cells.optional_text("default_text")?;
+    Ok(Column {
+        name,
+        of,
+        nullable,
+        assigned: if by_channel { Assigned::ByChannel } else { Assigned::ByWriter },
+        default,
+        collation,
+    })
+}
+
+async fn unknown(link: &mut Link, table: &TableName) -> ChannelError {
+    match all_table_names(link).await {
+        Ok(names) => {
+            ChannelError::UnknownTable { table: table.clone(), nearest: nearest(table, names) }
+        }
+        Err(error) => error,
+    }
+}
+
+/// The name that differs least, if it differs by few letters: the same name in another schema comes first.
+fn nearest(wanted: &TableName, names: Vec<TableName>) -> Option<TableName> {
+    let want = wanted.name.to_lowercase();
+    let most = (want.chars().count() / 4).max(2);
+    names
+        .into_iter()
+        .map(|name| (distance(&want, &name.name.to_lowercase(), most), name))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance, or something above `most`.
+fn distance(a: &str, b: &str, most: usize) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    if a.chars().count().abs_diff(b.len()) > most {
+        return most + 1;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{add_column, declaration, nearest};
+    use crate::cells::Cells;
+    use std::collections::BTreeMap;
+    use tiberius::ColumnData;
+    use tillhold_core::table::{Assigned, TableName};
+    use tillhold_core::types::SqlType;
+
+    #[test]
+    fn a_name_near_enough_is_proposed() {
+        let names = ["ax.CUSTTABLE", "ax.CUSTGROUP", "crt.RETAILUNIT", "dbo.X"];
+        let names: Vec<TableName> = names.iter().filter_map(|n| TableName::parse(n)).collect();
+        for (wanted, expected) in [
+            ("ax.CUSTABLE", Some("ax.CUSTTABLE")),
+            ("ax.RETAILUNIT", Some("crt.RETAILUNIT")),
+            ("ax.SALESORDERS", None),
+        ] {
+            let wanted = TableName::parse(wanted).expect("a name");
+            let found = nearest(&wanted, names.clone()).map(|name| name.to_string());
+            assert_eq!(found.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn declarations_follow_the_catalogue() {
+        for (of, length, precision, scale, expected) in [
+            ("nvarchar", 20, 0, 0, "nvarchar(10)"),
+            ("nvarchar", -1, 0, 0, "nvarchar(max)"),
+            ("varbinary", -1, 0, 0, "varbinary(max)"),
+            ("numeric", 17, 32, 16, "numeric(32,16)"),
+            ("datetime2", 8, 27, 7, "datetime2(7)"),
+            ("int", 4, 10, 0, "int"),
+        ] {
+            assert_eq!(declaration(of, length, precision, scale), expected);
+        }
+    }
+
+    fn text(text: &str) -> ColumnData<'static> {
+        ColumnData::String(Some(text.to_string().into()))
+    }
+
+    /// A row of the catalogue: column, type, bytes, identity, key ordinal.
+    fn cells(
+        column: &str,
+        of: Option<&str>,
+        length: i16,
+        identity: bool,
+        key: Option<u8>,
+    ) -> Cells {
+        let row = vec![
+            text("ax"),
+            text("T"),
+            text(column),
+            of.map_or(ColumnData::String(None), text),
+            ColumnData::I16(Some(length)),
+            ColumnData::U8(Some(32)),
+            ColumnData::U8(Some(16)),
+            ColumnData::Bit(Some(false)),
+            ColumnData::Bit(Some(identity)),
+            ColumnData::Bit(Some(false)),
+            ColumnData::U8(Some(0)),
+            ColumnData::String(None),
+            ColumnData::String(None),
+            ColumnData::U8(key),
+        ];
+        Cells::new("test", row)
+    }
+
+    #[test]
+    fn a_table_is_put_together_in_key_order_without_what_cannot_travel() {
+        let mut found = BTreeMap::new();
+        for row in [
+            cells("B", Some("nvarchar"), 20, false, Some(2)),
+            cells("PLACE", None, -1, false, None),
+            cells("N", Some("int"), 4, true, None),
+            cells("A", Some("bigint"), 8, false, Some(1)),
+        ] {
+            add_column(&mut found, row).expect("a column");
+        }
+        let (_, building) = found.pop_first().expect("one table");
+        let described = building.finished();
+        let names: Vec<&str> = described.table.key_columns().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["A", "B"]);
+        assert_eq!(described.table.columns[0].of, SqlType::NVarChar { length: Some(10) });
+        assert_eq!(described.table.columns[1].assigned, Assigned::ByChannel);
+        assert_eq!(described.uncarried[0].column, "PLACE");
+    }
+}

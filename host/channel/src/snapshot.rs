@@ -1,12 +1,81 @@
-//! First load.
+//! First load of a table: pages in key order, without one long transaction.
+//!
+//! 1. [`current_version`] first, and keep it.
+//! 2. [`first_page`], then [`next_page`] after the last row's key, until a page comes short.
+//! 3. A pass of changes from the kept version: whatever moved during the load is among them, and applying a change
+//!    twice does no harm. Only then is the table as the channel has it.
+//!
+//! * The order is the server's: guids and collations sort there as nowhere else, so only the last key travels back.
+//! * A load that broke off resumes from (version, last key) as long as the version is still retained.
 
+use crate::cells::Cells;
+use crate::convert::{Parameter, key_parameters};
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
 use crate::statement::{after_key, key_list, select_list};
+use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
+use tillhold_core::version::ChannelVersion;
+
+/// Which life of the channel database, and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelPosition {
+    pub epoch: [u8; 16],
+    pub version: ChannelVersion,
+}
+
+pub async fn current_version(link: &mut Link) -> Result<ChannelPosition, ChannelError> {
+    let sets = link.ask(Ask::query(WHAT, VERSION_SQL, &[])).await?;
+    let cells = sets.into_iter().flatten().next().ok_or_else(no_position)?;
+    position(&mut Cells::new(WHAT, cells))
+}
+
+/// At most `rows_max` rows from the beginning.
+pub async fn first_page(
+    link: &mut Link,
+    table: &Table,
+    rows_max: usize,
+) -> Result<Vec<Row>, ChannelError> {
+    next_page(link, table, None, rows_max).await
+}
+
+/// At most `rows_max` rows behind `after`; fewer mean that the table's end is reached.
+pub async fn next_page(
+    link: &mut Link,
+    table: &Table,
+    after: Option<&Key>,
+    rows_max: usize,
+) -> Result<Vec<Row>, ChannelError> {
+    if table.key.is_empty() {
+        return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+    }
+    let mut parameters = vec![Parameter::Number(rows_max as i64)];
+    parameters.extend(after.into_iter().flat_map(|key| key_parameters(key, table)));
+    let sql = page_sql(table, after.is_some());
+    let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
+    sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect()
+}
+
+const WHAT: &str = "give a page of a table";
+
+/// Version and epoch, in that order; both are there once the channel is prepared.
+pub(crate) fn position(cells: &mut Cells) -> Result<ChannelPosition, ChannelError> {
+    let version = cells.optional_version("current")?;
+    let version = version.ok_or(ChannelError::TrackingOff { table: None })?;
+    let epoch = cells.optional_guid("epoch")?;
+    let no_epoch = || ChannelError::NotPrepared { what: "tillhold.epoch is empty".to_string() };
+    Ok(ChannelPosition { epoch: epoch.ok_or_else(no_epoch)?, version })
+}
+
+pub(crate) fn no_position() -> ChannelError {
+    ChannelError::Unexpected { what: "no row tells the current version".to_string() }
+}
 
 /// No parameters.
 pub(crate) const VERSION_SQL: &str = "SELECT CHANGE_TRACKING_CURRENT_VERSION() AS [current], (SELECT TOP (1) e.[id] FROM [tillhold].[epoch] AS e ORDER BY e.[set_at] DESC) AS [epoch];\n";
 
-/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text.
+/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text. Each page is its own
+/// snapshot: it waits for no writer and no writer waits for it.
 pub(crate) fn page_sql(table: &Table, after: bool) -> String {
     let condition = match after {
         true => format!(" WHERE {}", after_key("t", table, 2)),

@@ -29,14 +29,24 @@ pub(crate) fn select_list(alias: &str, table: &Table) -> String {
 /// may rewrite `xml`'s encoding: those come over as types that keep every digit and character.
 pub(crate) fn readable(alias: &str, column: &Column) -> String {
     let name = bracket(&column.name);
+    let plain = format!("{alias}.{name}");
+    match readable_as(&plain, column) {
+        cast if cast == plain => plain,
+        cast => format!("{cast} AS {name}"),
+    }
+}
+
+/// The same for an expression that holds the column's values.
+pub(crate) fn readable_as(expression: &str, column: &Column) -> String {
     match read_as(column) {
-        Some(of) => format!("CAST({alias}.{name} AS {of}) AS {name}"),
-        None => format!("{alias}.{name}"),
+        Some(of) => format!("CAST({expression} AS {of})"),
+        None => expression.to_string(),
     }
 }
 
 fn read_as(column: &Column) -> Option<String> {
-    let is_utf8 = || column.collation.as_ref().is_some_and(|c| c.to_ascii_uppercase().contains("_UTF8"));
+    let is_utf8 =
+        || column.collation.as_ref().is_some_and(|c| c.to_ascii_uppercase().contains("_UTF8"));
     match column.of {
         SqlType::Money => Some("decimal(19,4)".to_string()),
         SqlType::SmallMoney => Some("decimal(10,4)".to_string()),
@@ -60,7 +70,10 @@ pub(crate) fn from_text(text: &str, of: SqlType) -> String {
             format!("CONVERT({of}, {text}, 121)")
         }
         // Longer than the column on purpose: the store into the typed column then refuses what would be cut.
-        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::Image | SqlType::RowVersion => {
+        SqlType::Binary { .. }
+        | SqlType::VarBinary { .. }
+        | SqlType::Image
+        | SqlType::RowVersion => {
             format!("CONVERT(varbinary(max), {text}, 2)")
         }
         _ if of.is_text() && of != SqlType::Xml => text.to_string(),
@@ -73,7 +86,11 @@ pub(crate) fn key_parameter(number: usize, column: &Column) -> String {
     let parameter = format!("@P{number}");
     match column.of {
         SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::RowVersion => {
-            let of = if column.of == SqlType::RowVersion { SqlType::Binary { length: 8 } } else { column.of };
+            let of = if column.of == SqlType::RowVersion {
+                SqlType::Binary { length: 8 }
+            } else {
+                column.of
+            };
             format!("CONVERT({of}, {parameter}, 2)")
         }
         // The code page of a varchar comes from the collation of what is cast.

@@ -172,7 +172,9 @@ fn update(sql: &mut String, number: usize, table: &Table) {
             _ => format!("t.{name}"),
         };
         let mark = at + 1;
-        format!("t.{name} = CASE SUBSTRING(s.[m], {mark}, 1) WHEN N'1' THEN s.[c{at}] ELSE {kept} END")
+        format!(
+            "t.{name} = CASE SUBSTRING(s.[m], {mark}, 1) WHEN N'1' THEN s.[c{at}] ELSE {kept} END"
+        )
     };
     let set = payload_positions(table).map(one).collect::<Vec<_>>().join(", ");
     let (name, join) = (table.name.bracketed(), key_join("t", "s", table));

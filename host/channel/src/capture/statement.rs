@@ -5,7 +5,8 @@
 //! before the transaction begins, since a snapshot transaction refuses most DDL (error 3964).
 
 use crate::statement::{
-    key_join, key_list, object_id, presence, select_list, staged, staged_key_list,
+    key_join, key_list, object_id, presence, quoted, readable_as, select_list, staged,
+    staged_key_list,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -45,11 +46,12 @@ pub(crate) fn standing_sql(tables: &[Arc<Table>]) -> String {
     sql
 }
 
-/// @P1 the version the table was last read at, @P2 the version that the pass reaches.
+/// @P1 the version the table was last read at, @P2 the version that the pass reaches. Answers the last row number
+/// and how many rows there are: numbers may have gaps, a count has none.
 pub(crate) fn keys_sql(number: usize, table: &Table) -> String {
     let keys = key_list("c.", table);
     format!(
-        "INSERT INTO #k{number} ([v], [c], {}) SELECT c.[SYS_CHANGE_VERSION], c.[SYS_CHANGE_CONTEXT], {keys} FROM CHANGETABLE(CHANGES {}, @P1) AS c WHERE c.[SYS_CHANGE_VERSION] <= @P2 ORDER BY c.[SYS_CHANGE_VERSION], {keys};\n",
+        "INSERT INTO #k{number} ([v], [c], {}) SELECT c.[SYS_CHANGE_VERSION], c.[SYS_CHANGE_CONTEXT], {keys} FROM CHANGETABLE(CHANGES {}, @P1) AS c WHERE c.[SYS_CHANGE_VERSION] <= @P2 ORDER BY c.[SYS_CHANGE_VERSION], {keys};\nSELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;\n",
         staged_key_list("", table),
         table.name.bracketed(),
     )
@@ -58,10 +60,10 @@ pub(crate) fn keys_sql(number: usize, table: &Table) -> String {
 /// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined row's matter
 /// (`_p`): the operation letter can be wrong (KB4135113).
 pub(crate) fn page_sql(number: usize, table: &Table) -> String {
-    let keys = (0..table.key.len()).fold(String::new(), |mut list, at| {
-        let _ = write!(list, ", k.[k{at}] AS [_k{at}]");
-        list
-    });
+    let mut keys = String::new();
+    for (at, column) in table.key_columns().enumerate() {
+        let _ = write!(keys, ", {} AS [_k{at}]", readable_as(&format!("k.[k{at}]"), column));
+    }
     format!(
         "SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], {} AS [_p]{keys}, {} FROM #k{number} AS k LEFT OUTER JOIN {} AS t ON {} WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];\n",
         presence("t", table),
@@ -69,6 +71,21 @@ pub(crate) fn page_sql(number: usize, table: &Table) -> String {
         table.name.bracketed(),
         key_join("t", "k", table),
     )
+}
+
+/// The oldest version whose changes are still kept, once more: clean-up runs beside the pass. No parameters.
+pub(crate) fn minima_sql(tables: &[Arc<Table>]) -> String {
+    let one = |(number, table): (usize, &Arc<Table>)| {
+        format!("CHANGE_TRACKING_MIN_VALID_VERSION({}) AS [min{number}]", object_id(table))
+    };
+    let list = tables.iter().enumerate().map(one).collect::<Vec<_>>().join(", ");
+    format!("SELECT {list};\n")
+}
+
+/// Tells a table without change tracking from one whose tracking the account may not see. No parameters.
+pub(crate) fn right_sql(table: &Table) -> String {
+    let name = quoted(&table.name.bracketed());
+    format!("SELECT HAS_PERMS_BY_NAME({name}, N'OBJECT', N'VIEW CHANGE TRACKING') AS [right];\n")
 }
 
 /// A plain batch; the session goes on with the level that every other statement expects.

@@ -1,0 +1,311 @@
+//! The channel's changes since the register last looked: one pass over all tables of a scope, under one snapshot.
+//!
+//! 1. [`Pass::begin`]: temporary tables, SNAPSHOT transaction, then version, epoch and each table's oldest retained
+//!    version in its first statement. So nothing later than [`Pass::reached`] can appear, and all tables agree.
+//! 2. [`Pass::standing`]: a table whose last version is no longer retained must be loaded afresh; only that one.
+//! 3. [`Pass::page`] until `None`, table by table, bounded in memory.
+//! 4. [`Pass::finish`]: the retained versions once more (clean-up runs beside us), then commit. Only after it may the
+//!    caller store `reached`.
+//!
+//! * A row's existence is decided by the row itself in the same snapshot, never by the operation letter.
+//! * A pass that is dropped, or that meets any error, takes its connection with it: no half transaction is reused.
+//! * A channel whose version went back, or whose epoch is another, was restored: nothing is delivered.
+
+pub(crate) mod statement;
+
+use crate::cells::Cells;
+use crate::convert::Parameter;
+use crate::error::ChannelError;
+use crate::link::{Ask, Link, ResultSet};
+use crate::snapshot::{ChannelPosition, no_position, position};
+use std::sync::Arc;
+use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
+use tillhold_core::row::Change;
+use tillhold_core::table::Table;
+use tillhold_core::version::{ChannelVersion, Incarnation};
+
+/// What every write of this register carries, so that pull knows its own rows again.
+pub fn own_context(incarnation: Incarnation) -> Vec<u8> {
+    let mut context = b"tillhold:".to_vec();
+    context.extend_from_slice(&incarnation.0);
+    context
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Captured {
+    pub change: Change,
+    pub version: ChannelVersion,
+    /// Last written by this register itself, exactly as it has it.
+    pub own: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Every change since `from` is there.
+    Current,
+    /// The channel no longer keeps them all: load the table afresh.
+    Outdated { from: ChannelVersion, oldest: ChannelVersion },
+}
+
+pub struct Pass<'a> {
+    link: &'a mut Link,
+    connection: u64,
+    own: Vec<u8>,
+    position: ChannelPosition,
+    tables: Vec<Tracked>,
+    finished: bool,
+}
+
+struct Tracked {
+    table: Arc<Table>,
+    from: ChannelVersion,
+    oldest: ChannelVersion,
+    progress: Progress,
+}
+
+/// How far a table's rows were read.
+#[derive(Clone, Copy)]
+enum Progress {
+    Untouched,
+    /// Row numbers in the temporary table, and how many rows are left.
+    Reading {
+        after: i64,
+        last: i64,
+        left: u64,
+    },
+    Done,
+}
+
+impl<'a> Pass<'a> {
+    /// `own` is [`own_context`]; `epoch_known` is `None` for a register that has none yet; each table comes in its
+    /// travelling shape with the version it was last read at.
+    pub async fn begin(
+        link: &'a mut Link,
+        own: &[u8],
+        epoch_known: Option<[u8; 16]>,
+        tables: &[(Arc<Table>, ChannelVersion)],
+    ) -> Result<Pass<'a>, ChannelError> {
+        if let Some((table, _)) = tables.iter().find(|(table, _)| table.key.is_empty()) {
+            return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+        }
+        // The connection may be left over from before; what it holds of temporary tables is unknown.
+        let shapes: Vec<Arc<Table>> = tables.iter().map(|(table, _)| table.clone()).collect();
+        link.connect().await?;
+        let mut pass = Pass {
+            connection: link.connection(),
+            link,
+            own: own.to_vec(),
+            position: ChannelPosition { epoch: [0; 16], version: ChannelVersion(0) },
+            tables: Vec::with_capacity(tables.len()),
+            finished: false,
+        };
+        pass.ask(Ask::batch(BEGIN, &statement::begin_sql(&shapes))).await?;
+        pass.stand(&shapes, tables).await?;
+        pass.refuse_restored(epoch_known)?;
+        Ok(pass)
+    }
+
+    /// The version that all tables of this pass are at: what the register stores when it has applied everything.
+    pub fn reached(&self) -> ChannelVersion {
+        self.position.version
+    }
+
+    pub fn epoch(&self) -> [u8; 16] {
+        self.position.epoch
+    }
+
+    pub fn standing(&self, table: usize) -> Standing {
+        let Tracked { from, oldest, .. } = self.tables[table];
+        if from < oldest { Standing::Outdated { from, oldest } } else { Standing::Current }
+    }
+
+    /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there are no more.
+    pub async fn page(&mut self, table: usize) -> Result<Option<Vec<Captured>>, ChannelError> {
+        self.refuse_outdated(table)?;
+        if let Progress::Untouched = self.tables[table].progress {
+            self.collect_keys(table).await?;
+        }
+        let Progress::Reading { after, last, left } = self.tables[table].progress else {
+            return Ok(None);
+        };
+        let upto = after.saturating_add(PULL_PAGE_ROWS_MAX as i64).min(last);
+        let shape = self.tables[table].table.clone();
+        let sql = statement::page_sql(table, &shape);
+        let bounds = [Parameter::Number(after), Parameter::Number(upto)];
+        let rows = self.ask(Ask::query(PAGE, &sql, &bounds)).await?;
+        let rows: Vec<Captured> = rows
+            .into_iter()
+            .map(|cells| captured(Cells::new(PAGE, cells), &shape, &self.own))
+            .collect::<Result<_, _>>()?;
+        self.advance(table, upto, last, left, rows.len() as u64)?;
+        Ok(Some(rows))
+    }
+
+    /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may be kept.
+    pub async fn finish(mut self) -> Result<(), ChannelError> {
+        let shapes: Vec<Arc<Table>> = self.tables.iter().map(|t| t.table.clone()).collect();
+        if !shapes.is_empty() {
+            self.check_minima(&shapes).await?;
+        }
+        self.ask(Ask::batch("end a pass", &statement::end_sql(shapes.len()))).await?;
+        self.finished = true;
+        Ok(())
+    }
+
+    /// The first result set of a statement on the pass's own connection.
+    async fn ask(&mut self, ask: Ask<'_>) -> Result<ResultSet, ChannelError> {
+        let what = ask.what;
+        if !self.link.is_connected() || self.link.connection() != self.connection {
+            let cause = "the connection that held the snapshot is gone".to_string();
+            return Err(ChannelError::Lost { what, cause });
+        }
+        let sets = self.link.ask(ask).await;
+        if sets.is_err() {
+            self.link.disconnect();
+        }
+        Ok(sets?.into_iter().next().unwrap_or_default())
+    }
+
+    async fn stand(
+        &mut self,
+        shapes: &[Arc<Table>],
+        tables: &[(Arc<Table>, ChannelVersion)],
+    ) -> Result<(), ChannelError> {
+        let sql = statement::standing_sql(shapes);
+        let row = self.ask(Ask::query(BEGIN, &sql, &[])).await?.into_iter().next();
+        let mut cells = Cells::new(BEGIN, row.ok_or_else(no_position)?);
+        self.position = position(&mut cells)?;
+        for (table, from) in tables {
+            let Some(oldest) = cells.optional_version("min")? else {
+                return Err(self.why_untracked(table).await);
+            };
+            let progress = Progress::Untouched;
+            self.tables.push(Tracked { table: table.clone(), from: *from, oldest, progress });
+        }
+        Ok(())
+    }
+
+    /// NULL means no tracking as well as no right to see it; taken for a number it would pass for "still valid".
+    async fn why_untracked(&mut self, table: &Arc<Table>) -> ChannelError {
+        let sql = statement::right_sql(table);
+        let row = match self.ask(Ask::query(BEGIN, &sql, &[])).await {
+            Ok(rows) => rows.into_iter().next().unwrap_or_default(),
+            Err(error) => return error,
+        };
+        match Cells::new(BEGIN, row).optional_number("right") {
+            Ok(Some(0)) => ChannelError::NoRight {
+                message: format!("VIEW CHANGE TRACKING on {} is not granted", table.name),
+            },
+            _ => ChannelError::TrackingOff { table: Some(table.name.clone()) },
+        }
+    }
+
+    fn refuse_restored(&self, epoch_known: Option<[u8; 16]>) -> Result<(), ChannelError> {
+        let reached = self.position.version;
+        let ahead = self.tables.iter().find(|tracked| tracked.from > reached);
+        let reason = match (epoch_known, ahead) {
+            (Some(known), _) if known != self.position.epoch => {
+                "its epoch is another than the one this register knows".to_string()
+            }
+            (_, Some(Tracked { table, from, .. })) => format!(
+                "it is at version {reached}, but {} was read at version {from} before",
+                table.name
+            ),
+            _ => return Ok(()),
+        };
+        Err(ChannelError::ChannelRestored { reason })
+    }
+
+    fn refuse_outdated(&self, table: usize) -> Result<(), ChannelError> {
+        let name = self.tables[table].table.name.clone();
+        match self.standing(table) {
+            Standing::Current => Ok(()),
+            Standing::Outdated { from, oldest } => {
+                Err(ChannelError::Outdated { table: name, from, oldest })
+            }
+        }
+    }
+
+    async fn collect_keys(&mut self, table: usize) -> Result<(), ChannelError> {
+        let tracked = &self.tables[table];
+        let sql = statement::keys_sql(table, &tracked.table);
+        let versions =
+            [Parameter::Number(tracked.from.0 as i64), Parameter::Number(self.reached().0 as i64)];
+        let row = self.ask(Ask::query(KEYS, &sql, &versions)).await?.into_iter().next();
+        let mut cells = Cells::new(KEYS, row.unwrap_or_default());
+        let (last, left) = (cells.number("last")?, cells.number("rows")? as u64);
+        self.tables[table].progress = match left {
+            0 => Progress::Done,
+            left => Progress::Reading { after: 0, last, left },
+        };
+        Ok(())
+    }
+
+    /// Every key that was collected must have come back as a row: fewer would be changes lost without a sound.
+    fn advance(
+        &mut self,
+        table: usize,
+        upto: i64,
+        last: i64,
+        left: u64,
+        rows: u64,
+    ) -> Result<(), ChannelError> {
+        let name = &self.tables[table].table.name;
+        let miscounted = |left: u64| ChannelError::Unexpected {
+            what: format!("{rows} changes of {name} came where {left} were left"),
+        };
+        let remaining = left.checked_sub(rows).ok_or_else(|| miscounted(left))?;
+        if upto == last && remaining != 0 {
+            return Err(miscounted(left));
+        }
+        self.tables[table].progress = match remaining {
+            0 => Progress::Done,
+            left => Progress::Reading { after: upto, last, left },
+        };
+        Ok(())
+    }
+
+    async fn check_minima(&mut self, shapes: &[Arc<Table>]) -> Result<(), ChannelError> {
+        let sql = statement::minima_sql(shapes);
+        let row = self.ask(Ask::query(FINISH, &sql, &[])).await?.into_iter().next();
+        let mut cells = Cells::new(FINISH, row.ok_or_else(no_position)?);
+        for table in 0..self.tables.len() {
+            let was_current = self.standing(table) == Standing::Current;
+            let oldest = cells.optional_version("min")?;
+            let name = self.tables[table].table.name.clone();
+            self.tables[table].oldest =
+                oldest.ok_or(ChannelError::TrackingOff { table: Some(name) })?;
+            if was_current {
+                self.refuse_outdated(table)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pass<'_> {
+    /// The transaction is still open: the connection goes, and the server rolls it back.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.link.disconnect();
+        }
+    }
+}
+
+const BEGIN: &str = "begin a pass of changes";
+const KEYS: &str = "list the changed rows";
+const PAGE: &str = "give a page of changes";
+const FINISH: &str = "end a pass of changes";
+
+fn captured(mut cells: Cells, table: &Table, own: &[u8]) -> Result<Captured, ChannelError> {
+    cells.number("_n")?;
+    let version = cells.version("_v")?;
+    let context = cells.optional_bytes("_c")?;
+    let present = cells.flag("_p")?;
+    let key = cells.key(table)?;
+    let change = match present {
+        true => Change::Present(cells.row(table)?),
+        false => Change::Gone(key),
+    };
+    Ok(Captured { change, version, own: context.as_deref() == Some(own) })
+}

@@ -1,0 +1,101 @@
+//! Where the channel is and how to log in to it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tillhold_core::limits::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT};
+
+#[derive(Clone, Debug)]
+pub struct ChannelConfig {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: Secret,
+    pub encryption: Encryption,
+    pub trust: Trust,
+    /// AX's change-log triggers know the sync service by this name.
+    pub application_name: String,
+    /// The longest wait for TCP, and again for TLS with login.
+    pub connect_timeout: Duration,
+    /// The longest wait for one whole answer.
+    pub statement_timeout: Duration,
+}
+
+/// The name that AX 2012 R3's own service gives itself.
+pub const APPLICATION_NAME: &str = "Retail Offline Sync Service";
+
+impl ChannelConfig {
+    /// Full encryption, the system's trusted certificates, the default bounds.
+    pub fn new(
+        host: impl Into<String>,
+        port: u16,
+        database: impl Into<String>,
+        user: impl Into<String>,
+        password: Secret,
+    ) -> ChannelConfig {
+        ChannelConfig {
+            host: host.into(),
+            port,
+            database: database.into(),
+            user: user.into(),
+            password,
+            encryption: Encryption::Required,
+            trust: Trust::System,
+            application_name: APPLICATION_NAME.to_string(),
+            connect_timeout: CONNECT_TIMEOUT,
+            statement_timeout: STATEMENT_TIMEOUT,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Everything is encrypted, or there is no connection.
+    Required,
+    /// Only the login is: for old servers inside a store's own network.
+    LoginOnly,
+    /// Nothing is, the password neither: for a test on loopback.
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The operating system's trusted certificates.
+    System,
+    /// Those, and the certificate (PEM, CRT or DER) in this file.
+    CertificateFile(PathBuf),
+    /// Whatever the server shows, so that anyone in between can pose as it.
+    AnyCertificate,
+}
+
+/// A text that never shows itself in a log or an error.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChannelConfig, Secret};
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config = ChannelConfig::new("h", 1433, "d", "u", Secret::new("hunter2"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The client's cells into values and back, lossless or refused.
+//!
+//! * From the channel: by matching the cell's own shape, never by asking for a type (which panics on a mismatch).
+//!   What arrives in a shape that may have lost digits (`money` through a float) is refused: every statement casts it.
+//! * To the channel: a value travels as its canonical text and is cast there to the column's exact type
+//!   ([`crate::statement::from_text`]); numbers and bytes that are no column's value travel as they are.
+
+use std::borrow::Cow;
+use tiberius::time as wire;
+use tiberius::{ColumnData, ToSql};
+use tillhold_core::moment::{
+    Date, EPOCH_DAYS, OffsetTimestamp, TICKS_PER_DAY, TICKS_PER_SECOND, Time, Timestamp,
+};
+use tillhold_core::row::Key;
+use tillhold_core::table::Table;
+use tillhold_core::text::{self, Misfit};
+use tillhold_core::types::SqlType;
+use tillhold_core::value::{Decimal, Value};
+
+/// Days from 0001-01-01 to 1900-01-01, where `datetime` and `smalldatetime` count from.
+const DAYS_TO_1900: i64 = 693_595;
+
+/// A cell as the value of a column of that type.
+pub fn value(cell: &ColumnData<'_>, of: SqlType) -> Result<Value, Misfit> {
+    let Some(value) = shape(cell, of)? else { return Ok(Value::Null) };
+    text::fit(value, of)
+}
+
+/// `None` is NULL, whatever the shape.
+fn shape(cell: &ColumnData<'_>, of: SqlType) -> Result<Option<Value>, Misfit> {
+    Ok(match cell {
+        ColumnData::Bit(bit) => bit.map(Value::Bool),
+        ColumnData::U8(number) => number.map(|n| Value::Int(n.into())),
+        ColumnData::I16(number) => number.map(|n| Value::Int(n.into())),
+        ColumnData::I32(number) => number.map(|n| Value::Int(n.into())),
+        ColumnData::I64(number) => number.map(Value::Int),
+        ColumnData::F32(number) => number.map(|n| Value::Float(n.into())),
+        ColumnData::F64(number) => number.map(Value::Float),
+        ColumnData::Numeric(number) => number.map(decimal).transpose()?,
+        ColumnData::String(text) => text.as_ref().map(|t| Value::Text(t.to_string())),
+        ColumnData::Xml(text) => text.as_ref().map(|t| Value::Text(t.to_string())),
+        ColumnData::Binary(bytes) => bytes.as_ref().map(|b| Value::Bytes(b.to_vec())),
+        ColumnData::Guid(guid) => guid.map(|g| Value::Guid(g.into_bytes())),
+        ColumnData::Date(date) => date.map(days).map(Value::Date),
+        ColumnData::Time(time) => time.map(ticks).transpose()?.map(|t| Value::Time(Time(t as u64))),
+        ColumnData::DateTime2(moment) => moment.map(timestamp).transpose()?.map(Value::Timestamp),
+        ColumnData::DateTimeOffset(moment) => moment.map(offset_timestamp).transpose()?,
+        ColumnData::DateTime(moment) => moment.map(datetime),
+        ColumnData::SmallDateTime(moment) => moment.map(small_datetime),
+    })
+    .inspect(|value| {
+        debug_assert!(value.is_none() || value.as_ref().is_some_and(|v| !v.is_null()), "{of}")
+    })
+}
+
+fn decimal(number: tiberius::numeric::Numeric) -> Result<Value, Misfit> {
+    let exact = Decimal::new(number.value(), number.scale());
+    exact.map(Value::Decimal).ok_or_else(|| misfit("a decimal of more than 38 digits"))
+}
+
+fn misfit(reason: &str) -> Misfit {
+    Misfit { reason: reason.to_string() }
+}
+
+fn days(date: wire::Date) -> Date {
+    Date((i64::from(date.days()) - EPOCH_DAYS) as i32)
+}
+
+/// The wire counts in units of 10^-scale seconds.
+fn ticks(time: wire::Time) -> Result<i64, Misfit> {
+    let unit = 7u32.checked_sub(time.scale().into()).map(|digits| 10i64.pow(digits));
+    let ticks = unit.and_then(|unit| i64::try_from(time.increments()).ok()?.checked_mul(unit));
+    ticks
+        .filter(|t| (0..TICKS_PER_DAY).contains(t))
+        .ok_or_else(|| misfit("a time outside of a day"))
+}
+
+fn timestamp(moment: wire::DateTime2) -> Result<Timestamp, Misfit> {
+    Ok(Timestamp(i64::from(moment.date().days()) * TICKS_PER_DAY + ticks(moment.time())?))
+}
+
+/// The wire holds UTC and the offset beside it (MS-TDS 2.2.5.5.1.9).
+fn offset_timestamp(moment: wire::DateTimeOffset) -> Result<Value, Misfit> {
+    let utc = timestamp(moment.datetime2())?;
+    Ok(Value::OffsetTimestamp(OffsetTimestamp { utc, offset_minutes: moment.offset() }))
+}
+
+/// 1/300 seconds, shown as milliseconds that end in 0, 3 or 7: the canonical text of `datetime`.
+fn datetime(moment: wire::DateTime) -> Value {
+    let ms = (i64::from(moment.seconds_fragments()) * 10 + 1) / 3;
+    let day = DAYS_TO_1900 + i64::from(moment.days());
+    Value::Timestamp(Timestamp(day * TICKS_PER_DAY + ms * (TICKS_PER_SECOND / 1000)))
+}
+
+/// The client calls them fragments; they are minutes.
+fn small_datetime(moment: wire::SmallDateTime) -> Value {
+    let day = DAYS_TO_1900 + i64::from(moment.days());
+    let minutes = i64::from(moment.seconds_fragments());
+    Value::Timestamp(Timestamp(day * TICKS_PER_DAY + minutes * 60 * TICKS_PER_SECOND))
+}
+
+/// What a statement is given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Parameter {
+    Text(String),
+    Number(i64),
+    Bytes(Vec<u8>),
+}
+
+impl ToSql for Parameter {
+    fn to_sql(&self) -> ColumnData<'_> {
+        match self {
+            Parameter::Text(text) => ColumnData::String(Some(Cow::Borrowed(text))),
+            Parameter::Number(number) => ColumnData::I64(Some(*number)),
+            Parameter::Bytes(bytes) => ColumnData::Binary(Some(Cow::Borrowed(bytes))),
+        }
+    }
+}
+
+/// A key's values as parameters, in key order.
+pub(crate) fn key_parameters(key: &Key, table: &Table) -> Vec<Parameter> {
+    let one = |(value, column): (&Value, &tillhold_core::table::Column)| {
+        Parameter::Text(text::canonical(value, column.of).unwrap_or_default())
+    };
+    key.0.iter().zip(table.key_columns()).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value;
+    use tiberius::ColumnData;
+    use tiberius::numeric::Numeric;
+    use tiberius::time::{Date, DateTime, DateTime2, DateTimeOffset, SmallDateTime, Time};
+    use tillhold_core::text::canonical;
+    use tillhold_core::types::SqlType;
+    use tillhold_core::value::Value;
+
+    /// A cell of a column of that type, and its canonical text, or `!` and the refusal.
+    fn check(cell: ColumnData<'static>, of: &str, expected: &str) {
+        let of = SqlType::parse(of).expect("a type of the test");
+        let answer = match value(&cell, of) {
+            Ok(Value::Null) => "NULL".to_string(),
+            Ok(value) => canonical(&value, of).expect("not NULL"),
+            Err(refusal) => format!("!{refusal}"),
+        };
+        assert_eq!(answer, expected, "{cell:?} as {of}");
+    }
+
+    #[test]
+    fn every_cell_keeps_its_last_digit() {
+        let last_day = Date::new(3_652_058);
+        let last_tick = Time::new(863_999_999_999, 7);
+        let numeric =
+            |value, scale| ColumnData::Numeric(Some(Numeric::new_with_scale(value, scale)));
+        check(ColumnData::Bit(Some(true)), "bit", "1");
+        check(ColumnData::U8(Some(255)), "tinyint", "255");
+        check(ColumnData::I64(Some(i64::MIN)), "bigint", "-9223372036854775808");
+        // The engine of a test may send a narrower integer than the column's.
+        check(ColumnData::I32(Some(7)), "bigint", "7");
+        check(numeric(-5, 1), "decimal(32,16)", "-0.5000000000000000");
+        check(
+            numeric(99_999_999_999_999_999_999_999_999_999_999_999_999, 38),
+            "decimal(38,38)",
+            "0.99999999999999999999999999999999999999",
+        );
+        check(numeric(9_223_372_036_854_775_807, 4), "money", "922337203685477.5807");
+        check(ColumnData::F64(Some(900_719_925_474.099_2)), "money", "!a float does not fit money");
+        check(ColumnData::F64(Some(0.1)), "float", "0.1");
+        check(ColumnData::F32(Some(0.1)), "real", "0.10000000149011612");
+        check(ColumnData::Date(Some(last_day)), "date", "9999-12-31");
+        check(ColumnData::Date(Some(Date::new(0))), "date", "0001-01-01");
+        check(ColumnData::Time(Some(Time::new(86_399_999, 3))), "time(3)", "23:59:59.999");
+        check(
+            ColumnData::Time(Some(Time::new(864_000_000_000, 7))),
+            "time(7)",
+            "!a time outside of a day",
+        );
+        check(
+            ColumnData::DateTime2(Some(DateTime2::new(last_day, last_tick))),
+            "datetime2(7)",
+            "9999-12-31 23:59:59.9999999",
+        );
+        check(
+            ColumnData::DateTimeOffset(Some(DateTimeOffset::new(
+                DateTime2::new(Date::new(719_162), Time::new(19_800, 0)),
+                -330,
+            ))),
+            "datetimeoffset(0)",
+            "1970-01-01 00:00:00 -05:30",
+        );
+        check(
+            ColumnData::DateTime(Some(DateTime::new(0, 1))),
+            "datetime",
+            "1900-01-01 00:00:00.003",
+        );
+        check(
+            ColumnData::DateTime(Some(DateTime::new(-53_690, 25_919_999))),
+            "datetime",
+            "1753-01-01 23:59:59.997",
+        );
+        check(
+            ColumnData::SmallDateTime(Some(SmallDateTime::new(65_535, 1_439))),
+            "smalldatetime",
+            "2079-06-06 23:59:00",
+        );
+        check(ColumnData::String(Some("ab".into())), "nchar(4)", "ab  ");
+        check(ColumnData::Binary(Some(vec![0, 255].into())), "varbinary(max)", "00FF");
+        check(ColumnData::String(None), "int", "NULL");
+        check(ColumnData::String(Some("1".into())), "int", "!a text does not fit int");
+    }
+
+    #[test]
+    fn every_datetime_tick_of_a_day_has_its_own_text() {
+        let of = SqlType::DateTime;
+        let mut last = String::new();
+        for fragment in 0..25_920_000u32 {
+            // All of them take minutes unoptimised; 7,919 is prime to 300, so every phase of a second is met.
+            if fragment % 7_919 != 0 && fragment > 3_000 {
+                continue;
+            }
+            let cell = ColumnData::DateTime(Some(DateTime::new(40_000, fragment)));
+            let text = canonical(&value(&cell, of).expect("a datetime"), of).expect("not NULL");
+            assert!(text > last, "{fragment}: {text} after {last}");
+            last = text;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What can go wrong between the register and the channel, as facts.
+//!
+//! * [`ChannelError::class`] says what a flow does about it, [`ChannelError::code`] names it for people and scripts,
+//!   [`ChannelError::hint`] says what to do next.
+//! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the ledger, by simply
+//!   being sent again.
+
+use std::time::Duration;
+use tillhold_core::fault::Class;
+use tillhold_core::table::TableName;
+use tillhold_core::version::ChannelVersion;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    #[error("the channel at {host}:{port} cannot be reached: {cause}")]
+    Unreachable { host: String, port: u16, cause: String },
+    #[error("the channel did not {what} within {} ms", limit.as_millis())]
+    Timeout { what: &'static str, limit: Duration },
+    #[error("the connection to the channel broke while it was to {what}: {cause}")]
+    Lost { what: &'static str, cause: String },
+    #[error("the channel is busy (message {number}): {message}")]
+    Busy { number: u32, message: String },
+    #[error("the channel refused the login of {user}: {message}")]
+    LoginRefused { user: String, message: String },
+    #[error("the channel does not open the database {database} for this login: {message}")]
+    DatabaseRefused { database: String, message: String },
+    #[error("no encrypted connection to {host}: {message}")]
+    Tls { host: String, message: String },
+    #[error("the channel refused to {what} (message {number}): {message}")]
+    Sql { what: &'static str, number: u32, message: String },
+    #[error("the account lacks a right: {message}")]
+    NoRight { message: String },
+    #[error("change tracking is off{}", of_table(table))]
+    TrackingOff { table: Option<TableName> },
+    #[error("the database does not allow snapshot isolation")]
+    SnapshotIsolationOff,
+    #[error("the channel is not prepared: {what}")]
+    NotPrepared { what: String },
+    #[error("the database {database} only takes reads")]
+    ReadOnly { database: String },
+    #[error("the channel has no table {table}")]
+    UnknownTable { table: TableName, nearest: Option<TableName> },
+    #[error("{table} has no primary key that travels, so its rows cannot be told apart")]
+    NoPrimaryKey { table: TableName },
+    #[error(
+        "the changes of {table} since version {from} are no longer kept (the oldest is {oldest})"
+    )]
+    Outdated { table: TableName, from: ChannelVersion, oldest: ChannelVersion },
+    #[error("the channel database was restored or replaced: {reason}")]
+    ChannelRestored { reason: String },
+    #[error("{table}: column {column} holds a value that cannot be carried: {reason}")]
+    Undecodable { table: TableName, column: String, reason: String },
+    #[error("{table}: {} cannot be written: {reason}", column)]
+    Unwritable { table: TableName, column: String, reason: String },
+    #[error("no store has the number {store}")]
+    UnknownStore { store: String },
+    #[error("the store {store} uses no offline profile")]
+    NoProfile { store: String },
+    #[error("the channel's answer is not what was asked for: {what}")]
+    Unexpected { what: String },
+}
+
+fn of_table(table: &Option<TableName>) -> String {
+    table.as_ref().map(|t| format!(" for {t}")).unwrap_or_default()
+}
+
+impl ChannelError {
+    pub fn class(&self) -> Class {
+        use ChannelError::*;
+        match self {
+            Unreachable { .. } | Timeout { .. } | Lost { .. } | Busy { .. } | ReadOnly { .. } => {
+                Class::Retry
+            }
+            Undecodable { .. } | Unwritable { .. } => Class::Park,
+            LoginRefused { .. }
+            | DatabaseRefused { .. }
+            | Tls { .. }
+            | NoRight { .. }
+            | TrackingOff { .. }
+            | SnapshotIsolationOff
+            | NotPrepared { .. }
+            | UnknownTable { .. }
+            | NoPrimaryKey { .. }
+            | UnknownStore { .. }
+            | NoProfile { .. } => Class::Reconfigure,
+            Sql { .. } | Outdated { .. } | ChannelRestored { .. } | Unexpected { .. } => {
+                Class::Stop
+            }
+        }
+    }
+
+    /// Stable: scripts and documentation refer to it.
+    pub fn code(&self) -> &'static str {
+        use ChannelError::*;
+        match self {
+            Unreachable { .. } => "channel-unreachable",
+            Timeout { .. } => "channel-timeout",
+            Lost { .. } => "channel-lost",
+            Busy { .. } => "channel-busy",
+            LoginRefused { .. } => "channel-login",
+            DatabaseRefused { .. } => "channel-database",
+            Tls { .. } => "channel-tls",
+            Sql { .. } => "channel-sql",
+            NoRight { .. } => "channel-right",
+            TrackingOff { .. } => "channel-tracking",
+            SnapshotIsolationOff => "channel-snapshot",
+            NotPrepared { .. } => "channel-unprepared",
+            ReadOnly { .. } => "channel-read-only",
+            UnknownTable { .. } => "channel-table",
+            NoPrimaryKey { .. } => "channel-key",
+            Outdated { .. } => "channel-outdated",
+            ChannelRestored { .. } => "channel-restored",
+            Undecodable { .. } => "channel-value",
+            Unwritable { .. } => "channel-unwritable",
+            UnknownStore { .. } => "channel-store",
+            NoProfile { .. } => "channel-profile",
+            Unexpected { .. } => "channel-answer",
+        }
+    }
+
+    /// What to do next; `None` when the register does it by itself.
+    pub fn hint(&self) -> Option<String> {
+        use ChannelError::*;
+        Some(match self {
+            Unreachable { host, port, .. } => {
+                format!("check that SQL Server listens on port {port} of {host} and no firewall is in between")
+            }
+            LoginRefused { user, .. } => format!("check the password of {user}, and that SQL Server takes SQL logins"),
+            DatabaseRefused { database, .. } => {
+                format!("check that {database} is the database's name and that the login has a user in it")
+            }
+            Tls { .. } => "trust the server's certificate (trust = a certificate file), or ask for a certificate in the name that the register connects to".to_string(),
+            NoRight { .. } | TrackingOff { .. } | SnapshotIsolationOff | NotPrepared { .. } => {
+                "let a database administrator run `tillhold channel prepare --print`'s script".to_string()
+            }
+            ReadOnly { .. } => "connect to the primary replica, or set the database to READ_WRITE".to_string(),
+            UnknownTable { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
+            UnknownTable { nearest: None, .. } => "check the profile's table names; the login must be allowed to see the table".to_string(),
+            NoPrimaryKey { .. } => "give the table a primary key that writers assign, or take it out of the profile".to_string(),
+            Outdated { .. } => "the table is loaded afresh; unsent sales are kept".to_string(),
+            ChannelRestored { .. } => "all tables are loaded afresh and unsent sales are sent again; the ledger tells which arrived".to_string(),
+            Undecodable { column, .. } => format!("correct the value at the channel, or leave {column} out in the profile"),
+            Unwritable { .. } => "the transaction is set aside; correct it and release it".to_string(),
+            UnknownStore { .. } => "check the store number in the register's settings".to_string(),
+            NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),
+            Sql { .. } | Unexpected { .. } => "please report it with the message above".to_string(),
+            Timeout { .. } | Lost { .. } | Busy { .. } => return None,
+        })
+    }
+
+    /// Whether the channel might have done what was asked although no answer came.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, ChannelError::Lost { .. } | ChannelError::Timeout { .. })
+    }
+}
+
+/// A server's error as a fact of ours. Numbers: SQL Server's `sys.messages`.
+pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> ChannelError {
+    let message = message.to_string();
+    match number {
+        // Deadlock victim, lock time-out, snapshot conflict, snapshot versus DDL, our own application lock,
+        // and a server that is shutting down, starting, or failing over.
+        1205 | 1222 | 3960 | 3961 | 50001 | 6005 | 921 | 922 | 976 | 983 => {
+            ChannelError::Busy { number, message }
+        }
+        3906 => ChannelError::ReadOnly { database: message },
+        3952 => ChannelError::SnapshotIsolationOff,
+        22105 | 22106 | 22107 | 22108 => ChannelError::TrackingOff { table: table_in(&message) },
+        229 | 230 | 262 | 297 | 300 | 916 => ChannelError::NoRight { message },
+        208 if message.contains("tillhold") => ChannelError::NotPrepared { what: message },
+        number => ChannelError::Sql { what, number, message },
+    }
+}
+
+/// SQL Server quotes names in its messages: `… on table 'ax.CUSTTABLE'.`
+fn table_in(message: &str) -> Option<TableName> {
+    let name = message.split('\'').nth(1)?;
+    TableName::parse(&name.replace(['[', ']'], ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChannelError, from_server};
+    use tillhold_core::fault::Class;
+
+    #[test]
+    fn server_numbers_become_facts() {
+        let table = [
+            (1205, "channel-busy", Class::Retry),
+            (1222, "channel-busy", Class::Retry),
+            (50001, "channel-busy", Class::Retry),
+            (3952, "channel-snapshot", Class::Reconfigure),
+            (229, "channel-right", Class::Reconfigure),
+            (3906, "channel-read-only", Class::Retry),
+            (102, "channel-sql", Class::Stop),
+        ];
+        for (number, code, class) in table {
+            let error = from_server("read", number, "text");
+            assert_eq!((error.code(), error.class()), (code, class), "{number}");
+        }
+        let off =
+            from_server("read", 22105, "Change tracking is not enabled on table 'ax.CUSTTABLE'.");
+        assert_eq!(off.to_string(), "change tracking is off for ax.CUSTTABLE");
+        let missing = from_server("upload", 208, "Invalid object name 'tillhold.ledger'.");
+        assert!(matches!(missing, ChannelError::NotPrepared { .. }), "{missing:?}");
+    }
+}

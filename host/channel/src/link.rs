@@ -1,0 +1,217 @@
+//! One connection to the channel that is either in a known state or gone.
+//!
+//! * The client leaves its slot for the whole of a call and comes back only after the answer was read to its end. A
+//!   dropped future, a time-out or a broken stream therefore drops the socket, the server rolls back, and the next
+//!   call connects anew. (A client whose half-read answer is read on by the next call is how answers get mixed up.)
+//! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a simulated clock rules.
+//! * One request at a time: two flows have two links.
+
+use crate::config::{ChannelConfig, Encryption, Trust};
+use crate::convert::Parameter;
+use crate::error::{ChannelError, from_server};
+use std::sync::Arc;
+use std::time::Duration;
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, ToSql};
+use tillhold_env::{BoxStream, Env};
+use tokio::time::timeout;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+type TdsClient = Client<Compat<BoxStream>>;
+
+/// Rows of one result set, each as the client's own cells.
+pub(crate) type ResultSet = Vec<Vec<ColumnData<'static>>>;
+
+/// What every statement of ours relies on; isolation is set back after a pass.
+const SESSION_SQL: &str = "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+
+pub struct Link {
+    env: Env,
+    config: Arc<ChannelConfig>,
+    client: Option<TdsClient>,
+    /// Counts connections: work that spans several calls checks that it is still on its own.
+    connection: u64,
+}
+
+/// A statement with its parameters, or a plain batch.
+pub(crate) struct Ask<'a> {
+    /// Completes "the channel did not …".
+    pub what: &'static str,
+    pub sql: &'a str,
+    pub parameters: &'a [Parameter],
+    pub is_batch: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn query(what: &'static str, sql: &'a str, parameters: &'a [Parameter]) -> Ask<'a> {
+        Ask { what, sql, parameters, is_batch: false }
+    }
+
+    /// For what must outlive the statement: session settings, temporary tables, transactions.
+    pub(crate) fn batch(what: &'static str, sql: &'a str) -> Ask<'a> {
+        Ask { what, sql, parameters: &[], is_batch: true }
+    }
+}
+
+impl Link {
+    pub fn new(env: &Env, config: Arc<ChannelConfig>) -> Link {
+        Link { env: env.clone(), config, client: None, connection: 0 }
+    }
+
+    pub fn config(&self) -> &ChannelConfig {
+        &self.config
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Which connection this is, for work that spans calls.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Drops the connection; the server rolls back what was open on it.
+    pub fn disconnect(&mut self) {
+        self.client = None;
+    }
+
+    pub async fn connect(&mut self) -> Result<(), ChannelError> {
+        let client = self.client().await?;
+        self.client = Some(client);
+        Ok(())
+    }
+
+    pub(crate) async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<ResultSet>, ChannelError> {
+        let limit = self.config.statement_timeout;
+        self.ask_within(limit, ask).await
+    }
+
+    pub(crate) async fn ask_within(
+        &mut self,
+        limit: Duration,
+        ask: Ask<'_>,
+    ) -> Result<Vec<ResultSet>, ChannelError> {
+        let mut client = self.client().await?;
+        let what = ask.what;
+        match timeout(limit, answer(&mut client, &ask)).await {
+            Ok(Ok(sets)) => {
+                self.client = Some(client);
+                Ok(sets)
+            }
+            // From class 20 on the server ends the connection itself.
+            Ok(Err(tiberius::error::Error::Server(error))) if error.class() < 20 => {
+                self.client = Some(client);
+                Err(from_server(what, error.code(), error.message()))
+            }
+            Ok(Err(error)) => Err(ChannelError::Lost { what, cause: error.to_string() }),
+            Err(_) => Err(ChannelError::Timeout { what, limit }),
+        }
+    }
+
+    /// After an error inside a transaction: whatever is open is undone, or the connection goes with it.
+    pub(crate) async fn undo(&mut self) {
+        if self.client.is_none() {
+            return;
+        }
+        let undo = Ask::batch("roll back", "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;");
+        if self.ask(undo).await.is_err() {
+            self.disconnect();
+        }
+    }
+
+    async fn client(&mut self) -> Result<TdsClient, ChannelError> {
+        if let Some(client) = self.client.take() {
+            return Ok(client);
+        }
+        let limit = self.config.connect_timeout;
+        let stream = self.reach(limit).await?;
+        let login = timeout(limit, log_in(&self.config, stream)).await;
+        let client = login
+            .map_err(|_| ChannelError::Timeout { what: "answer the login", limit })?
+            .map_err(|error| self.refusal(error))?;
+        self.connection += 1;
+        Ok(client)
+    }
+
+    async fn reach(&self, limit: Duration) -> Result<BoxStream, ChannelError> {
+        let (host, port) = (self.config.host.as_str(), self.config.port);
+        let unreachable =
+            |cause: String| ChannelError::Unreachable { host: host.to_string(), port, cause };
+        match timeout(limit, self.env.network.connect(host, port)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable(format!("no answer within {} ms", limit.as_millis()))),
+        }
+    }
+
+    /// An error before the first statement: nothing was asked yet, so nothing is in doubt.
+    fn refusal(&self, error: tiberius::error::Error) -> ChannelError {
+        use tiberius::error::Error;
+        let config = &self.config;
+        match error {
+            Error::Server(error) if matches!(error.code(), 4060 | 911 | 927 | 942) => {
+                ChannelError::DatabaseRefused {
+                    database: config.database.clone(),
+                    message: error.message().to_string(),
+                }
+            }
+            Error::Server(error) if (18_400..18_500).contains(&error.code()) => {
+                ChannelError::LoginRefused {
+                    user: config.user.clone(),
+                    message: error.message().to_string(),
+                }
+            }
+            Error::Server(error) => from_server("log in", error.code(), error.message()),
+            Error::Tls(message) => ChannelError::Tls { host: config.host.clone(), message },
+            other => ChannelError::Unreachable {
+                host: config.host.clone(),
+                port: config.port,
+                cause: other.to_string(),
+            },
+        }
+    }
+}
+
+async fn log_in(config: &ChannelConfig, stream: BoxStream) -> tiberius::Result<TdsClient> {
+    let mut client = Client::connect(client_config(config), stream.compat_write()).await?;
+    client.simple_query(SESSION_SQL).await?.into_results().await?;
+    Ok(client)
+}
+
+fn client_config(config: &ChannelConfig) -> Config {
+    let mut client = Config::new();
+    client.host(&config.host);
+    client.port(config.port);
+    client.database(&config.database);
+    client.application_name(&config.application_name);
+    client.authentication(AuthMethod::sql_server(&config.user, config.password.reveal()));
+    client.encryption(match config.encryption {
+        Encryption::Required => EncryptionLevel::Required,
+        Encryption::LoginOnly => EncryptionLevel::Off,
+        Encryption::Off => EncryptionLevel::NotSupported,
+    });
+    match &config.trust {
+        Trust::System => {}
+        Trust::CertificateFile(path) => client.trust_cert_ca(path.display()),
+        Trust::AnyCertificate => client.trust_cert(),
+    }
+    client.handshake_timeout(None);
+    client.command_timeout(None);
+    client
+}
+
+async fn answer(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<ResultSet>> {
+    let stream = if ask.is_batch {
+        client.simple_query(ask.sql).await?
+    } else {
+        let parameters: Vec<&dyn ToSql> = ask.parameters.iter().map(|p| p as &dyn ToSql).collect();
+        client.query(ask.sql, &parameters).await?
+    };
+    let sets = stream.into_results().await?;
+    let cells = |row: tiberius::Row| row.into_iter().collect::<Vec<_>>();
+    Ok(sets.into_iter().map(|rows| rows.into_iter().map(cells).collect()).collect())
+}

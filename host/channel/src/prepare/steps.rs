@@ -1,0 +1,182 @@
+//! The steps of preparing a channel, each a batch of its own with its reason.
+//!
+//! * Promises: running them twice changes nothing; a step that is done already is skipped; nothing is ever removed.
+
+use super::{PrepareOptions, Prepared};
+use crate::statement::{object_id, quoted};
+use std::fmt::Write as _;
+use tillhold_core::table::{Table, bracket};
+
+/// One statement and why it is there.
+pub(crate) struct Step {
+    pub why: String,
+    pub sql: String,
+}
+
+pub(crate) fn steps(tables: &[Prepared<'_>], options: &PrepareOptions) -> Vec<Step> {
+    let mut steps = database_steps(options);
+    steps.extend(own_tables());
+    steps.extend(role_steps(options));
+    for prepared in tables {
+        steps.push(tracking(prepared.table));
+        steps.push(rights(prepared, &options.role));
+    }
+    steps
+}
+
+fn step(why: impl Into<String>, sql: impl Into<String>) -> Step {
+    Step { why: why.into(), sql: sql.into() }
+}
+
+fn database_steps(options: &PrepareOptions) -> Vec<Step> {
+    vec![
+        step(
+            "Registers read one consistent moment without blocking anyone. Waits for open transactions to end.",
+            "IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
+    ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;
+",
+        ),
+        step(
+            "The database remembers which rows changed; a register that was away longer than this loads its tables afresh.",
+            format!(
+                "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE [database_id] = DB_ID())
+    ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = {} DAYS, AUTO_CLEANUP = ON);
+",
+                options.retention_days
+            ),
+        ),
+    ]
+}
+
+fn own_tables() -> Vec<Step> {
+    vec![
+        step(
+            "Everything of Tillhold's own lives in one schema.",
+            "IF SCHEMA_ID(N'tillhold') IS NULL
+    EXEC (N'CREATE SCHEMA [tillhold]');
+",
+        ),
+        step(
+            "One row for each sale that has arrived, written with the sale: what makes a repeated upload harmless.",
+            "IF OBJECT_ID(N'[tillhold].[ledger]') IS NULL
+    CREATE TABLE [tillhold].[ledger] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [transaction_id] uniqueidentifier NOT NULL,
+        [content_hash] binary(32) NOT NULL,
+        [rows] int NOT NULL,
+        [applied_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_ledger_applied_at] DEFAULT (SYSUTCDATETIME()),
+        CONSTRAINT [PK_tillhold_ledger] PRIMARY KEY CLUSTERED ([transaction_id])
+    );
+",
+        ),
+        step(
+            "Which life of this database it is. After restoring a backup, replace the row: registers then know that versions went back.",
+            "IF OBJECT_ID(N'[tillhold].[epoch]') IS NULL
+    CREATE TABLE [tillhold].[epoch] (
+        [id] uniqueidentifier NOT NULL CONSTRAINT [DF_tillhold_epoch_id] DEFAULT (NEWID()),
+        [set_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_epoch_set_at] DEFAULT (SYSUTCDATETIME()),
+        CONSTRAINT [PK_tillhold_epoch] PRIMARY KEY CLUSTERED ([id])
+    );
+",
+        ),
+        step(
+            "The first life.",
+            "IF NOT EXISTS (SELECT 1 FROM [tillhold].[epoch])
+    INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
+",
+        ),
+        step(
+            "Every conflict that was decided, with all three rows and the rule.",
+            "IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
+    CREATE TABLE [tillhold].[decision] (
+        [id] uniqueidentifier NOT NULL,
+        [decided_at] datetime2(7) NOT NULL,
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [transaction_id] uniqueidentifier NOT NULL,
+        [table_name] nvarchar(261) NOT NULL,
+        [row_key] nvarchar(max) NOT NULL,
+        [rule] nvarchar(200) NOT NULL,
+        [plugin_digest] nvarchar(80) NULL,
+        [base_row] nvarchar(max) NULL,
+        [channel_row] nvarchar(max) NULL,
+        [offline_row] nvarchar(max) NULL,
+        [outcome] nvarchar(max) NOT NULL,
+        CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
+    );
+",
+        ),
+    ]
+}
+
+fn role_steps(options: &PrepareOptions) -> Vec<Step> {
+    let role = bracket(&options.role);
+    let mut steps = vec![
+        step(
+            "The rights of every register, in one role.",
+            format!(
+                "IF DATABASE_PRINCIPAL_ID({}) IS NULL
+    CREATE ROLE {role};
+",
+                quoted(&options.role)
+            ),
+        ),
+        step(
+            "Registers read and add; they never change or remove what is written here.",
+            format!(
+                "GRANT SELECT, INSERT ON OBJECT::[tillhold].[ledger] TO {role};
+GRANT SELECT ON OBJECT::[tillhold].[epoch] TO {role};
+GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO {role};
+"
+            ),
+        ),
+    ];
+    for member in &options.members {
+        steps.push(step(
+            format!("{member} is a register's account."),
+            format!("ALTER ROLE {role} ADD MEMBER {};\n", bracket(member)),
+        ));
+    }
+    steps
+}
+
+fn tracking(table: &Table) -> Step {
+    let sql = format!(
+        "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_tables WHERE [object_id] = {})
+    ALTER TABLE {} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF);
+",
+        object_id(table),
+        table.name.bracketed()
+    );
+    step(format!("{}: remember which rows change.", table.name), sql)
+}
+
+/// Least rights: reading by column where columns are left out, writing only where the register uploads. The definition
+/// is needed for the columns' defaults, which a till may rely on while offline.
+fn rights(prepared: &Prepared<'_>, role: &str) -> Step {
+    let (name, role) = (prepared.table.name.bracketed(), bracket(role));
+    let mut sql = String::new();
+    match selected_columns(prepared) {
+        None => {
+            let _ = writeln!(sql, "GRANT SELECT ON OBJECT::{name} TO {role};");
+        }
+        Some(columns) => {
+            let columns = columns.iter().map(|c| bracket(c)).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(sql, "GRANT SELECT ON OBJECT::{name} ({columns}) TO {role};");
+        }
+    }
+    let _ = writeln!(sql, "GRANT VIEW CHANGE TRACKING ON OBJECT::{name} TO {role};");
+    let _ = writeln!(sql, "GRANT VIEW DEFINITION ON OBJECT::{name} TO {role};");
+    if prepared.direction.is_pushed() {
+        let _ = writeln!(sql, "GRANT INSERT, UPDATE, DELETE ON OBJECT::{name} TO {role};");
+    }
+    step(format!("{}: what a register may do.", prepared.table.name), sql)
+}
+
+/// `None` when every column that a writer gives travels: then the whole table may be read.
+pub(super) fn selected_columns(prepared: &Prepared<'_>) -> Option<Vec<String>> {
+    if prepared.travelling.columns.len() == prepared.table.travelling(&[]).columns.len() {
+        return None;
+    }
+    Some(prepared.travelling.columns.iter().map(|c| c.name.clone()).collect())
+}
