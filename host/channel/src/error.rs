@@ -165,7 +165,7 @@ pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> Cha
         }
         3906 => ChannelError::ReadOnly { database: message },
         3952 => ChannelError::SnapshotIsolationOff,
-        22105 | 22106 | 22107 | 22108 => ChannelError::TrackingOff { table: table_in(&message) },
+        22105..=22108 => ChannelError::TrackingOff { table: table_in(&message) },
         229 | 230 | 262 | 297 | 300 | 916 => ChannelError::NoRight { message },
         208 if message.contains("tillhold") => ChannelError::NotPrepared { what: message },
         number => ChannelError::Sql { what, number, message },

@@ -190,16 +190,8 @@ fn folded<'a>(earlier: Net<'a>, later: Net<'a>) -> Option<Net<'a>> {
             (Update, changed)
         }
     };
-    Some(Net {
-        operation,
-        changed,
-        offline: later.offline,
-        ..Net { changed: Vec::new(), ..earlier_kept(earlier.write, earlier.first) }
-    })
-}
-
-fn earlier_kept(write: &Write, first: usize) -> Net<'_> {
-    Net { operation: write.operation, write, first, offline: None, changed: Vec::new() }
+    let (write, first) = (earlier.write, earlier.first);
+    Some(Net { operation, write, first, offline: later.offline, changed })
 }
 
 #[cfg(test)]
