@@ -17,7 +17,7 @@ use crate::cells::Cells;
 use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link, ResultSet};
-use crate::snapshot::{ChannelPosition, no_position, position};
+use crate::snapshot::{no_position, position};
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::row::Change;
@@ -44,14 +44,15 @@ pub enum Standing {
     /// Every change since `from` is there.
     Current,
     /// The channel no longer keeps them all: load the table afresh.
-    Outdated { from: ChannelVersion, oldest: ChannelVersion },
+    Outdated,
 }
 
 pub struct Pass<'a> {
     link: &'a mut Link,
     connection: u64,
     own: Vec<u8>,
-    position: ChannelPosition,
+    epoch: [u8; 16],
+    reached: ChannelVersion,
     tables: Vec<Tracked>,
     finished: bool,
 }
@@ -77,12 +78,12 @@ enum Progress {
 }
 
 impl<'a> Pass<'a> {
-    /// `own` is [`own_context`]; `epoch_known` is `None` for a register that has none yet; each table comes in its
+    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`]; each table comes in its
     /// travelling shape with the version it was last read at.
     pub async fn begin(
         link: &'a mut Link,
-        own: &[u8],
         epoch_known: Option<[u8; 16]>,
+        own: Vec<u8>,
         tables: &[(Arc<Table>, ChannelVersion)],
     ) -> Result<Pass<'a>, ChannelError> {
         if let Some((table, _)) = tables.iter().find(|(table, _)| table.key.is_empty()) {
@@ -94,8 +95,9 @@ impl<'a> Pass<'a> {
         let mut pass = Pass {
             connection: link.connection(),
             link,
-            own: own.to_vec(),
-            position: ChannelPosition { epoch: [0; 16], version: ChannelVersion(0) },
+            own,
+            epoch: [0; 16],
+            reached: ChannelVersion(0),
             tables: Vec::with_capacity(tables.len()),
             finished: false,
         };
@@ -107,16 +109,16 @@ impl<'a> Pass<'a> {
 
     /// The version that all tables of this pass are at: what the register stores when it has applied everything.
     pub fn reached(&self) -> ChannelVersion {
-        self.position.version
+        self.reached
     }
 
     pub fn epoch(&self) -> [u8; 16] {
-        self.position.epoch
+        self.epoch
     }
 
     pub fn standing(&self, table: usize) -> Standing {
-        let Tracked { from, oldest, .. } = self.tables[table];
-        if from < oldest { Standing::Outdated { from, oldest } } else { Standing::Current }
+        let Tracked { from, oldest, .. } = &self.tables[table];
+        if from < oldest { Standing::Outdated } else { Standing::Current }
     }
 
     /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there are no more.
@@ -174,7 +176,7 @@ impl<'a> Pass<'a> {
         let sql = statement::standing_sql(shapes);
         let row = self.ask(Ask::query(BEGIN, &sql, &[])).await?.into_iter().next();
         let mut cells = Cells::new(BEGIN, row.ok_or_else(no_position)?);
-        self.position = position(&mut cells)?;
+        (self.epoch, self.reached) = position(&mut cells)?;
         for (table, from) in tables {
             let Some(oldest) = cells.optional_version("min")? else {
                 return Err(self.why_untracked(table).await);
@@ -201,10 +203,10 @@ impl<'a> Pass<'a> {
     }
 
     fn refuse_restored(&self, epoch_known: Option<[u8; 16]>) -> Result<(), ChannelError> {
-        let reached = self.position.version;
+        let reached = self.reached;
         let ahead = self.tables.iter().find(|tracked| tracked.from > reached);
         let reason = match (epoch_known, ahead) {
-            (Some(known), _) if known != self.position.epoch => {
+            (Some(known), _) if known != self.epoch => {
                 "its epoch is another than the one this register knows".to_string()
             }
             (_, Some(Tracked { table, from, .. })) => format!(
@@ -217,13 +219,11 @@ impl<'a> Pass<'a> {
     }
 
     fn refuse_outdated(&self, table: usize) -> Result<(), ChannelError> {
-        let name = self.tables[table].table.name.clone();
-        match self.standing(table) {
-            Standing::Current => Ok(()),
-            Standing::Outdated { from, oldest } => {
-                Err(ChannelError::Outdated { table: name, from, oldest })
-            }
+        if self.standing(table) == Standing::Current {
+            return Ok(());
         }
+        let Tracked { table, from, oldest, .. } = &self.tables[table];
+        Err(ChannelError::Outdated { table: table.name.clone(), from: *from, oldest: *oldest })
     }
 
     async fn collect_keys(&mut self, table: usize) -> Result<(), ChannelError> {

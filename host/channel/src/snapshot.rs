@@ -1,7 +1,7 @@
 //! First load of a table: pages in key order, without one long transaction.
 //!
 //! 1. [`current_version`] first, and keep it.
-//! 2. [`first_page`], then [`next_page`] after the last row's key, until a page comes short.
+//! 2. [`page`] from the beginning, then after the last row's key, until a page comes short.
 //! 3. A pass of changes from the kept version: whatever moved during the load is among them, and applying a change
 //!    twice does no harm. Only then is the table as the channel has it.
 //!
@@ -17,30 +17,15 @@ use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::version::ChannelVersion;
 
-/// Which life of the channel database, and how far it has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChannelPosition {
-    pub epoch: [u8; 16],
-    pub version: ChannelVersion,
-}
-
-pub async fn current_version(link: &mut Link) -> Result<ChannelPosition, ChannelError> {
+/// Which life of the channel database it is, and how far it has come.
+pub async fn current_version(link: &mut Link) -> Result<([u8; 16], ChannelVersion), ChannelError> {
     let sets = link.ask(Ask::query(WHAT, VERSION_SQL, &[])).await?;
     let cells = sets.into_iter().flatten().next().ok_or_else(no_position)?;
     position(&mut Cells::new(WHAT, cells))
 }
 
-/// At most `rows_max` rows from the beginning.
-pub async fn first_page(
-    link: &mut Link,
-    table: &Table,
-    rows_max: usize,
-) -> Result<Vec<Row>, ChannelError> {
-    next_page(link, table, None, rows_max).await
-}
-
-/// At most `rows_max` rows behind `after`; fewer mean that the table's end is reached.
-pub async fn next_page(
+/// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end is reached.
+pub async fn page(
     link: &mut Link,
     table: &Table,
     after: Option<&Key>,
@@ -59,12 +44,12 @@ pub async fn next_page(
 const WHAT: &str = "give a page of a table";
 
 /// Version and epoch, in that order; both are there once the channel is prepared.
-pub(crate) fn position(cells: &mut Cells) -> Result<ChannelPosition, ChannelError> {
+pub(crate) fn position(cells: &mut Cells) -> Result<([u8; 16], ChannelVersion), ChannelError> {
     let version = cells.optional_version("current")?;
     let version = version.ok_or(ChannelError::TrackingOff { table: None })?;
     let epoch = cells.optional_guid("epoch")?;
     let no_epoch = || ChannelError::NotPrepared { what: "tillhold.epoch is empty".to_string() };
-    Ok(ChannelPosition { epoch: epoch.ok_or_else(no_epoch)?, version })
+    Ok((epoch.ok_or_else(no_epoch)?, version))
 }
 
 pub(crate) fn no_position() -> ChannelError {
