@@ -1,1 +1,51 @@
+//! The register's offline database: SQLite, and the only crate that names it.
+//!
+//! ```text
+//! folder/journal.db     what the register may write: upload and bidirectional tables, the log, quarantine, decisions
+//! folder/catalogue.db   what it only reads: download tables and how far each has been pulled
+//! ```
+//!
+//! * A POS transaction ([`LocalDatabase::record`]) commits whole and durably, once, whatever is killed.
+//! * Every write to a pushed table is captured by triggers, whichever program made it, and handed out in commit order
+//!   as whole transactions ([`LocalDatabase::pending`]); reading never deletes, settling does.
+//! * A pulled scope lands whole with its positions ([`LocalDatabase::land`]); a reader never sees half of it, and a row
+//!   with unsent changes is not overwritten.
+//! * Nothing is ever dropped, swapped or repaired by itself: a damaged file, one of another register or of a newer
+//!   program is refused and left as it is.
+//! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
 
+mod adopt;
+mod apply;
+mod capture;
+mod cell;
+mod database;
+mod error;
+mod fact;
+mod file;
+mod image;
+mod install;
+mod layout;
+mod listing;
+mod load;
+mod pending;
+mod read;
+mod reader;
+mod record;
+mod registry;
+mod schema;
+mod settle;
+mod shape;
+mod writer;
+
+#[cfg(test)]
+mod proofs;
+
+pub use database::{Identity, LocalDatabase};
+pub use error::LocalError;
+pub use install::{InstallReport, InstalledTable};
+pub use listing::{
+    ConflictRecord, Counts, DecisionRecord, Flow, QuarantineRecord, SyncEntry, SyncFailure,
+};
+pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
+pub use registry::{Load, TableState};
+pub use settle::{Decision, Deferred, Settlement};

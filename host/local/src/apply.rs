@@ -1,0 +1,210 @@
+//! Pulled changes: staged in small transactions, landed in one.
+//!
+//! ```text
+//! discard_staged -> stage, stage ... -> land
+//!                   (crash: old state)  (crash: old state or new state, never half)
+//! ```
+//!
+//! * Landing moves the rows of every table of the scope and their positions in one SQLite transaction.
+//! * A row whose key has unsent changes is skipped and counted as dropped: its upload decides it, with the base version
+//!   of its first unsent change.
+//! * Triggers are silent meanwhile: what pull writes, push never sends back.
+
+use crate::cell::{bind_key, bind_row};
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::registry::{Entry, LoadState, Progress};
+use rusqlite::{CachedStatement, Connection, TransactionBehavior};
+use std::sync::Arc;
+use tillhold_core::row::{Change, Key, Row};
+use tillhold_core::stage::Tally;
+use tillhold_core::table::TableName;
+use tillhold_core::version::ChannelVersion;
+
+impl LocalDatabase {
+    /// Forgets changes that were staged and never landed; the next pass brings them again. A load that is under way, or
+    /// finished and waiting to land, stays.
+    pub async fn discard_staged(&self, scope: &str) -> Result<(), LocalError> {
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let entries = self.pulled_in(scope, kind);
+            if !entries.is_empty() {
+                self.writer(kind).run(move |conn| discard(conn, &entries)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets changes of one loaded table aside until its scope lands. Of several changes of one row the last counts.
+    pub async fn stage(&self, table: &TableName, changes: Vec<Change>) -> Result<(), LocalError> {
+        let entry = self.pulled(table)?;
+        let work = move |conn: &mut Connection| stage(conn, &entry, &changes);
+        self.writer_of(table)?.run(work).await
+    }
+
+    /// Lands the named tables of `scope` with their new positions, whole. Answers for all changes staged since the last
+    /// landing: `applied` and, for rows with unsent changes, `dropped`.
+    pub async fn land(
+        &self,
+        scope: &str,
+        positions: Vec<(TableName, ChannelVersion)>,
+        epoch: [u8; 16],
+    ) -> Result<Tally, LocalError> {
+        let mut landing = Vec::with_capacity(positions.len());
+        for (table, version) in positions {
+            let entry = self.pulled(&table)?;
+            if entry.scope != scope {
+                return Err(LocalError::OutsideScope { table, scope: scope.to_string() });
+            }
+            let version = entry.stored_version(version)?;
+            landing.push((entry, version));
+        }
+        let Some((first, _)) = landing.first() else {
+            return Ok(Tally::default());
+        };
+        let (kind, now_ms) = (first.kind, self.env().clock.wall_ms());
+        self.writer(kind).run(move |conn| land(conn, kind, &landing, epoch, now_ms)).await
+    }
+
+    fn pulled_in(&self, scope: &str, kind: Kind) -> Vec<Arc<Entry>> {
+        let registry = self.registry();
+        let wanted =
+            |e: &&Arc<Entry>| e.scope == scope && e.kind == kind && e.direction.is_pulled();
+        registry.all().filter(wanted).cloned().collect()
+    }
+}
+
+/// Runs `work` with the journal's triggers silent.
+pub(crate) fn quietly<T>(
+    conn: &Connection,
+    kind: Kind,
+    work: impl FnOnce(&Connection) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    if kind == Kind::Catalogue {
+        return work(conn);
+    }
+    conn.prepare_cached("INSERT INTO tillhold_applying VALUES (1)")?.execute(())?;
+    let answer = work(conn)?;
+    conn.prepare_cached("DELETE FROM tillhold_applying WHERE one = 1")?.execute(())?;
+    Ok(answer)
+}
+
+/// Writes into one table's stage.
+pub(crate) struct Stager<'a> {
+    entry: &'a Entry,
+    present: CachedStatement<'a>,
+    gone: CachedStatement<'a>,
+}
+
+impl<'a> Stager<'a> {
+    pub(crate) fn new(conn: &'a Connection, entry: &'a Entry) -> Result<Stager<'a>, Trouble> {
+        let present = conn.prepare_cached(&entry.sql.stage_row)?;
+        let gone = conn.prepare_cached(&entry.sql.stage_gone)?;
+        Ok(Stager { entry, present, gone })
+    }
+
+    /// The row as it is, standing for `changes` changes.
+    pub(crate) fn present(&mut self, row: &Row, changes: u32) -> Result<(), Trouble> {
+        bind_row(&mut self.present, &self.entry.table, row)?;
+        self.present.raw_bind_parameter(self.entry.table.columns.len() + 1, changes)?;
+        self.present.raw_execute()?;
+        Ok(())
+    }
+
+    pub(crate) fn gone(&mut self, key: &Key, changes: u32) -> Result<(), Trouble> {
+        bind_key(&mut self.gone, &self.entry.table, key, 1)?;
+        self.gone.raw_bind_parameter(self.entry.table.key.len() + 1, changes)?;
+        self.gone.raw_execute()?;
+        Ok(())
+    }
+}
+
+fn discard(conn: &mut Connection, entries: &[Arc<Entry>]) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for entry in entries {
+        match entry.progress(&transaction)?.state {
+            LoadState::IntoStage | LoadState::Staged => {}
+            LoadState::NotStarted | LoadState::IntoTable | LoadState::Loaded => {
+                transaction.execute(&entry.sql.stage_clear, ())?;
+            }
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+fn stage(conn: &mut Connection, entry: &Entry, changes: &[Change]) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    landable(entry, &entry.progress(&transaction)?)?;
+    let mut stager = Stager::new(&transaction, entry)?;
+    for change in changes {
+        match change {
+            Change::Present(row) => stager.present(row, 1)?,
+            Change::Gone(key) => stager.gone(key, 1)?,
+        }
+    }
+    drop(stager);
+    Ok(transaction.commit()?)
+}
+
+fn landable(entry: &Entry, progress: &Progress) -> Result<(), LocalError> {
+    let table = entry.table.name.clone();
+    match progress.state {
+        LoadState::Loaded | LoadState::Staged => Ok(()),
+        LoadState::NotStarted => Err(LocalError::NoLoad { table }),
+        LoadState::IntoTable | LoadState::IntoStage => Err(LocalError::LoadUnfinished { table }),
+    }
+}
+
+fn land(
+    conn: &mut Connection,
+    kind: Kind,
+    landing: &[(Arc<Entry>, i64)],
+    epoch: [u8; 16],
+    now_ms: i64,
+) -> Result<Tally, Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tally = quietly(&transaction, kind, |conn| {
+        let mut tally = Tally::default();
+        for (entry, version) in landing {
+            tally += land_table(conn, entry)?;
+            set_position(conn, entry, *version, epoch, now_ms)?;
+        }
+        Ok(tally)
+    })?;
+    let tally = tally.balanced().map_err(LocalError::from)?;
+    transaction.commit()?;
+    Ok(tally)
+}
+
+fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
+    let progress = entry.progress(conn)?;
+    landable(entry, &progress)?;
+    let (rows_in, dropped): (i64, i64) = conn
+        .prepare_cached(&entry.sql.stage_count)?
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let gone = match progress.state {
+        LoadState::Staged => &entry.sql.land_missing,
+        _ => &entry.sql.land_gone,
+    };
+    conn.prepare_cached(gone)?.execute(())?;
+    conn.prepare_cached(&entry.sql.land_rows)?.execute(())?;
+    conn.prepare_cached(&entry.sql.stage_clear)?.execute(())?;
+    let (rows_in, dropped) = (rows_in as u64, dropped as u64);
+    Ok(Tally { rows_in, applied: rows_in - dropped, dropped, quarantined: 0 })
+}
+
+fn set_position(
+    conn: &Connection,
+    entry: &Entry,
+    version: i64,
+    epoch: [u8; 16],
+    now_ms: i64,
+) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "UPDATE tillhold_table SET version = ?2, epoch = ?3, positioned_ms = ?4, ready = 1, \
+         load_state = 'loaded', load_from = NULL, load_epoch = NULL, load_after = NULL \
+         WHERE table_id = ?1",
+    )?
+    .execute((entry.id, version, epoch, now_ms))?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The triggers that write every change of a pushed table into the log, whichever program makes it.
+//!
+//! * Whole old and new rows, so that a conflict later has its base and the channel needs nothing else.
+//! * Silent while `tillhold_applying` holds a row: what sync writes is not news.
+//! * An update that changes the key is a delete and an insert; one that changes nothing is not logged.
+//! * `base_version` is how far the table had been pulled, or the base version of the row's first unsent change: a row
+//!   that pull leaves alone keeps standing on what its first change stood on.
+//! * Another program's INSERT OR REPLACE fires no delete trigger for the row it pushes out: that row is set aside before
+//!   and becomes the old row of an update.
+//!
+//! Only functions that every SQLite has (json_array, printf, hex, lower, rtrim): any `sqlite3` may write the file.
+
+use crate::image::{key_sql_of, row_sql};
+use crate::schema::{Names, comparable, quoted};
+use tillhold_core::table::{Column, Table};
+
+const OUTSIDE_SYNC: &str = "NOT EXISTS (SELECT 1 FROM tillhold_applying)";
+/// Our own statements never replace rows, so only other programs pay for the look.
+const BY_ANOTHER_PROGRAM: &str = "NOT EXISTS (SELECT 1 FROM tillhold_current)";
+
+/// All triggers of one table.
+pub(crate) fn create(table: &Table, table_id: i64) -> String {
+    let capture = Capture { table, table_id, rows: Names::of(table).rows };
+    [
+        capture.before_insert(),
+        capture.after_insert(),
+        capture.before_key_change(),
+        capture.after_key_change(),
+        capture.after_update(),
+        capture.after_delete(),
+    ]
+    .concat()
+}
+
+struct Capture<'a> {
+    table: &'a Table,
+    table_id: i64,
+    rows: String,
+}
+
+impl Capture<'_> {
+    fn trigger(&self, name: &str, moment: &str, when: &str, body: &str) -> String {
+        let name = quoted(&format!("tillhold_{name}.{}", self.table.name));
+        let rows = &self.rows;
+        format!(
+            "CREATE TRIGGER {name} {moment} ON {rows} FOR EACH ROW\nWHEN {when}\nBEGIN\n{body}END;\n"
+        )
+    }
+
+    fn before_insert(&self) -> String {
+        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM}");
+        self.trigger("before_insert", "BEFORE INSERT", &when, &self.set_aside(""))
+    }
+
+    fn after_insert(&self) -> String {
+        self.trigger("after_insert", "AFTER INSERT", OUTSIDE_SYNC, &self.log_new())
+    }
+
+    fn before_key_change(&self) -> String {
+        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM} AND NOT ({})", self.same_key());
+        let body = self.set_aside(" AND t.rowid <> OLD.rowid");
+        self.trigger("before_key_change", "BEFORE UPDATE", &when, &body)
+    }
+
+    fn after_key_change(&self) -> String {
+        let when = format!("{OUTSIDE_SYNC} AND NOT ({})", self.same_key());
+        let body = self.log_old() + &self.log_new();
+        self.trigger("after_key_change", "AFTER UPDATE", &when, &body)
+    }
+
+    fn after_update(&self) -> String {
+        let same = |c: &Column| format!("OLD.{0} IS NEW.{0}", quoted(&c.name));
+        let unchanged = self.table.columns.iter().map(same).collect::<Vec<_>>().join(" AND ");
+        let when = format!("{OUTSIDE_SYNC} AND {} AND NOT ({unchanged})", self.same_key());
+        let (old, new) = (row_sql(self.table, "OLD"), row_sql(self.table, "NEW"));
+        let body = self.log("NEW", "'update'", &old, &new);
+        self.trigger("after_update", "AFTER UPDATE", &when, &body)
+    }
+
+    fn after_delete(&self) -> String {
+        self.trigger("after_delete", "AFTER DELETE", OUTSIDE_SYNC, &self.log_old())
+    }
+
+    fn log_old(&self) -> String {
+        self.log("OLD", "'delete'", &row_sql(self.table, "OLD"), "NULL")
+    }
+
+    /// A new row, or the update of one that was pushed out by it.
+    fn log_new(&self) -> String {
+        let displaced = format!(
+            "(SELECT d.old_row FROM tillhold_displaced AS d WHERE {BY_ANOTHER_PROGRAM} \
+             AND d.table_id = {} AND d.key = {})",
+            self.table_id,
+            key_sql_of(self.table, "NEW")
+        );
+        let operation = format!("CASE WHEN {displaced} IS NULL THEN 'insert' ELSE 'update' END");
+        self.log("NEW", &operation, &displaced, &row_sql(self.table, "NEW"))
+    }
+
+    fn log(&self, side: &str, operation: &str, old: &str, new: &str) -> String {
+        let (id, key) = (self.table_id, key_sql_of(self.table, side));
+        format!(
+            "  INSERT INTO tillhold_log \
+             (transaction_id, table_id, key, operation, old_row, new_row, base_version)\n  \
+             VALUES ((SELECT c.transaction_id FROM tillhold_current AS c), {id}, {key}, {operation},\n    \
+             {old},\n    {new},\n    coalesce(\n      \
+             (SELECT l.base_version FROM tillhold_log AS l WHERE l.table_id = {id} AND l.key = {key} \
+             ORDER BY l.seq LIMIT 1),\n      \
+             (SELECT v.version FROM tillhold_table AS v WHERE v.table_id = {id}), 0));\n"
+        )
+    }
+
+    fn set_aside(&self, but: &str) -> String {
+        let key = |c: &Column| format!("{} = {}", comparable(c, "t"), comparable(c, "NEW"));
+        format!(
+            "  DELETE FROM tillhold_displaced WHERE table_id IS NOT NULL;\n  \
+             INSERT INTO tillhold_displaced SELECT {}, {}, {} FROM {} AS t WHERE {}{but};\n",
+            self.table_id,
+            key_sql_of(self.table, "t"),
+            row_sql(self.table, "t"),
+            self.rows,
+            self.table.key_columns().map(key).collect::<Vec<_>>().join(" AND ")
+        )
+    }
+
+    fn same_key(&self) -> String {
+        let same = |c: &Column| format!("{} IS {}", comparable(c, "OLD"), comparable(c, "NEW"));
+        self.table.key_columns().map(same).collect::<Vec<_>>().join(" AND ")
+    }
+}

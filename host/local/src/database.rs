@@ -1,0 +1,237 @@
+//! The handle that the agent holds: two files, a writer thread each, a few readers each.
+
+use crate::error::LocalError;
+use crate::file::{self, Kind, OfflineFile, Trouble};
+use crate::reader::Readers;
+use crate::registry::{Registry, TableState};
+use crate::writer::Writer;
+use rusqlite::Connection;
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use tillhold_core::text;
+use tillhold_core::version::{Incarnation, Sequence};
+use tillhold_env::Env;
+
+/// Taken for as long as an agent has the files open. Nothing is written into it.
+const LOCK: &str = "tillhold.lock";
+
+/// Whose offline database it is; written at creation, compared at every opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub store: String,
+    pub register: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of store {}", self.register, self.store)
+    }
+}
+
+/// One register's offline database. Clones share it; it closes when the last one is gone, or by
+/// [`LocalDatabase::close`].
+#[derive(Clone)]
+pub struct LocalDatabase {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    env: Env,
+    incarnation: Incarnation,
+    journal: Side,
+    catalogue: Side,
+    registry: RwLock<Arc<Registry>>,
+}
+
+struct Side {
+    file: OfflineFile,
+    writer: Writer,
+    readers: Readers,
+}
+
+struct Opened {
+    lock: File,
+    journal: (OfflineFile, Connection),
+    catalogue: (OfflineFile, Connection),
+    registry: Registry,
+    incarnation: Incarnation,
+}
+
+impl LocalDatabase {
+    /// Opens the two files in `folder`, or creates them. A damaged file, another register's or a newer program's is
+    /// refused and left as it is; a folder that another agent uses is refused.
+    pub async fn open(
+        env: &Env,
+        folder: &Path,
+        identity: &Identity,
+    ) -> Result<LocalDatabase, LocalError> {
+        let (env, folder, identity) = (env.clone(), folder.to_path_buf(), identity.clone());
+        let outside = env.clone();
+        let open = move || {
+            let opened = open_files(&env, &folder, &identity)?;
+            start(&env, &folder, opened)
+        };
+        outside.blocking("opening of the offline database", open).await.ok_or(LocalError::Closed)?
+    }
+
+    /// Which life of the database this is: a new one for every newly created journal.
+    pub fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation
+    }
+
+    /// The last number that the log has given, sent or not: an older one than the channel knows of means that the
+    /// journal was restored from a backup.
+    pub async fn last_sequence(&self) -> Result<Sequence, LocalError> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tillhold_log'";
+        self.readers(Kind::Journal)
+            .run(|conn| Ok(Sequence(conn.query_row(sql, (), |row| row.get::<_, i64>(0))? as u64)))
+            .await
+    }
+
+    /// Every table that the files hold, in the order of their names.
+    pub async fn tables(&self) -> Result<Vec<TableState>, LocalError> {
+        let mut states = self.states_in(Kind::Journal).await?;
+        states.extend(self.states_in(Kind::Catalogue).await?);
+        states.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+        Ok(states)
+    }
+
+    async fn states_in(&self, kind: Kind) -> Result<Vec<TableState>, LocalError> {
+        let registry = self.registry();
+        let read = move |conn: &Connection| {
+            let here = registry.all().filter(|entry| entry.kind == kind);
+            here.map(|entry| Ok(entry.state(&entry.progress(conn)?)?)).collect()
+        };
+        self.readers(kind).run(read).await
+    }
+
+    /// The channel's epoch under which the positions stand; `None` before the first one. When tables stand under several,
+    /// it is one that is not the newest, so that whoever compares it with the channel's sees a difference.
+    pub async fn epoch(&self) -> Result<Option<[u8; 16]>, LocalError> {
+        let oldest = "SELECT epoch, positioned_ms FROM tillhold_table WHERE epoch IS NOT NULL \
+                      ORDER BY positioned_ms LIMIT 1";
+        let mut found: Vec<(i64, [u8; 16])> = Vec::new();
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let read = move |conn: &Connection| {
+                let mut statement = conn.prepare_cached(oldest)?;
+                let mut rows = statement.query(())?;
+                Ok(match rows.next()? {
+                    Some(row) => Some((row.get(1)?, row.get(0)?)),
+                    None => None,
+                })
+            };
+            found.extend(self.readers(kind).run(read).await?);
+        }
+        Ok(found.into_iter().min().map(|(_, epoch)| epoch))
+    }
+
+    /// Reads the whole catalogue for damage. For large files open() leaves this to a quiet moment.
+    pub async fn check_catalogue(&self) -> Result<(), LocalError> {
+        let path = self.inner.catalogue.file.path.clone();
+        let check = move |conn: &Connection| file::quick_check(conn, &path);
+        self.readers(Kind::Catalogue).run_long(check).await
+    }
+
+    /// Closes both files and frees the folder; what is queued is done first, what comes later is refused.
+    pub async fn close(&self) -> Result<(), LocalError> {
+        for side in [&self.inner.journal, &self.inner.catalogue] {
+            side.readers.close();
+            side.writer.close().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.inner.env
+    }
+
+    pub(crate) fn writer(&self, kind: Kind) -> &Writer {
+        &self.side(kind).writer
+    }
+
+    pub(crate) fn readers(&self, kind: Kind) -> &Readers {
+        &self.side(kind).readers
+    }
+
+    fn side(&self, kind: Kind) -> &Side {
+        match kind {
+            Kind::Journal => &self.inner.journal,
+            Kind::Catalogue => &self.inner.catalogue,
+        }
+    }
+
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.inner.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the registry anew after an installation.
+    pub(crate) async fn refresh_registry(&self) -> Result<(), LocalError> {
+        let mut registry = Registry::default();
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let file = self.side(kind).file.clone();
+            registry = self
+                .readers(kind)
+                .run(move |conn| {
+                    registry.read(conn, &file)?;
+                    Ok(registry)
+                })
+                .await?;
+        }
+        *self.inner.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+        Ok(())
+    }
+}
+
+fn open_files(env: &Env, folder: &Path, identity: &Identity) -> Result<Opened, LocalError> {
+    let of_folder = |source| LocalError::Folder { folder: folder.to_path_buf(), source };
+    std::fs::create_dir_all(folder).map_err(of_folder)?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK))
+        .map_err(of_folder)?;
+    lock.try_lock().map_err(|refused| match refused {
+        TryLockError::WouldBlock => LocalError::InUse { folder: folder.to_path_buf() },
+        TryLockError::Error(source) => of_folder(source),
+    })?;
+    let mut registry = Registry::default();
+    let mut open = |kind| {
+        let file = OfflineFile::new(env, folder, kind);
+        let conn = file.open_checked(env, identity)?;
+        registry.read(&conn, &file).map_err(|trouble| trouble.at(&file.path))?;
+        Ok::<_, LocalError>((file, conn))
+    };
+    let (journal, catalogue) = (open(Kind::Journal)?, open(Kind::Catalogue)?);
+    let incarnation = incarnation(&journal.1).map_err(|trouble| trouble.at(&journal.0.path))?;
+    Ok(Opened { lock, journal, catalogue, registry, incarnation })
+}
+
+fn incarnation(conn: &Connection) -> Result<Incarnation, Trouble> {
+    let sql = "SELECT value FROM tillhold_meta WHERE name = 'incarnation'";
+    let written: String = conn.query_row(sql, (), |row| row.get(0))?;
+    let damaged = || LocalError::Damaged {
+        file: file::JOURNAL.into(),
+        detail: format!("its incarnation '{written}' is no guid"),
+    };
+    Ok(Incarnation(text::parse_guid(&written).ok_or_else(damaged)?))
+}
+
+fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, LocalError> {
+    let lock = Arc::new(opened.lock);
+    let side = |(file, conn): (OfflineFile, Connection)| {
+        let of_folder = |source| LocalError::Folder { folder: folder.to_path_buf(), source };
+        let writer = Writer::start(env, file.clone(), conn, lock.clone()).map_err(of_folder)?;
+        Ok::<_, LocalError>(Side { readers: Readers::new(env, file.clone()), writer, file })
+    };
+    let inner = Inner {
+        env: env.clone(),
+        incarnation: opened.incarnation,
+        journal: side(opened.journal)?,
+        catalogue: side(opened.catalogue)?,
+        registry: RwLock::new(Arc::new(opened.registry)),
+    };
+    Ok(LocalDatabase { inner: Arc::new(inner) })
+}

@@ -1,0 +1,254 @@
+//! One SQLite file: where it is, how it is opened, and what must be true of it before a row is trusted to it.
+//!
+//! 1. Look: is it ours, of this layout, undamaged, of this register? Until that is known nothing is written: not even
+//!    the checkpoint that SQLite makes when a connection closes.
+//! 2. Set: write-ahead log, synchronous=FULL (less loses acknowledged sales at a power cut), and the rest.
+//! 3. Create the layout in a new file, in one transaction.
+
+use crate::database::Identity;
+use crate::error::LocalError;
+use crate::layout;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use tillhold_core::limits;
+use tillhold_env::Env;
+
+pub(crate) const JOURNAL: &str = "journal.db";
+pub(crate) const CATALOGUE: &str = "catalogue.db";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Journal,
+    Catalogue,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Journal => JOURNAL,
+            Kind::Catalogue => CATALOGUE,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct OfflineFile {
+    pub(crate) kind: Kind,
+    pub(crate) path: PathBuf,
+    vfs: Option<String>,
+}
+
+/// An error on its way to the caller, who knows the file's name.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Sqlite(rusqlite::Error),
+    Told(LocalError),
+}
+
+impl Trouble {
+    pub(crate) fn at(self, file: &Path) -> LocalError {
+        match self {
+            Trouble::Sqlite(source) => LocalError::from_sqlite(file, source),
+            Trouble::Told(error) => error,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(source: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(source)
+    }
+}
+
+impl From<LocalError> for Trouble {
+    fn from(error: LocalError) -> Trouble {
+        Trouble::Told(error)
+    }
+}
+
+/// Prepared statements kept by a connection: the few of each of some dozen busy tables.
+const STATEMENTS_KEPT: usize = 256;
+/// The writer's page cache, in KiB: a load's index pages stay in memory.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// What the write-ahead log shrinks to after a large transaction.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+
+impl OfflineFile {
+    pub(crate) fn new(env: &Env, folder: &Path, kind: Kind) -> OfflineFile {
+        OfflineFile { kind, path: folder.join(kind.name()), vfs: env.vfs.clone() }
+    }
+
+    /// The writer's connection: the file checked, or created when there was none.
+    pub(crate) fn open_checked(
+        &self,
+        env: &Env,
+        identity: &Identity,
+    ) -> Result<Connection, LocalError> {
+        let at = |trouble: Trouble| trouble.at(&self.path);
+        let mut conn = self.connect(OpenFlags::default_writable()).map_err(at)?;
+        let found = self.look(&conn, identity).map_err(at)?;
+        settle_in(&conn, self).map_err(at)?;
+        if found == Found::Nothing {
+            self.create(&mut conn, env, identity).map_err(at)?;
+        }
+        Ok(conn)
+    }
+
+    /// The writer's connection again, after trouble with the disk: the file was checked when the agent started.
+    pub(crate) fn reopen(&self) -> Result<Connection, LocalError> {
+        let at = |trouble: Trouble| trouble.at(&self.path);
+        let conn = self.connect(OpenFlags::default_writable()).map_err(at)?;
+        quick_check(&conn, &self.path).map_err(at)?;
+        settle_in(&conn, self).map_err(at)?;
+        Ok(conn)
+    }
+
+    pub(crate) fn open_reader(&self) -> Result<Connection, Trouble> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = self.connect(flags)?;
+        conn.pragma_update(None, "query_only", true)?;
+        conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Ok(conn)
+    }
+
+    fn connect(&self, flags: OpenFlags) -> Result<Connection, Trouble> {
+        let conn = match &self.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
+            None => Connection::open_with_flags(&self.path, flags)?,
+        };
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        conn.busy_timeout(limits::BUSY_TIMEOUT)?;
+        conn.pragma_update(None, "trusted_schema", false)?;
+        conn.pragma_update(None, "cell_size_check", true)?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "mmap_size", 0)?;
+        Ok(conn)
+    }
+
+    fn look(&self, conn: &Connection, identity: &Identity) -> Result<Found, Trouble> {
+        let number = |sql: &str| conn.query_row(sql, (), |row| row.get::<_, i64>(0));
+        let application_id = number("PRAGMA application_id")? as i32;
+        let layout = number("PRAGMA user_version")? as i32;
+        let objects = number("SELECT count(*) FROM sqlite_schema")?;
+        if (application_id, layout, objects) == (0, 0, 0) {
+            self.refuse_vanished_journal()?;
+            return Ok(Found::Nothing);
+        }
+        let file = self.path.clone();
+        if application_id != layout::APPLICATION_ID {
+            return Err(LocalError::Foreign { file, application_id }.into());
+        }
+        if layout != layout::LAYOUT {
+            return Err(LocalError::Newer { file, found: layout, known: layout::LAYOUT }.into());
+        }
+        if self.is_checked_at_open() {
+            quick_check(conn, &self.path)?;
+        }
+        self.check_identity(conn, identity)?;
+        Ok(Found::Ours)
+    }
+
+    /// The journal is created before the catalogue, so a catalogue without a journal means that one was lost.
+    fn refuse_vanished_journal(&self) -> Result<(), LocalError> {
+        let catalogue = self.path.with_file_name(CATALOGUE);
+        let used = std::fs::metadata(&catalogue).is_ok_and(|file| file.len() > 0);
+        if self.kind == Kind::Catalogue || !used {
+            return Ok(());
+        }
+        let detail = format!("it is missing or empty beside a {CATALOGUE} that is in use");
+        Err(LocalError::Damaged { file: self.path.clone(), detail })
+    }
+
+    fn is_checked_at_open(&self) -> bool {
+        let bytes = std::fs::metadata(&self.path).map_or(0, |file| file.len());
+        self.kind == Kind::Journal || bytes <= limits::CATALOGUE_CHECK_BYTES_MAX
+    }
+
+    fn check_identity(&self, conn: &Connection, expected: &Identity) -> Result<(), Trouble> {
+        let meta = |name: &str| {
+            conn.query_row("SELECT value FROM tillhold_meta WHERE name = ?1", [name], |row| {
+                row.get::<_, String>(0)
+            })
+        };
+        let file = self.path.clone();
+        if meta("kind")? != self.kind.name() {
+            let detail = format!("its content is that of {}", meta("kind")?);
+            return Err(LocalError::Damaged { file, detail }.into());
+        }
+        let found = Identity { store: meta("store")?, register: meta("register")? };
+        if found != *expected {
+            let (found, expected) = (found.to_string(), expected.to_string());
+            return Err(LocalError::OtherRegister { file, found, expected }.into());
+        }
+        Ok(())
+    }
+
+    fn create(&self, conn: &mut Connection, env: &Env, identity: &Identity) -> Result<(), Trouble> {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        transaction.execute_batch(layout::BOTH_FILES)?;
+        if self.kind == Kind::Journal {
+            transaction.execute_batch(layout::JOURNAL_ONLY)?;
+        }
+        let incarnation = tillhold_core::text::guid_text(&env.random.uuid());
+        for (name, value) in [
+            ("kind", self.kind.name()),
+            ("store", &identity.store),
+            ("register", &identity.register),
+            ("incarnation", &incarnation),
+            ("created_ms", &env.clock.wall_ms().to_string()),
+        ] {
+            transaction.execute("INSERT INTO tillhold_meta VALUES (?1, ?2)", (name, value))?;
+        }
+        transaction.pragma_update(None, "application_id", layout::APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Ours,
+}
+
+trait Writable {
+    fn default_writable() -> OpenFlags;
+}
+
+impl Writable for OpenFlags {
+    fn default_writable() -> OpenFlags {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+    }
+}
+
+/// Every page and index is read once; the first finding is told.
+pub(crate) fn quick_check(conn: &Connection, file: &Path) -> Result<(), Trouble> {
+    let finding: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if finding == "ok" {
+        return Ok(());
+    }
+    Err(LocalError::Damaged { file: file.to_path_buf(), detail: finding }.into())
+}
+
+/// The writer's settings. Only from here on may the file change.
+fn settle_in(conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(LocalError::NoWriteAheadLog { file: file.path.clone() }.into());
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "fullfsync", true)?;
+    conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+    conn.pragma_update(None, "secure_delete", "FAST")?;
+    conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
+}

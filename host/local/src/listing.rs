@@ -1,0 +1,294 @@
+//! What a person asks: how much is unsent, what is set aside and why, what was decided, how synchronisation went.
+
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::image;
+use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
+use crate::registry::{Entry, Registry};
+use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
+use std::sync::Arc;
+use tillhold_core::conflict::Conflict;
+use tillhold_core::limits;
+use tillhold_core::row::Row;
+use tillhold_core::stage::Tally;
+use tillhold_core::table::TableName;
+use tillhold_core::transaction::TransactionId;
+use tillhold_core::version::ChannelVersion;
+
+/// How much the register holds that the channel does not know, or does not know decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Including, as one, what other programs wrote since the log was last read.
+    pub pending_transactions: u64,
+    pub pending_rows: u64,
+    /// When the oldest of them was received.
+    pub oldest_pending_ms: Option<i64>,
+    pub quarantined: u64,
+    pub deferred: u64,
+    /// Contested rows of the deferred ones.
+    pub conflicts: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuarantineRecord {
+    pub transaction: TransactionRecord,
+    pub rows: u64,
+    /// The tables it writes to.
+    pub tables: Vec<TableName>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConflictRecord {
+    pub transaction: TransactionId,
+    pub conflict: Conflict,
+    pub reason: String,
+    pub deferred_at_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionRecord {
+    pub transaction: TransactionId,
+    pub conflict: Conflict,
+    pub decided: Option<Row>,
+    pub rule: String,
+    pub plugin: Option<String>,
+    pub decided_at_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Pull,
+    Push,
+}
+
+impl Flow {
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Pull => "pull",
+            Flow::Push => "push",
+        }
+    }
+}
+
+/// One synchronisation of one scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncEntry {
+    pub flow: Flow,
+    pub scope: String,
+    pub started_ms: i64,
+    pub finished_ms: i64,
+    pub tally: Tally,
+    /// The version reached by a pull.
+    pub version: Option<ChannelVersion>,
+    pub failure: Option<SyncFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncFailure {
+    pub code: String,
+    pub message: String,
+}
+
+impl LocalDatabase {
+    pub async fn counts(&self) -> Result<Counts, LocalError> {
+        self.readers(Kind::Journal).run(counts).await
+    }
+
+    /// Transactions set aside for good, oldest first.
+    pub async fn quarantined(&self) -> Result<Vec<QuarantineRecord>, LocalError> {
+        let registry = self.registry();
+        self.readers(Kind::Journal).run(move |conn| quarantined(conn, &registry)).await
+    }
+
+    /// Conflicts that wait for a person, oldest first.
+    pub async fn conflicts(&self) -> Result<Vec<ConflictRecord>, LocalError> {
+        let registry = self.registry();
+        let sql = "SELECT transaction_id, table_id, key, base_row, channel_row, offline_row, \
+                   reason, deferred_at_ms FROM tillhold_conflict ORDER BY conflict_id LIMIT ?1";
+        let one = move |row: &SqlRow<'_>| {
+            Ok(ConflictRecord {
+                transaction: TransactionId(row.get(0)?),
+                conflict: conflict(&registry, row)?,
+                reason: row.get(6)?,
+                deferred_at_ms: row.get(7)?,
+            })
+        };
+        self.readers(Kind::Journal).run(move |conn| list(conn, sql, one)).await
+    }
+
+    /// Decided conflicts, newest first.
+    pub async fn decisions(&self) -> Result<Vec<DecisionRecord>, LocalError> {
+        let registry = self.registry();
+        let sql = "SELECT transaction_id, table_id, key, base_row, channel_row, offline_row, \
+                   decided_row, rule, plugin, decided_at_ms FROM tillhold_decision \
+                   ORDER BY decision_id DESC LIMIT ?1";
+        let one = move |row: &SqlRow<'_>| {
+            let conflict = conflict(&registry, row)?;
+            Ok(DecisionRecord {
+                transaction: TransactionId(row.get(0)?),
+                decided: side(&conflict.table, row, 6)?,
+                conflict,
+                rule: row.get(7)?,
+                plugin: row.get(8)?,
+                decided_at_ms: row.get(9)?,
+            })
+        };
+        self.readers(Kind::Journal).run(move |conn| list(conn, sql, one)).await
+    }
+
+    pub async fn sync_log(&self, entry: SyncEntry) -> Result<(), LocalError> {
+        self.writer(Kind::Journal).run(move |conn| log_sync(conn, &entry)).await
+    }
+
+    /// The last synchronisations, newest first, at most `limit`.
+    pub async fn last_syncs(&self, limit: usize) -> Result<Vec<SyncEntry>, LocalError> {
+        let sql = "SELECT flow, scope, started_ms, finished_ms, rows_in, applied, dropped, \
+                   quarantined, version, error_code, error FROM tillhold_sync \
+                   ORDER BY sync_id DESC LIMIT ?1";
+        let read = move |conn: &Connection| {
+            let mut entries = list(conn, sql, sync_entry)?;
+            entries.truncate(limit);
+            Ok(entries)
+        };
+        self.readers(Kind::Journal).run(read).await
+    }
+}
+
+fn list<T>(
+    conn: &Connection,
+    sql: &str,
+    one: impl Fn(&SqlRow<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([limits::LISTING_ROWS_MAX as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(one(row)?);
+    }
+    Ok(found)
+}
+
+fn counts(conn: &Connection) -> Result<Counts, Trouble> {
+    let number = |sql: &str| -> Result<u64, Trouble> {
+        Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0))? as u64)
+    };
+    let in_state = |state: &str| {
+        number(&format!("SELECT count(*) FROM tillhold_transaction WHERE state = '{state}'"))
+    };
+    let unadopted = number("SELECT count(*) FROM tillhold_log WHERE transaction_id IS NULL")?;
+    let sent_later = "SELECT count(*) FROM tillhold_log WHERE transaction_id IN \
+                      (SELECT transaction_id FROM tillhold_transaction WHERE state = 'pending')";
+    let oldest = "SELECT min(received_at_ms) FROM tillhold_transaction WHERE state = 'pending'";
+    Ok(Counts {
+        pending_transactions: in_state("pending")? + u64::from(unadopted > 0),
+        pending_rows: number(sent_later)? + unadopted,
+        oldest_pending_ms: conn.prepare_cached(oldest)?.query_row((), |row| row.get(0))?,
+        quarantined: in_state("quarantined")?,
+        deferred: in_state("deferred")?,
+        conflicts: number("SELECT count(*) FROM tillhold_conflict")?,
+    })
+}
+
+fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineRecord>, Trouble> {
+    let sql = format!(
+        "SELECT {RECORD_COLUMNS} FROM tillhold_transaction WHERE state = 'quarantined' \
+         ORDER BY first_seq LIMIT ?1"
+    );
+    let names = registry.journal_tables();
+    let mut written = conn.prepare_cached(
+        "SELECT table_id, count(*) FROM tillhold_log WHERE transaction_id = ?1 \
+         GROUP BY table_id ORDER BY min(seq)",
+    )?;
+    let mut records = Vec::new();
+    for transaction in list(conn, &sql, transaction_record)? {
+        let (mut rows, mut tables) = (0, Vec::new());
+        let mut found = written.query([&transaction.id.0[..]])?;
+        while let Some(row) = found.next()? {
+            rows += row.get::<_, i64>(1)? as u64;
+            tables.extend(names.get(&row.get(0)?).map(|entry| entry.table.name.clone()));
+        }
+        records.push(QuarantineRecord { transaction, rows, tables });
+    }
+    Ok(records)
+}
+
+/// From columns table_id, key, base, channel, offline, starting at 1.
+fn conflict(registry: &Registry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> {
+    let entry = journal_entry(registry, row.get(1)?)?;
+    let table = entry.table.clone();
+    Ok(Conflict {
+        key: image::decode_key(&table, &row.get::<_, String>(2)?)?,
+        base: side(&table, row, 3)?,
+        channel: side(&table, row, 4)?,
+        offline: side(&table, row, 5)?,
+        table,
+    })
+}
+
+fn side(
+    table: &tillhold_core::table::Table,
+    row: &SqlRow<'_>,
+    at: usize,
+) -> Result<Option<Row>, Trouble> {
+    Ok(match row.get::<_, Option<String>>(at)? {
+        Some(image) => Some(image::decode(table, &image)?),
+        None => None,
+    })
+}
+
+fn journal_entry(registry: &Registry, table_id: i64) -> Result<Arc<Entry>, LocalError> {
+    registry.journal_tables().remove(&table_id).ok_or_else(|| LocalError::Damaged {
+        file: crate::file::JOURNAL.into(),
+        detail: format!("it names table {table_id}, which tillhold_table does not have"),
+    })
+}
+
+fn log_sync(conn: &mut Connection, entry: &SyncEntry) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Tally { rows_in, applied, dropped, quarantined } = entry.tally;
+    transaction
+        .prepare_cached(
+            "INSERT INTO tillhold_sync (flow, scope, started_ms, finished_ms, rows_in, applied, \
+             dropped, quarantined, version, error_code, error) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute((
+            entry.flow.name(),
+            &entry.scope,
+            entry.started_ms,
+            entry.finished_ms,
+            rows_in as i64,
+            applied as i64,
+            dropped as i64,
+            quarantined as i64,
+            entry.version.map(|version| version.0 as i64),
+            entry.failure.as_ref().map(|failure| &failure.code),
+            entry.failure.as_ref().map(|failure| &failure.message),
+        ))?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM tillhold_sync WHERE sync_id <= (SELECT max(sync_id) FROM tillhold_sync) - ?1",
+        )?
+        .execute([limits::SYNC_LOG_ENTRIES_KEPT as i64])?;
+    Ok(transaction.commit()?)
+}
+
+fn sync_entry(row: &SqlRow<'_>) -> Result<SyncEntry, Trouble> {
+    let count = |at| row.get::<_, i64>(at).map(|number| number as u64);
+    let failure: (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
+    Ok(SyncEntry {
+        flow: if row.get::<_, String>(0)? == "push" { Flow::Push } else { Flow::Pull },
+        scope: row.get(1)?,
+        started_ms: row.get(2)?,
+        finished_ms: row.get(3)?,
+        tally: Tally {
+            rows_in: count(4)?,
+            applied: count(5)?,
+            dropped: count(6)?,
+            quarantined: count(7)?,
+        },
+        version: row.get::<_, Option<i64>>(8)?.map(|version| ChannelVersion(version as u64)),
+        failure: failure.0.zip(failure.1).map(|(code, message)| SyncFailure { code, message }),
+    })
+}

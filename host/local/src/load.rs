@@ -1,0 +1,198 @@
+//! The first load of a table, and its load anew when the channel no longer retains the changes since its version.
+//!
+//! ```text
+//! empty table:  begin -> page, page ... (straight into the table, not ready) -> end -> stage changes -> land: ready
+//! filled table: begin -> page, page ... (into the stage, the POS reads on)   -> end -> stage changes -> land: flipped
+//! ```
+//!
+//! * A page's rows and the key to resume after commit together: a load goes on where it stopped.
+//! * Beginning again from the same version goes on; from another version it starts anew.
+//! * A row with unsent changes is left as it is and counted as dropped.
+
+use crate::apply::{self, Stager};
+use crate::cell::{bind_key, bind_row};
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::image;
+use crate::registry::{Entry, LoadState};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use std::sync::Arc;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::stage::Tally;
+use tillhold_core::table::TableName;
+use tillhold_core::version::ChannelVersion;
+
+impl LocalDatabase {
+    /// Begins or resumes loading `table` as of `from`, which was read before its first page.
+    pub async fn begin_load(
+        &self,
+        table: &TableName,
+        epoch: [u8; 16],
+        from: ChannelVersion,
+    ) -> Result<(), LocalError> {
+        let entry = self.pulled(table)?;
+        let from = entry.stored_version(from)?;
+        let begin = move |conn: &mut Connection| begin(conn, &entry, epoch, from);
+        self.writer_of(table)?.run(begin).await
+    }
+
+    /// Adds one page in key order, and remembers `last_key` as the place to resume.
+    pub async fn load_page(
+        &self,
+        table: &TableName,
+        rows: Vec<Row>,
+        last_key: Key,
+    ) -> Result<Tally, LocalError> {
+        let entry = self.pulled(table)?;
+        let add = move |conn: &mut Connection| add_page(conn, &entry, &rows, &last_key);
+        self.writer_of(table)?.run(add).await
+    }
+
+    /// The last page is in. The table becomes readable, or is flipped, when its scope lands.
+    pub async fn end_load(&self, table: &TableName) -> Result<(), LocalError> {
+        let entry = self.pulled(table)?;
+        let now_ms = self.env().clock.wall_ms();
+        let end = move |conn: &mut Connection| end(conn, &entry, now_ms);
+        self.writer_of(table)?.run(end).await
+    }
+
+    pub(crate) fn pulled(&self, table: &TableName) -> Result<Arc<Entry>, LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        if entry.direction.is_pulled() {
+            return Ok(entry);
+        }
+        Err(LocalError::NotPulled { table: table.clone() })
+    }
+
+    pub(crate) fn writer_of(
+        &self,
+        table: &TableName,
+    ) -> Result<&crate::writer::Writer, LocalError> {
+        Ok(self.writer(self.registry().get(table)?.kind))
+    }
+}
+
+fn begin(conn: &mut Connection, entry: &Entry, epoch: [u8; 16], from: i64) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let progress = entry.progress(&transaction)?;
+    let is_same = progress.from == Some(from as u64) && progress.load_epoch == Some(epoch);
+    let state = match progress.state {
+        LoadState::IntoTable | LoadState::IntoStage if is_same => return Ok(()),
+        LoadState::IntoTable => {
+            apply::quietly(&transaction, entry.kind, |conn| {
+                Ok(conn.execute(&entry.sql.clear, ())?)
+            })?;
+            LoadState::IntoTable
+        }
+        LoadState::NotStarted if !has_rows(&transaction, entry)? => LoadState::IntoTable,
+        _ => LoadState::IntoStage,
+    };
+    transaction.execute(&entry.sql.stage_clear, ())?;
+    transaction.execute(
+        "UPDATE tillhold_table SET load_state = ?2, load_from = ?3, load_epoch = ?4, \
+         load_after = NULL WHERE table_id = ?1",
+        (entry.id, state.name(), from, epoch),
+    )?;
+    Ok(transaction.commit()?)
+}
+
+fn has_rows(conn: &Connection, entry: &Entry) -> Result<bool, Trouble> {
+    Ok(conn.query_row(&entry.sql.has_rows, (), |row| row.get(0))?)
+}
+
+fn add_page(
+    conn: &mut Connection,
+    entry: &Entry,
+    rows: &[Row],
+    last_key: &Key,
+) -> Result<Tally, Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tally = match entry.progress(&transaction)?.state {
+        LoadState::IntoTable if entry.kind == Kind::Catalogue => insert(&transaction, entry, rows)?,
+        LoadState::IntoTable => {
+            apply::quietly(&transaction, entry.kind, |conn| upsert(conn, entry, rows))?
+        }
+        LoadState::IntoStage => stage(&transaction, entry, rows)?,
+        _ => return Err(LocalError::NoLoad { table: entry.table.name.clone() }.into()),
+    };
+    transaction
+        .prepare_cached("UPDATE tillhold_table SET load_after = ?2 WHERE table_id = ?1")?
+        .execute((entry.id, image::encode_key(&entry.table, last_key)))?;
+    transaction.commit()?;
+    Ok(tally.balanced().map_err(LocalError::from)?)
+}
+
+/// Two rows of one key are refused loudly: one of them would be lost.
+fn insert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
+    let mut statement = conn.prepare_cached(&entry.sql.insert)?;
+    for row in rows {
+        bind_row(&mut statement, &entry.table, row)?;
+        statement.raw_execute().map_err(|source| key_twice(entry, source))?;
+    }
+    Ok(Tally { rows_in: rows.len() as u64, applied: rows.len() as u64, ..Tally::default() })
+}
+
+pub(crate) fn key_twice(entry: &Entry, source: rusqlite::Error) -> Trouble {
+    let is_unique = source
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE);
+    if is_unique && source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
+        return LocalError::KeyTwice { table: entry.table.name.clone() }.into();
+    }
+    source.into()
+}
+
+/// In the journal the register may have written rows of its own meanwhile.
+fn upsert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE table_id = ?1)";
+    let anything_unsent: bool = conn.query_row(sql, [entry.id], |row| row.get(0))?;
+    let mut statement = conn.prepare_cached(&entry.sql.upsert)?;
+    let mut tally = Tally { rows_in: rows.len() as u64, ..Tally::default() };
+    for row in rows {
+        if anything_unsent && is_pending(conn, entry, &row.key(&entry.table))? {
+            tally.dropped += 1;
+            continue;
+        }
+        bind_row(&mut statement, &entry.table, row)?;
+        statement.raw_execute()?;
+        tally.applied += 1;
+    }
+    Ok(tally)
+}
+
+/// Whether the row of this key has changes that the channel does not know yet.
+pub(crate) fn is_pending(conn: &Connection, entry: &Entry, key: &Key) -> Result<bool, Trouble> {
+    let mut statement = conn.prepare_cached(&entry.sql.is_pending)?;
+    bind_key(&mut statement, &entry.table, key, 1)?;
+    let mut rows = statement.raw_query();
+    Ok(match rows.next()? {
+        Some(row) => row.get(0)?,
+        None => false,
+    })
+}
+
+/// Whether a staged row meets unsent changes is judged when it lands.
+fn stage(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
+    let mut stager = Stager::new(conn, entry)?;
+    for row in rows {
+        stager.present(row, 1)?;
+    }
+    Ok(Tally { rows_in: rows.len() as u64, applied: rows.len() as u64, ..Tally::default() })
+}
+
+fn end(conn: &mut Connection, entry: &Entry, now_ms: i64) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sql = match entry.progress(&transaction)?.state {
+        LoadState::IntoTable => {
+            "UPDATE tillhold_table SET load_state = 'loaded', version = load_from, \
+             epoch = load_epoch, positioned_ms = ?2 WHERE table_id = ?1"
+        }
+        LoadState::IntoStage => {
+            "UPDATE tillhold_table SET load_state = 'staged' WHERE table_id = ?1 AND ?2 = ?2"
+        }
+        _ => return Err(LocalError::NoLoad { table: entry.table.name.clone() }.into()),
+    };
+    transaction.execute(sql, (entry.id, now_ms))?;
+    Ok(transaction.commit()?)
+}

@@ -1,0 +1,169 @@
+//! What the till reads: rows by key or a simple filter, in key order.
+//!
+//! * Conditions are put exactly as the key index and the lookup indexes are built, so that SQLite uses them.
+//! * Key order is that of the stored, folded values, byte by byte: the same on every page, not SQL Server's.
+
+use crate::cell;
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::Trouble;
+use crate::registry::Entry;
+use crate::schema::{comparable, folded, quoted};
+use rusqlite::Connection;
+use rusqlite::types::Value as Stored;
+use tillhold_core::filter::Filter;
+use tillhold_core::limits;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::table::{Column, TableName};
+use tillhold_core::value::Value;
+
+impl LocalDatabase {
+    /// The rows of `table` that `filter` asks for. Refused until the table's first load has landed.
+    pub async fn read(&self, table: &TableName, filter: &Filter) -> Result<Vec<Row>, LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        let question = Question::of(&entry, filter)?;
+        let read = move |conn: &Connection| {
+            require_ready(conn, &entry)?;
+            let mut statement = conn.prepare_cached(&question.sql)?;
+            let mut found = statement.query(rusqlite::params_from_iter(&question.parameters))?;
+            let mut rows = Vec::new();
+            while let Some(row) = found.next()? {
+                rows.push(cell::read_row(row, &entry.table, 0)?);
+            }
+            Ok(rows)
+        };
+        self.readers(self.registry().get(table)?.kind).run(read).await
+    }
+
+    pub async fn count(&self, table: &TableName) -> Result<u64, LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        let count = move |conn: &Connection| {
+            Ok(conn.query_row(&entry.sql.count, (), |row| row.get::<_, i64>(0))? as u64)
+        };
+        self.readers(self.registry().get(table)?.kind).run(count).await
+    }
+}
+
+fn require_ready(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
+    if entry.progress(conn)?.ready {
+        return Ok(());
+    }
+    Err(LocalError::NotReady { table: entry.table.name.clone() }.into())
+}
+
+struct Question {
+    sql: String,
+    parameters: Vec<Stored>,
+}
+
+/// Behind every text that begins with the prefix: no text has a character above this one.
+const LAST_CHARACTER: char = '\u{10FFFF}';
+
+impl Question {
+    fn of(entry: &Entry, filter: &Filter) -> Result<Question, LocalError> {
+        let mut asked = Question { sql: String::new(), parameters: Vec::new() };
+        let mut conditions = Vec::new();
+        for (at, value) in &filter.equals {
+            conditions.push(asked.equals(entry, *at, value)?);
+        }
+        if let Some((at, prefix)) = &filter.prefix {
+            conditions.push(asked.begins(entry, *at, prefix)?);
+        }
+        // Key columns that are fixed order nothing, and SQLite sees an index in order only without them.
+        let fixed = |at: &usize| filter.equals.iter().any(|(fixed, _)| fixed == at);
+        let open: Vec<usize> = entry.table.key.iter().copied().filter(|at| !fixed(at)).collect();
+        if let Some(key) = &filter.after {
+            conditions.push(asked.behind(entry, key, &open)?);
+        }
+        let columns: Vec<String> = entry.table.columns.iter().map(|c| quoted(&c.name)).collect();
+        asked.sql =
+            format!("SELECT {} FROM {}", columns.join(", "), quoted(&entry.table.name.to_string()));
+        if !conditions.is_empty() {
+            asked.sql += &format!(" WHERE {}", conditions.join(" AND "));
+        }
+        if !open.is_empty() {
+            let order: Vec<String> =
+                open.iter().map(|at| comparable(&entry.table.columns[*at], "")).collect();
+            asked.sql += &format!(" ORDER BY {}", order.join(", "));
+        }
+        asked.sql += &format!(" LIMIT {}", filter.limit.min(limits::READ_ROWS_MAX));
+        Ok(asked)
+    }
+
+    fn equals(&mut self, entry: &Entry, at: usize, value: &Value) -> Result<String, LocalError> {
+        let column = column(entry, at)?;
+        if value.is_null() {
+            return Ok(format!("{} IS NULL", quoted(&column.name)));
+        }
+        let mark = self.parameter(entry, column, value)?;
+        Ok(format!("{} = {mark}", comparable(column, "")))
+    }
+
+    fn begins(&mut self, entry: &Entry, at: usize, prefix: &str) -> Result<String, LocalError> {
+        let column = column(entry, at)?;
+        if !column.of.is_text() {
+            return Err(misfit(entry, column, format!("a {} does not begin with text", column.of)));
+        }
+        // Not trimmed: a blank at the prefix's end is one that must follow.
+        let low = if column.folds() { prefix.to_ascii_lowercase() } else { prefix.to_string() };
+        let high = format!("{low}{LAST_CHARACTER}");
+        self.parameters.extend([Stored::Text(low), Stored::Text(high)]);
+        let (name, last) = (comparable(column, ""), self.parameters.len());
+        Ok(format!("{name} >= ?{} AND {name} < ?{last}", last - 1))
+    }
+
+    /// Behind `key` in the order of the key columns that are still open.
+    fn behind(&mut self, entry: &Entry, key: &Key, open: &[usize]) -> Result<String, LocalError> {
+        let table = &entry.table;
+        if key.0.len() != table.key.len() {
+            let (given, expected) = (key.0.len(), table.key.len());
+            return Err(LocalError::Width { table: table.name.clone(), given, expected });
+        }
+        let (mut names, mut marks) = (Vec::new(), Vec::new());
+        for (at, value) in table.key.iter().zip(&key.0).filter(|(at, _)| open.contains(at)) {
+            names.push(comparable(&table.columns[*at], ""));
+            marks.push(self.parameter(entry, &table.columns[*at], value)?);
+        }
+        let (Some(first), Some(least)) = (names.first(), marks.first()) else {
+            return Ok("0".to_string());
+        };
+        // The first part says nothing new, but it is what SQLite can seek an expression index by.
+        let seek = format!("{first} >= {least}");
+        Ok(format!("{seek} AND ({}) > ({})", names.join(", "), marks.join(", ")))
+    }
+
+    /// Adds a value to compare `column` with, and answers its mark.
+    fn parameter(
+        &mut self,
+        entry: &Entry,
+        column: &Column,
+        value: &Value,
+    ) -> Result<String, LocalError> {
+        use rusqlite::types::{ToSqlOutput, ValueRef};
+        let stored = cell::stored(value, column.of)
+            .map_err(|refusal| misfit(entry, column, refusal.reason))?;
+        self.parameters.push(match stored {
+            ToSqlOutput::Owned(value) => value,
+            ToSqlOutput::Borrowed(value) => match value {
+                ValueRef::Null => Stored::Null,
+                ValueRef::Integer(number) => Stored::Integer(number),
+                ValueRef::Real(number) => Stored::Real(number),
+                ValueRef::Text(text) => Stored::Text(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(bytes) => Stored::Blob(bytes.to_vec()),
+            },
+            _ => Stored::Null,
+        });
+        let mark = format!("?{}", self.parameters.len());
+        Ok(if column.folds() { folded(&mark) } else { mark })
+    }
+}
+
+fn column(entry: &Entry, at: usize) -> Result<&Column, LocalError> {
+    let (table, expected) = (entry.table.name.clone(), entry.table.columns.len());
+    entry.table.columns.get(at).ok_or(LocalError::Width { table, given: at + 1, expected })
+}
+
+fn misfit(entry: &Entry, column: &Column, reason: String) -> LocalError {
+    let (table, column) = (entry.table.name.clone(), column.name.clone());
+    LocalError::Misfit { table, column, reason }
+}

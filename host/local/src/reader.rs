@@ -1,0 +1,115 @@
+//! A small pool of read connections to one file.
+//!
+//! * Each read sees one snapshot, on a blocking task, and never waits for the writer.
+//! * A read that lives too long is ended: an old snapshot keeps the write-ahead log from being reused.
+
+use crate::error::LocalError;
+use crate::file::{OfflineFile, Trouble};
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_core::limits;
+use tillhold_env::Env;
+use tokio::sync::Semaphore;
+
+/// SQLite's virtual machine steps between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 20_000;
+
+#[derive(Clone)]
+pub(crate) struct Readers {
+    env: Env,
+    file: OfflineFile,
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Reader>>>,
+}
+
+struct Reader {
+    conn: Connection,
+    /// On the monotonic clock, in microseconds.
+    deadline: Arc<AtomicU64>,
+}
+
+impl Readers {
+    pub(crate) fn new(env: &Env, file: OfflineFile) -> Readers {
+        Readers {
+            env: env.clone(),
+            file,
+            permits: Arc::new(Semaphore::new(limits::OFFLINE_READERS_MAX)),
+            idle: Arc::default(),
+        }
+    }
+
+    /// Runs `work` in one read transaction.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, LocalError> {
+        let limit = limits::OFFLINE_READ_TIME_MAX.as_micros() as u64;
+        self.run_within(limit, work).await
+    }
+
+    /// Without an end: for the check of a whole file.
+    pub(crate) async fn run_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, LocalError> {
+        self.run_within(u64::MAX / 2, work).await
+    }
+
+    async fn run_within<T: Send + 'static>(
+        &self,
+        limit_us: u64,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, LocalError> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| LocalError::Closed)?;
+        let readers = self.clone();
+        let read = move || {
+            let answer = readers.read(limit_us, work);
+            drop(permit);
+            answer
+        };
+        self.env.blocking("read of the offline database", read).await.ok_or(LocalError::Closed)?
+    }
+
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn read<T>(
+        &self,
+        limit_us: u64,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble>,
+    ) -> Result<T, LocalError> {
+        let at = |trouble: Trouble| trouble.at(&self.file.path);
+        let reader = self.take().map_err(at)?;
+        let deadline = self.env.clock.monotonic_us() + limit_us;
+        reader.deadline.store(deadline, Ordering::Relaxed);
+        let answer = in_snapshot(&reader.conn, work).map_err(at);
+        if !self.permits.is_closed() && answer.is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        }
+        answer
+    }
+
+    fn take(&self) -> Result<Reader, Trouble> {
+        if let Some(reader) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Ok(reader);
+        }
+        let mut reader = Reader { conn: self.file.open_reader()?, deadline: Arc::default() };
+        let (clock, deadline) = (self.env.clock.clone(), reader.deadline.clone());
+        let is_over = move || clock.monotonic_us() > deadline.load(Ordering::Relaxed);
+        reader.conn.progress_handler(STEPS_BETWEEN_LOOKS, Some(is_over))?;
+        Ok(reader)
+    }
+}
+
+fn in_snapshot<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let snapshot = conn.unchecked_transaction()?;
+    let answer = work(&snapshot)?;
+    snapshot.finish()?;
+    Ok(answer)
+}

@@ -1,0 +1,280 @@
+//! One POS transaction into the journal: atomic, durable, and once however often it is sent.
+//!
+//! * Same id, same content hash: already there. Same id, another hash: a clash, and nothing is written.
+//! * All its rows commit or none; the answer comes after the commit is on the disk.
+//! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
+
+use crate::cell::{self, bind_key, bind_row};
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::load::key_twice;
+use crate::registry::Entry;
+use crate::settle::mark_settled;
+use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
+use std::sync::Arc;
+use tillhold_core::limits;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::table::TableName;
+use tillhold_core::transaction::{ContentHash, TransactionId};
+use tillhold_core::version::Sequence;
+
+/// One row that a POS writes; rows and keys in the table's travelling shape.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowWrite {
+    Insert {
+        table: TableName,
+        row: Row,
+    },
+    /// The whole row as it is to be; its key says which.
+    Update {
+        table: TableName,
+        row: Row,
+    },
+    Delete {
+        table: TableName,
+        key: Key,
+    },
+}
+
+impl RowWrite {
+    pub fn table(&self) -> &TableName {
+        match self {
+            RowWrite::Insert { table, .. }
+            | RowWrite::Update { table, .. }
+            | RowWrite::Delete { table, .. } => table,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Committed,
+    /// The same transaction was committed before, sent or not.
+    AlreadyThere,
+    /// Another transaction has this id: nothing was written.
+    Clash,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionState {
+    /// Waits to be sent.
+    Pending,
+    /// The channel has it, or there was nothing to send.
+    Settled,
+    /// The channel refused it for good; its rows stay here.
+    Quarantined,
+    /// Waits for a person to decide a conflict.
+    Deferred,
+}
+
+impl TransactionState {
+    pub fn name(self) -> &'static str {
+        match self {
+            TransactionState::Pending => "pending",
+            TransactionState::Settled => "settled",
+            TransactionState::Quarantined => "quarantined",
+            TransactionState::Deferred => "deferred",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<TransactionState> {
+        use TransactionState::*;
+        [Pending, Settled, Quarantined, Deferred].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// The furthest place that is known to have a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommittedWhere {
+    Offline,
+    Channel,
+}
+
+impl CommittedWhere {
+    pub fn name(self) -> &'static str {
+        match self {
+            CommittedWhere::Offline => "offline",
+            CommittedWhere::Channel => "channel",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransactionRecord {
+    pub id: TransactionId,
+    pub hash: ContentHash,
+    pub state: TransactionState,
+    /// Its first row in the log.
+    pub sequence: Sequence,
+    pub received_at_ms: i64,
+    pub committed_where: CommittedWhere,
+    /// Code and words, when it is quarantined or deferred.
+    pub reason: Option<(String, String)>,
+}
+
+impl LocalDatabase {
+    /// Commits one POS transaction. `received_at_ms` is when the POS handed it in.
+    pub async fn record(
+        &self,
+        id: TransactionId,
+        hash: ContentHash,
+        writes: Vec<RowWrite>,
+        received_at_ms: i64,
+    ) -> Result<Recorded, LocalError> {
+        let steps = writes.into_iter().map(|write| self.step(write)).collect::<Result<_, _>>()?;
+        let sale = Sale { id, hash, steps, received_at_ms };
+        let journal = self.writer(Kind::Journal);
+        match journal.run(move |conn| record(conn, &sale)).await {
+            Err(error) if error.leaves_doubt() => {
+                let known = journal.run(move |conn| find(conn, id)).await?;
+                known.filter(|found| found.hash == hash).map(|_| Recorded::Committed).ok_or(error)
+            }
+            answer => answer,
+        }
+    }
+
+    /// What the journal remembers of a transaction; settled ones are forgotten after
+    /// [`tillhold_core::limits::SETTLED_TRANSACTIONS_KEPT`] later ones.
+    pub async fn lookup(&self, id: TransactionId) -> Result<Option<TransactionRecord>, LocalError> {
+        self.readers(Kind::Journal).run(move |conn| find(conn, id)).await
+    }
+
+    /// Checks a write before it takes the writer's time.
+    fn step(&self, write: RowWrite) -> Result<Step, LocalError> {
+        let registry = self.registry();
+        let entry = registry.get(write.table())?.clone();
+        if !entry.direction.is_pushed() {
+            return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
+        }
+        Ok(match write {
+            RowWrite::Insert { row, .. } => Step::Insert(cell::fit_row(&entry.table, row)?, entry),
+            RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
+            RowWrite::Delete { key, .. } => Step::Delete(key, entry),
+        })
+    }
+}
+
+struct Sale {
+    id: TransactionId,
+    hash: ContentHash,
+    steps: Vec<Step>,
+    received_at_ms: i64,
+}
+
+enum Step {
+    Insert(Row, Arc<Entry>),
+    Update(Row, Arc<Entry>),
+    Delete(Key, Arc<Entry>),
+}
+
+fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(known) = find(&transaction, sale.id)? {
+        return Ok(if known.hash == sale.hash { Recorded::AlreadyThere } else { Recorded::Clash });
+    }
+    let id = &sale.id.0[..];
+    transaction.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
+    for step in &sale.steps {
+        write(&transaction, step)?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?
+        .execute([id])?;
+    remember(&transaction, sale)?;
+    transaction.commit()?;
+    Ok(Recorded::Committed)
+}
+
+fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
+    match step {
+        Step::Insert(row, entry) => {
+            let mut statement = conn.prepare_cached(&entry.sql.insert)?;
+            bind_row(&mut statement, &entry.table, row)?;
+            statement.raw_execute().map_err(|source| match key_twice(entry, source) {
+                Trouble::Told(LocalError::KeyTwice { table }) => {
+                    let key = row.key(&entry.table).named(&entry.table).to_string();
+                    LocalError::RowExists { table, key }.into()
+                }
+                other => other,
+            })?;
+        }
+        Step::Update(row, entry) => {
+            let mut statement = conn.prepare_cached(&entry.sql.update)?;
+            bind_row(&mut statement, &entry.table, row)?;
+            require_one(statement.raw_execute()?, entry, &row.key(&entry.table))?;
+        }
+        Step::Delete(key, entry) => {
+            let mut statement = conn.prepare_cached(&entry.sql.delete)?;
+            bind_key(&mut statement, &entry.table, key, 1)?;
+            require_one(statement.raw_execute()?, entry, key)?;
+        }
+    }
+    Ok(())
+}
+
+fn require_one(changed: usize, entry: &Entry, key: &Key) -> Result<(), LocalError> {
+    if changed == 1 {
+        return Ok(());
+    }
+    let key = key.named(&entry.table).to_string();
+    Err(LocalError::RowMissing { table: entry.table.name.clone(), key })
+}
+
+/// A transaction that changed nothing has nothing to send.
+fn remember(conn: &Connection, sale: &Sale) -> Result<(), Trouble> {
+    let id = &sale.id.0[..];
+    let first: Option<i64> = conn
+        .prepare_cached("SELECT min(seq) FROM tillhold_log WHERE transaction_id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    let last: i64 = conn
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM tillhold_log")?
+        .query_row((), |row| row.get(0))?;
+    conn.prepare_cached(
+        "INSERT INTO tillhold_transaction \
+         (transaction_id, content_hash, first_seq, state, received_at_ms, committed_where) \
+         VALUES (?1, ?2, ?3, 'pending', ?4, 'offline')",
+    )?
+    .execute((id, &sale.hash.0[..], first.unwrap_or(last), sale.received_at_ms))?;
+    if first.is_none() {
+        let kept = limits::SETTLED_TRANSACTIONS_KEPT;
+        mark_settled(conn, sale.id, CommittedWhere::Offline, sale.received_at_ms, kept)?;
+    }
+    Ok(())
+}
+
+/// The columns that [`transaction_record`] reads, in its order.
+pub(crate) const RECORD_COLUMNS: &str = "transaction_id, content_hash, first_seq, state, \
+                                         received_at_ms, committed_where, reason_code, reason";
+
+pub(crate) fn find(
+    conn: &Connection,
+    id: TransactionId,
+) -> Result<Option<TransactionRecord>, Trouble> {
+    let sql =
+        format!("SELECT {RECORD_COLUMNS} FROM tillhold_transaction WHERE transaction_id = ?1");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([&id.0[..]])?;
+    match rows.next()? {
+        Some(row) => transaction_record(row).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn transaction_record(row: &SqlRow<'_>) -> Result<TransactionRecord, Trouble> {
+    let (state, place): (String, String) = (row.get(3)?, row.get(5)?);
+    let reason: (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
+    Ok(TransactionRecord {
+        id: TransactionId(row.get(0)?),
+        hash: ContentHash(row.get(1)?),
+        sequence: Sequence(row.get::<_, i64>(2)? as u64),
+        // The table's CHECK lets no other word in.
+        state: TransactionState::parse(&state).unwrap_or(TransactionState::Pending),
+        received_at_ms: row.get(4)?,
+        committed_where: match place.as_str() {
+            "channel" => CommittedWhere::Channel,
+            _ => CommittedWhere::Offline,
+        },
+        reason: reason.0.zip(reason.1),
+    })
+}
