@@ -41,15 +41,6 @@ impl Draw {
         let even = u128::from(self.below(1 << 32));
         ((even * even * u128::from(below)) >> 64) as u64
     }
-
-    pub(crate) fn uuid(&mut self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.number().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.number().to_be_bytes());
-        bytes[6] = bytes[6] & 0x0F | 0x40;
-        bytes[8] = bytes[8] & 0x3F | 0x80;
-        bytes
-    }
 }
 
 fn mix(mut z: u64) -> u64 {

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use tillhold_client::ClientError;
 use tillhold_core::fault::Class;
+use tillhold_core::table::TableName;
+use tillhold_standin::answer::SqlError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -16,6 +18,12 @@ pub enum DemoError {
     File { path: PathBuf, cause: io::Error },
     #[error("{} has {length} bytes, more than {}", path.display(), crate::shop::FILE_BYTES_MAX)]
     FileTooLong { path: PathBuf, length: u64 },
+    #[error("{table}.{column} cannot hold what a sale wants to write: {reason}")]
+    Unfit { table: TableName, column: String, reason: String },
+    #[error("head office could not {doing}: {cause}")]
+    Channel { doing: String, cause: SqlError },
+    #[error("{} cannot be checked: {cause}", path.display())]
+    OfflineFile { path: PathBuf, cause: rusqlite::Error },
     #[error("the front door: {0}")]
     FrontDoor(#[from] ClientError),
 }
@@ -23,7 +31,10 @@ pub enum DemoError {
 impl DemoError {
     pub fn class(&self) -> Class {
         match self {
-            DemoError::Schema { .. } => Class::Stop,
+            DemoError::Schema { .. }
+            | DemoError::Channel { .. }
+            | DemoError::OfflineFile { .. } => Class::Stop,
+            DemoError::Unfit { .. } => Class::Park,
             DemoError::Data { .. } | DemoError::File { .. } | DemoError::FileTooLong { .. } => {
                 Class::Reconfigure
             }
@@ -37,6 +48,9 @@ impl DemoError {
             DemoError::Data { .. } => "demo-data",
             DemoError::File { .. } => "demo-file",
             DemoError::FileTooLong { .. } => "demo-file-length",
+            DemoError::Unfit { .. } => "demo-unfit",
+            DemoError::Channel { .. } => "demo-channel",
+            DemoError::OfflineFile { .. } => "demo-offline-file",
             DemoError::FrontDoor(error) => error.code(),
         }
     }
@@ -49,6 +63,13 @@ impl DemoError {
             DemoError::Data { .. } => "tests/data/README.md describes the columns of both files",
             DemoError::File { .. } => "check that the file is there and may be read",
             DemoError::FileTooLong { .. } => "give a part of the shop: a few weeks are enough",
+            DemoError::Unfit { .. } => "look at this basket in the file that --baskets names",
+            DemoError::Channel { .. } => {
+                "this is a defect of the embedded channel: please report the statement"
+            }
+            DemoError::OfflineFile { .. } => {
+                "look at the agent's log in the demonstration's folder"
+            }
             DemoError::FrontDoor(error) => return error.hint(),
         };
         Some(hint.to_string())

@@ -3,8 +3,11 @@
 mod draw;
 mod error;
 mod generate;
+mod sale;
 mod schema;
+mod session;
 mod shop;
+mod verify;
 
 pub use error::DemoError;
 pub use generate::*;

@@ -18,6 +18,7 @@ mod sheet;
 mod taxes;
 
 pub use goods::PriceLevel;
+pub(crate) use offline::is_secret;
 pub use offline::{PROFILE_NAME, ProfileScope, profile_scopes};
 pub use people::Customer;
 pub use places::{Branch, TRANSACTION_SEED};
