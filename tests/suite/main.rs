@@ -2,3 +2,5 @@
 //!
 //! * Real parts only: the embedded channel in this process, the agent as a process of its own, TDS and HTTP between.
 //! * Data come through one door: `harness::Store`.
+
+mod tidy;
