@@ -31,13 +31,11 @@ pub struct Toolchain {
 pub struct GuestSource {
     pub folder: PathBuf,
     pub package: String,
-    /// Build with the versions of its Cargo.lock and no others.
-    pub locked: bool,
 }
 
 impl GuestSource {
     pub fn new(folder: impl Into<PathBuf>, package: impl Into<String>) -> Self {
-        Self { folder: folder.into(), package: package.into(), locked: false }
+        Self { folder: folder.into(), package: package.into() }
     }
 }
 
@@ -51,7 +49,7 @@ pub struct Built {
     pub path: PathBuf,
 }
 
-const USUAL: Duration = Duration::from_secs(75);
+const USUAL: Duration = Duration::from_secs(10);
 const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
     ("CARGO_PROFILE_RELEASE_LTO", "true"),
@@ -106,7 +104,6 @@ impl Toolchain {
             .args(["build", "--release", "--target", TARGET, "--package", &source.package])
             .args(["--message-format", "json-render-diagnostics", "--target-dir"])
             .arg(target)
-            .args(source.locked.then_some("--locked"))
             .current_dir(&source.folder)
             .envs(PROFILE)
             .env("RUSTC", &self.rustc)

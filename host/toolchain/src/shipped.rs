@@ -20,13 +20,20 @@ use std::path::{Path, PathBuf};
 /// A file's path in the repository and its text.
 type Source<'a> = (&'a str, &'a str);
 
+/// The packages that stand beside each other as guests; the checkout's own workspace is not carried.
+const WORKSPACE: Source<'static> = (
+    "guest/Cargo.toml",
+    "[workspace]\nresolver = \"3\"\nmembers = [\"sdk\", \"store-customers\", \"customer-merge\"]\n",
+);
+
 /// Packages in guest/.
 pub const SHIPPED: &[&str] = &["store-customers", "customer-merge"];
 
 /// A plugin that this program carries, built here or found in the cache.
 pub fn shipped(name: &str, cache: &Path, listener: Listener<'_>) -> Result<Built, ToolchainError> {
+    let sources = [SOURCES, &[WORKSPACE]].concat();
     let (folder, finder) = (cache.join("plugins"), Finder::new(cache));
-    Shelf { sources: SOURCES, names: SHIPPED, folder, finder }.take(name, listener)
+    Shelf { sources: &sources, names: SHIPPED, folder, finder }.take(name, listener)
 }
 
 struct Shelf<'a> {
@@ -62,7 +69,7 @@ impl Shelf<'_> {
         let toolchain = self.finder.find(listener)?;
         let sources = self.folder.join("sources");
         self.write_sources(&sources)?;
-        let guest = GuestSource { locked: true, ..GuestSource::new(sources.join("guest"), name) };
+        let guest = GuestSource::new(sources.join("guest"), name);
         let built = toolchain.build(&guest, &self.folder.join("target"), listener)?;
         let path = self.folder.join(format!("{}{}.wasm", self.prefix(name), built.digest));
         component::write(&path, &built.component)?;
@@ -88,11 +95,17 @@ impl Shelf<'_> {
             let path = entry.map_err(ToolchainError::io("read", folder))?.path();
             if path.is_dir() {
                 self.remove_strangers(root, &path)?;
-            } else if !self.sources.iter().any(|(source, _)| root.join(source) == path) {
+            } else if !self.is_carried(root, &path) {
                 fs::remove_file(&path).map_err(ToolchainError::io("remove", &path))?;
             }
         }
         Ok(())
+    }
+
+    /// Cargo's own lock file stays: without it an unchanged guest would be resolved anew.
+    fn is_carried(&self, root: &Path, path: &Path) -> bool {
+        let carried = self.sources.iter().map(|(source, _)| *source);
+        carried.chain(["guest/Cargo.lock"]).any(|source| root.join(source) == path)
     }
 
     /// The plugin's name and the digest of all sources: one plugin may be built on another's files.
@@ -121,7 +134,28 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: &[Source<'static>] = sources!["wit/0.1.0/log.wit"];
+const SOURCES: &[Source<'static>] = sources![
+    "guest/customer-merge/Cargo.toml"
+    "guest/customer-merge/src/lib.rs"
+    "guest/sdk/Cargo.toml"
+    "guest/sdk/src/cells.rs"
+    "guest/sdk/src/conflict.rs"
+    "guest/sdk/src/context.rs"
+    "guest/sdk/src/generated/mod.rs"
+    "guest/sdk/src/generated/resolver.rs"
+    "guest/sdk/src/generated/transformer.rs"
+    "guest/sdk/src/lib.rs"
+    "guest/sdk/src/log.rs"
+    "guest/sdk/src/macros.rs"
+    "guest/sdk/src/resolve.rs"
+    "guest/sdk/src/row.rs"
+    "guest/sdk/src/runtime.rs"
+    "guest/sdk/src/testing.rs"
+    "guest/sdk/src/transform.rs"
+    "guest/sdk/src/value.rs"
+    "guest/store-customers/Cargo.toml"
+    "guest/store-customers/src/lib.rs"
+];
 
 #[cfg(test)]
 mod tests;

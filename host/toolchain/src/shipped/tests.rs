@@ -1,6 +1,6 @@
 //! A shelf of our own for the shelf's rules, and the real list held against the folders.
 
-use super::{SHIPPED, SOURCES, Shelf};
+use super::{SHIPPED, SOURCES, Shelf, WORKSPACE};
 use crate::cache_folder;
 use crate::error::ToolchainError;
 use crate::find::Finder;
@@ -11,15 +11,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// What a shipped plugin may be made of: its crates, the SDK's, the workspace's files and the contract.
+/// What a shipped plugin is made of: its own crate's and the SDK's manifest and code.
 fn carried(root: &Path) -> Vec<String> {
-    let mut files = vec!["guest/Cargo.toml".to_owned(), "guest/Cargo.lock".to_owned()];
-    let crates = ["sdk", "sdk-macro"].iter().chain(SHIPPED);
-    let folders = crates.map(|name| format!("guest/{name}")).chain(["wit".to_owned()]);
-    for folder in folders {
-        walk(root, &root.join(&folder), &mut files);
+    let mut files = Vec::new();
+    for name in ["sdk"].iter().chain(SHIPPED) {
+        files.push(format!("guest/{name}/Cargo.toml"));
+        walk(root, &root.join(format!("guest/{name}/src")), &mut files);
     }
-    files.retain(|file| !file.ends_with(".md"));
     files.sort();
     files
 }
@@ -27,9 +25,9 @@ fn carried(root: &Path) -> Vec<String> {
 fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.expect("readable").path();
-        if path.is_dir() && !path.ends_with("target") {
+        if path.is_dir() {
             walk(root, &path, files);
-        } else if path.is_file() {
+        } else {
             let name = path.strip_prefix(root).expect("below the root");
             files.push(name.to_str().expect("our names are text").replace('\\', "/"));
         }
@@ -44,9 +42,21 @@ fn the_list_of_sources_is_the_folders() {
     assert_eq!(listed, carried(&root), "SOURCES should be:\n{lines}");
 }
 
+#[test]
+fn the_carried_plugins_build_from_what_is_carried_alone() {
+    for name in SHIPPED {
+        let folder = tempfile::tempdir().expect("a folder without the checkout around it");
+        let finder = Finder::new(&cache_folder().expect("a folder for caches"));
+        let sources = [SOURCES, &[WORKSPACE]].concat();
+        let shelf =
+            Shelf { sources: &sources, names: SHIPPED, folder: folder.path().into(), finder };
+        let built = shelf.take(name, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(built.size < 100_000, "{name} has {} bytes", built.size);
+    }
+}
+
 const MANIFEST: &str = "[package]\nname = \"proof\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
     [lib]\ncrate-type = [\"cdylib\"]\n\n[workspace]\n";
-const LOCK: &str = "version = 4\n\n[[package]]\nname = \"proof\"\nversion = \"0.1.0\"\n";
 
 struct Carrying {
     folder: TempDir,
@@ -79,11 +89,7 @@ impl Carrying {
         if !self.with_compiler {
             finder.machine.cargo = None;
         }
-        let sources = [
-            ("guest/Cargo.lock", LOCK),
-            ("guest/Cargo.toml", MANIFEST),
-            ("guest/src/lib.rs", &self.library),
-        ];
+        let sources = [("guest/Cargo.toml", MANIFEST), ("guest/src/lib.rs", &self.library)];
         let folder = self.folder.path().join("plugins");
         let shelf = Shelf { sources: &sources, names: &["proof"], folder, finder };
         let mut said = Vec::new();
