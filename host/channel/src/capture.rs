@@ -309,3 +309,6 @@ fn captured(mut cells: Cells, table: &Table, own: &[u8]) -> Result<Captured, Cha
     };
     Ok(Captured { change, version, own: context.as_deref() == Some(own) })
 }
+
+#[cfg(test)]
+mod tests;

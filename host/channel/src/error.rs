@@ -129,7 +129,7 @@ impl ChannelError {
             DatabaseRefused { database, .. } => {
                 format!("check that {database} is the database's name and that the login has a user in it")
             }
-            Tls { .. } => "trust the server's certificate (trust = a certificate file), or ask for a certificate in the name that the register connects to".to_string(),
+            Tls { .. } => "trust the server's certificate (trust = a certificate file), ask for one in the name that the register connects to, or check that both sides want the same encryption".to_string(),
             NoRight { .. } | TrackingOff { .. } | SnapshotIsolationOff | NotPrepared { .. } => {
                 "let a database administrator run `tillhold channel prepare --print`'s script".to_string()
             }

@@ -32,6 +32,8 @@ pub mod upload;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod scripted;
 
 pub use config::{ChannelConfig, Encryption, Secret, Trust};
 pub use error::ChannelError;

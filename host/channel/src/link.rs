@@ -22,7 +22,7 @@ type TdsClient = Client<Compat<BoxStream>>;
 pub(crate) type ResultSet = Vec<Vec<ColumnData<'static>>>;
 
 /// What every statement of ours relies on; isolation is set back after a pass.
-const SESSION_SQL: &str = "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+pub(crate) const SESSION_SQL: &str = "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
 
 pub struct Link {
     env: Env,
@@ -166,6 +166,10 @@ impl Link {
                 }
             }
             Error::Server(error) => from_server("log in", error.code(), error.message()),
+            // The client tells a failed agreement on encryption by no variant of its own.
+            Error::Protocol(message) if message.contains("encryption") => {
+                ChannelError::Tls { host: config.host.clone(), message: message.into_owned() }
+            }
             Error::Tls(message) => ChannelError::Tls { host: config.host.clone(), message },
             other => ChannelError::Unreachable {
                 host: config.host.clone(),
@@ -215,3 +219,6 @@ async fn answer(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<R
     let cells = |row: tiberius::Row| row.into_iter().collect::<Vec<_>>();
     Ok(sets.into_iter().map(|rows| rows.into_iter().map(cells).collect()).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,3 +281,6 @@ fn table_of(message: &str, transaction: &Transaction) -> Option<TableName> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

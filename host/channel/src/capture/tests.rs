@@ -1,0 +1,240 @@
+//! The wire is real, the answers are told: what a pass makes of each thing that a channel may say.
+
+use super::{Captured, Pass, Standing, own_context};
+use crate::error::ChannelError;
+use crate::golden;
+use crate::scripted::{Channel, Line, refuses, says};
+use crate::upload::payload::tests::cards;
+use std::sync::Arc;
+use tillhold_core::row::{Change, Key, Row};
+use tillhold_core::table::Table;
+use tillhold_core::value::Value;
+use tillhold_core::version::{ChannelVersion, Incarnation};
+
+const EPOCH: [u8; 16] = [9; 16];
+const INCARNATION: Incarnation = Incarnation([7; 16]);
+
+fn standing_line(current: Option<i64>, oldest: &[Option<i64>]) -> Line {
+    let number = |n: Option<i64>| n.map_or(Value::Null, Value::Int);
+    let mut columns = vec![("current", "bigint"), ("epoch", "uniqueidentifier")];
+    columns.extend(oldest.iter().map(|_| ("min", "bigint")));
+    let mut row = vec![number(current), Value::Guid(EPOCH)];
+    row.extend(oldest.iter().map(|n| number(*n)));
+    says("CHANGE_TRACKING_CURRENT_VERSION", vec![(columns, vec![row])])
+}
+
+fn begin_line() -> Line {
+    says("SET TRANSACTION ISOLATION LEVEL SNAPSHOT;\nBEGIN TRANSACTION;", Vec::new())
+}
+
+fn minima_line(oldest: &[i64]) -> Line {
+    let columns = oldest.iter().map(|_| ("min", "bigint")).collect();
+    let row = oldest.iter().map(|n| Value::Int(*n)).collect();
+    says("SELECT CHANGE_TRACKING_MIN_VALID_VERSION", vec![(columns, vec![row])])
+}
+
+fn keys_line(last: i64, rows: i64) -> Line {
+    let columns = vec![("last", "bigint"), ("rows", "int")];
+    says("CHANGETABLE(CHANGES", vec![(columns, vec![vec![Value::Int(last), Value::Int(rows)]])])
+}
+
+/// Row number, version, context, presence, card, points.
+type PageRow = (i64, i64, Option<Vec<u8>>, bool, &'static str, i64);
+
+fn page_line(rows: Vec<PageRow>) -> Line {
+    let columns = vec![
+        ("_n", "bigint"),
+        ("_v", "bigint"),
+        ("_c", "varbinary(128)"),
+        ("_p", "int"),
+        ("_k0", "nvarchar(20)"),
+        ("CARD", "nvarchar(20)"),
+        ("POINTS", "int"),
+        ("NOTE", "nvarchar(max)"),
+    ];
+    let row = |(n, v, context, present, card, points): PageRow| {
+        let card = Value::Text(card.to_string());
+        let mut row = vec![
+            Value::Int(n),
+            Value::Int(v),
+            context.map_or(Value::Null, Value::Bytes),
+            Value::Int(present.into()),
+            card.clone(),
+        ];
+        row.extend(match present {
+            true => [card, Value::Int(points), Value::Null],
+            false => [Value::Null, Value::Null, Value::Null],
+        });
+        row
+    };
+    says("FROM #k", vec![(columns, rows.into_iter().map(row).collect())])
+}
+
+fn end_line() -> Line {
+    says("COMMIT TRANSACTION;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;", Vec::new())
+}
+
+fn tables(versions: &[u64]) -> Vec<(Arc<Table>, ChannelVersion)> {
+    versions.iter().map(|version| (cards(), ChannelVersion(*version))).collect()
+}
+
+fn card(key: &str) -> Key {
+    Key(vec![Value::Text(key.to_string())])
+}
+
+#[tokio::test]
+async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
+    let own = own_context(INCARNATION);
+    let resolved = [own.as_slice(), b"R"].concat();
+    let channel = Channel::start(vec![
+        begin_line(),
+        standing_line(Some(30), &[Some(0)]),
+        keys_line(3, 3),
+        page_line(vec![
+            (1, 11, None, true, "a", 5),
+            (2, 12, Some(own.clone()), true, "b", 6),
+            (3, 13, Some(resolved), false, "c", 0),
+        ]),
+        minima_line(&[0]),
+        end_line(),
+    ])
+    .await;
+    let mut link = channel.link();
+    let mut pass = Pass::begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
+    assert_eq!((pass.reached(), pass.epoch()), (ChannelVersion(30), EPOCH));
+    let page = pass.page(0).await.expect("a page").expect("changes");
+    let present = |key: &str, points, version, own| Captured {
+        change: Change::Present(Row(vec![
+            Value::Text(key.to_string()),
+            Value::Int(points),
+            Value::Null,
+        ])),
+        version: ChannelVersion(version),
+        own,
+    };
+    let gone =
+        Captured { change: Change::Gone(card("c")), version: ChannelVersion(13), own: false };
+    assert_eq!(page, [present("a", 5, 11, false), present("b", 6, 12, true), gone]);
+    assert_eq!(pass.page(0).await.expect("the end"), None);
+    pass.finish().await.expect("the end of the pass");
+    assert!(link.is_connected());
+    assert_eq!(channel.unsaid(), 0);
+}
+
+/// LESSONS R6: a version behind the register's, or another epoch, is a restored channel.
+#[tokio::test]
+async fn a_restored_channel_is_noticed_before_anything_is_delivered() {
+    for (epoch, from) in [([1; 16], 10), (EPOCH, 31)] {
+        let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
+        let mut link = channel.link();
+        let begun = Pass::begin(&mut link, Some(epoch), Vec::new(), &tables(&[from])).await;
+        assert_eq!(begun.err().expect("a refusal").code(), "channel-restored");
+        assert!(!link.is_connected(), "the snapshot transaction stayed open");
+    }
+}
+
+/// LESSONS 1.5: only the table whose history is gone is outdated, not the whole scope.
+#[tokio::test]
+async fn a_table_is_outdated_by_its_own_history() {
+    let channel = Channel::start(vec![
+        begin_line(),
+        standing_line(Some(30), &[Some(11), Some(10)]),
+        keys_line(0, 0),
+        minima_line(&[11, 10]),
+        end_line(),
+    ])
+    .await;
+    let mut link = channel.link();
+    let mut pass =
+        Pass::begin(&mut link, None, Vec::new(), &tables(&[10, 10])).await.expect("a pass");
+    assert_eq!([pass.standing(0), pass.standing(1)], [Standing::Outdated, Standing::Current]);
+    assert_eq!(pass.page(1).await.expect("no changes"), None);
+    pass.finish().await.expect("the end");
+}
+
+#[tokio::test]
+async fn an_outdated_table_gives_no_page() {
+    let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(11)])]).await;
+    let mut link = channel.link();
+    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    assert_eq!(pass.page(0).await.expect_err("outdated").code(), "channel-outdated");
+}
+
+/// LESSONS 5a.5: NULL compares as unknown, so "no right" must not pass for "still valid".
+#[tokio::test]
+async fn an_unknown_minimum_is_no_minimum() {
+    for (right, code) in [(0, "channel-right"), (1, "channel-tracking")] {
+        let answer = vec![(vec![("right", "int")], vec![vec![Value::Int(right)]])];
+        let channel = Channel::start(vec![
+            begin_line(),
+            standing_line(Some(30), &[None]),
+            says("HAS_PERMS_BY_NAME", answer),
+        ])
+        .await;
+        let mut link = channel.link();
+        let begun = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+        assert_eq!(begun.err().expect("a refusal").code(), code);
+    }
+}
+
+#[tokio::test]
+async fn history_that_is_cleaned_up_during_the_pass_spoils_it() {
+    let channel = Channel::start(vec![
+        begin_line(),
+        standing_line(Some(30), &[Some(0)]),
+        keys_line(0, 0),
+        minima_line(&[11]),
+    ])
+    .await;
+    let mut link = channel.link();
+    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    assert_eq!(pass.page(0).await.expect("no changes"), None);
+    assert_eq!(pass.finish().await.expect_err("too late").code(), "channel-outdated");
+    assert!(!link.is_connected());
+}
+
+/// A collected key whose row does not come back would be a change lost without a sound.
+#[tokio::test]
+async fn every_collected_change_must_come_back() {
+    let channel = Channel::start(vec![
+        begin_line(),
+        standing_line(Some(30), &[Some(0)]),
+        keys_line(2, 2),
+        page_line(vec![(1, 11, None, true, "a", 5)]),
+    ])
+    .await;
+    let mut link = channel.link();
+    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    assert_eq!(pass.page(0).await.expect_err("a row is missing").code(), "channel-answer");
+}
+
+#[tokio::test]
+async fn a_pass_never_goes_on_over_another_connection() {
+    let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
+    let mut link = channel.link();
+    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    channel.gate.cut().await.expect("a cut");
+    channel.gate.restore().await.expect("the channel back");
+    assert!(pass.page(0).await.expect_err("the cut").is_in_doubt());
+    assert!(pass.page(0).await.expect_err("no second life").is_in_doubt());
+    assert_eq!(channel.asked().len(), 2, "something ran outside of the snapshot");
+}
+
+#[tokio::test]
+async fn snapshot_isolation_that_is_off_is_said_so() {
+    let text = "Snapshot isolation transaction failed accessing database 'Channel'.";
+    let channel = Channel::start(vec![begin_line(), refuses("CURRENT_VERSION", 3952, text)]).await;
+    let mut link = channel.link();
+    let begun = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+    assert_eq!(begun.err(), Some(ChannelError::SnapshotIsolationOff));
+}
+
+#[tokio::test]
+async fn a_table_without_a_travelling_key_is_refused_before_anything_is_sent() {
+    let channel = Channel::start(Vec::new()).await;
+    let keyless = Arc::new(golden::table("ax.LOG", &["TXT nvarchar(10)"], &[]));
+    let mut link = channel.link();
+    let begun = Pass::begin(&mut link, None, Vec::new(), &[(keyless, ChannelVersion(0))]).await;
+    assert_eq!(begun.err().expect("a refusal").code(), "channel-key");
+    assert!(channel.asked().is_empty());
+}

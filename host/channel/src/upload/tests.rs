@@ -1,0 +1,177 @@
+//! The wire is real, the answers are told: what an upload makes of each thing that a channel may say.
+
+use super::payload::tests::{cards, transaction, write};
+use super::{WriteMark, upload};
+use crate::capture::own_context;
+use crate::error::ChannelError;
+use crate::scripted::{Asked, Channel, Line, Set, refuses, says};
+use tillhold_core::row::Row;
+use tillhold_core::transaction::{Contest, Operation, Receipt, Transaction};
+use tillhold_core::value::Value;
+use tillhold_core::version::{ChannelVersion, Incarnation};
+
+const INCARNATION: Incarnation = Incarnation([7; 16]);
+
+fn outcomes(outcomes: &[i64]) -> Set {
+    let row = |(at, outcome): (usize, &i64)| vec![Value::Int(at as i64), Value::Int(*outcome)];
+    (vec![("s", "int"), ("o", "tinyint")], outcomes.iter().enumerate().map(row).collect())
+}
+
+/// Transaction, row, version, and the points of the channel's row if there is one.
+fn contests(rows: &[(i64, i64, Option<i64>, Option<i64>)]) -> Set {
+    let columns = vec![
+        ("_t", "int"),
+        ("_w", "int"),
+        ("_v", "bigint"),
+        ("_p", "int"),
+        ("CARD", "nvarchar(20)"),
+        ("POINTS", "int"),
+        ("NOTE", "nvarchar(max)"),
+    ];
+    let row = |(t, w, v, points): &(i64, i64, Option<i64>, Option<i64>)| {
+        let number = |n: &Option<i64>| n.map_or(Value::Null, Value::Int);
+        let card = points.map_or(Value::Null, |_| Value::Text("x".to_string()));
+        let present = Value::Int(points.is_some().into());
+        vec![Value::Int(*t), Value::Int(*w), number(v), present, card, number(points), Value::Null]
+    };
+    (columns, rows.iter().map(row).collect())
+}
+
+fn inserts(keys: &[&str]) -> Vec<Transaction> {
+    let one =
+        |(at, key): (usize, &&str)| transaction(at as u8, vec![write(Operation::Insert, key, 1)]);
+    keys.iter().enumerate().map(one).collect()
+}
+
+async fn uploaded(
+    lines: Vec<Line>,
+    transactions: &[Transaction],
+) -> (Result<Vec<Receipt>, ChannelError>, Vec<Asked>) {
+    let channel = Channel::start(lines).await;
+    let mut link = channel.link();
+    let receipts = upload(&mut link, "S1-1", INCARNATION, transactions, WriteMark::Own).await;
+    assert_eq!(channel.unsaid(), 0, "the script was not played to its end: {receipts:?}");
+    (receipts, channel.asked())
+}
+
+const UPLOAD: &str = "sp_getapplock";
+
+#[tokio::test]
+async fn each_outcome_is_its_own_receipt() {
+    let batch = inserts(&["a", "b", "c", "d"]);
+    let answer = vec![outcomes(&[0, 1, 2, 3]), contests(&[(3, 0, Some(12), Some(5))])];
+    let (receipts, asked) = uploaded(vec![says(UPLOAD, answer)], &batch).await;
+    let channel = Row(vec![Value::Text("x".to_string()), Value::Int(5), Value::Null]);
+    let contest = Contest { write: 0, channel: Some(channel), version: Some(ChannelVersion(12)) };
+    assert_eq!(
+        receipts.expect("receipts"),
+        [
+            Receipt::Applied,
+            Receipt::AlreadyThere,
+            Receipt::Clash,
+            Receipt::Contested(vec![contest])
+        ]
+    );
+    let context =
+        |bytes: &Value| matches!(bytes, Value::Bytes(b) if *b == own_context(INCARNATION));
+    assert!(context(&asked[0].1[3]) && context(&asked[0].1[4]), "{:?}", asked[0].1);
+}
+
+#[tokio::test]
+async fn a_resolved_row_is_marked_so_that_it_flows_back() {
+    let channel = Channel::start(vec![says(UPLOAD, vec![outcomes(&[0]), contests(&[])])]).await;
+    let mut link = channel.link();
+    let sent = upload(&mut link, "S1-1", INCARNATION, &inserts(&["a"]), WriteMark::Resolved).await;
+    assert_eq!(sent.expect("receipts"), [Receipt::Applied]);
+    let own = own_context(INCARNATION);
+    let parameters = channel.asked().remove(0).1;
+    assert_eq!(parameters[3], Value::Bytes([own.as_slice(), b"R"].concat()));
+    assert_eq!(parameters[4], Value::Bytes(own));
+}
+
+#[tokio::test]
+async fn one_poisonous_row_costs_its_own_transaction_only() {
+    let batch = inserts(&["a", "b", "c", "d", "e"]);
+    let long =
+        "String or binary data would be truncated in table 'Channel.ax.CARDS', column 'NOTE'.";
+    let script = vec![
+        refuses(UPLOAD, 2628, long),                          // a b c d e
+        says(UPLOAD, vec![outcomes(&[0, 0]), contests(&[])]), // a b
+        refuses(UPLOAD, 2628, long),                          // c d e
+        says(UPLOAD, vec![outcomes(&[1]), contests(&[])]),    // c
+        refuses(UPLOAD, 2628, long),                          // d e
+        refuses(UPLOAD, 2628, long),                          // d
+        says(UPLOAD, vec![outcomes(&[0]), contests(&[])]),    // e
+    ];
+    let (receipts, _) = uploaded(script, &batch).await;
+    let refused = Receipt::Refused {
+        number: 2628,
+        message: long.to_string(),
+        table: Some(cards().name.clone()),
+    };
+    assert_eq!(
+        receipts.expect("receipts"),
+        [Receipt::Applied, Receipt::Applied, Receipt::AlreadyThere, refused, Receipt::Applied]
+    );
+}
+
+#[tokio::test]
+async fn a_deadlock_is_tried_again_with_the_same_ids_and_not_for_ever() {
+    let batch = inserts(&["a"]);
+    let busy = || refuses(UPLOAD, 1205, "Transaction was deadlocked.");
+    let script = vec![busy(), says(UPLOAD, vec![outcomes(&[0]), contests(&[])])];
+    let (receipts, asked) = uploaded(script, &batch).await;
+    assert_eq!(receipts.expect("receipts"), [Receipt::Applied]);
+    assert_eq!(asked[0].1, asked[1].1);
+    let (receipts, _) = uploaded(vec![busy(), busy(), busy(), busy()], &batch).await;
+    assert_eq!(receipts.expect_err("still busy").code(), "channel-busy");
+}
+
+#[tokio::test]
+async fn what_concerns_the_whole_channel_is_not_blamed_on_a_transaction() {
+    let batch = inserts(&["a", "b"]);
+    for (number, message, code) in [
+        (229, "The INSERT permission was denied.", "channel-right"),
+        (208, "Invalid object name 'tillhold.ledger'.", "channel-unprepared"),
+        (102, "Incorrect syntax.", "channel-sql"),
+    ] {
+        let (receipts, _) = uploaded(vec![refuses(UPLOAD, number, message)], &batch).await;
+        assert_eq!(receipts.expect_err("a refusal").code(), code);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_behind_a_contested_one_waits_for_it() {
+    let update = |key| write(Operation::Update, key, 1);
+    let batch = [
+        transaction(1, vec![update("a"), update("b")]),
+        transaction(2, vec![update("B")]),
+        transaction(3, vec![update("c")]),
+    ];
+    let script = vec![
+        says(UPLOAD, vec![outcomes(&[3]), contests(&[(0, 0, None, None)])]),
+        says(UPLOAD, vec![outcomes(&[0]), contests(&[])]),
+    ];
+    let (receipts, asked) = uploaded(script, &batch).await;
+    let contest = Contest { write: 0, channel: None, version: None };
+    assert_eq!(
+        receipts.expect("receipts"),
+        [Receipt::Contested(vec![contest]), Receipt::Contested(Vec::new()), Receipt::Applied]
+    );
+    let Value::Text(json) = &asked[1].1[2] else { panic!("no JSON: {:?}", asked[1].1) };
+    assert!(json.contains(r#""k0":"c""#) && !json.contains(r#""k0":"B""#), "{json}");
+}
+
+#[tokio::test]
+async fn an_answer_with_too_few_outcomes_is_refused() {
+    let batch = inserts(&["a", "b"]);
+    for answer in [
+        vec![outcomes(&[0]), contests(&[])],
+        vec![outcomes(&[0, 9]), contests(&[])],
+        vec![outcomes(&[0, 3]), contests(&[])],
+        Vec::new(),
+    ] {
+        let (receipts, _) = uploaded(vec![says(UPLOAD, answer)], &batch).await;
+        assert_eq!(receipts.expect_err("not an answer").code(), "channel-answer");
+    }
+}
