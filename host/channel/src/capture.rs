@@ -140,6 +140,12 @@ impl<'a> Pass<'a> {
             .map(|cells| captured(Cells::new(PAGE, cells), &shape, &self.own))
             .collect::<Result<_, _>>()?;
         self.advance(table, upto, last, left, rows.len() as u64)?;
+        // Still inside the snapshot, so the bytes are those of the row that was read.
+        let present = rows.iter().filter_map(|captured| match &captured.change {
+            Change::Present(row) => Some(row),
+            Change::Gone(_) => None,
+        });
+        self.link.settle_doubts(&shape, present).await?;
         Ok(Some(rows))
     }
 

@@ -52,6 +52,8 @@ pub enum ChannelError {
     Undecodable { table: TableName, column: String, reason: String },
     #[error("{table}: {} cannot be written: {reason}", column)]
     Unwritable { table: TableName, column: String, reason: String },
+    #[error("an upload of {bytes} bytes is too large for one statement")]
+    TooLarge { bytes: usize },
     #[error("no store has the number {store}")]
     UnknownStore { store: String },
     #[error("the store {store} uses no offline profile")]
@@ -71,7 +73,7 @@ impl ChannelError {
             Unreachable { .. } | Timeout { .. } | Lost { .. } | Busy { .. } | ReadOnly { .. } => {
                 Class::Retry
             }
-            Undecodable { .. } | Unwritable { .. } => Class::Park,
+            Undecodable { .. } | Unwritable { .. } | TooLarge { .. } => Class::Park,
             LoginRefused { .. }
             | DatabaseRefused { .. }
             | Tls { .. }
@@ -112,6 +114,7 @@ impl ChannelError {
             ChannelRestored { .. } => "channel-restored",
             Undecodable { .. } => "channel-value",
             Unwritable { .. } => "channel-unwritable",
+            TooLarge { .. } => "channel-too-large",
             UnknownStore { .. } => "channel-store",
             NoProfile { .. } => "channel-profile",
             Unexpected { .. } => "channel-answer",
@@ -144,7 +147,7 @@ impl ChannelError {
             UnknownStore { .. } => "check the store number in the register's settings".to_string(),
             NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),
             Sql { .. } | Unexpected { .. } => "please report it with the message above".to_string(),
-            Timeout { .. } | Lost { .. } | Busy { .. } => return None,
+            Timeout { .. } | Lost { .. } | Busy { .. } | TooLarge { .. } => return None,
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::Direction;
-use tillhold_core::row::Key;
+use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -259,6 +259,7 @@ fn statements() -> Vec<(&'static str, &'static str, String)> {
             upload_sql(&[only_inserts(payment.as_ref()), all(seed.as_ref())]),
         ),
         ("upload_every_type", "as upload_two_tables", upload_sql(&[all(every.as_ref())])),
+        ("text_as_bytes", "@P1 key", doubt(&currency)),
         ("ledger", "@P1 JSON", ledger::LEDGER_SQL.to_string()),
         ("decision", "@P1 JSON", decision::DECISION_SQL.to_string()),
         ("profile", "@P1 store number", profile::PROFILE_SQL.to_string()),
@@ -276,6 +277,13 @@ fn statements() -> Vec<(&'static str, &'static str, String)> {
     let sql = prepare::script(&prepared, &options);
     list.push(("prepare", "batches, GO between them is the script's, not sent", sql));
     list
+}
+
+fn doubt(table: &Table) -> String {
+    let row =
+        Row(vec![Value::Text("EUR".to_string()), Value::Text("\u{FFFD}".to_string()), Value::Null]);
+    let sql = surrogate::doubts(table, std::iter::once(&row)).first().map(|doubt| doubt.sql());
+    sql.expect("one doubt")
 }
 
 #[test]

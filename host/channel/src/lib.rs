@@ -28,6 +28,7 @@ pub mod read;
 pub mod schema;
 pub mod snapshot;
 mod statement;
+mod surrogate;
 pub mod upload;
 
 #[cfg(test)]

@@ -6,12 +6,16 @@
 //! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a simulated clock rules.
 //! * One request at a time: two flows have two links.
 
+use crate::cells::Cells;
 use crate::config::{ChannelConfig, Encryption, Trust};
 use crate::convert::Parameter;
 use crate::error::{ChannelError, from_server};
+use crate::surrogate::doubts;
 use std::sync::Arc;
 use std::time::Duration;
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, ToSql};
+use tillhold_core::row::Row;
+use tillhold_core::table::Table;
 use tillhold_env::{BoxStream, Env};
 use tokio::time::timeout;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
@@ -23,6 +27,8 @@ pub(crate) type ResultSet = Vec<Vec<ColumnData<'static>>>;
 
 /// What every statement of ours relies on; isolation is set back after a pass.
 pub(crate) const SESSION_SQL: &str = "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+
+const DOUBT: &str = "show a text as bytes";
 
 pub struct Link {
     env: Env,
@@ -110,6 +116,22 @@ impl Link {
             Ok(Err(error)) => Err(ChannelError::Lost { what, cause: error.to_string() }),
             Err(_) => Err(ChannelError::Timeout { what, limit }),
         }
+    }
+
+    /// Looks again at text that may not be what the channel holds.
+    pub(crate) async fn settle_doubts<'a>(
+        &mut self,
+        table: &'a Table,
+        rows: impl Iterator<Item = &'a Row>,
+    ) -> Result<(), ChannelError> {
+        for doubt in doubts(table, rows) {
+            let (sql, parameters) = (doubt.sql(), doubt.parameters());
+            let sets = self.ask(Ask::query(DOUBT, &sql, &parameters)).await?;
+            let cells = sets.into_iter().flatten().next();
+            let units = cells.map(|cells| Cells::new(DOUBT, cells).optional_bytes("units"));
+            doubt.settle(units.transpose()?.flatten())?;
+        }
+        Ok(())
     }
 
     /// After an error inside a transaction: whatever is open is undone, or the connection goes with it.
@@ -203,6 +225,8 @@ fn client_config(config: &ChannelConfig) -> Config {
         Trust::CertificateFile(path) => client.trust_cert_ca(path.display()),
         Trust::AnyCertificate => client.trust_cert(),
     }
+    // What was replaced is found and asked for again; an error would break off a whole page.
+    client.lossy_utf16_decoding(true);
     client.handshake_timeout(None);
     client.command_timeout(None);
     client

@@ -30,7 +30,11 @@ pub async fn read(
     parameters.extend(filter.after.iter().flat_map(|key| key_parameters(key, table)));
     let sql = read_sql(table, filter);
     let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
-    sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect()
+    let rows: Result<Vec<Row>, ChannelError> =
+        sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect();
+    let rows = rows?;
+    link.settle_doubts(table, rows.iter()).await?;
+    Ok(rows)
 }
 
 const WHAT: &str = "give rows";

@@ -38,7 +38,11 @@ pub async fn page(
     parameters.extend(after.into_iter().flat_map(|key| key_parameters(key, table)));
     let sql = page_sql(table, after.is_some());
     let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
-    sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect()
+    let rows: Result<Vec<Row>, ChannelError> =
+        sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect();
+    let rows = rows?;
+    link.settle_doubts(table, rows.iter()).await?;
+    Ok(rows)
 }
 
 const WHAT: &str = "give a page of a table";

@@ -21,6 +21,7 @@ use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link, ResultSet};
 use payload::Payload;
+use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::{Contest, Receipt, Transaction};
@@ -101,7 +102,9 @@ impl Call<'_> {
             match self.patiently(&sent).await {
                 Ok(given) => receipts.extend(given),
                 Err(error) if !is_row_error(&error) => return Err(error),
-                Err(error) if part.len() == 1 => receipts.push(refused(error, sent[0])),
+                Err(error) if part.len() == 1 => {
+                    receipts.push(self.alone(error, sent[0]).await?);
+                }
                 Err(_) => {
                     let (first, second) = part.split_at(part.len() / 2);
                     waiting.push(second);
@@ -112,8 +115,28 @@ impl Call<'_> {
         Ok(receipts)
     }
 
+    /// A key that is there twice may be another session's insert of a moment ago: asked once more, the channel's row
+    /// shows up as a contest. Everything else stays refused.
+    async fn alone(
+        &mut self,
+        error: ChannelError,
+        transaction: &Transaction,
+    ) -> Result<Receipt, ChannelError> {
+        if !matches!(error, ChannelError::Sql { number: 2601 | 2627, .. }) {
+            return Ok(refused(error, transaction));
+        }
+        match self.patiently(&[transaction]).await {
+            Ok(mut given) => Ok(given.remove(0)),
+            Err(error) if is_row_error(&error) => Ok(refused(error, transaction)),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn patiently(&mut self, sent: &[&Transaction]) -> Result<Vec<Receipt>, ChannelError> {
         let payload = Payload::of(sent)?;
+        if payload.json.len() > UPLOAD_BYTES_MAX && sent.len() > 1 {
+            return Err(ChannelError::TooLarge { bytes: payload.json.len() });
+        }
         let mut attempt = 0;
         loop {
             match self.once(&payload, sent).await {
@@ -246,9 +269,9 @@ fn is_row_error(error: &ChannelError) -> bool {
                 | 245
                 | 248
                 | 295
-                | 9420..=9459 | 3609 | 50_000 | 13608 | 13609
+                | 9420..=9459 | 3609 | 50_000 | 13608 | 13609 | 50_003
         ),
-        ChannelError::Unwritable { .. } => true,
+        ChannelError::Unwritable { .. } | ChannelError::TooLarge { .. } => true,
         _ => false,
     }
 }

@@ -13,7 +13,8 @@
 //!   the row is gone.
 
 use crate::statement::{
-    from_text, key_join, key_list, object_id, presence, select_list, staged, staged_key_list,
+    from_text, key_join, key_list, object_id, presence, quoted, select_list, staged,
+    staged_key_list,
 };
 use std::fmt::Write as _;
 use tillhold_core::table::{Column, Table, bracket};
@@ -35,6 +36,7 @@ pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
     let mut sql = String::from(OPENING);
     for (number, part) in parts.iter().enumerate() {
         stage(&mut sql, number, part.table);
+        guard_code_pages(&mut sql, number, part.table);
         judge(&mut sql, number, part);
     }
     // A transaction whose every row was decided in the channel's favour still gets its ledger entry.
@@ -111,6 +113,28 @@ INSERT INTO #r{number} ([t], [w], [o], [b], [m], [x]{named}) SELECT j.[t], j.[w]
 fn write_column(list: &mut String, text: &str) {
     list.push_str(", ");
     list.push_str(text);
+}
+
+/// A varchar column's code page may lack a letter, and the store would put `?` in its place without a word.
+fn guard_code_pages(sql: &mut String, number: usize, table: &Table) {
+    let keys = table.key_columns().enumerate().map(|(at, column)| (format!("k{at}"), column));
+    let others = payload_positions(table).map(|at| (format!("c{at}"), &table.columns[at]));
+    let narrow = |(_, column): &(String, &Column)| {
+        matches!(column.of, SqlType::Char { .. } | SqlType::VarChar { .. })
+    };
+    let names: Vec<String> = keys.chain(others).filter(narrow).map(|(name, _)| name).collect();
+    if names.is_empty() {
+        return;
+    }
+    let read: String = names.iter().map(|n| format!(", [{n}] nvarchar(max) N'$.{n}'")).collect();
+    let exact = "COLLATE Latin1_General_100_BIN2";
+    let differs = |n: &String| format!("CAST(s.[{n}] AS nvarchar(max)) {exact} <> j.[{n}] {exact}");
+    let any = names.iter().map(differs).collect::<Vec<_>>().join(" OR ");
+    let _ = writeln!(
+        sql,
+        "IF EXISTS (SELECT 1 FROM #r{number} AS s INNER JOIN OPENJSON(@P3, N'$.r{number}') WITH ([t] int N'$.t', [w] int N'$.w'{read}) AS j ON j.[t] = s.[t] AND j.[w] = s.[w] WHERE {any}) THROW 50003, {}, 1;",
+        quoted(&format!("{}: the code page of a column lacks a letter of the text", table.name)),
+    );
 }
 
 /// Locks the rows that are there, then reads versions in the next statement: under READ COMMITTED nobody can slip in

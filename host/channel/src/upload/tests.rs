@@ -175,3 +175,35 @@ async fn an_answer_with_too_few_outcomes_is_refused() {
         assert_eq!(receipts.expect_err("not an answer").code(), "channel-answer");
     }
 }
+
+/// Two sessions inserted the same key; asked again, the other's row is there to see.
+#[tokio::test]
+async fn a_key_that_came_twice_is_asked_about_once_more() {
+    let twice = || refuses(UPLOAD, 2627, "Violation of PRIMARY KEY constraint 'PK_CARDS'.");
+    let answer = vec![outcomes(&[3]), contests(&[(0, 0, Some(12), Some(5))])];
+    let (receipts, _) = uploaded(vec![twice(), says(UPLOAD, answer)], &inserts(&["x"])).await;
+    let receipts = receipts.expect("receipts");
+    assert!(matches!(&receipts[..], [Receipt::Contested(contests)] if contests.len() == 1));
+    let (receipts, _) = uploaded(vec![twice(), twice()], &inserts(&["x"])).await;
+    assert!(matches!(receipts.expect("receipts")[..], [Receipt::Refused { number: 2627, .. }]));
+}
+
+#[tokio::test]
+async fn an_upload_too_large_for_one_statement_is_cut_between_transactions() {
+    let mut batch = inserts(&["a", "b"]);
+    let note = Value::Text("n".repeat(tillhold_core::limits::UPLOAD_BYTES_MAX / 2));
+    for transaction in &mut batch {
+        let offline = transaction.writes[0].offline.as_mut().expect("a row");
+        offline.0[2] = note.clone();
+    }
+    let one = || says(UPLOAD, vec![outcomes(&[0]), contests(&[])]);
+    let (receipts, _) = uploaded(vec![one(), one()], &batch).await;
+    assert_eq!(receipts.expect("receipts"), [Receipt::Applied, Receipt::Applied]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_was_decided_away_still_gets_its_ledger_entry() {
+    let script = vec![says("[tillhold].[ledger]", vec![outcomes(&[0])])];
+    let (receipts, _) = uploaded(script, &[transaction(1, Vec::new())]).await;
+    assert_eq!(receipts.expect("receipts"), [Receipt::Applied]);
+}
