@@ -24,6 +24,18 @@ pub enum DemoError {
     Channel { doing: String, cause: SqlError },
     #[error("{} cannot be checked: {cause}", path.display())]
     OfflineFile { path: PathBuf, cause: rusqlite::Error },
+    #[error("the register does not have the row of {table} with {filter}")]
+    NoRow { table: String, filter: String },
+    #[error("the register's {what} is '{value}', which no till can use")]
+    OddAnswer { what: String, value: String },
+    #[error("the front door refused {path}: {reason}")]
+    Refused { path: String, reason: String },
+    #[error("the cashier gave up on {path}: {reason}")]
+    GaveUp { path: String, reason: String },
+    #[error("{} {command} cannot be started: {cause}", program.display())]
+    Start { program: PathBuf, command: String, cause: io::Error },
+    #[error("the agent's `{command}` ended with {status}; its last lines:\n{log}")]
+    Agent { command: String, status: String, log: String },
     #[error("the front door: {0}")]
     FrontDoor(#[from] ClientError),
 }
@@ -33,7 +45,13 @@ impl DemoError {
         match self {
             DemoError::Schema { .. }
             | DemoError::Channel { .. }
-            | DemoError::OfflineFile { .. } => Class::Stop,
+            | DemoError::OfflineFile { .. }
+            | DemoError::NoRow { .. }
+            | DemoError::OddAnswer { .. }
+            | DemoError::Refused { .. }
+            | DemoError::GaveUp { .. }
+            | DemoError::Start { .. }
+            | DemoError::Agent { .. } => Class::Stop,
             DemoError::Unfit { .. } => Class::Park,
             DemoError::Data { .. } | DemoError::File { .. } | DemoError::FileTooLong { .. } => {
                 Class::Reconfigure
@@ -51,6 +69,12 @@ impl DemoError {
             DemoError::Unfit { .. } => "demo-unfit",
             DemoError::Channel { .. } => "demo-channel",
             DemoError::OfflineFile { .. } => "demo-offline-file",
+            DemoError::NoRow { .. } => "demo-no-row",
+            DemoError::OddAnswer { .. } => "demo-odd-answer",
+            DemoError::Refused { .. } => "demo-refused",
+            DemoError::GaveUp { .. } => "demo-gave-up",
+            DemoError::Start { .. } => "demo-start",
+            DemoError::Agent { .. } => "demo-agent",
             DemoError::FrontDoor(error) => error.code(),
         }
     }
@@ -67,8 +91,14 @@ impl DemoError {
             DemoError::Channel { .. } => {
                 "this is a defect of the embedded channel: please report the statement"
             }
-            DemoError::OfflineFile { .. } => {
-                "look at the agent's log in the demonstration's folder"
+            DemoError::OfflineFile { .. }
+            | DemoError::NoRow { .. }
+            | DemoError::OddAnswer { .. }
+            | DemoError::Refused { .. }
+            | DemoError::GaveUp { .. } => "look at the agent's log in the demonstration's folder",
+            DemoError::Start { .. } => "the program must be allowed to start itself",
+            DemoError::Agent { .. } => {
+                "the agent's own error is in these lines; `--folder` keeps all files for a look"
             }
             DemoError::FrontDoor(error) => return error.hint(),
         };

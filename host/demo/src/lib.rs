@@ -1,8 +1,13 @@
 //! The demonstration store: everything of `tillhold demo` that is not the agent.
 
+mod cashier;
 mod draw;
 mod error;
 mod generate;
+mod head_office;
+mod progress;
+mod raw;
+mod register;
 mod sale;
 mod schema;
 mod session;

@@ -18,6 +18,7 @@ mod sheet;
 mod taxes;
 
 pub use goods::PriceLevel;
+pub(crate) use goods::{SALES_MODULE, SALES_PRICE, barcode, percent_of};
 pub(crate) use offline::is_secret;
 pub use offline::{PROFILE_NAME, ProfileScope, profile_scopes};
 pub use people::Customer;
@@ -56,12 +57,13 @@ impl StoreSize {
         }
     }
 
-    /// Room for every real product and household, and at least one barcode and one price a product.
+    /// Room for every real product and household, and at least one barcode and one price a product, and
+    /// one spare barcode for head office to withdraw.
     fn around(self, shop: &Shop) -> StoreSize {
         let products = self.products.max(shop.products.len() as u64);
         StoreSize {
             products,
-            barcodes: self.barcodes.max(products),
+            barcodes: self.barcodes.max(products + 1),
             prices: self.prices.max(products),
             customers: self.customers.max(shop.households.len() as u64 + 10),
         }

@@ -1,6 +1,6 @@
 //! Where things are: the company, stores, terminals, staff, tenders, units and the register's numbers.
 
-use super::sheet::{COMPANY, Load, load, opening, record, whole, words};
+use super::sheet::{COMPANY, Load, cents, load, opening, record, whole, words};
 use super::{DemoStore, offline};
 use crate::draw::Draw;
 use crate::shop::{STORES_MAX, Shop};
@@ -13,6 +13,9 @@ const STAFF_EACH: u64 = 8;
 /// RETAILPOSSEEDDATA.DATATYPE of transaction numbers, and of batches (our reading of AX's enumeration).
 pub const TRANSACTION_SEED: i64 = 8;
 const BATCH_SEED: i64 = 7;
+
+/// Coins and notes, in cents.
+const NOTES: [u64; 11] = [1, 5, 10, 25, 50, 100, 500, 1_000, 2_000, 5_000, 10_000];
 
 const CITIES: [&str; 8] = [
     "Riverton",
@@ -63,6 +66,7 @@ pub(super) fn loads(store: &DemoStore) -> Vec<Load<'_>> {
     loads.extend(stores(store));
     loads.extend(tills(store));
     loads.extend(staff(store));
+    loads.extend(cash(store));
     loads
 }
 
@@ -213,6 +217,44 @@ fn tills(store: &DemoStore) -> Vec<Load<'_>> {
                 let (branch, tender) = (i / tenders.len() as u64, i as usize % tenders.len());
                 let (id, name) = tenders[tender];
                 [record(branch), words(id), words(name), whole(tender as i64)]
+            },
+        ),
+    ]
+}
+
+/// What each store counts and books; no register needs another store's.
+fn cash(store: &DemoStore) -> Vec<Load<'_>> {
+    let (schema, branches) = (&store.schema, &store.branches);
+    let accounts = ["Bottle deposits", "Petty cash", "Tips"];
+    let number = |i: u64| words(branches[i as usize].number.as_str());
+    let (notes, booked) = (NOTES.len() as u64, accounts.len() as u64);
+    let stores = branches.len() as u64;
+    vec![
+        load(
+            schema,
+            "RETAILSTORECASHDECLARATIONTABLE",
+            ["STOREID", "CURRENCY", "TYPE", "AMOUNT"],
+            stores * notes,
+            move |i| {
+                let cents_each = NOTES[(i % notes) as usize];
+                let is_note = i64::from(cents_each >= 100);
+                [number(i / notes), words("USD"), whole(is_note), cents(cents_each)]
+            },
+        ),
+        load(
+            schema,
+            "RETAILINCOMEEXPENSEACCOUNTTABLE",
+            ["STOREID", "ACCOUNTNUM", "NAME", "ACCOUNTTYPE"],
+            stores * booked,
+            move |i| {
+                let account = i % booked;
+                let name = words(accounts[account as usize]);
+                [
+                    number(i / booked),
+                    words(format!("{}", 100 + account)),
+                    name,
+                    whole(account as i64 % 2),
+                ]
             },
         ),
     ]

@@ -1,33 +1,38 @@
 //! What the plugin `store-customers` must do, said a second time and natively: the check does not ask the plugin.
 //!
-//! * A customer of another store does not reach the register (CUSTTABLE.INVENTLOCATION; empty: every store's).
-//! * E-mails reach it masked: RETAILCUSTTABLE.RECEIPTEMAIL, and LOGISTICSELECTRONICADDRESS.LOCATOR where TYPE is 2.
+//! * E-mails reach the register masked: RETAILCUSTTABLE.RECEIPTEMAIL, and LOGISTICSELECTRONICADDRESS.LOCATOR of an
+//!   e-mail or with an `@` in it.
+//! * Number seeds, accounts and cash declarations of other stores do not reach it.
 
 use super::Cells;
+use tillhold_core::row::fold;
 use tillhold_core::table::Table;
 
 const EMAIL: &str = "2";
 
+/// Tables whose rows belong to a store, with the column that says to which.
+const OWNED: [(&str, &str); 3] = [
+    ("RETAILPOSSEEDDATA", "STORENUMBER"),
+    ("RETAILINCOMEEXPENSEACCOUNTTABLE", "STOREID"),
+    ("RETAILSTORECASHDECLARATIONTABLE", "STOREID"),
+];
+
 /// The channel's row as the register must have it; `None` when it must not have it.
 pub(crate) fn expected(table: &Table, store: &str, mut row: Cells) -> Option<Cells> {
-    match table.name.name.as_str() {
-        "CUSTTABLE" => {
-            let home = cell(table, &row, "INVENTLOCATION");
-            let fold = tillhold_core::row::fold;
-            (home.is_empty() || fold(&home) == fold(store)).then_some(row)
-        }
-        "RETAILCUSTTABLE" => {
-            mask(table, &mut row, "RECEIPTEMAIL");
-            Some(row)
-        }
-        "LOGISTICSELECTRONICADDRESS" => {
-            if cell(table, &row, "TYPE") == EMAIL {
-                mask(table, &mut row, "LOCATOR");
-            }
-            Some(row)
-        }
-        _ => Some(row),
+    let name = table.name.name.as_str();
+    if let Some((_, owner)) = OWNED.iter().find(|(owned, _)| *owned == name) {
+        let owner = fold(&cell(table, &row, owner));
+        return (owner.is_empty() || owner == fold(store)).then_some(row);
     }
+    if name == "RETAILCUSTTABLE" {
+        mask(table, &mut row, "RECEIPTEMAIL");
+    } else if name == "LOGISTICSELECTRONICADDRESS" {
+        let locator = cell(table, &row, "LOCATOR");
+        if cell(table, &row, "TYPE") == EMAIL || locator.contains('@') {
+            mask(table, &mut row, "LOCATOR");
+        }
+    }
+    Some(row)
 }
 
 fn cell(table: &Table, row: &Cells, column: &str) -> String {
@@ -41,18 +46,15 @@ fn mask(table: &Table, row: &mut Cells, column: &str) {
     }
 }
 
-/// `anna@example.org` becomes `a***@example.org`; a text without `@` becomes `***`.
+/// `anna@example.org` becomes `a***@example.org`; up to three letters become as many asterisks.
 pub(crate) fn masked(email: &str) -> String {
-    if email.is_empty() {
-        return String::new();
-    }
-    match email.rsplit_once('@') {
-        Some((mailbox, domain)) => {
-            let first: String = mailbox.chars().take(1).collect();
-            format!("{first}***@{domain}")
-        }
-        None => "***".to_string(),
-    }
+    let (mailbox, domain) = match email.rfind('@') {
+        Some(at) => email.split_at(at),
+        None => (email.trim_end(), &email[email.trim_end().len()..]),
+    };
+    let letters = mailbox.chars().count();
+    let first: String = mailbox.chars().take(usize::from(letters > 3)).collect();
+    format!("{first}{}{domain}", "*".repeat(letters.min(3)))
 }
 
 #[cfg(test)]
@@ -62,11 +64,13 @@ mod tests {
     #[test]
     fn a_masked_address_keeps_its_first_letter_and_its_domain() {
         for (email, expected) in [
-            ("anna@example.org", "a***@example.org"),
+            ("anna.smith@example.org", "a***@example.org"),
+            ("bob@example.org", "***@example.org"),
+            ("é@example.org", "*@example.org"),
+            ("ünal@b@example.org", "ü***@example.org"),
+            ("no address", "n***"),
+            ("@example.org", "@example.org"),
             ("", ""),
-            ("no address", "***"),
-            ("@example.org", "***@example.org"),
-            ("é@b@example.org", "é***@example.org"),
         ] {
             assert_eq!(masked(email), expected);
         }

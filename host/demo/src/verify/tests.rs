@@ -161,7 +161,7 @@ fn a_faithful_register_holds() {
     let findings = check(|_, _, _| {});
     assert!(findings.hold(), "{findings:#?}");
     assert!(findings.tables > 200 && findings.rows > 1_000 && findings.kept_away > 0);
-    assert!(findings.transformed > 40 && findings.sale_rows == 4, "{findings:#?}");
+    assert!(findings.transformed >= 40 && findings.sale_rows == 4, "{findings:#?}");
 }
 
 type Tamper = fn(&mut Memory, &Connection, &Connection);
