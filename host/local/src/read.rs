@@ -167,3 +167,27 @@ fn misfit(entry: &Entry, column: &Column, reason: String) -> LocalError {
     let (table, column) = (entry.table.name.clone(), column.name.clone());
     LocalError::Misfit { table, column, reason }
 }
+
+#[cfg(test)]
+impl LocalDatabase {
+    /// SQLite's plan for a read, for the proof that indexes are used.
+    pub(crate) async fn explain(
+        &self,
+        table: &TableName,
+        filter: &Filter,
+        kind: crate::file::Kind,
+    ) -> String {
+        let entry = self.registry().get(table).expect("a table of the test").clone();
+        let question = Question::of(&entry, filter).expect("a filter of the test");
+        let explain = move |conn: &Connection| {
+            let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", question.sql))?;
+            let mut rows = statement.query(rusqlite::params_from_iter(&question.parameters))?;
+            let mut plan = Vec::new();
+            while let Some(row) = rows.next()? {
+                plan.push(row.get::<_, String>(3)?);
+            }
+            Ok(plan.join("\n"))
+        };
+        self.readers(kind).run(explain).await.expect("a plan")
+    }
+}

@@ -1,0 +1,190 @@
+//! First loads and loads anew.
+
+use super::{EPOCH, House, barcodes, customers, key, prices, row};
+use crate::{Load, LocalError, TableState};
+use tillhold_core::row::Change;
+use tillhold_core::stage::Tally;
+use tillhold_core::table::Table;
+use tillhold_core::version::ChannelVersion;
+
+async fn state(house: &House, table: &Table) -> TableState {
+    let states = house.db.tables().await.expect("the tables");
+    states.into_iter().find(|state| state.table.name == table.name).expect("it is installed")
+}
+
+async fn page(house: &House, table: &Table, rows: &[&[&str]]) -> Result<Tally, LocalError> {
+    let rows: Vec<_> = rows.iter().map(|values| row(table, values)).collect();
+    let last = rows.last().expect("a page has rows").key(table);
+    house.db.load_page(&table.name, rows, last).await
+}
+
+fn applied(count: u64) -> Tally {
+    Tally { rows_in: count, applied: count, ..Tally::default() }
+}
+
+const V5: ChannelVersion = ChannelVersion(5);
+
+#[tokio::test]
+async fn a_first_load_resumes_and_is_not_readable_before_it_lands() {
+    let house = House::new().await;
+    let prices = prices();
+    assert_eq!(state(&house, &prices).await.load, Load::NotStarted);
+    house.db.begin_load(&prices.name, EPOCH, V5).await.expect("a begin");
+    let first = page(&house, &prices, &[&["1", "a", "1"], &["2", "b", "2"]]).await;
+    assert_eq!(first.expect("a page"), applied(2));
+    let read = house.db.read(&prices.name, &Default::default()).await;
+    assert_eq!(read.map_err(|e| e.code()), Err("local-not-ready"));
+    let land = house.db.land("prices", vec![(prices.name.clone(), V5)], EPOCH).await;
+    assert_eq!(land.map_err(|e| e.code()), Err("local-load-unfinished"));
+
+    house.db.close().await.expect("a close");
+    let house = House { db: super::open(house.folder.path()).await, folder: house.folder };
+    let resumed = state(&house, &prices).await;
+    let after = Some(key(&prices, &["2"]));
+    assert_eq!(resumed.load, Load::Loading { from: V5, after });
+    assert_eq!(resumed.version, None);
+    house.db.begin_load(&prices.name, EPOCH, V5).await.expect("beginning again goes on");
+    page(&house, &prices, &[&["3", "c", "3"]]).await.expect("a page");
+    house.db.end_load(&prices.name).await.expect("an end");
+    let loaded = state(&house, &prices).await;
+    assert_eq!((loaded.version, loaded.load, loaded.ready), (Some(V5), Load::Loaded, false));
+
+    house.db.begin_load(&barcodes().name, EPOCH, V5).await.expect("a begin");
+    house.db.end_load(&barcodes().name).await.expect("an end");
+    house.db.stage(&prices.name, vec![Change::Gone(key(&prices, &["2"]))]).await.expect("staged");
+    let positions = vec![
+        (prices.name.clone(), ChannelVersion(6)),
+        (barcodes().name.clone(), ChannelVersion(6)),
+    ];
+    let tally = house.db.land("prices", positions, EPOCH).await.expect("a landing");
+    assert_eq!(tally, applied(1));
+    let rows = house.everything(&prices).await;
+    assert_eq!(rows, vec!["1|a|1.0000000000000000", "3|c|3.0000000000000000"]);
+    let landed = state(&house, &prices).await;
+    assert_eq!(
+        (landed.version, landed.epoch, landed.ready),
+        (Some(ChannelVersion(6)), Some(EPOCH), true)
+    );
+    assert_eq!(house.db.epoch().await.expect("an epoch"), Some(EPOCH));
+}
+
+#[tokio::test]
+async fn a_load_from_another_version_starts_anew() {
+    let house = House::new().await;
+    let prices = prices();
+    house.db.begin_load(&prices.name, EPOCH, V5).await.expect("a begin");
+    page(&house, &prices, &[&["1", "a", "1"]]).await.expect("a page");
+    house.db.begin_load(&prices.name, EPOCH, ChannelVersion(9)).await.expect("a begin");
+    assert_eq!(house.db.count(&prices.name).await.expect("a count"), 0);
+    let load = state(&house, &prices).await.load;
+    assert_eq!(load, Load::Loading { from: ChannelVersion(9), after: None });
+}
+
+/// Two channel rows that this register cannot tell apart: one of them would be lost, so the load stops and says so.
+#[tokio::test]
+async fn two_rows_of_one_key_stop_the_load() {
+    let house = House::new().await;
+    let prices = prices();
+    house.db.begin_load(&prices.name, EPOCH, V5).await.expect("a begin");
+    let twice = page(&house, &prices, &[&["1", "a", "1"], &["1", "b", "2"]]).await;
+    assert_eq!(twice.map_err(|e| e.code()), Err("local-key-twice"));
+    assert_eq!(house.db.count(&prices.name).await.expect("a count"), 0, "the page is whole or not");
+}
+
+#[tokio::test]
+async fn a_load_anew_shows_the_old_rows_until_it_lands() {
+    let house = House::new().await;
+    let (prices, barcodes) = (prices(), barcodes());
+    house.make_ready("prices", &[&prices, &barcodes], 1).await;
+    let present = |values: &[&str]| Change::Present(row(&prices, values));
+    let old = vec![present(&["1", "a", "1"]), present(&["2", "b", "2"])];
+    house.db.stage(&prices.name, old).await.expect("staged");
+    let land = |version| {
+        let positions = vec![(prices.name.clone(), ChannelVersion(version))];
+        house.db.land("prices", positions, EPOCH)
+    };
+    land(2).await.expect("a landing");
+    let before = house.everything(&prices).await;
+
+    house.db.begin_load(&prices.name, EPOCH, ChannelVersion(50)).await.expect("a begin");
+    page(&house, &prices, &[&["2", "b", "2.5"], &["3", "c", "3"]]).await.expect("a page");
+    assert_eq!(house.everything(&prices).await, before, "the POS sees nothing of it");
+    house.db.discard_staged("prices").await.expect("a new pass begins");
+    house.db.end_load(&prices.name).await.expect("an end");
+    let waiting = state(&house, &prices).await;
+    assert_eq!((waiting.version, waiting.load), (Some(ChannelVersion(50)), Load::Loaded));
+    house.db.discard_staged("prices").await.expect("another pass begins");
+    house.db.stage(&prices.name, vec![present(&["4", "d", "4"])]).await.expect("staged");
+    assert_eq!(house.everything(&prices).await, before, "nor of its end");
+    assert_eq!(land(51).await.expect("a landing"), applied(3));
+    let rows = house.everything(&prices).await;
+    assert_eq!(
+        rows,
+        vec!["2|b|2.5000000000000000", "3|c|3.0000000000000000", "4|d|4.0000000000000000"]
+    );
+}
+
+/// A reload of a bidirectional table must neither overwrite nor remove what is unsent, and must keep what was sent
+/// while it ran: the channel does not send this register's own changes back.
+#[tokio::test]
+async fn a_load_anew_keeps_unsent_and_just_sent_rows() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 1).await;
+    for (number, account) in [(1, "sent"), (2, "unsent"), (3, "sent-later")] {
+        house.insert(number, &customers, &[account, "usmf", "local", "0"]).await;
+    }
+    house.db.settle(super::id(1), crate::Settlement::Accepted).await.expect("settled");
+    house.db.begin_load(&customers.name, EPOCH, ChannelVersion(50)).await.expect("a begin");
+    let rows: [&[&str]; 2] =
+        [&["channel", "usmf", "channel", "0"], &["unsent", "usmf", "channel", "0"]];
+    page(&house, &customers, &rows).await.expect("a page");
+    house.db.settle(super::id(3), crate::Settlement::Accepted).await.expect("settled");
+    house.db.end_load(&customers.name).await.expect("an end");
+    let positions = vec![(customers.name.clone(), ChannelVersion(50))];
+    let tally = house.db.land("customers", positions, EPOCH).await.expect("a landing");
+    assert_eq!(tally, Tally { rows_in: 2, applied: 1, dropped: 1, quarantined: 0 });
+    let names: Vec<String> = house
+        .everything(&customers)
+        .await
+        .iter()
+        .map(|row| row.split('|').step_by(2).take(2).collect::<Vec<_>>().join("="))
+        .collect();
+    assert_eq!(names, vec!["channel=channel", "sent-later=local", "unsent=local"]);
+    assert_eq!(house.pending().await.len(), 1, "what pull writes is not news");
+}
+
+#[tokio::test]
+async fn a_first_load_of_a_bidirectional_table_respects_unsent_rows() {
+    let house = House::new().await;
+    let customers = customers();
+    house.db.begin_load(&customers.name, EPOCH, V5).await.expect("a begin");
+    house.insert(1, &customers, &["C1", "usmf", "local", "0"]).await;
+    let rows: [&[&str]; 2] = [&["c1 ", "usmf", "channel", "0"], &["C2", "usmf", "channel", "0"]];
+    let tally = page(&house, &customers, &rows).await.expect("a page");
+    assert_eq!(tally, Tally { rows_in: 2, applied: 1, dropped: 1, quarantined: 0 });
+    house.db.end_load(&customers.name).await.expect("an end");
+    house.db.land("customers", vec![(customers.name.clone(), V5)], EPOCH).await.expect("landed");
+    let rows = house.everything(&customers).await;
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0].contains("local"), "{rows:?}");
+    assert_eq!(house.pending().await.len(), 1);
+}
+
+#[tokio::test]
+async fn steps_out_of_order_are_refused() {
+    let house = House::new().await;
+    let prices = prices();
+    let code = |error: LocalError| error.code();
+    assert_eq!(house.db.end_load(&prices.name).await.map_err(code), Err("local-no-load"));
+    let early = page(&house, &prices, &[&["1", "a", "1"]]).await;
+    assert_eq!(early.map_err(code), Err("local-no-load"));
+    let staged = house.db.stage(&prices.name, Vec::new()).await;
+    assert_eq!(staged.map_err(code), Err("local-no-load"));
+    let sales = super::sales();
+    let upload = house.db.begin_load(&sales.name, EPOCH, V5).await;
+    assert_eq!(upload.map_err(code), Err("local-not-pulled"));
+    house.make_ready("prices", &[&prices], 1).await;
+    let outside = house.db.land("customers", vec![(prices.name.clone(), V5)], EPOCH).await;
+    assert_eq!(outside.map_err(code), Err("local-outside-scope"));
+}

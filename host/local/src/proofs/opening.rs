@@ -1,0 +1,147 @@
+//! Opening: settings, identity, refusal of files that are not ours, and that a refused file is left as it was.
+
+use super::{House, identity, open};
+use crate::{Identity, LocalDatabase, LocalError};
+use rusqlite::Connection;
+use std::path::Path;
+use tillhold_env::Env;
+
+async fn refusal(folder: &Path, identity: &Identity) -> LocalError {
+    match LocalDatabase::open(&Env::real(), folder, identity).await {
+        Ok(_) => panic!("the folder was accepted"),
+        Err(error) => error,
+    }
+}
+
+fn bytes_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|file| file.expect("an entry"))
+        .map(|file| (file.file_name().into_string().expect("a name"), file.path()))
+        .filter(|(name, _)| name.ends_with(".db"))
+        .map(|(name, path)| (name, std::fs::read(path).expect("a file")))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn the_settings_are_those_that_lose_nothing() {
+    let house = House::new().await;
+    let pragma = |name: &'static str| {
+        let read = move |conn: &mut Connection| {
+            Ok(conn.query_row(&format!("PRAGMA {name}"), (), |row| {
+                row.get::<_, rusqlite::types::Value>(0)
+            })?)
+        };
+        let db = house.db.clone();
+        async move {
+            let mut answers = Vec::new();
+            for kind in [crate::file::Kind::Journal, crate::file::Kind::Catalogue] {
+                answers.push(db.writer(kind).run(read).await.expect("a pragma"));
+            }
+            assert_eq!(answers[0], answers[1]);
+            format!("{:?}", answers[0])
+        }
+    };
+    for (name, expected) in [
+        ("journal_mode", "Text(\"wal\")"),
+        ("synchronous", "Integer(2)"),
+        ("foreign_keys", "Integer(1)"),
+        ("trusted_schema", "Integer(0)"),
+        ("cell_size_check", "Integer(1)"),
+        ("busy_timeout", "Integer(5000)"),
+        ("application_id", "Integer(1414089804)"),
+        ("user_version", "Integer(1)"),
+        ("checkpoint_fullfsync", "Integer(1)"),
+        ("mmap_size", "Integer(0)"),
+    ] {
+        assert_eq!(pragma(name).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused_and_free_again_once_closed() {
+    let house = House::new().await;
+    let error = refusal(house.folder.path(), &identity()).await;
+    assert_eq!(error.code(), "local-in-use");
+    let incarnation = house.db.incarnation();
+    house.db.close().await.expect("a close");
+    let again = open(house.folder.path()).await;
+    assert_eq!(again.incarnation(), incarnation, "the same life goes on");
+    assert_eq!(house.db.counts().await.map_err(|e| e.code()), Err("local-closed"));
+    let elsewhere = House::new().await;
+    assert_ne!(elsewhere.db.incarnation(), incarnation, "another file is another life");
+}
+
+#[tokio::test]
+async fn another_registers_file_is_refused() {
+    let house = House::new().await;
+    house.db.close().await.expect("a close");
+    for (store, register) in [("S0001", "000003"), ("S0002", "000002")] {
+        let other = Identity { store: store.to_string(), register: register.to_string() };
+        let error = refusal(house.folder.path(), &other).await;
+        assert_eq!(error.code(), "local-other-register");
+        assert!(error.hint().is_some(), "a person can meet it");
+    }
+    open(house.folder.path()).await;
+}
+
+/// What is done to which file, and the code that must come of it.
+async fn check_refused(file: &str, harm: impl FnOnce(&Path), code: &str) {
+    let house = House::new().await;
+    house.db.close().await.expect("a close");
+    harm(&house.folder.path().join(file));
+    let before = bytes_of(house.folder.path());
+    let error = refusal(house.folder.path(), &identity()).await;
+    assert_eq!(error.code(), code, "{file}: {error}");
+    assert!(error.hint().is_some(), "{code} tells the next step");
+    assert_eq!(bytes_of(house.folder.path()), before, "{file} was touched");
+    let again = refusal(house.folder.path(), &identity()).await;
+    assert_eq!(again.code(), code, "refused once, refused always");
+}
+
+#[tokio::test]
+async fn damaged_and_foreign_files_are_refused_and_left_alone() {
+    for file in ["journal.db", "catalogue.db"] {
+        let garbage =
+            |bytes: &'static [u8]| move |path: &Path| std::fs::write(path, bytes).expect("a harm");
+        check_refused(file, garbage(b"no database"), "local-damaged").await;
+        check_refused(file, garbage(&[0x41; 8192]), "local-damaged").await;
+        check_refused(file, overwrite_a_page, "local-damaged").await;
+        check_refused(file, cut_in_half, "local-damaged").await;
+        check_refused(file, another_database, "local-foreign-file").await;
+        check_refused(file, newer_layout, "local-newer-file").await;
+    }
+    let empty = |path: &Path| std::fs::write(path, b"").expect("a harm");
+    check_refused("journal.db", empty, "local-damaged").await;
+    let gone = |path: &Path| std::fs::remove_file(path).expect("a harm");
+    check_refused("journal.db", gone, "local-damaged").await;
+    let swapped = |path: &Path| {
+        std::fs::copy(path.with_file_name("catalogue.db"), path).expect("a harm");
+    };
+    check_refused("journal.db", swapped, "local-damaged").await;
+}
+
+fn overwrite_a_page(path: &Path) {
+    let mut bytes = std::fs::read(path).expect("a file");
+    let middle = bytes.len() / 4096 / 2 * 4096;
+    bytes[middle..middle + 4096].fill(0xA5);
+    std::fs::write(path, bytes).expect("a harm");
+}
+
+fn cut_in_half(path: &Path) {
+    let bytes = std::fs::read(path).expect("a file");
+    std::fs::write(path, &bytes[..bytes.len() / 2]).expect("a harm");
+}
+
+fn another_database(path: &Path) {
+    std::fs::remove_file(path).expect("a harm");
+    let other = Connection::open(path).expect("another program's file");
+    other.execute_batch("CREATE TABLE notes (text TEXT)").expect("a table");
+}
+
+fn newer_layout(path: &Path) {
+    let conn = Connection::open(path).expect("the file");
+    conn.pragma_update(None, "user_version", 99).expect("a harm");
+}

@@ -1,0 +1,132 @@
+//! Reads: folded comparison, key order, pages, prefixes; and that the indexes are used.
+
+use super::{EPOCH, House, barcodes, customers, prices, row};
+use crate::file::Kind;
+use tillhold_core::filter::Filter;
+use tillhold_core::row::Change;
+use tillhold_core::table::Table;
+use tillhold_core::value::Value;
+use tillhold_core::version::ChannelVersion;
+
+async fn shop() -> House {
+    let house = House::new().await;
+    let (customers, barcodes) = (customers(), barcodes());
+    house.make_ready("customers", &[&customers], 1).await;
+    house.make_ready("prices", &[&prices(), &barcodes], 1).await;
+    let people = ["C01", "c02 ", "C03", "D01", "d02", "c_x", "c%y"]
+        .map(|c| Change::Present(row(&customers, &[c, "usmf", &format!("Name of {c}"), "NULL"])));
+    house.db.stage(&customers.name, people.to_vec()).await.expect("staged");
+    land(&house, "customers", &customers).await;
+    let codes = (1..=500)
+        .map(|n: u32| {
+            row(&barcodes, &[&n.to_string(), &format!("40{n:04}"), &format!("i{}", n % 7)])
+        })
+        .map(Change::Present)
+        .collect();
+    house.db.stage(&barcodes.name, codes).await.expect("staged");
+    land(&house, "prices", &barcodes).await;
+    house
+}
+
+async fn land(house: &House, scope: &str, table: &Table) {
+    let positions = vec![(table.name.clone(), ChannelVersion(2))];
+    house.db.land(scope, positions, EPOCH).await.expect("a landing");
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_string())
+}
+
+/// The first column of the rows that a filter finds.
+async fn check(house: &House, table: &Table, filter: Filter, expected: &[&str]) {
+    let rows = house.db.read(&table.name, &filter).await.expect("a read");
+    let found: Vec<String> = rows
+        .iter()
+        .map(|row| super::shown(table, row).split('|').next().expect("a cell").to_string())
+        .collect();
+    assert_eq!(found, expected, "{filter:?}");
+}
+
+#[tokio::test]
+async fn filters_compare_as_the_channel_does() {
+    let house = shop().await;
+    let (customers, barcodes) = (customers(), barcodes());
+    let ask = |equals: Vec<(usize, Value)>, prefix: Option<&str>| Filter {
+        equals,
+        prefix: prefix.map(|prefix| (0, prefix.to_string())),
+        after: None,
+        limit: 10,
+    };
+    check(&house, &customers, ask(vec![(0, text("c01"))], None), &["C01"]).await;
+    check(&house, &customers, ask(vec![(0, text("C02"))], None), &["c02 "]).await;
+    check(&house, &customers, ask(vec![(0, text("C02   ")), (1, text("USMF"))], None), &["c02 "])
+        .await;
+    check(&house, &customers, ask(vec![(0, text("C01")), (1, text("other"))], None), &[]).await;
+    check(&house, &customers, ask(vec![(3, Value::Null), (0, text("d01"))], None), &["D01"]).await;
+    check(&house, &customers, ask(vec![], Some("d")), &["D01", "d02"]).await;
+    check(&house, &customers, ask(vec![], Some("C0")), &["C01", "c02 ", "C03"]).await;
+    check(&house, &customers, ask(vec![], Some("c_")), &["c_x"]).await;
+    check(&house, &customers, ask(vec![], Some("c%")), &["c%y"]).await;
+    check(
+        &house,
+        &customers,
+        ask(vec![], Some("")),
+        &["c%y", "C01", "c02 ", "C03", "c_x", "D01", "d02"],
+    )
+    .await;
+    let code = Filter { equals: vec![(1, text("400123"))], limit: 5, ..Filter::default() };
+    check(&house, &barcodes, code, &["123"]).await;
+    let number = Filter { equals: vec![(0, Value::Int(7))], limit: 5, ..Filter::default() };
+    check(&house, &barcodes, number, &["7"]).await;
+
+    let wrong = Filter { equals: vec![(0, text("seven"))], limit: 5, ..Filter::default() };
+    let refused = house.db.read(&barcodes.name, &wrong).await;
+    assert_eq!(refused.map_err(|e| e.code()), Err("local-misfit"));
+    let beyond = Filter { equals: vec![(9, Value::Null)], limit: 5, ..Filter::default() };
+    let refused = house.db.read(&barcodes.name, &beyond).await;
+    assert_eq!(refused.map_err(|e| e.code()), Err("local-row-width"));
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_without_gap_or_repeat() {
+    let house = shop().await;
+    for (table, equals) in
+        [(customers(), vec![]), (customers(), vec![(1, text("usmf"))]), (barcodes(), vec![])]
+    {
+        let mut seen = Vec::new();
+        let mut filter = Filter { equals, limit: 3, ..Filter::default() };
+        loop {
+            let rows = house.db.read(&table.name, &filter).await.expect("a page");
+            let Some(last) = rows.last() else { break };
+            filter.after = Some(last.key(&table));
+            seen.extend(rows.iter().map(|row| super::shown(&table, row)));
+        }
+        assert_eq!(seen, house.everything(&table).await, "{}", table.name);
+    }
+    assert_eq!(house.db.count(&barcodes().name).await.expect("a count"), 500);
+    let greedy = Filter { limit: usize::MAX, ..Filter::default() };
+    let rows = house.db.read(&barcodes().name, &greedy).await.expect("a read");
+    assert_eq!(rows.len(), 500);
+}
+
+/// A lookup at the till must not walk through a table.
+#[tokio::test]
+async fn indexes_answer_the_till() {
+    let house = shop().await;
+    let account = Filter { equals: vec![(0, text("C01"))], limit: 5, ..Filter::default() };
+    let prefix = Filter { prefix: Some((0, "C0".to_string())), limit: 5, ..Filter::default() };
+    let after_customer = row(&customers(), &["C01", "usmf", "x", "NULL"]).key(&customers());
+    let next = Filter { after: Some(after_customer), limit: 5, ..Filter::default() };
+    let code = Filter { equals: vec![(1, text("400001"))], limit: 5, ..Filter::default() };
+    let codes = Filter { prefix: Some((1, "4000".to_string())), limit: 5, ..Filter::default() };
+    for (table, kind, filter, index) in [
+        (customers(), Kind::Journal, account, "tillhold_key.ax.CUSTTABLE"),
+        (customers(), Kind::Journal, prefix, "tillhold_key.ax.CUSTTABLE"),
+        (customers(), Kind::Journal, next, "tillhold_key.ax.CUSTTABLE"),
+        (barcodes(), Kind::Catalogue, code, "tillhold_lookup.ax.INVENTITEMBARCODE.ITEMBARCODE"),
+        (barcodes(), Kind::Catalogue, codes, "tillhold_lookup.ax.INVENTITEMBARCODE.ITEMBARCODE"),
+    ] {
+        let plan = house.db.explain(&table.name, &filter, kind).await;
+        assert!(plan.contains(&format!("SEARCH {} USING INDEX {index}", table.name)), "{plan}");
+    }
+}

@@ -1,0 +1,184 @@
+//! The end of transactions: what leaves the log, what stays, what is written down.
+
+use super::{EPOCH, House, customers, id, lines, row, shown};
+use crate::{
+    Decision, Deferred, Flow, LocalError, Settlement, SyncEntry, SyncFailure, TransactionState,
+};
+use tillhold_core::conflict::Conflict;
+use tillhold_core::row::Change;
+use tillhold_core::stage::Tally;
+use tillhold_core::table::Table;
+use tillhold_core::version::ChannelVersion;
+
+fn conflict(table: &Table, base: &[&str], channel: &[&str], offline: &[&str]) -> Conflict {
+    let side = |values| Some(row(table, values));
+    Conflict {
+        table: std::sync::Arc::new(table.clone()),
+        key: row(table, offline).key(table),
+        base: side(base),
+        channel: side(channel),
+        offline: side(offline),
+    }
+}
+
+#[tokio::test]
+async fn accepted_transactions_leave_the_log_once() {
+    let house = House::new().await;
+    house.insert(1, &lines(), &["T1", "1", "i", "1"]).await;
+    house.insert(2, &lines(), &["T2", "1", "i", "1"]).await;
+    for _ in 0..2 {
+        house
+            .db
+            .settle(id(1), Settlement::Accepted)
+            .await
+            .expect("settling twice is settling once");
+    }
+    let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
+    assert_eq!(pending, vec![id(2)]);
+    assert_eq!(house.everything(&lines()).await.len(), 2, "rows stay");
+    let unknown = house.db.settle(id(9), Settlement::Accepted).await;
+    assert_eq!(unknown.map_err(|e| e.code()), Err("local-unknown-transaction"));
+    let late = house.db.quarantine(id(1), "x", "y").await;
+    assert_eq!(late.map_err(|e: LocalError| e.code()), Err("local-wrong-state"));
+}
+
+#[tokio::test]
+async fn decided_rows_are_written_silently_but_not_over_later_changes() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 5).await;
+    house.insert(1, &customers, &["C1", "usmf", "mine", "1"]).await;
+    house.insert(2, &customers, &["C2", "usmf", "mine", "1"]).await;
+    house.update(3, &customers, &["C2", "usmf", "later", "1"]).await;
+    let decided = row(&customers, &["C1", "usmf", "decided", "3"]);
+    let decision = Decision {
+        conflict: conflict(
+            &customers,
+            &["C1", "usmf", "base", "NULL"],
+            &["C1", "usmf", "theirs", "2"],
+            &["C1", "usmf", "mine", "1"],
+        ),
+        decided: Some(decided.clone()),
+        rule: "column merge".to_string(),
+        plugin: Some("sha256:00".to_string()),
+    };
+    let resolved = Settlement::Resolved {
+        rows: vec![(customers.name.clone(), Change::Present(decided))],
+        decisions: vec![decision.clone()],
+    };
+    let tally = house.db.settle(id(1), resolved).await.expect("settled");
+    assert_eq!(tally, Tally { rows_in: 1, applied: 1, ..Tally::default() });
+    let theirs = Change::Present(row(&customers, &["c2", "usmf", "theirs", "1"]));
+    let resolved = Settlement::Resolved {
+        rows: vec![(customers.name.clone(), theirs)],
+        decisions: Vec::new(),
+    };
+    let tally = house.db.settle(id(2), resolved).await.expect("settled");
+    assert_eq!(tally, Tally { rows_in: 1, dropped: 1, ..Tally::default() });
+    let names: Vec<String> = house.everything(&customers).await;
+    assert!(names[0].starts_with("C1|usmf|decided"), "{names:?}");
+    assert!(names[1].starts_with("C2|usmf|later"), "{names:?}");
+    let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
+    assert_eq!(pending, vec![id(3)], "a decided row is not news");
+
+    let records = house.db.decisions().await.expect("the decisions");
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].transaction, &records[0].conflict), (id(1), &decision.conflict));
+    assert_eq!(records[0].decided, decision.decided);
+    assert_eq!((&records[0].rule, &records[0].plugin), (&decision.rule, &decision.plugin));
+}
+
+#[tokio::test]
+async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 5).await;
+    for number in 1..=3 {
+        let account = format!("C{number}");
+        house.insert(number, &customers, &[&account, "usmf", "mine", "1"]).await;
+    }
+    house.db.quarantine(id(1), "channel-refused", "error 2627").await.expect("quarantined");
+    let deferred = Deferred {
+        conflict: conflict(
+            &customers,
+            &["C2", "usmf", "base", "1"],
+            &["C2", "usmf", "theirs", "1"],
+            &["C2", "usmf", "mine", "1"],
+        ),
+        reason: "both sides changed NAME".to_string(),
+    };
+    house.db.defer(id(2), vec![deferred.clone()]).await.expect("deferred");
+
+    let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
+    assert_eq!(pending, vec![id(3)], "they hold up nothing");
+    let counts = house.db.counts().await.expect("counts");
+    assert_eq!(counts.pending_transactions, 1);
+    assert_eq!((counts.pending_rows, counts.oldest_pending_ms), (1, Some(1_000)));
+    assert_eq!((counts.quarantined, counts.deferred, counts.conflicts), (1, 1, 1));
+    let listed = house.db.quarantined().await.expect("a listing");
+    let reason = ("channel-refused".to_string(), "error 2627".to_string());
+    assert_eq!((listed[0].transaction.id, listed[0].rows), (id(1), 1));
+    assert_eq!(listed[0].transaction.reason, Some(reason));
+    let conflicts = house.db.conflicts().await.expect("a listing");
+    assert_eq!((conflicts[0].transaction, &conflicts[0].conflict), (id(2), &deferred.conflict));
+    let side = conflicts[0].conflict.channel.as_ref().expect("the channel's row");
+    assert!(shown(&customers, side).contains("theirs"));
+
+    house.db.release(id(1)).await.expect("released");
+    house.db.release(id(2)).await.expect("released");
+    let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
+    assert_eq!(pending, vec![id(1), id(2), id(3)], "in their old order");
+    assert_eq!(house.db.conflicts().await.expect("a listing"), Vec::new());
+    let found = house.db.lookup(id(1)).await.expect("a lookup").expect("it is there");
+    assert_eq!((found.state, found.reason), (TransactionState::Pending, None));
+}
+
+#[tokio::test]
+async fn what_other_programs_wrote_counts_before_it_is_read() {
+    let house = House::new().await;
+    let sql = "INSERT INTO \"ax.RETAILTRANSACTIONSALESTRANS\" VALUES ('T', 1, 'i', '1'), ('T', 2, 'i', '1')";
+    house.another_program().execute_batch(sql).expect("a write");
+    let counts = house.db.counts().await.expect("counts");
+    assert_eq!((counts.pending_transactions, counts.pending_rows), (1, 2));
+    house.pending().await;
+    assert_eq!(house.db.counts().await.expect("counts").pending_rows, 2);
+}
+
+#[tokio::test]
+async fn synchronisations_are_remembered_newest_first() {
+    let house = House::new().await;
+    let entry = |number: i64, failure| SyncEntry {
+        flow: if number % 2 == 0 { Flow::Pull } else { Flow::Push },
+        scope: format!("scope {number}"),
+        started_ms: number,
+        finished_ms: number + 1,
+        tally: Tally { rows_in: 3, applied: 1, dropped: 1, quarantined: 1 },
+        version: (number == 2).then_some(ChannelVersion(77)),
+        failure,
+    };
+    let failure = SyncFailure { code: "channel-login".into(), message: "refused".into() };
+    let entries = [entry(1, None), entry(2, None), entry(3, Some(failure))];
+    for entry in &entries {
+        house.db.sync_log(entry.clone()).await.expect("an entry");
+    }
+    let last = house.db.last_syncs(2).await.expect("the last");
+    assert_eq!(last, vec![entries[2].clone(), entries[1].clone()]);
+}
+
+#[tokio::test]
+async fn tables_under_several_epochs_show_one_that_is_not_the_newest() {
+    let house = House::new().await;
+    assert_eq!(house.db.epoch().await.expect("an epoch"), None);
+    house.make_ready("customers", &[&customers()], 5).await;
+    let newer = [9; 16];
+    let prices = super::prices();
+    let from = ChannelVersion(1);
+    house.db.begin_load(&prices.name, newer, from).await.expect("a begin");
+    house.db.end_load(&prices.name).await.expect("an end");
+    // Positions of the same millisecond could come in either order.
+    let later = |conn: &mut rusqlite::Connection| {
+        Ok(conn.execute("UPDATE tillhold_table SET positioned_ms = positioned_ms + 5", ())?)
+    };
+    house.db.writer(crate::file::Kind::Catalogue).run(later).await.expect("a later moment");
+    assert_eq!(house.db.epoch().await.expect("an epoch"), Some(EPOCH));
+}
