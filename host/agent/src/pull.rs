@@ -89,7 +89,7 @@ impl<'p> Pull<'p> {
             &file.store,
             &file.register,
             &run.scope.name,
-            Flow::Down,
+            Flow::Pull,
         );
         Pull { register, run, progress, context }
     }

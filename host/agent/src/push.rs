@@ -107,7 +107,7 @@ async fn transformed(
     for mut write in transaction.writes {
         let run = register.scope_of(&write.table.name).filter(|run| run.transformer.is_some());
         if let (Some(run), Some(row)) = (run, write.offline.clone()) {
-            let context = rules::context(&register.env, store, till, &run.scope.name, Flow::Up);
+            let context = rules::context(&register.env, store, till, &run.scope.name, Flow::Push);
             let ruled =
                 rules::transform(&register.env, run, &context, &write.table, vec![row]).await?;
             match ruled.into_iter().next() {
@@ -183,7 +183,8 @@ async fn settle_contested(
                 pushed.resolved += resolved.decisions.len() as u64;
                 let settlement =
                     Settlement::Resolved { rows: resolved.rows, decisions: resolved.decisions };
-                return Ok(register.local.settle(transaction.id, settlement).await?);
+                register.local.settle(transaction.id, settlement).await?;
+                return Ok(());
             }
             Some(other) => {
                 return Box::pin(answer(register, link, transaction, other, pushed)).await;

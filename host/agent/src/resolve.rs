@@ -17,12 +17,13 @@ use tillhold_core::row::{Change, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
 use tillhold_core::value::Value;
+use tillhold_local::Deferred;
 use tillhold_plugin::Flow;
 
 pub enum Resolved {
     Decided(Decided),
-    /// For a person: each conflict with the reason.
-    Deferred(Vec<(Conflict, String)>),
+    /// For a person, each with the reason.
+    Deferred(Vec<Deferred>),
 }
 
 pub struct Decided {
@@ -51,7 +52,7 @@ pub async fn decide(
         let side = ContestedRow::new(register, write, contest).await?;
         let (resolution, rule) = side.ask(register).await?;
         if let Resolution::Defer(reason) = &resolution {
-            deferred.push((side.conflict, reason.clone()));
+            deferred.push(Deferred { conflict: side.conflict, reason: reason.clone() });
             continue;
         }
         match side.outgoing(write, contest, &resolution) {
@@ -155,7 +156,7 @@ impl ContestedRow {
     ) -> Result<Resolution, FlowError> {
         let file = &register.file;
         let context =
-            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Up);
+            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Push);
         let conflicts = vec![self.conflict.clone()];
         let answer = register
             .env
@@ -249,7 +250,7 @@ async fn seen_by_register(
 ) -> Result<Option<Row>, FlowError> {
     let file = &register.file;
     let context =
-        rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Down);
+        rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
     let ruled =
         rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
     Ok(match ruled.into_iter().next() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tillhold_channel::Link;
 use tillhold_core::failover::{Event, State};
 use tillhold_core::stage::Tally;
-use tillhold_local::SyncLogEntry;
+use tillhold_local::{Flow, SyncEntry, SyncFailure};
 
 /// How often a loop looks for due scopes and unsent sales when nobody nudges it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -125,15 +125,42 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     agent.report(&run.scope.name, &result, took_ms);
     match result {
         Ok(tally) => {
-            let entry = SyncLogEntry { scope: run.scope.name.clone(), started_ms, took_ms, tally };
-            agent.register.local.sync_log(entry).await?;
+            note(agent, run, started_ms, tally, None).await?;
             Ok(tally)
         }
-        Err(error) if error.is_channel_trouble() => Err(error),
         Err(error) => {
+            let failure =
+                SyncFailure { code: error.code().to_string(), message: error.to_string() };
+            note(agent, run, started_ms, Tally::default(), Some(failure)).await?;
+            if error.is_channel_trouble() {
+                return Err(error);
+            }
             let scope = &run.scope.name;
             agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
             Ok(Tally::default())
         }
     }
+}
+
+/// Into the offline database's own sync log. A pull that brought nothing is not worth a line.
+async fn note(
+    agent: &Agent,
+    run: &ScopeRun,
+    started_ms: i64,
+    tally: Tally,
+    failure: Option<SyncFailure>,
+) -> Result<(), FlowError> {
+    if tally.rows_in == 0 && failure.is_none() {
+        return Ok(());
+    }
+    let entry = SyncEntry {
+        flow: Flow::Pull,
+        scope: run.scope.name.clone(),
+        started_ms,
+        finished_ms: agent.register.env.clock.wall_ms(),
+        tally,
+        version: None,
+        failure,
+    };
+    Ok(agent.register.local.sync_log(entry).await?)
 }

@@ -2,7 +2,7 @@
 //! a file or from the channel's own ax.RETAILOFFLINE* tables, and both end here.
 
 use crate::conflict::Policy;
-use crate::table::TableName;
+use crate::table::{Table, TableName};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +61,23 @@ impl Direction {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopeTable {
     pub name: TableName,
+    /// The columns that may travel, by name; `None` is all of them.
+    pub only_columns: Option<Vec<String>>,
     /// Columns that never travel, by name.
     pub excluded_columns: Vec<String>,
+}
+
+impl ScopeTable {
+    /// The columns of `table` that must stay where they are.
+    pub fn left_out(&self, table: &Table) -> Vec<String> {
+        let among =
+            |names: &[String], column: &str| names.iter().any(|n| n.eq_ignore_ascii_case(column));
+        let stays = |column: &&String| {
+            let admitted = self.only_columns.as_ref().is_none_or(|only| among(only, column));
+            !admitted || among(&self.excluded_columns, column)
+        };
+        table.columns.iter().map(|column| &column.name).filter(stays).cloned().collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -88,7 +88,7 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
         report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
         return Ok(Done::Yes);
     }
-    let missing = check(&mut link, &tables, &options).await?;
+    let missing = check(&mut link, &tables).await?;
     for one in &missing {
         println!("missing: {one}");
     }

@@ -1,8 +1,10 @@
 //! `tillhold plugin …`: for authors of rules, with no database and no agent running.
 
 use super::Done;
+use crate::settings::reader::{Mistake, Mistakes, Source};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tillhold_toolchain::{GuestSource, Progress, cache_folder, find};
 
 #[derive(Subcommand)]
@@ -28,13 +30,38 @@ pub async fn plugin(command: PluginCommand) -> anyhow::Result<Done> {
 }
 
 fn build(args: BuildArgs) -> anyhow::Result<Done> {
-    let mut talk = |progress: Progress| eprintln!("{progress}");
+    let package = package_of(&args.folder)?;
     let toolchain = find(&cache_folder()?, &mut talk)?;
-    let source = GuestSource::of_folder(&args.folder)?;
-    let target = cache_folder()?.join("guests");
-    let built = toolchain.build(&source, &target, &mut talk)?;
-    let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{}.wasm", source.package)));
-    std::fs::write(&output, &built.component)?;
+    let source = GuestSource::new(&args.folder, &package);
+    let built = toolchain.build(&source, &args.folder.join("target"), &mut talk)?;
+    let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{package}.wasm")));
+    std::fs::write(&output, &built.component)
+        .with_context(|| format!("{} cannot be written", output.display()))?;
     println!("{}\t{} bytes\t{}", output.display(), built.size, built.digest);
     Ok(Done::Yes)
+}
+
+/// The crate's name, from its Cargo.toml.
+fn package_of(folder: &Path) -> Result<String, Mistakes> {
+    let file = folder.join("Cargo.toml");
+    let source = Source::read(&file)?;
+    let wrong = |message: &str| {
+        Mistakes(vec![Mistake { file: file.clone(), line: None, message: message.to_string() }])
+    };
+    let manifest: toml::Table =
+        source.text().parse().map_err(|_| wrong("is not a manifest that cargo reads"))?;
+    let name = manifest.get("package").and_then(|package| package.get("name")?.as_str());
+    name.map(str::to_string).ok_or_else(|| wrong("names no [package]: give a plugin's own crate"))
+}
+
+/// Progress as lines on stderr; what the compiler itself prints is left out.
+fn talk(progress: Progress) {
+    match progress {
+        Progress::Begin { what, usual } => {
+            eprintln!("building {what} (usually {} s)", usual.as_secs());
+        }
+        Progress::Waiting { what } => eprintln!("waiting for another build of {what}"),
+        Progress::End { what } => eprintln!("built {what}"),
+        Progress::Line(_) => {}
+    }
 }

@@ -49,7 +49,7 @@ pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
         total += tally;
     }
     let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
-    register.local.close().await;
+    register.local.close().await?;
     if args.progress == Shown::Json {
         println!("{}", json!({ "rows": total.rows_in, "applied": total.applied,
             "dropped": total.dropped, "quarantined": total.quarantined, "seconds": seconds }));

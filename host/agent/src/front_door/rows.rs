@@ -73,7 +73,7 @@ async fn from_channel(
     drop(link);
     let file = &agent.register.file;
     let env = &agent.register.env;
-    let context = rules::context(env, &file.store, &file.register, &run.scope.name, Flow::Down);
+    let context = rules::context(env, &file.store, &file.register, &run.scope.name, Flow::Pull);
     let ruled = rules::transform(env, run, &context, table, rows).await?;
     let kept = ruled.into_iter().filter_map(|ruled| match ruled {
         Ruled::Kept(row) => Some(row),

@@ -60,7 +60,7 @@ pub async fn get(State(door): State<Door>, Path(id): Path<String>) -> Result<Jso
             "id": id.to_string(),
             "state": record.state.name(),
             "received_at_ms": record.received_at_ms,
-            "reason": record.reason,
+            "reason": record.reason.map(|(code, words)| format!("{code}: {words}")),
         }))),
         None => Err(Problem::new(404, "transaction-unknown", "this register does not remember the transaction")
             .hint("a sale that went straight to the channel is found there, in tillhold.ledger")),
@@ -191,7 +191,9 @@ impl Sale {
         let record = agent.register.local.lookup(self.id).await.map_err(FlowError::from)?;
         Ok(match record.map(|record| (record.state, record.reason)) {
             Some((TransactionState::Settled, _)) => Place::Channel,
-            Some((TransactionState::Quarantined, reason)) => Place::SetAside(reason),
+            Some((TransactionState::Quarantined, reason)) => {
+                Place::SetAside(reason.map(|(code, words)| format!("{code}: {words}")))
+            },
             _ => Place::Offline,
         })
     }
