@@ -169,14 +169,18 @@ fn install_hint() -> String {
     )
 }
 
-/// One line a way, so that the whole story fits on a screen.
+/// A few lines a way, so that the whole story fits on a screen.
 fn list(tried: &[Tried]) -> String {
-    let line = |tried: &Tried| {
+    let paragraph = |tried: &Tried| {
         let error = tried.error.to_string();
-        format!("  {}: {}", tried.step, error.trim_end().replace('\n', "\n    "))
+        let lines: Vec<&str> = error.lines().filter(|line| !line.trim().is_empty()).collect();
+        let kept = &lines[..lines.len().min(LINES_A_WAY)];
+        format!("  {}: {}", tried.step, kept.join("\n    "))
     };
-    tried.iter().map(line).collect::<Vec<_>>().join("\n")
+    tried.iter().map(paragraph).collect::<Vec<_>>().join("\n")
 }
+
+const LINES_A_WAY: usize = 10;
 
 fn code_text(code: &Option<i32>) -> String {
     match code {

@@ -22,7 +22,7 @@ const KEPT: [&str; 10] = [
     "RUSTUP_DIST_SERVER",
 ];
 
-const SHED: [&str; 9] = [
+const SHED: [&str; 11] = [
     "CARGO",
     "__CARGO",
     "RUSTC",
@@ -32,6 +32,9 @@ const SHED: [&str; 9] = [
     "MFLAGS",
     "OUT_DIR",
     "LLVM_PROFILE_FILE",
+    // A tool's stack trace would push its reason off the screen.
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
 ];
 
 pub(crate) fn shed(command: &mut Command) {
@@ -97,6 +100,7 @@ mod tests {
             ("RUSTFLAGS", true),
             ("MAKEFLAGS", true),
             ("OUT_DIR", true),
+            ("RUST_BACKTRACE", true),
             ("CARGO_HOME", false),
             ("CARGO_HTTP_PROXY", false),
             ("CARGO_NET_OFFLINE", false),

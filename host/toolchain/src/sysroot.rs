@@ -70,23 +70,35 @@ pub(crate) fn make(
     Ok(wrapper(&sysroot))
 }
 
-/// A folder that goes away with its builder; the lock's next holder clears what a killed one left.
+/// A folder that goes away with its builder; the lock's next holder clears what a killed one left. Its name is its
+/// builder's own: the compilers of a killed builder may write for a while yet.
 struct Scratch {
     path: PathBuf,
 }
 
+const SCRATCH: &str = "sysroot.scratch-";
+
 impl Scratch {
     fn in_folder(cache: &Path) -> Result<Self, ToolchainError> {
-        let path = cache.join("sysroot.scratch");
-        remove_folder(&path)?;
-        fs::create_dir_all(path.join("src")).map_err(ToolchainError::io("make", &path))?;
+        clear_left_over(cache);
+        let path = cache.join(format!("{SCRATCH}{}", std::process::id()));
+        make_folder(&path.join("src"))?;
         Ok(Self { path })
+    }
+}
+
+/// What cannot be removed now, because it is still written to, is removed by the next builder.
+fn clear_left_over(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next builder.
+        // As above: the next builder tries again.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -1,7 +1,7 @@
 //! Small guests without dependencies, built by this machine's own compiler for guests.
 
-use super::{Built, GuestSource};
-use crate::error::ToolchainError;
+use super::{Built, GuestSource, Toolchain};
+use crate::error::{Step, ToolchainError};
 use crate::{cache_folder, component, find};
 use std::fs;
 use std::path::Path;
@@ -71,6 +71,20 @@ fn a_guest_becomes_a_component_or_its_author_reads_why_not() {
             (built, _) => panic!("{}: {built:?}", case.story),
         }
     }
+}
+
+/// Cargo tells a test its package's folder; the same way it would tell the guest the host's flags.
+#[test]
+fn the_cargo_around_us_says_nothing_to_the_guests_build() {
+    let toolchain =
+        Toolchain { cargo: "cargo".into(), rustc: "rustc".into(), step: Step::Installed };
+    let command = toolchain.command(&GuestSource::new("guest", "proof"), Path::new("target"));
+    let settings: Vec<_> = command.get_envs().collect();
+    for name in ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"] {
+        assert!(std::env::var_os(name).is_some(), "cargo sets {name}");
+        assert!(settings.contains(&(name.as_ref(), None)), "{name} is handed on");
+    }
+    assert!(settings.contains(&("RUSTC".as_ref(), Some("rustc".as_ref()))));
 }
 
 #[test]
