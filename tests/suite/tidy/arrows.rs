@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("guest/sdk", &[]),
     ("guest/store-customers", &["tillhold-sdk"]),
     ("guest/customer-merge", &["tillhold-sdk"]),
+    ("guest/hostile", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
