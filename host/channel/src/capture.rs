@@ -49,7 +49,6 @@ pub enum Standing {
 
 pub struct Pass<'a> {
     link: &'a mut Link,
-    connection: u64,
     own: Vec<u8>,
     epoch: [u8; 16],
     reached: ChannelVersion,
@@ -89,11 +88,9 @@ impl<'a> Pass<'a> {
         if let Some((table, _)) = tables.iter().find(|(table, _)| table.key.is_empty()) {
             return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
         }
-        // The connection may be left over from before; what it holds of temporary tables is unknown.
         let shapes: Vec<Arc<Table>> = tables.iter().map(|(table, _)| table.clone()).collect();
         link.connect().await?;
         let mut pass = Pass {
-            connection: link.connection(),
             link,
             own,
             epoch: [0; 16],
@@ -160,10 +157,11 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// The first result set of a statement on the pass's own connection.
+    /// The first result set of a statement on the pass's own connection: nobody else can have the link meanwhile, so
+    /// either it is still the one that holds the snapshot, or there is none.
     async fn ask(&mut self, ask: Ask<'_>) -> Result<ResultSet, ChannelError> {
         let what = ask.what;
-        if !self.link.is_connected() || self.link.connection() != self.connection {
+        if !self.link.is_connected() {
             let cause = "the connection that held the snapshot is gone".to_string();
             return Err(ChannelError::Lost { what, cause });
         }

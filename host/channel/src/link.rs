@@ -34,8 +34,6 @@ pub struct Link {
     env: Env,
     config: Arc<ChannelConfig>,
     client: Option<TdsClient>,
-    /// Counts connections: work that spans several calls checks that it is still on its own.
-    connection: u64,
 }
 
 /// A statement with its parameters, or a plain batch.
@@ -60,7 +58,7 @@ impl<'a> Ask<'a> {
 
 impl Link {
     pub fn new(env: &Env, config: Arc<ChannelConfig>) -> Link {
-        Link { env: env.clone(), config, client: None, connection: 0 }
+        Link { env: env.clone(), config, client: None }
     }
 
     pub fn config(&self) -> &ChannelConfig {
@@ -69,11 +67,6 @@ impl Link {
 
     pub(crate) fn env(&self) -> &Env {
         &self.env
-    }
-
-    /// Which connection this is, for work that spans calls.
-    pub(crate) fn connection(&self) -> u64 {
-        self.connection
     }
 
     pub fn is_connected(&self) -> bool {
@@ -152,11 +145,9 @@ impl Link {
         let limit = self.config.connect_timeout;
         let stream = self.reach(limit).await?;
         let login = timeout(limit, log_in(&self.config, stream)).await;
-        let client = login
+        login
             .map_err(|_| ChannelError::Timeout { what: "answer the login", limit })?
-            .map_err(|error| self.refusal(error))?;
-        self.connection += 1;
-        Ok(client)
+            .map_err(|error| self.refusal(error))
     }
 
     async fn reach(&self, limit: Duration) -> Result<BoxStream, ChannelError> {

@@ -248,29 +248,21 @@ fn unexpected(what: String) -> ChannelError {
     ChannelError::Unexpected { what: format!("of an upload, {what}") }
 }
 
-/// Errors that one row causes and that repeating does not cure (numbers: SQL Server's `sys.messages`).
+/// Errors that one row causes and that repeating does not cure (numbers: SQL Server's `sys.messages`): a key there
+/// twice, a reference or check, NULL, too long, overflow, conversions, JSON, a trigger's refusal, our own guard.
+const ROW_ERRORS: &[u32] = &[
+    2601, 2627, 547, 515, 8152, 2628, 220, 232, 8115, 8114, 8169, 241, 242, 245, 248, 295, 13608,
+    13609, 3609, 50_000, 50_003,
+];
+
+/// Texts that are no XML.
+const XML_ERRORS: std::ops::RangeInclusive<u32> = 9_400..=9_459;
+
 fn is_row_error(error: &ChannelError) -> bool {
     match error {
-        ChannelError::Sql { number, .. } => matches!(
-            number,
-            // Key there twice; reference or check; NULL; too long; overflow; conversions; trigger's refusal.
-            2601 | 2627
-                | 547
-                | 515
-                | 8152
-                | 2628
-                | 220
-                | 232
-                | 8115
-                | 8114
-                | 8169
-                | 241
-                | 242
-                | 245
-                | 248
-                | 295
-                | 9420..=9459 | 3609 | 50_000 | 13608 | 13609 | 50_003
-        ),
+        ChannelError::Sql { number, .. } => {
+            ROW_ERRORS.contains(number) || XML_ERRORS.contains(number)
+        }
         ChannelError::Unwritable { .. } | ChannelError::TooLarge { .. } => true,
         _ => false,
     }

@@ -213,7 +213,8 @@ pub(crate) mod tests {
     }
 
     fn row(key: &str, points: i64) -> Row {
-        Row(vec![Value::Text(key.to_string()), Value::Int(points), Value::Null])
+        let note = Value::Text("n".to_string());
+        Row(vec![Value::Text(key.to_string()), Value::Int(points), note])
     }
 
     /// A write whose base, where there is one, has one point less.
@@ -251,9 +252,9 @@ pub(crate) mod tests {
     #[test]
     fn writes_of_one_row_are_sent_as_their_net_effect() {
         use Operation::{Delete, Insert, Update};
-        let insert = r#"[{"t":0,"w":0,"o":"I","b":7,"k0":"a","c1":"2"}]"#;
+        let insert = r#"[{"t":0,"w":0,"o":"I","b":7,"k0":"a","c1":"2","c2":"n"}]"#;
         let update = r#"[{"t":0,"w":0,"o":"U","b":7,"k0":"a","m":"010","c1":"2"}]"#;
-        let replace = r#"[{"t":0,"w":0,"o":"U","b":7,"k0":"a","m":"111","c1":"2"}]"#;
+        let replace = r#"[{"t":0,"w":0,"o":"U","b":7,"k0":"a","m":"111","c1":"2","c2":"n"}]"#;
         let delete = r#"[{"t":0,"w":0,"o":"D","b":7,"k0":"a"}]"#;
         let last = |operation| write(operation, "a", 2);
         check(vec![last(Insert)], insert);
