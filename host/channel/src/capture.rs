@@ -122,7 +122,7 @@ impl<'a> Pass<'a> {
     pub async fn page(&mut self, table: usize) -> Result<Option<Vec<Captured>>, ChannelError> {
         self.refuse_outdated(table)?;
         if let Progress::Untouched = self.tables[table].progress {
-            self.collect_keys(table).await?;
+            self.collect_keys().await?;
         }
         let Progress::Reading { after, last, left } = self.tables[table].progress else {
             return Ok(None);
@@ -160,6 +160,10 @@ impl<'a> Pass<'a> {
     /// The first result set of a statement on the pass's own connection: nobody else can have the link meanwhile, so
     /// either it is still the one that holds the snapshot, or there is none.
     async fn ask(&mut self, ask: Ask<'_>) -> Result<ResultSet, ChannelError> {
+        Ok(self.ask_all(ask).await?.into_iter().next().unwrap_or_default())
+    }
+
+    async fn ask_all(&mut self, ask: Ask<'_>) -> Result<Vec<ResultSet>, ChannelError> {
         let what = ask.what;
         if !self.link.is_connected() {
             let cause = "the connection that held the snapshot is gone".to_string();
@@ -169,7 +173,7 @@ impl<'a> Pass<'a> {
         if sets.is_err() {
             self.link.disconnect();
         }
-        Ok(sets?.into_iter().next().unwrap_or_default())
+        sets
     }
 
     async fn stand(
@@ -230,18 +234,28 @@ impl<'a> Pass<'a> {
         Err(ChannelError::Outdated { table: table.name.clone(), from: *from, oldest: *oldest })
     }
 
-    async fn collect_keys(&mut self, table: usize) -> Result<(), ChannelError> {
-        let tracked = &self.tables[table];
-        let sql = statement::keys_sql(table, &tracked.table);
-        let versions =
-            [Parameter::Number(tracked.from.0 as i64), Parameter::Number(self.reached().0 as i64)];
-        let row = self.ask(Ask::query(KEYS, &sql, &versions)).await?.into_iter().next();
-        let mut cells = Cells::new(KEYS, row.unwrap_or_default());
-        let (last, left) = (cells.number("last")?, cells.number("rows")? as u64);
-        self.tables[table].progress = match left {
-            0 => Progress::Done,
-            left => Progress::Reading { after: 0, last, left },
-        };
+    /// For all tables at once: a pass over forty tables that have not changed takes one round trip, not forty.
+    async fn collect_keys(&mut self) -> Result<(), ChannelError> {
+        let wanted: Vec<(usize, Arc<Table>)> = (0..self.tables.len())
+            .filter(|at| self.standing(*at) == Standing::Current)
+            .map(|at| (at, self.tables[at].table.clone()))
+            .collect();
+        let mut versions = vec![Parameter::version(self.reached)];
+        versions.extend(wanted.iter().map(|(at, _)| Parameter::version(self.tables[*at].from)));
+        let sql = statement::keys_sql(&wanted);
+        let sets = self.ask_all(Ask::query(KEYS, &sql, &versions)).await?;
+        if sets.len() != wanted.len() {
+            let what = format!("{} lists of changes for {} tables", sets.len(), wanted.len());
+            return Err(ChannelError::Unexpected { what });
+        }
+        for ((at, _), set) in wanted.iter().zip(sets) {
+            let mut cells = Cells::new(KEYS, set.into_iter().next().unwrap_or_default());
+            let (last, left) = (cells.number("last")?, cells.number("rows")? as u64);
+            self.tables[*at].progress = match left {
+                0 => Progress::Done,
+                left => Progress::Reading { after: 0, last, left },
+            };
+        }
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use tillhold_core::table::Table;
 use tillhold_core::text::{self, Misfit};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_core::version::ChannelVersion;
 
 /// Days from 0001-01-01 to 1900-01-01, where `datetime` and `smalldatetime` count from.
 const DAYS_TO_1900: i64 = 693_595;
@@ -105,6 +106,13 @@ pub(crate) enum Parameter {
     Text(String),
     Number(i64),
     Bytes(Vec<u8>),
+}
+
+impl Parameter {
+    /// A bigint there; it came from one.
+    pub(crate) fn version(version: ChannelVersion) -> Parameter {
+        Parameter::Number(i64::try_from(version.0).unwrap_or(i64::MAX))
+    }
 }
 
 impl ToSql for Parameter {

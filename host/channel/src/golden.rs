@@ -232,13 +232,8 @@ fn statements() -> Vec<(&'static str, &'static str, String)> {
         ("pass_standing", "no parameters", capture::statement::standing_sql(&tables)),
         (
             "pass_keys",
-            "@P1 bigint from, @P2 bigint reached",
-            capture::statement::keys_sql(0, &barcode),
-        ),
-        (
-            "pass_keys_six",
-            "@P1 bigint from, @P2 bigint reached",
-            capture::statement::keys_sql(1, &tax),
+            "@P1 bigint reached, @P2 and @P3 bigint from",
+            capture::statement::keys_sql(&[(0, barcode.clone()), (1, tax.clone())]),
         ),
         (
             "pass_page",

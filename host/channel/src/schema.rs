@@ -48,8 +48,8 @@ pub async fn described(
     }
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
-        match found.remove(&folded(name)) {
-            Some(building) => tables.push(building.finished()),
+        match found.get(&folded(name)) {
+            Some(building) => tables.push(building.clone().finished()),
             None => return Err(unknown(link, name).await),
         }
     }
@@ -85,6 +85,7 @@ WHERE s.[name] + N'.' + t.[name] IN ({list}) ORDER BY s.[name], t.[name], c.[col
 pub(crate) const NAMES_SQL: &str = "SELECT s.[name] AS [schema_name], t.[name] AS [table_name] FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.[schema_id] = t.[schema_id] WHERE t.[is_ms_shipped] = 0 ORDER BY s.[name], t.[name];\n";
 
 /// A table while its columns arrive.
+#[derive(Clone)]
 struct Building {
     table: Table,
     uncarried: Vec<Uncarried>,

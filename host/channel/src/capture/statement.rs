@@ -46,15 +46,24 @@ pub(crate) fn standing_sql(tables: &[Arc<Table>]) -> String {
     sql
 }
 
-/// @P1 the version the table was last read at, @P2 the version that the pass reaches. Answers the last row number
-/// and how many rows there are: numbers may have gaps, a count has none.
-pub(crate) fn keys_sql(number: usize, table: &Table) -> String {
-    let keys = key_list("c.", table);
-    format!(
-        "INSERT INTO #k{number} ([v], [c], {}) SELECT c.[SYS_CHANGE_VERSION], c.[SYS_CHANGE_CONTEXT], {keys} FROM CHANGETABLE(CHANGES {}, @P1) AS c WHERE c.[SYS_CHANGE_VERSION] <= @P2 ORDER BY c.[SYS_CHANGE_VERSION], {keys};\nSELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;\n",
-        staged_key_list("", table),
-        table.name.bracketed(),
-    )
+/// The keys of all changed rows of these tables, by their numbers in the pass, in one round trip. @P1 the version that
+/// the pass reaches, then each table's version to go on from. Answers, for each, the last row number and how many rows
+/// there are: numbers may have gaps, a count has none.
+pub(crate) fn keys_sql(tables: &[(usize, Arc<Table>)]) -> String {
+    let mut sql = String::new();
+    for (at, (number, table)) in tables.iter().enumerate() {
+        let keys = key_list("c.", table);
+        let _ = write!(
+            sql,
+            "INSERT INTO #k{number} ([v], [c], {}) SELECT c.[SYS_CHANGE_VERSION], c.[SYS_CHANGE_CONTEXT], {keys} FROM CHANGETABLE(CHANGES {}, @P{}) AS c WHERE c.[SYS_CHANGE_VERSION] <= @P1 ORDER BY c.[SYS_CHANGE_VERSION], {keys};
+SELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;
+",
+            staged_key_list("", table),
+            table.name.bracketed(),
+            at + 2,
+        );
+    }
+    sql
 }
 
 /// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined row's matter
