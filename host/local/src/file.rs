@@ -86,7 +86,8 @@ impl OfflineFile {
         identity: &Identity,
     ) -> Result<Connection, LocalError> {
         let at = |trouble: Trouble| trouble.at(&self.path);
-        let mut conn = self.connect(OpenFlags::default_writable()).map_err(at)?;
+        self.refuse_vanished_journal()?;
+        let mut conn = self.connect(writable()).map_err(at)?;
         let found = self.look(&conn, identity).map_err(at)?;
         settle_in(&conn, self).map_err(at)?;
         if found == Found::Nothing {
@@ -98,7 +99,7 @@ impl OfflineFile {
     /// The writer's connection again, after trouble with the disk: the file was checked when the agent started.
     pub(crate) fn reopen(&self) -> Result<Connection, LocalError> {
         let at = |trouble: Trouble| trouble.at(&self.path);
-        let conn = self.connect(OpenFlags::default_writable()).map_err(at)?;
+        let conn = self.connect(writable()).map_err(at)?;
         quick_check(&conn, &self.path).map_err(at)?;
         settle_in(&conn, self).map_err(at)?;
         Ok(conn)
@@ -134,7 +135,6 @@ impl OfflineFile {
         let layout = number("PRAGMA user_version")? as i32;
         let objects = number("SELECT count(*) FROM sqlite_schema")?;
         if (application_id, layout, objects) == (0, 0, 0) {
-            self.refuse_vanished_journal()?;
             return Ok(Found::Nothing);
         }
         let file = self.path.clone();
@@ -151,11 +151,11 @@ impl OfflineFile {
         Ok(Found::Ours)
     }
 
-    /// The journal is created before the catalogue, so a catalogue without a journal means that one was lost.
+    /// The journal is created before the catalogue, so a catalogue without a journal means that one was lost. Looked at before
+    /// SQLite would create an empty file in its place.
     fn refuse_vanished_journal(&self) -> Result<(), LocalError> {
-        let catalogue = self.path.with_file_name(CATALOGUE);
-        let used = std::fs::metadata(&catalogue).is_ok_and(|file| file.len() > 0);
-        if self.kind == Kind::Catalogue || !used {
+        let used = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        if used(&self.path) || !used(&self.path.with_file_name(CATALOGUE)) {
             return Ok(());
         }
         let detail = format!("it is missing or empty beside a {CATALOGUE} that is in use");
@@ -214,16 +214,11 @@ enum Found {
     Ours,
 }
 
-trait Writable {
-    fn default_writable() -> OpenFlags;
-}
-
-impl Writable for OpenFlags {
-    fn default_writable() -> OpenFlags {
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-    }
+/// One thread has the connection, so SQLite's own locks around it are not needed.
+fn writable() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
 /// Every page and index is read once; the first finding is told.

@@ -82,8 +82,9 @@ impl Question {
             asked.sql += &format!(" WHERE {}", conditions.join(" AND "));
         }
         if !open.is_empty() {
-            let order: Vec<String> =
-                open.iter().map(|at| comparable(&entry.table.columns[*at], "")).collect();
+            let sorted = if is_lookup(entry, filter) { "+" } else { "" };
+            let one = |at: &usize| format!("{sorted}{}", comparable(&entry.table.columns[*at], ""));
+            let order: Vec<String> = open.iter().map(one).collect();
             asked.sql += &format!(" ORDER BY {}", order.join(", "));
         }
         asked.sql += &format!(" LIMIT {}", filter.limit.min(limits::READ_ROWS_MAX));
@@ -158,6 +159,14 @@ impl Question {
     }
 }
 
+/// Whether a column outside the key chooses the rows. Then they are found first and sorted after: with the limit in
+/// sight SQLite would rather walk the whole table in key order.
+fn is_lookup(entry: &Entry, filter: &Filter) -> bool {
+    let mut chosen =
+        filter.equals.iter().map(|(at, _)| at).chain(filter.prefix.iter().map(|(at, _)| at));
+    chosen.any(|at| !entry.table.is_key(*at))
+}
+
 fn column(entry: &Entry, at: usize) -> Result<&Column, LocalError> {
     let (table, expected) = (entry.table.name.clone(), entry.table.columns.len());
     entry.table.columns.get(at).ok_or(LocalError::Width { table, given: at + 1, expected })
@@ -180,6 +189,8 @@ impl LocalDatabase {
         let entry = self.registry().get(table).expect("a table of the test").clone();
         let question = Question::of(&entry, filter).expect("a filter of the test");
         let explain = move |conn: &Connection| {
+            // Explaining alone does not notice that the schema has changed.
+            conn.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
             let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", question.sql))?;
             let mut rows = statement.query(rusqlite::params_from_iter(&question.parameters))?;
             let mut plan = Vec::new();

@@ -199,16 +199,19 @@ fn write_decided(conn: &Connection, decided: &[(Arc<Entry>, Change)]) -> Result<
     Ok(tally)
 }
 
-/// Keys of this transaction in tables that are being loaded into their stage.
-fn touched_while_loading(
-    conn: &Connection,
-    end: &End,
-) -> Result<Vec<(Arc<Entry>, Vec<Key>)>, Trouble> {
+/// Keys of one transaction in a table that is being loaded into its stage.
+struct Touched {
+    entry: Arc<Entry>,
+    keys: Vec<Key>,
+}
+
+fn touched_while_loading(conn: &Connection, end: &End) -> Result<Vec<Touched>, Trouble> {
     let mut loading = Vec::new();
     for entry in end.tables.values().filter(|entry| entry.direction.is_pulled()) {
         let state = entry.progress(conn)?.state;
         if matches!(state, LoadState::IntoStage | LoadState::Staged) {
-            loading.push((entry.clone(), keys_in_log(conn, entry, end.id)?));
+            let keys = keys_in_log(conn, entry, end.id)?;
+            loading.push(Touched { entry: entry.clone(), keys });
         }
     }
     Ok(loading)
@@ -227,8 +230,8 @@ fn keys_in_log(conn: &Connection, entry: &Entry, id: TransactionId) -> Result<Ve
     Ok(keys)
 }
 
-fn stage_settled(conn: &Connection, touched: &[(Arc<Entry>, Vec<Key>)]) -> Result<(), Trouble> {
-    for (entry, keys) in touched {
+fn stage_settled(conn: &Connection, touched: &[Touched]) -> Result<(), Trouble> {
+    for Touched { entry, keys } in touched {
         let mut stager = Stager::new(conn, entry)?;
         let mut select = conn.prepare_cached(&entry.sql.select_by_key)?;
         for key in keys {

@@ -123,14 +123,17 @@ async fn no_mark_outlives_a_crash() {
 async fn a_full_queue_says_so() {
     let house = House::new().await;
     let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
     let db = house.db.clone();
     tillhold_env::Env::real().spawn(async move {
         let block = move |_: &mut Connection| {
+            begun.send(()).expect("the test waits");
             wait.recv().expect("the test lets go");
             Ok(())
         };
         db.writer(crate::file::Kind::Journal).run(block).await.expect("it ends");
     });
+    has_begun.await.expect("the writer is at work");
     let mut asked = Vec::new();
     let refused = loop {
         let mut fact = Box::pin(house.db.set_fact("a", "b"));

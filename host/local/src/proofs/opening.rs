@@ -3,6 +3,7 @@
 use super::{House, identity, open};
 use crate::{Identity, LocalDatabase, LocalError};
 use rusqlite::Connection;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use tillhold_env::Env;
 
@@ -13,13 +14,19 @@ async fn refusal(folder: &Path, identity: &Identity) -> LocalError {
     }
 }
 
-fn bytes_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+/// Name, length and a hash of every database file.
+fn content_of(folder: &Path) -> Vec<(String, usize, u64)> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("a folder")
         .map(|file| file.expect("an entry"))
         .map(|file| (file.file_name().into_string().expect("a name"), file.path()))
         .filter(|(name, _)| name.ends_with(".db"))
-        .map(|(name, path)| (name, std::fs::read(path).expect("a file")))
+        .map(|(name, path)| {
+            let bytes = std::fs::read(path).expect("a file");
+            let mut hasher = std::hash::DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            (name, bytes.len(), hasher.finish())
+        })
         .collect();
     files.sort();
     files
@@ -92,11 +99,11 @@ async fn check_refused(file: &str, harm: impl FnOnce(&Path), code: &str) {
     let house = House::new().await;
     house.db.close().await.expect("a close");
     harm(&house.folder.path().join(file));
-    let before = bytes_of(house.folder.path());
+    let before = content_of(house.folder.path());
     let error = refusal(house.folder.path(), &identity()).await;
     assert_eq!(error.code(), code, "{file}: {error}");
     assert!(error.hint().is_some(), "{code} tells the next step");
-    assert_eq!(bytes_of(house.folder.path()), before, "{file} was touched");
+    assert_eq!(content_of(house.folder.path()), before, "{file} was touched");
     let again = refusal(house.folder.path(), &identity()).await;
     assert_eq!(again.code(), code, "refused once, refused always");
 }

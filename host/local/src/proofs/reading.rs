@@ -127,6 +127,9 @@ async fn indexes_answer_the_till() {
         (barcodes(), Kind::Catalogue, codes, "tillhold_lookup.ax.INVENTITEMBARCODE.ITEMBARCODE"),
     ] {
         let plan = house.db.explain(&table.name, &filter, kind).await;
-        assert!(plan.contains(&format!("SEARCH {} USING INDEX {index}", table.name)), "{plan}");
+        assert!(
+            plan.contains(&format!("SEARCH {} USING INDEX {index}", table.name)),
+            "{filter:?}: {plan}"
+        );
     }
 }
