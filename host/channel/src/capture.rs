@@ -1,15 +1,21 @@
-//! The channel's changes since the register last looked: one pass over all tables of a scope, under one snapshot.
+//! The channel's changes since the register last looked: one pass over all tables of a scope, under
+//! one snapshot.
 //!
-//! 1. [`Pass::begin`]: temporary tables, SNAPSHOT transaction, then version, epoch and each table's oldest retained
-//!    version in its first statement. So nothing later than [`Pass::reached`] can appear, and all tables agree.
-//! 2. [`Pass::standing`]: a table whose last version is no longer retained must be loaded afresh; only that one.
+//! 1. [`Pass::begin`]: temporary tables, SNAPSHOT transaction, then version, epoch and each table's
+//!    oldest retained version in its first statement. So nothing later than [`Pass::reached`] can
+//!    appear, and all tables agree.
+//! 2. [`Pass::standing`]: a table whose last version is no longer retained must be loaded afresh;
+//!    only that one.
 //! 3. [`Pass::page`] until `None`, table by table, bounded in memory.
-//! 4. [`Pass::finish`]: the retained versions once more (clean-up runs beside us), then commit. Only after it may the
-//!    caller store `reached`.
+//! 4. [`Pass::finish`]: the retained versions once more (clean-up runs beside us), then commit.
+//!    Only after it may the caller store `reached`.
 //!
-//! * A row's existence is decided by the row itself in the same snapshot, never by the operation letter.
-//! * A pass that is dropped, or that meets any error, takes its connection with it: no half transaction is reused.
-//! * A channel whose version went back, or whose epoch is another, was restored: nothing is delivered.
+//! * A row's existence is decided by the row itself in the same snapshot, never by the operation
+//!   letter.
+//! * A pass that is dropped, or that meets any error, takes its connection with it: no half
+//!   transaction is reused.
+//! * A channel whose version went back, or whose epoch is another, was restored: nothing is
+//!   delivered.
 
 pub(crate) mod statement;
 
@@ -77,8 +83,8 @@ enum Progress {
 }
 
 impl<'a> Pass<'a> {
-    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`]; each table comes in its
-    /// travelling shape with the version it was last read at.
+    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`]; each
+    /// table comes in its travelling shape with the version it was last read at.
     pub async fn begin(
         link: &'a mut Link,
         epoch_known: Option<[u8; 16]>,
@@ -104,7 +110,8 @@ impl<'a> Pass<'a> {
         Ok(pass)
     }
 
-    /// The version that all tables of this pass are at: what the register stores when it has applied everything.
+    /// The version that all tables of this pass are at: what the register stores when it has
+    /// applied everything.
     pub fn reached(&self) -> ChannelVersion {
         self.reached
     }
@@ -118,7 +125,8 @@ impl<'a> Pass<'a> {
         if from < oldest { Standing::Outdated } else { Standing::Current }
     }
 
-    /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there are no more.
+    /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there
+    /// are no more.
     pub async fn page(&mut self, table: usize) -> Result<Option<Vec<Captured>>, ChannelError> {
         self.refuse_outdated(table)?;
         if let Progress::Untouched = self.tables[table].progress {
@@ -146,7 +154,8 @@ impl<'a> Pass<'a> {
         Ok(Some(rows))
     }
 
-    /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may be kept.
+    /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may
+    /// be kept.
     pub async fn finish(mut self) -> Result<(), ChannelError> {
         let shapes: Vec<Arc<Table>> = self.tables.iter().map(|t| t.table.clone()).collect();
         if !shapes.is_empty() {
@@ -157,8 +166,8 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// The first result set of a statement on the pass's own connection: nobody else can have the link meanwhile, so
-    /// either it is still the one that holds the snapshot, or there is none.
+    /// The first result set of a statement on the pass's own connection: nobody else can have the
+    /// link meanwhile, so either it is still the one that holds the snapshot, or there is none.
     async fn ask(&mut self, ask: Ask<'_>) -> Result<ResultSet, ChannelError> {
         Ok(self.ask_all(ask).await?.into_iter().next().unwrap_or_default())
     }
@@ -195,7 +204,8 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// NULL means no tracking as well as no right to see it; taken for a number it would pass for "still valid".
+    /// NULL means no tracking as well as no right to see it; taken for a number it would pass for
+    /// "still valid".
     async fn why_untracked(&mut self, table: &Arc<Table>) -> ChannelError {
         let sql = statement::right_sql(table);
         let row = match self.ask(Ask::query(BEGIN, &sql, &[])).await {
@@ -234,7 +244,8 @@ impl<'a> Pass<'a> {
         Err(ChannelError::Outdated { table: table.name.clone(), from: *from, oldest: *oldest })
     }
 
-    /// For all tables at once: a pass over forty tables that have not changed takes one round trip, not forty.
+    /// For all tables at once: a pass over forty tables that have not changed takes one round trip,
+    /// not forty.
     async fn collect_keys(&mut self) -> Result<(), ChannelError> {
         let wanted: Vec<(usize, Arc<Table>)> = (0..self.tables.len())
             .filter(|at| self.standing(*at) == Standing::Current)
@@ -259,7 +270,8 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Every key that was collected must have come back as a row: fewer would be changes lost without a sound.
+    /// Every key that was collected must have come back as a row: fewer would be changes lost
+    /// without a sound.
     fn advance(
         &mut self,
         table: usize,

@@ -1,7 +1,7 @@
 //! A row of an answer, read from left to right: our own statements fix the order of their columns.
 //!
-//! Integers of any width are taken where a number is asked for; anything else that does not match is an unexpected
-//! answer, named by the column.
+//! Integers of any width are taken where a number is asked for; anything else that does not match
+//! is an unexpected answer, named by the column.
 
 use crate::convert;
 use crate::error::ChannelError;

@@ -1,9 +1,11 @@
 //! The client's cells into values and back, lossless or refused.
 //!
-//! * From the channel: by matching the cell's own shape, never by asking for a type (which panics on a mismatch).
-//!   What arrives in a shape that may have lost digits (`money` through a float) is refused: every statement casts it.
-//! * To the channel: a value travels as its canonical text and is cast there to the column's exact type
-//!   ([`crate::statement::from_text`]); numbers and bytes that are no column's value travel as they are.
+//! * From the channel: by matching the cell's own shape, never by asking for a type (which panics
+//!   on a mismatch). What arrives in a shape that may have lost digits (`money` through a float) is
+//!   refused: every statement casts it.
+//! * To the channel: a value travels as its canonical text and is cast there to the column's exact
+//!   type ([`crate::statement::from_text`]); numbers and bytes that are no column's value travel as
+//!   they are.
 
 use std::borrow::Cow;
 use tiberius::time as wire;
@@ -222,7 +224,8 @@ mod tests {
         let of = SqlType::DateTime;
         let mut last = String::new();
         for fragment in 0..25_920_000u32 {
-            // All of them take minutes unoptimised; 7,919 is prime to 300, so every phase of a second is met.
+            // All of them take minutes unoptimised; 7,919 is prime to 300, so every phase of a
+            // second is met.
             if fragment % 7_919 != 0 && fragment > 3_000 {
                 continue;
             }

@@ -1,9 +1,9 @@
 //! What can go wrong between the register and the channel, as facts.
 //!
-//! * [`ChannelError::class`] says what a flow does about it, [`ChannelError::code`] names it for people and scripts,
-//!   [`ChannelError::hint`] says what to do next.
-//! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the ledger, by simply
-//!   being sent again.
+//! * [`ChannelError::class`] says what a flow does about it, [`ChannelError::code`] names it for
+//!   people and scripts, [`ChannelError::hint`] says what to do next.
+//! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the
+//!   ledger, by simply being sent again.
 
 use std::time::Duration;
 use tillhold_core::fault::Class;
@@ -161,8 +161,8 @@ impl ChannelError {
 pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> ChannelError {
     let message = message.to_string();
     match number {
-        // Deadlock victim, lock time-out, snapshot conflict, snapshot versus DDL, our own application lock,
-        // and a server that is shutting down, starting, or failing over.
+        // Deadlock victim, lock time-out, snapshot conflict, snapshot versus DDL, our own
+        // application lock, and a server that is shutting down, starting, or failing over.
         1205 | 1222 | 3960 | 3961 | 50001 | 6005 | 921 | 922 | 976 | 983 => {
             ChannelError::Busy { number, message }
         }

@@ -8,7 +8,8 @@ use serde_json::json;
 use std::collections::HashMap;
 use tillhold_core::transaction::{ContentHash, TransactionId};
 
-/// The content hash under which each transaction arrived, `None` for one that did not, in the order of `ids`.
+/// The content hash under which each transaction arrived, `None` for one that did not, in the order
+/// of `ids`.
 pub async fn ledger(
     link: &mut Link,
     ids: &[TransactionId],

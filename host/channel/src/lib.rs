@@ -1,4 +1,5 @@
-//! The channel database, SQL Server, through tiberius: everything that Tillhold says to it and hears from it.
+//! The channel database, SQL Server, through tiberius: everything that Tillhold says to it and
+//! hears from it.
 //!
 //! ```text
 //! pull   schema -> snapshot (first load) -> capture (changes, one snapshot a pass)
@@ -9,8 +10,8 @@
 //! ```
 //!
 //! * Every call goes through [`link::Link`], which knows the state of its connection or has none.
-//! * Every statement is generated from the catalogue ([`statement`]) and kept as a golden text in `statements/`; all of
-//!   them are the T-SQL of SQL Server 2016 and later.
+//! * Every statement is generated from the catalogue ([`statement`]) and kept as a golden text in
+//!   `statements/`; all of them are the T-SQL of SQL Server 2016 and later.
 //! * No SQLite, no HTTP, no files of ours: those are other crates' matters.
 
 pub mod capture;
@@ -33,6 +34,8 @@ pub mod upload;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod scripted;
 

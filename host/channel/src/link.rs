@@ -1,9 +1,11 @@
 //! One connection to the channel that is either in a known state or gone.
 //!
-//! * The client leaves its slot for the whole of a call and comes back only after the answer was read to its end. A
-//!   dropped future, a time-out or a broken stream therefore drops the socket, the server rolls back, and the next
-//!   call connects anew. (A client whose half-read answer is read on by the next call is how answers get mixed up.)
-//! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a simulated clock rules.
+//! * The client leaves its slot for the whole of a call and comes back only after the answer was
+//!   read to its end. A dropped future, a time-out or a broken stream therefore drops the socket,
+//!   the server rolls back, and the next call connects anew. (A client whose half-read answer is
+//!   read on by the next call is how answers get mixed up.)
+//! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a
+//!   simulated clock rules.
 //! * One request at a time: two flows have two links.
 
 use crate::cells::Cells;
@@ -127,7 +129,8 @@ impl Link {
         Ok(())
     }
 
-    /// After an error inside a transaction: whatever is open is undone, or the connection goes with it.
+    /// After an error inside a transaction: whatever is open is undone, or the connection goes with
+    /// it.
     pub(crate) async fn undo(&mut self) {
         if self.client.is_none() {
             return;

@@ -1,9 +1,10 @@
-//! What a database administrator sets up once: change tracking, Tillhold's own schema, and the least rights that a
-//! register needs.
+//! What a database administrator sets up once: change tracking, Tillhold's own schema, and the
+//! least rights that a register needs.
 //!
 //! * [`script`] is what [`prepare`] runs, word for word, to be read first: each step says why.
 //! * Both may run again at any time; nothing is removed and no data is touched.
-//! * [`check`] asks right by right as the register's own account, and needs none of the administrator's.
+//! * [`check`] asks right by right as the register's own account, and needs none of the
+//!   administrator's.
 
 mod steps;
 
@@ -31,7 +32,8 @@ pub struct PrepareOptions {
     pub retention_days: u16,
     /// The role that holds the rights.
     pub role: String,
-    /// Database users that become members of the role; the administrator can add them by hand just as well.
+    /// Database users that become members of the role; the administrator can add them by hand just
+    /// as well.
     pub members: Vec<String>,
 }
 

@@ -15,7 +15,8 @@ pub struct ProbeAnswer {
     pub server: String,
 }
 
-/// One small question within `limit`. A database that only takes reads is an error: no sale would arrive there.
+/// One small question within `limit`. A database that only takes reads is an error: no sale would
+/// arrive there.
 pub async fn probe(link: &mut Link, limit: Duration) -> Result<ProbeAnswer, ChannelError> {
     let clock = link.env().clock.clone();
     let asked_us = clock.monotonic_us();
@@ -38,5 +39,6 @@ pub async fn probe(link: &mut Link, limit: Duration) -> Result<ProbeAnswer, Chan
 
 const WHAT: &str = "answer a probe";
 
-/// No parameters. `Updateability` tells a read-only replica or a database set read-only from one that takes sales.
+/// No parameters. `Updateability` tells a read-only replica or a database set read-only from one
+/// that takes sales.
 pub(crate) const PROBE_SQL: &str = "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS nvarchar(128)) AS [updateability], DB_NAME() AS [database], @@VERSION AS [version];\n";

@@ -1,4 +1,5 @@
-//! The offline profile as AX 2012 R3 stores it in the channel: the RETAILOFFLINE* tables, as they are.
+//! The offline profile as AX 2012 R3 stores it in the channel: the RETAILOFFLINE* tables, as they
+//! are.
 
 use crate::cells::Cells;
 use crate::convert::Parameter;
@@ -7,7 +8,8 @@ use crate::link::{Ask, Link};
 use std::collections::HashMap;
 use tillhold_core::profile::Direction;
 
-/// What the tables hold for one store; names are as AX wrote them, not checked against the catalogue.
+/// What the tables hold for one store; names are as AX wrote them, not checked against the
+/// catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelProfile {
     /// At most ten characters: AX cuts it ("Default pr").

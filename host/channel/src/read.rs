@@ -1,4 +1,5 @@
-//! Reads for the front door while the channel is in use: the same [`Filter`] that the offline database answers.
+//! Reads for the front door while the channel is in use: the same [`Filter`] that the offline
+//! database answers.
 
 use crate::cells::Cells;
 use crate::convert::{Parameter, key_parameters};
@@ -52,8 +53,8 @@ fn pattern(start: &str) -> String {
     pattern
 }
 
-/// @P1 rows at most; then the equal values, the pattern, the last key, each as canonical text. A NULL to be equal to
-/// is in the text, not in a parameter.
+/// @P1 rows at most; then the equal values, the pattern, the last key, each as canonical text. A
+/// NULL to be equal to is in the text, not in a parameter.
 pub(crate) fn read_sql(table: &Table, filter: &Filter) -> String {
     let mut next = 2;
     let mut conditions = Vec::new();

@@ -1,8 +1,10 @@
-//! The channel's catalogue: tables with types, defaults, collations and primary keys, as SQL Server describes them.
+//! The channel's catalogue: tables with types, defaults, collations and primary keys, as SQL Server
+//! describes them.
 //!
-//! * Columns that the channel assigns (identity, computed, rowversion, generated) are marked so and never written.
-//! * A column of a type that Tillhold does not carry (`sql_variant`, CLR types) is no column of the table; it is
-//!   listed beside it, so that the profile's reader can say so.
+//! * Columns that the channel assigns (identity, computed, rowversion, generated) are marked so and
+//!   never written.
+//! * A column of a type that Tillhold does not carry (`sql_variant`, CLR types) is no column of the
+//!   table; it is listed beside it, so that the profile's reader can say so.
 
 use crate::cells::Cells;
 use crate::convert::Parameter;
@@ -26,8 +28,8 @@ pub struct Uncarried {
     pub of: Option<String>,
 }
 
-/// The tables in the order of their names given, in full shape; a name that the channel does not know is an error
-/// with the nearest one.
+/// The tables in the order of their names given, in full shape; a name that the channel does not
+/// know is an error with the nearest one.
 pub async fn tables(link: &mut Link, names: &[TableName]) -> Result<Vec<Table>, ChannelError> {
     Ok(described(link, names).await?.into_iter().map(|described| described.table).collect())
 }
@@ -71,7 +73,8 @@ const WHAT: &str = "describe its tables";
 /// Well below the 2,100 parameters that a call may have.
 const NAMES_ASKED_MAX: usize = 500;
 
-/// `names` parameters, each `schema.NAME`. Alias types resolve to their base type; CLR types have none of their own.
+/// `names` parameters, each `schema.NAME`. Alias types resolve to their base type; CLR types have
+/// none of their own.
 pub(crate) fn columns_sql(names: usize) -> String {
     let list = (1..=names).map(|n| format!("@P{n}")).collect::<Vec<_>>().join(", ");
     format!(
@@ -190,7 +193,8 @@ async fn unknown(link: &mut Link, table: &TableName) -> ChannelError {
     }
 }
 
-/// The name that differs least, if it differs by few letters: the same name in another schema comes first.
+/// The name that differs least, if it differs by few letters: the same name in another schema comes
+/// first.
 fn nearest(wanted: &TableName, names: Vec<TableName>) -> Option<TableName> {
     let want = wanted.name.to_lowercase();
     let most = (want.chars().count() / 4).max(2);

@@ -1,7 +1,7 @@
 //! A channel that says what a test tells it to: the embedded channel's wire in front of a script.
 //!
-//! Statements are expected in order; one that does not hold the expected words fails the test by an answer that no
-//! code of ours takes for its own.
+//! Statements are expected in order; one that does not hold the expected words fails the test by an
+//! answer that no code of ours takes for its own.
 
 use crate::config::{ChannelConfig, Encryption, Secret};
 use crate::link::Link;

@@ -2,11 +2,13 @@
 //!
 //! 1. [`current_version`] first, and keep it.
 //! 2. [`page`] from the beginning, then after the last row's key, until a page comes short.
-//! 3. A pass of changes from the kept version: whatever moved during the load is among them, and applying a change
-//!    twice does no harm. Only then is the table as the channel has it.
+//! 3. A pass of changes from the kept version: whatever moved during the load is among them, and
+//!    applying a change twice does no harm. Only then is the table as the channel has it.
 //!
-//! * The order is the server's: guids and collations sort there as nowhere else, so only the last key travels back.
-//! * A load that broke off resumes from (version, last key) as long as the version is still retained.
+//! * The order is the server's: guids and collations sort there as nowhere else, so only the last
+//!   key travels back.
+//! * A load that broke off resumes from (version, last key) as long as the version is still
+//!   retained.
 
 use crate::cells::Cells;
 use crate::convert::{Parameter, key_parameters};
@@ -24,7 +26,8 @@ pub async fn current_version(link: &mut Link) -> Result<([u8; 16], ChannelVersio
     position(&mut Cells::new(WHAT, cells))
 }
 
-/// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end is reached.
+/// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end
+/// is reached.
 pub async fn page(
     link: &mut Link,
     table: &Table,
@@ -63,8 +66,8 @@ pub(crate) fn no_position() -> ChannelError {
 /// No parameters.
 pub(crate) const VERSION_SQL: &str = "SELECT CHANGE_TRACKING_CURRENT_VERSION() AS [current], (SELECT TOP (1) e.[id] FROM [tillhold].[epoch] AS e ORDER BY e.[set_at] DESC) AS [epoch];\n";
 
-/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text. Each page is its own
-/// snapshot: it waits for no writer and no writer waits for it.
+/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text. Each
+/// page is its own snapshot: it waits for no writer and no writer waits for it.
 pub(crate) fn page_sql(table: &Table, after: bool) -> String {
     let condition = match after {
         true => format!(" WHERE {}", after_key("t", table, 2)),

@@ -1,9 +1,10 @@
 //! Pieces of T-SQL that several statements share, all generated from a [`Table`].
 //!
-//! * Promises: every identifier is bracketed, every literal name is a parameter or a quoted constant, and every value
-//!   travels as its canonical text and is cast to the exact type of its column at the channel. So a key seek stays a
-//!   seek (nvarchar against a varchar key would scan), no float stands between a decimal and its digits, and one
-//!   statement has one plan whatever the values are.
+//! * Promises: every identifier is bracketed, every literal name is a parameter or a quoted
+//!   constant, and every value travels as its canonical text and is cast to the exact type of its
+//!   column at the channel. So a key seek stays a seek (nvarchar against a varchar key would scan),
+//!   no float stands between a decimal and its digits, and one statement has one plan whatever the
+//!   values are.
 //! * Refuses: guessing. A caller that pages or joins by key checks first that there is one.
 
 use tillhold_core::table::{Column, Table, bracket};
@@ -19,14 +20,16 @@ pub(crate) fn object_id(table: &Table) -> String {
     format!("OBJECT_ID({})", quoted(&table.name.bracketed()))
 }
 
-/// The select list of a table's columns under `alias`, in the table's order, each in a form that arrives lossless.
+/// The select list of a table's columns under `alias`, in the table's order, each in a form that
+/// arrives lossless.
 pub(crate) fn select_list(alias: &str, table: &Table) -> String {
     let one = |column: &Column| readable(alias, column);
     table.columns.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// How a column is read. The client decodes `money` through a float and does not know UTF-8 collations, and a server
-/// may rewrite `xml`'s encoding: those come over as types that keep every digit and character.
+/// How a column is read. The client decodes `money` through a float and does not know UTF-8
+/// collations, and a server may rewrite `xml`'s encoding: those come over as types that keep every
+/// digit and character.
 pub(crate) fn readable(alias: &str, column: &Column) -> String {
     let name = bracket(&column.name);
     let plain = format!("{alias}.{name}");
@@ -60,8 +63,9 @@ fn read_as(column: &Column) -> Option<String> {
     }
 }
 
-/// An expression of the column's exact type from `text`, an nvarchar expression that holds its canonical text.
-/// Styles are named where the plain cast depends on the session's language (Transact-SQL reference, "CAST and CONVERT").
+/// An expression of the column's exact type from `text`, an nvarchar expression that holds its
+/// canonical text. Styles are named where the plain cast depends on the session's language
+/// (Transact-SQL reference, "CAST and CONVERT").
 pub(crate) fn from_text(text: &str, of: SqlType) -> String {
     match of {
         SqlType::Money => format!("CAST({text} AS decimal(19,4))"),
@@ -69,7 +73,8 @@ pub(crate) fn from_text(text: &str, of: SqlType) -> String {
         SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2 { .. } => {
             format!("CONVERT({of}, {text}, 121)")
         }
-        // Longer than the column on purpose: the store into the typed column then refuses what would be cut.
+        // Longer than the column on purpose: the store into the typed column then refuses what
+        // would be cut.
         SqlType::Binary { .. }
         | SqlType::VarBinary { .. }
         | SqlType::Image
@@ -103,8 +108,8 @@ pub(crate) fn key_parameter(number: usize, column: &Column) -> String {
     }
 }
 
-/// The column's type in a temporary table. Deprecated large types become their `max` forms: they cannot be compared,
-/// and a rowversion there would be a new one.
+/// The column's type in a temporary table. Deprecated large types become their `max` forms: they
+/// cannot be compared, and a rowversion there would be a new one.
 pub(crate) fn staged(column: &Column) -> String {
     let of = match column.of {
         SqlType::Text | SqlType::NText => SqlType::NVarChar { length: None },
@@ -144,8 +149,8 @@ pub(crate) fn presence(alias: &str, table: &Table) -> String {
     format!("CASE WHEN {alias}.{} IS NULL THEN 0 ELSE 1 END", bracket(&first.name))
 }
 
-/// Rows after a key in the server's own order: `A >= a AND (A > a OR (B >= b AND (B > b OR C > c)))`. The outer
-/// comparison on the first column is what makes it a seek.
+/// Rows after a key in the server's own order: `A >= a AND (A > a OR (B >= b AND (B > b OR C >
+/// c)))`. The outer comparison on the first column is what makes it a seek.
 pub(crate) fn after_key(alias: &str, table: &Table, first_parameter: usize) -> String {
     let columns: Vec<&Column> = table.key_columns().collect();
     let mut condition = String::new();

@@ -1,9 +1,11 @@
-//! Text that is no Unicode: SQL Server's nvarchar takes any sequence of 16-bit units, a String does not.
+//! Text that is no Unicode: SQL Server's nvarchar takes any sequence of 16-bit units, a String does
+//! not.
 //!
-//! * The client puts U+FFFD in the place of a lone surrogate, so a text that holds U+FFFD is in doubt: either that
-//!   letter is really there (text that another program had damaged), or a unit was lost on the way.
-//! * A text in doubt is asked for again as bytes. The letter itself passes; a lone surrogate is refused by name, with
-//!   the row's key, since nothing on the register could hold it.
+//! * The client puts U+FFFD in the place of a lone surrogate, so a text that holds U+FFFD is in
+//!   doubt: either that letter is really there (text that another program had damaged), or a unit
+//!   was lost on the way.
+//! * A text in doubt is asked for again as bytes. The letter itself passes; a lone surrogate is
+//!   refused by name, with the row's key, since nothing on the register could hold it.
 
 use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
@@ -28,7 +30,8 @@ pub(crate) fn doubts<'a>(table: &'a Table, rows: impl Iterator<Item = &'a Row>) 
 }
 
 impl Doubt<'_> {
-    /// The key's values are the parameters. A key that is itself in doubt finds no row, and the doubt stands.
+    /// The key's values are the parameters. A key that is itself in doubt finds no row, and the
+    /// doubt stands.
     pub(crate) fn sql(&self) -> String {
         let name = bracket(&self.table.columns[self.column].name);
         let one = |(at, column): (usize, &tillhold_core::table::Column)| {

@@ -1,15 +1,18 @@
-//! Whole transactions of the register into the channel: their rows and their ledger entries in one SQL transaction.
+//! Whole transactions of the register into the channel: their rows and their ledger entries in one
+//! SQL transaction.
 //!
 //! 1. The batch is cut into waves in which no row occurs twice ([`waves`]); usually that is one.
 //! 2. A wave is one statement with one JSON parameter ([`payload`], [`statement`]): one round trip.
-//! 3. An error that belongs to a row is bisected by transaction, until the one that causes it is found and refused;
-//!    the others go through.
-//! 4. A passing refusal (deadlock, lock, snapshot) is repeated a bounded number of times, with the same ids.
+//! 3. An error that belongs to a row is bisected by transaction, until the one that causes it is
+//!    found and refused; the others go through.
+//! 4. A passing refusal (deadlock, lock, snapshot) is repeated a bounded number of times, with the
+//!    same ids.
 //!
-//! * A broken or silent connection is an error of the whole call, and the outcome is unknown: the caller uploads again
-//!   and the ledger answers [`Receipt::AlreadyThere`] for what had arrived.
-//! * A transaction that shares a row with an earlier contested one of the same call is not written over it: it comes
-//!   back as [`Receipt::Contested`] without contests, to be uploaded again after the earlier one.
+//! * A broken or silent connection is an error of the whole call, and the outcome is unknown: the
+//!   caller uploads again and the ledger answers [`Receipt::AlreadyThere`] for what had arrived.
+//! * A transaction that shares a row with an earlier contested one of the same call is not written
+//!   over it: it comes back as [`Receipt::Contested`] without contests, to be uploaded again after
+//!   the earlier one.
 
 pub(crate) mod payload;
 pub(crate) mod statement;
@@ -32,7 +35,8 @@ use tillhold_core::version::Incarnation;
 pub enum WriteMark {
     /// The register's own rows as it has them: pull does not bring them again.
     Own,
-    /// The result of resolving a conflict: pull brings them, so that the register gets what was decided.
+    /// The result of resolving a conflict: pull brings them, so that the register gets what was
+    /// decided.
     Resolved,
 }
 
@@ -85,8 +89,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Sends the transactions at `chosen`, halving whatever a row's error makes fail. A worklist, not a recursion:
-    /// halves stand on it in their order.
+    /// Sends the transactions at `chosen`, halving whatever a row's error makes fail. A worklist,
+    /// not a recursion: halves stand on it in their order.
     async fn send(
         &mut self,
         transactions: &[Transaction],
@@ -115,8 +119,8 @@ impl Call<'_> {
         Ok(receipts)
     }
 
-    /// A key that is there twice may be another session's insert of a moment ago: asked once more, the channel's row
-    /// shows up as a contest. Everything else stays refused.
+    /// A key that is there twice may be another session's insert of a moment ago: asked once more,
+    /// the channel's row shows up as a contest. Everything else stays refused.
     async fn alone(
         &mut self,
         error: ChannelError,
@@ -177,7 +181,8 @@ impl Call<'_> {
     }
 }
 
-/// The first result set has an outcome a transaction; then comes one a table with the contested rows.
+/// The first result set has an outcome a transaction; then comes one a table with the contested
+/// rows.
 fn receipts(
     sets: Vec<ResultSet>,
     payload: &Payload<'_>,
@@ -248,8 +253,9 @@ fn unexpected(what: String) -> ChannelError {
     ChannelError::Unexpected { what: format!("of an upload, {what}") }
 }
 
-/// Errors that one row causes and that repeating does not cure (numbers: SQL Server's `sys.messages`): a key there
-/// twice, a reference or check, NULL, too long, overflow, conversions, JSON, a trigger's refusal, our own guard.
+/// Errors that one row causes and that repeating does not cure (numbers: SQL Server's
+/// `sys.messages`): a key there twice, a reference or check, NULL, too long, overflow, conversions,
+/// JSON, a trigger's refusal, our own guard.
 const ROW_ERRORS: &[u32] = &[
     2601, 2627, 547, 515, 8152, 2628, 220, 232, 8115, 8114, 8169, 241, 242, 245, 248, 295, 13608,
     13609, 3609, 50_000, 50_003,

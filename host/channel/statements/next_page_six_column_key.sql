@@ -1,3 +1,3 @@
--- @P1 bigint rows, @P2-@P7 last key
+-- @P1 bigint rows, @P2 and on: the last key
 SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
 SELECT TOP (@P1) t.[RECID], t.[TAXCODE], t.[TAXFROMDATE], t.[TAXTODATE], t.[TAXLIMITMIN], t.[TAXLIMITMAX], t.[TAXVALUE], t.[DATAAREAID] FROM [ax].[TAXDATA] AS t WHERE t.[TAXCODE] >= CAST(@P2 AS nvarchar(10)) AND (t.[TAXCODE] > CAST(@P2 AS nvarchar(10)) OR (t.[TAXFROMDATE] >= CAST(@P3 AS date) AND (t.[TAXFROMDATE] > CAST(@P3 AS date) OR (t.[TAXTODATE] >= CAST(@P4 AS date) AND (t.[TAXTODATE] > CAST(@P4 AS date) OR (t.[TAXLIMITMIN] >= CAST(@P5 AS decimal(32,16)) AND (t.[TAXLIMITMIN] > CAST(@P5 AS decimal(32,16)) OR (t.[RECID] >= CAST(@P6 AS bigint) AND (t.[RECID] > CAST(@P6 AS bigint) OR (t.[DATAAREAID] > CAST(@P7 AS nvarchar(4)))))))))))) ORDER BY t.[TAXCODE], t.[TAXFROMDATE], t.[TAXTODATE], t.[TAXLIMITMIN], t.[RECID], t.[DATAAREAID];

@@ -1,3 +1,3 @@
--- @P1 bigint rows, @P2 last key
+-- @P1 bigint rows, @P2 and on: the last key
 SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
 SELECT TOP (@P1) t.[CURRENCYCODE], t.[TXT], t.[SYMBOL] FROM [ax].[CURRENCY] AS t WHERE t.[CURRENCYCODE] > CAST(@P2 AS nvarchar(3)) ORDER BY t.[CURRENCYCODE];

@@ -1,4 +1,4 @@
--- batches, GO between them is the script's, not sent
+-- plain batches, without the GO
 -- Registers read one consistent moment without blocking anyone. Waits for open transactions to end.
 IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
     ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;

@@ -1,4 +1,4 @@
--- @P1 register, @P2 incarnation, @P3 JSON, @P4 varbinary context, @P5 varbinary own context
+-- @P1 register, @P2 incarnation, @P3 JSON, @P4 context, @P5 own context
 SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DECLARE @rc int, @lock nvarchar(255), @context varbinary(128);
 SET @lock = N'tillhold.upload:' + @P1;

@@ -1,8 +1,9 @@
 //! The statements of one pass over the changes of a scope, under one snapshot.
 //!
-//! The keys of the changed rows are copied once into a temporary table and paged from there: a page of
-//! `CHANGETABLE(CHANGES …)` itself would scan and sort all changes again, page after page. Temporary tables are made
-//! before the transaction begins, since a snapshot transaction refuses most DDL (error 3964).
+//! The keys of the changed rows are copied once into a temporary table and paged from there: a page
+//! of `CHANGETABLE(CHANGES …)` itself would scan and sort all changes again, page after page.
+//! Temporary tables are made before the transaction begins, since a snapshot transaction refuses
+//! most DDL (error 3964).
 
 use crate::statement::{
     key_join, key_list, object_id, presence, quoted, readable_as, select_list, staged,
@@ -12,8 +13,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use tillhold_core::table::Table;
 
-/// A plain batch, so that the temporary tables live as long as the session. The isolation level is always set:
-/// it outlives the transaction.
+/// A plain batch, so that the temporary tables live as long as the session. The isolation level is
+/// always set: it outlives the transaction.
 pub(crate) fn begin_sql(tables: &[Arc<Table>]) -> String {
     let mut sql = String::new();
     for (number, table) in tables.iter().enumerate() {
@@ -46,9 +47,9 @@ pub(crate) fn standing_sql(tables: &[Arc<Table>]) -> String {
     sql
 }
 
-/// The keys of all changed rows of these tables, by their numbers in the pass, in one round trip. @P1 the version that
-/// the pass reaches, then each table's version to go on from. Answers, for each, the last row number and how many rows
-/// there are: numbers may have gaps, a count has none.
+/// The keys of all changed rows of these tables, by their numbers in the pass, in one round trip.
+/// @P1 the version that the pass reaches, then each table's version to go on from. Answers, for
+/// each, the last row number and how many rows there are: numbers may have gaps, a count has none.
 pub(crate) fn keys_sql(tables: &[(usize, Arc<Table>)]) -> String {
     let mut sql = String::new();
     for (at, (number, table)) in tables.iter().enumerate() {
@@ -66,8 +67,8 @@ SELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;
     sql
 }
 
-/// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined row's matter
-/// (`_p`): the operation letter can be wrong (KB4135113).
+/// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined
+/// row's matter (`_p`): the operation letter can be wrong (KB4135113).
 pub(crate) fn page_sql(number: usize, table: &Table) -> String {
     let mut keys = String::new();
     for (at, column) in table.key_columns().enumerate() {
@@ -82,7 +83,8 @@ pub(crate) fn page_sql(number: usize, table: &Table) -> String {
     )
 }
 
-/// The oldest version whose changes are still kept, once more: clean-up runs beside the pass. No parameters.
+/// The oldest version whose changes are still kept, once more: clean-up runs beside the pass. No
+/// parameters.
 pub(crate) fn minima_sql(tables: &[Arc<Table>]) -> String {
     let one = |(number, table): (usize, &Arc<Table>)| {
         format!("CHANGE_TRACKING_MIN_VALID_VERSION({}) AS [min{number}]", object_id(table))
@@ -91,7 +93,8 @@ pub(crate) fn minima_sql(tables: &[Arc<Table>]) -> String {
     format!("SELECT {list};\n")
 }
 
-/// Tells a table without change tracking from one whose tracking the account may not see. No parameters.
+/// Tells a table without change tracking from one whose tracking the account may not see. No
+/// parameters.
 pub(crate) fn right_sql(table: &Table) -> String {
     let name = quoted(&table.name.bracketed());
     format!("SELECT HAS_PERMS_BY_NAME({name}, N'OBJECT', N'VIEW CHANGE TRACKING') AS [right];\n")

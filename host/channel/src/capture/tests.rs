@@ -2,7 +2,7 @@
 
 use super::{Captured, Pass, Standing, own_context};
 use crate::error::ChannelError;
-use crate::golden;
+use crate::sample;
 use crate::scripted::{Channel, Line, refuses, says};
 use crate::upload::payload::tests::cards;
 use std::sync::Arc;
@@ -232,7 +232,7 @@ async fn snapshot_isolation_that_is_off_is_said_so() {
 #[tokio::test]
 async fn a_table_without_a_travelling_key_is_refused_before_anything_is_sent() {
     let channel = Channel::start(Vec::new()).await;
-    let keyless = Arc::new(golden::table("ax.LOG", &["TXT nvarchar(10)"], &[]));
+    let keyless = Arc::new(sample::table("ax.LOG", &["TXT nvarchar(10)"], &[]));
     let mut link = channel.link();
     let begun = Pass::begin(&mut link, None, Vec::new(), &[(keyless, ChannelVersion(0))]).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-key");

@@ -1,4 +1,5 @@
-//! The wire is real, the answers are told: what breaks a connection, and that nothing is asked twice on half of one.
+//! The wire is real, the answers are told: what breaks a connection, and that nothing is asked
+//! twice on half of one.
 
 use crate::probe::probe;
 use crate::scripted::{Channel, Line, is_silent, says};

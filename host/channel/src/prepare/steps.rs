@@ -1,6 +1,7 @@
 //! The steps of preparing a channel, each a batch of its own with its reason.
 //!
-//! * Promises: running them twice changes nothing; a step that is done already is skipped; nothing is ever removed.
+//! * Promises: running them twice changes nothing; a step that is done already is skipped; nothing
+//!   is ever removed.
 
 use super::{PrepareOptions, Prepared};
 use crate::statement::{object_id, quoted};
@@ -86,9 +87,14 @@ fn own_tables() -> Vec<Step> {
     INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
 ",
         ),
-        step(
-            "Every conflict that was decided, with all three rows and the rule.",
-            "IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
+        decision_table(),
+    ]
+}
+
+fn decision_table() -> Step {
+    step(
+        "Every conflict that was decided, with all three rows and the rule.",
+        "IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
     CREATE TABLE [tillhold].[decision] (
         [id] uniqueidentifier NOT NULL,
         [decided_at] datetime2(7) NOT NULL,
@@ -105,8 +111,7 @@ fn own_tables() -> Vec<Step> {
         CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
     );
 ",
-        ),
-    ]
+    )
 }
 
 fn role_steps(options: &PrepareOptions) -> Vec<Step> {
@@ -151,8 +156,9 @@ fn tracking(table: &Table) -> Step {
     step(format!("{}: remember which rows change.", table.name), sql)
 }
 
-/// Least rights: reading by column where columns are left out, writing only where the register uploads. The definition
-/// is needed for the columns' defaults, which a till may rely on while offline.
+/// Least rights: reading by column where columns are left out, writing only where the register
+/// uploads. The definition is needed for the columns' defaults, which a till may rely on while
+/// offline.
 fn rights(prepared: &Prepared<'_>, role: &str) -> Step {
     let (name, role) = (prepared.table.name.bracketed(), bracket(role));
     let mut sql = String::new();

@@ -1,8 +1,10 @@
-//! What one upload statement carries: transactions and their rows as one JSON text, every value in canonical text.
+//! What one upload statement carries: transactions and their rows as one JSON text, every value in
+//! canonical text.
 //!
-//! * Writes of one transaction to the same row are folded to their net effect, so that the statement meets each row
-//!   once; a contest is reported at the first of them.
-//! * Text that the channel could not hold as it is (U+0000 inside, a code page without the letter) is refused here.
+//! * Writes of one transaction to the same row are folded to their net effect, so that the
+//!   statement meets each row once; a contest is reported at the first of them.
+//! * Text that the channel could not hold as it is (U+0000 inside, a code page without the letter)
+//!   is refused here.
 
 use crate::error::ChannelError;
 use crate::upload::statement::{Part, payload_positions, upload_sql};
@@ -205,7 +207,7 @@ pub(crate) mod tests {
     use tillhold_core::version::{ChannelVersion, Sequence};
 
     pub(crate) fn cards() -> Arc<Table> {
-        Arc::new(crate::golden::table(
+        Arc::new(crate::sample::table(
             "ax.CARDS",
             &["CARD nvarchar(20)", "POINTS int", "NOTE nvarchar(max) null"],
             &["CARD"],

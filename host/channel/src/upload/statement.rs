@@ -1,4 +1,5 @@
-//! The one statement of an upload: several transactions, several tables, one round trip, one SQL transaction.
+//! The one statement of an upload: several transactions, several tables, one round trip, one SQL
+//! transaction.
 //!
 //! ```text
 //! lock of the register -> #t (transactions) <- ledger: same hash 1 already there, other hash 2 clash
@@ -7,10 +8,11 @@
 //!                      -> DELETE, UPDATE, INSERT of the others, with our context -> ledger -> contested rows -> COMMIT
 //! ```
 //!
-//! * Promises: rows and ledger commit together; the check of versions comes after the rows are locked, so there is no
-//!   window; no key occurs twice in one statement ([`super::waves`] sees to it), so a set-based join has one meaning.
-//! * Row outcomes: 1 apply, 2 already gone, 3 changed by another since base, 4 insert but the key exists, 5 update but
-//!   the row is gone.
+//! * Promises: rows and ledger commit together; the check of versions comes after the rows are
+//!   locked, so there is no window; no key occurs twice in one statement ([`super::waves`] sees to
+//!   it), so a set-based join has one meaning.
+//! * Row outcomes: 1 apply, 2 already gone, 3 changed by another since base, 4 insert but the key
+//!   exists, 5 update but the row is gone.
 
 use crate::statement::{
     from_text, key_join, key_list, object_id, presence, quoted, select_list, staged,
@@ -24,14 +26,15 @@ use tillhold_core::types::SqlType;
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub table: &'a Table,
-    /// Which operations occur: the others' statements are left out, and most tables of a sale only ever insert.
+    /// Which operations occur: the others' statements are left out, and most tables of a sale only
+    /// ever insert.
     pub inserts: bool,
     pub updates: bool,
     pub deletes: bool,
 }
 
-/// @P1 register, @P2 incarnation, @P3 the rows as JSON, @P4 the context of our writes, @P5 the exact context by which
-/// rows are known as this register's own.
+/// @P1 register, @P2 incarnation, @P3 the rows as JSON, @P4 the context of our writes, @P5 the
+/// exact context by which rows are known as this register's own.
 pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
     let mut sql = String::from(OPENING);
     for (number, part) in parts.iter().enumerate() {
@@ -39,7 +42,8 @@ pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
         guard_code_pages(&mut sql, number, part.table);
         judge(&mut sql, number, part);
     }
-    // A transaction whose every row was decided in the channel's favour still gets its ledger entry.
+    // A transaction whose every row was decided in the channel's favour still gets its ledger
+    // entry.
     if !parts.is_empty() {
         contest(&mut sql, parts.len());
     }
@@ -85,8 +89,9 @@ pub(crate) fn payload_positions(table: &Table) -> impl Iterator<Item = usize> + 
     (0..table.columns.len()).filter(|at| !table.is_key(*at))
 }
 
-/// The rows of one table, out of the JSON into exact types. Text columns are declared nvarchar(max) in the WITH clause:
-/// a shorter declaration could cut silently, while the typed column refuses (8152, 2628).
+/// The rows of one table, out of the JSON into exact types. Text columns are declared nvarchar(max)
+/// in the WITH clause: a shorter declaration could cut silently, while the typed column refuses
+/// (8152, 2628).
 fn stage(sql: &mut String, number: usize, table: &Table) {
     let (mut declared, mut named, mut converted, mut read) = Default::default();
     let mut add = |name: String, column: &Column, null: &str| {
@@ -115,7 +120,8 @@ fn write_column(list: &mut String, text: &str) {
     list.push_str(text);
 }
 
-/// A varchar column's code page may lack a letter, and the store would put `?` in its place without a word.
+/// A varchar column's code page may lack a letter, and the store would put `?` in its place without
+/// a word.
 fn guard_code_pages(sql: &mut String, number: usize, table: &Table) {
     let keys = table.key_columns().enumerate().map(|(at, column)| (format!("k{at}"), column));
     let others = payload_positions(table).map(|at| (format!("c{at}"), &table.columns[at]));
@@ -137,8 +143,9 @@ fn guard_code_pages(sql: &mut String, number: usize, table: &Table) {
     );
 }
 
-/// Locks the rows that are there, then reads versions in the next statement: under READ COMMITTED nobody can slip in
-/// between. A base older than the retained history cannot be checked, so it counts as changed.
+/// Locks the rows that are there, then reads versions in the next statement: under READ COMMITTED
+/// nobody can slip in between. A base older than the retained history cannot be checked, so it
+/// counts as changed.
 fn judge(sql: &mut String, number: usize, part: &Part<'_>) {
     let table = part.table;
     let (name, join) = (table.name.bracketed(), key_join("t", "s", table));
@@ -164,7 +171,8 @@ fn contest(sql: &mut String, tables: usize) {
     let _ = writeln!(sql, "UPDATE q SET q.[o] = 3 FROM #t AS q WHERE q.[o] = 0 AND ({any});");
 }
 
-/// Deletes first and from the last table backwards, so that a detail goes before its header; then the rest in order.
+/// Deletes first and from the last table backwards, so that a detail goes before its header; then
+/// the rest in order.
 fn write_rows(sql: &mut String, parts: &[Part<'_>]) {
     for (number, part) in parts.iter().enumerate().rev().filter(|(_, part)| part.deletes) {
         delete(sql, number, part.table);
@@ -188,7 +196,8 @@ fn delete(sql: &mut String, number: usize, table: &Table) {
     );
 }
 
-/// Only the columns that the register changed: another writer's change of other columns, seen before, stays.
+/// Only the columns that the register changed: another writer's change of other columns, seen
+/// before, stays.
 fn update(sql: &mut String, number: usize, table: &Table) {
     let one = |at: usize| {
         let column = &table.columns[at];
@@ -225,7 +234,8 @@ fn insert(sql: &mut String, number: usize, table: &Table) {
     );
 }
 
-/// The contested rows with what the channel has, read before the commit while they are still locked.
+/// The contested rows with what the channel has, read before the commit while they are still
+/// locked.
 fn answer(sql: &mut String, number: usize, table: &Table) {
     let (name, join) = (table.name.bracketed(), key_join("t", "s", table));
     let _ = writeln!(

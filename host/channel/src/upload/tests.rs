@@ -1,4 +1,5 @@
-//! The wire is real, the answers are told: what an upload makes of each thing that a channel may say.
+//! The wire is real, the answers are told: what an upload makes of each thing that a channel may
+//! say.
 
 use super::payload::tests::{cards, transaction, write};
 use super::{WriteMark, upload};

@@ -1,8 +1,9 @@
 //! Which transactions may go in one statement: those in which no row occurs twice.
 //!
-//! A set-based statement has one meaning only if each row of the channel meets at most one write. So a batch is cut
-//! where a transaction touches a row that an earlier one of the same wave touched. Order is kept; most sales touch
-//! rows of their own, and then the whole batch is one wave.
+//! A set-based statement has one meaning only if each row of the channel meets at most one write.
+//! So a batch is cut where a transaction touches a row that an earlier one of the same wave
+//! touched. Order is kept; most sales touch rows of their own, and then the whole batch is one
+//! wave.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -31,7 +32,8 @@ pub(crate) fn waves(transactions: &[Transaction]) -> Vec<Range<usize>> {
     waves
 }
 
-/// Those of `wave` that share a row with an earlier transaction that was contested or held back itself.
+/// Those of `wave` that share a row with an earlier transaction that was contested or held back
+/// itself.
 pub(crate) fn held_back(
     transactions: &[Transaction],
     receipts: &[Receipt],

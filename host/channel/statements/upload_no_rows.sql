@@ -1,0 +1,20 @@
+-- @P1 register, @P2 incarnation, @P3 JSON, @P4 context, @P5 own context
+SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DECLARE @rc int, @lock nvarchar(255), @context varbinary(128);
+SET @lock = N'tillhold.upload:' + @P1;
+SET @context = @P4;
+BEGIN TRY
+BEGIN TRANSACTION;
+EXEC @rc = sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 5000;
+IF @rc < 0 THROW 50001, N'another session holds the upload lock of this register', 1;
+CREATE TABLE #t ([s] int NOT NULL PRIMARY KEY, [id] uniqueidentifier NOT NULL UNIQUE, [h] binary(32) NOT NULL, [n] int NOT NULL, [o] tinyint NOT NULL);
+INSERT INTO #t ([s], [id], [h], [n], [o]) SELECT j.[s], CAST(j.[id] AS uniqueidentifier), CONVERT(binary(32), j.[h], 2), j.[n], 0 FROM OPENJSON(@P3, N'$.t') WITH ([s] int N'$.s', [id] nvarchar(36) N'$.id', [h] nvarchar(64) N'$.h', [n] int N'$.n') AS j;
+UPDATE q SET q.[o] = CASE WHEN l.[content_hash] = q.[h] THEN 1 ELSE 2 END FROM #t AS q INNER JOIN [tillhold].[ledger] AS l ON l.[transaction_id] = q.[id];
+INSERT INTO [tillhold].[ledger] ([register], [incarnation], [transaction_id], [content_hash], [rows]) SELECT @P1, CAST(@P2 AS uniqueidentifier), q.[id], q.[h], q.[n] FROM #t AS q WHERE q.[o] = 0;
+SELECT q.[s], q.[o] FROM #t AS q ORDER BY q.[s];
+COMMIT TRANSACTION;
+END TRY
+BEGIN CATCH
+IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+THROW;
+END CATCH;
