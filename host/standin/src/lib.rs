@@ -1,3 +1,30 @@
-//! The embedded channel: a TDS 7.4 server over SQLite.
+//! The embedded channel: a TDS 7.4 server over SQLite, for the demo, plugin authors and CI.
+//!
+//! ```text
+//! server -> gate -> admission (PRELOGIN, TLS, LOGIN7) -> session -> request -> answer's traits -> engine
+//!                                                           ^-- reply <- Answer --'
+//! ```
+//!
+//! * `wire` is the codec, `engine` the SQL; [`answer`] is all that they know of each other.
+//! * What is not supported is refused by name, with SQL Server's own numbers where it has one.
 
+mod admission;
 pub mod answer;
+mod declaration;
+pub mod fault;
+mod gate;
+mod reply;
+mod request;
+mod running;
+mod server;
+mod session;
+mod tls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::ServerError;
+pub use gate::{Fault, Gate};
+pub use server::{Server, ServerOptions};
+pub use tls::TlsIdentity;

@@ -1,0 +1,98 @@
+//! What can go wrong around the wire. Errors of statements are [`crate::answer::SqlError`]: a client sees those.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tillhold_core::fault::Class;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Fewer bytes than the structure announces. While a bulk load streams it only means: read on.
+    #[error("the message ends before its content does")]
+    Truncated,
+    #[error("malformed TDS: {what}")]
+    Malformed { what: &'static str },
+    /// Correct TDS that this server does not speak.
+    #[error("not supported by the embedded channel: {what}")]
+    Unsupported { what: String },
+    #[error("{what} of {bytes} bytes; at most {most} are taken")]
+    TooLong { what: &'static str, bytes: usize, most: usize },
+    #[error("the client sent nothing useful for {ms} ms during login")]
+    LoginTimeout { ms: u128 },
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("a fault was injected: the connection is dropped")]
+    Dropped,
+    #[error("the connection failed: {0}")]
+    Connection(#[from] io::Error),
+    #[error("the engine panicked while it worked for a client")]
+    EngineLost,
+    #[error("cannot listen on {address}: {cause}")]
+    Listen { address: SocketAddr, cause: io::Error },
+    #[error("the gate {address} did not become {wanted} in time")]
+    Gate { address: SocketAddr, wanted: &'static str },
+    #[error("{}: {cause}", path.display())]
+    IdentityFile { path: PathBuf, cause: io::Error },
+    #[error("{}: {cause}", path.display())]
+    IdentityPem { path: PathBuf, cause: String },
+    #[error("no certificate could be made: {cause}")]
+    IdentityMade { cause: String },
+}
+
+impl ServerError {
+    pub fn class(&self) -> Class {
+        match self {
+            ServerError::Truncated
+            | ServerError::Malformed { .. }
+            | ServerError::Unsupported { .. }
+            | ServerError::TooLong { .. } => Class::Park,
+            ServerError::LoginTimeout { .. }
+            | ServerError::Closed
+            | ServerError::Dropped
+            | ServerError::Connection(_)
+            | ServerError::Gate { .. } => Class::Retry,
+            ServerError::EngineLost => Class::Stop,
+            ServerError::Listen { .. }
+            | ServerError::IdentityFile { .. }
+            | ServerError::IdentityPem { .. }
+            | ServerError::IdentityMade { .. } => Class::Reconfigure,
+        }
+    }
+
+    pub fn code(&self) -> &'static str {
+        match self {
+            ServerError::Truncated => "standin-truncated",
+            ServerError::Malformed { .. } => "standin-malformed",
+            ServerError::Unsupported { .. } => "standin-unsupported",
+            ServerError::TooLong { .. } => "standin-too-long",
+            ServerError::LoginTimeout { .. } => "standin-login-timeout",
+            ServerError::Closed => "standin-closed",
+            ServerError::Dropped => "standin-dropped",
+            ServerError::Connection(_) => "standin-connection",
+            ServerError::EngineLost => "standin-engine-lost",
+            ServerError::Listen { .. } => "standin-listen",
+            ServerError::Gate { .. } => "standin-gate",
+            ServerError::IdentityFile { .. } => "standin-identity-file",
+            ServerError::IdentityPem { .. } => "standin-identity-pem",
+            ServerError::IdentityMade { .. } => "standin-identity-made",
+        }
+    }
+
+    /// What a person can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ServerError::Listen { address, .. } => {
+                Some(format!("choose another port than {}, or 0 for a free one", address.port()))
+            }
+            ServerError::IdentityFile { path, .. } => {
+                Some(format!("let this account read and write {}", path.display()))
+            }
+            ServerError::IdentityPem { path, .. } => Some(format!(
+                "remove {} and its neighbour; a new pair is made at the next start",
+                path.display()
+            )),
+            ServerError::Gate { .. } => Some("see which program holds the port".to_string()),
+            _ => None,
+        }
+    }
+}

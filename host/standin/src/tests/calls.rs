@@ -1,0 +1,176 @@
+//! Calls, prepared statements, resets and attentions, byte by byte.
+
+use super::House;
+use super::raw::{Call, Raw, Seen, headers, seen};
+use super::{count_rows, number};
+use std::sync::atomic::Ordering;
+use tiberius::Command;
+use tillhold_core::value::Value;
+use tokio::io::AsyncWriteExt as _;
+
+const DONE: u8 = 0xFD;
+const DONE_PROCEDURE: u8 = 0xFE;
+const DONE_IN_PROCEDURE: u8 = 0xFF;
+const MORE: u16 = 1;
+const FAILED: u16 = 2;
+const COUNTED: u16 = 0x10;
+const ATTENTION: u16 = 0x20;
+
+#[tokio::test]
+async fn prepared_statements_live_until_they_are_let_go() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let prepare = Call::numbered(11).int(1, 0).text("@a int").text("fail 547");
+    let ended = Seen::Done { token: DONE_PROCEDURE, status: 0 };
+    assert_eq!(raw.call(prepare).await, [Seen::Status(0), Seen::ReturnedInt(1), ended.clone()]);
+    let failed = raw.call(Call::numbered(12).int(0, 1).int(0, 5)).await;
+    assert_eq!(failed[1], Seen::Error(547));
+    assert_eq!(raw.call(Call::numbered(15).int(0, 1)).await, [Seen::Status(0), ended.clone()]);
+    let gone = raw.call(Call::numbered(12).int(0, 1).int(0, 5)).await;
+    assert_eq!(gone[0], Seen::Error(8_179));
+
+    let both = Call::named("sp_prepexec").int(1, 0).text("@a int").text("print x").int(0, 5);
+    let expected = [
+        Seen::Other(0xAB),
+        Seen::Done { token: DONE_IN_PROCEDURE, status: MORE },
+        Seen::Status(0),
+        Seen::ReturnedInt(1),
+        ended,
+    ];
+    assert_eq!(raw.call(both).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_not_spoken_is_refused_and_the_connection_stays() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let null = || Value::Null;
+    let int = || Value::Int(1);
+    for (call, expected) in [
+        (Call::numbered(2).int(1, 0), 2_812),
+        (Call::named("sp_cursoropen"), 2_812),
+        (Call::named("unknown"), 2_812),
+        (Call::named("answers").with("@x", 1, "int", null()), 40_517),
+        (Call::numbered(10).text("echo").text("@a int").with("@a", 2, "int", int()), 40_517),
+        (Call::numbered(10).text("echo").text("@a int").with("@b", 0, "int", int()), 8_145),
+        (Call::numbered(10).text("echo").text("@a hierarchyid").int(0, 1), 2_715),
+        (Call::numbered(10).int(0, 1), 214),
+        (Call(Call::numbered(10).text("echo").0.into_iter().chain([0xFF]).collect()), 40_517),
+        (Call(Call::numbered(10).0.into_iter().chain([0, 0, 0xF3]).collect()), 40_517),
+    ] {
+        let answer = raw.call(call).await;
+        assert_eq!(answer[0], Seen::Error(expected), "{answer:?}");
+    }
+    let answer = raw.batch(0, "print still here").await;
+    assert_eq!(answer, [Seen::Other(0xAB), Seen::Done { token: DONE, status: 0 }]);
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_told_and_closed() {
+    let house = House::open().await;
+    for (kind, body) in [(1, vec![1, 2]), (3, vec![0xFF; 40]), (14, headers()), (99, vec![])] {
+        let mut raw = Raw::log_in(&house).await;
+        raw.send(kind, 0, &body).await;
+        let answer = raw.answer().await.expect("a word of farewell");
+        assert!(matches!(seen(&answer)[0], Seen::Error(8_009 | 40_517)), "{kind}");
+        if kind != 99 {
+            assert_eq!(raw.answer().await, None, "the connection of {kind} lives on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_rolls_back_before_the_request_runs() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    assert_eq!(raw.batch(0, "begin").await[0], Seen::Environment(8));
+    let refused = raw.batch(0x10, "print x").await;
+    assert_eq!(refused[0], Seen::Error(40_517), "a transaction cannot be kept over a reset");
+    let answer = raw.batch(0x08, "print x").await;
+    assert_eq!(answer[0], Seen::Environment(18));
+    assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 1);
+    let next = raw.batch(0x10, "begin").await;
+    assert_eq!(next[..2], [Seen::Environment(18), Seen::Environment(8)]);
+}
+
+#[tokio::test]
+async fn attention_is_answered_wherever_it_comes() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let acknowledged = [Seen::Done { token: DONE, status: ATTENTION }];
+    // With nothing in work.
+    raw.send(6, 0, &[]).await;
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
+    // Between the packets of a message.
+    raw.send_open(1, &headers()).await;
+    raw.send(6, 0, &[]).await;
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
+    // With a request in work.
+    let mut body = headers();
+    crate::wire::value_out::put_utf16(&mut body, "wait");
+    raw.send(1, 0, &body).await;
+    raw.send(6, 0, &[]).await;
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
+    // A message taken back.
+    raw.send_open(1, &headers()).await;
+    raw.stream.write_all(&[1, 3, 0, 8, 0, 0, 2, 0]).await.expect("written");
+    let ignored = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(ignored, [Seen::Done { token: DONE, status: 0 }]);
+    assert_eq!(raw.batch(0, "print x").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_sent_ahead_waits_for_its_turn() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let mut body = headers();
+    crate::wire::value_out::put_utf16(&mut body, "print x");
+    for _ in 0..3 {
+        raw.send(1, 0, &body).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(seen(&raw.answer().await.expect("an answer")).len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn commit_can_begin_the_next_transaction() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let request = |body: &[u8]| [headers(), body.to_vec()].concat();
+    raw.send(14, 0, &request(&[5, 0, 0, 0])).await;
+    let begun = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(begun, [Seen::Environment(8), Seen::Done { token: DONE, status: 0 }]);
+    raw.send(14, 0, &request(&[7, 0, 0, 1, 5, 0])).await;
+    let next = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(next[..2], [Seen::Environment(9), Seen::Environment(8)]);
+    raw.send(14, 0, &request(&[0, 0])).await;
+    let refused = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(refused, [Seen::Error(40_517), Seen::Done { token: DONE, status: FAILED }]);
+}
+
+#[tokio::test]
+async fn a_failed_statement_of_a_batch_says_so_after_what_was_done() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let expected = [
+        Seen::Done { token: DONE, status: COUNTED | MORE },
+        Seen::Error(547),
+        Seen::Done { token: DONE, status: FAILED },
+    ];
+    assert_eq!(raw.batch(0, "fail 547").await, expected);
+}
+
+#[tokio::test]
+async fn a_named_procedure_answers_rows_and_a_status() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    let mut command = Command::new("answers");
+    command.bind_param("@a", 5i32);
+    let answer = command.exec(&mut client).await.expect("an answer");
+    let answer = answer.into_command_result().await.expect("a result");
+    assert_eq!(answer.return_code(), 7);
+    let rows = answer.to_query_result(0).expect("a result set");
+    assert_eq!(rows[0].get::<i32, _>(0), Some(5));
+    assert_eq!(number(count_rows(&mut client, "nonsense").await), Some(102));
+}

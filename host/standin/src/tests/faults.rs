@@ -1,0 +1,84 @@
+//! Faults on command, transactions.
+
+use super::{House, count_rows, number};
+use crate::Fault;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+#[tokio::test]
+async fn transactions_begin_and_end_by_request_and_by_statement() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    client.commit_transaction().await.expect("committed");
+    assert_eq!(number(client.commit_transaction().await), Some(3_902));
+    client.begin_transaction().await.expect("a transaction");
+    client.save_transaction("here").await.expect("a savepoint");
+    client.rollback_transaction().await.expect("rolled back");
+    count_rows(&mut client, "begin").await.expect("a transaction");
+    count_rows(&mut client, "commit").await.expect("committed");
+    assert_eq!(house.log.commits.load(Ordering::Acquire), 2);
+    assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_rolls_back() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    drop(client);
+    while house.log.rollbacks.load(Ordering::Acquire) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_a_commit_can_be_lost() {
+    let house = House::open().await;
+    house.gate.inject(Fault::DropAfterCommit { commits: 2 });
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    client.commit_transaction().await.expect("the first commit is answered");
+    client.begin_transaction().await.expect("a transaction");
+    let lost = client.execute("commit", &[]).await;
+    assert!(lost.is_err() && number(lost).is_none(), "the second was answered");
+    assert_eq!(house.log.commits.load(Ordering::Acquire), 2, "and yet it was carried out");
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    client.commit_transaction().await.expect("the fault has struck and is gone");
+}
+
+#[tokio::test]
+async fn a_result_can_break_off_within_a_row() {
+    let house = House::open().await;
+    house.gate.inject(Fault::HalfRow { rows: 3 });
+    let mut client = house.client().await;
+    assert_eq!(count_rows(&mut client, "rows 3").await.ok(), Some(3), "too short to break");
+    assert!(count_rows(&mut client, "rows 9").await.is_err());
+    assert!(count_rows(&mut client, "rows 9").await.is_err(), "a dropped connection answered");
+    assert_eq!(count_rows(&mut house.client().await, "rows 9").await.ok(), Some(9));
+}
+
+#[tokio::test]
+async fn a_stalled_gate_takes_and_answers_nothing_until_it_is_healed() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    house.gate.inject(Fault::Stall);
+    let answer = {
+        let mut stalled = Box::pin(count_rows(&mut client, "rows 2"));
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut stalled).await;
+        assert!(early.is_err(), "a stalled gate answered");
+        house.gate.heal();
+        stalled.await
+    };
+    assert_eq!(answer.ok(), Some(2));
+
+    house.gate.inject(Fault::Stall);
+    let mut config = house.config(tiberius::EncryptionLevel::NotSupported);
+    config.handshake_timeout(Some(Duration::from_millis(100)));
+    assert!(house.connect(config).await.is_err(), "a stalled gate let someone in");
+    house.gate.cut().await.expect("a stalled gate can be cut");
+    house.gate.heal();
+    house.gate.restore().await.expect("restored");
+    assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
+}
