@@ -182,25 +182,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Door;
-
-    #[test]
-    fn an_address_is_read_as_the_agent_writes_it() {
-        for (text, host, port) in [
-            ("127.0.0.1:4711\n", "127.0.0.1", 4711),
-            ("[::1]:80", "::1", 80),
-            ("till:1", "till", 1),
-        ] {
-            let door = Door::parse(text, " secret\n").expect("an address");
-            assert_eq!(
-                (door.host.as_str(), door.port, door.token.as_str()),
-                (host, port, "secret")
-            );
-            assert!(!format!("{door:?}").contains("secret"));
-        }
-        for wrong in ["", "127.0.0.1", ":80", "host:port", "host:99999"] {
-            assert!(Door::parse(wrong, "t").is_none(), "{wrong} was taken");
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,8 @@ use tillhold_client::ClientError;
 use tillhold_core::fault::Class;
 use tillhold_core::table::TableName;
 use tillhold_standin::answer::SqlError;
+use tillhold_standin::{EngineError, ServerError};
+use tillhold_toolchain::ToolchainError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -36,6 +38,18 @@ pub enum DemoError {
     Start { program: PathBuf, command: String, cause: io::Error },
     #[error("the agent's `{command}` ended with {status}; its last lines:\n{log}")]
     Agent { command: String, status: String, log: String },
+    #[error("{option} {reason}")]
+    Option { option: String, reason: String },
+    #[error("the register did not come to this in time: {what}; its status was {seen}")]
+    Never { what: &'static str, seen: String },
+    #[error("{0} broke off")]
+    BrokeOff(&'static str),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Plugin(#[from] ToolchainError),
     #[error("the front door: {0}")]
     FrontDoor(#[from] ClientError),
 }
@@ -51,7 +65,13 @@ impl DemoError {
             | DemoError::Refused { .. }
             | DemoError::GaveUp { .. }
             | DemoError::Start { .. }
-            | DemoError::Agent { .. } => Class::Stop,
+            | DemoError::Agent { .. }
+            | DemoError::Never { .. }
+            | DemoError::BrokeOff(_) => Class::Stop,
+            DemoError::Option { .. } => Class::Reconfigure,
+            DemoError::Engine(error) => error.class(),
+            DemoError::Server(error) => error.class(),
+            DemoError::Plugin(error) => error.class(),
             DemoError::Unfit { .. } => Class::Park,
             DemoError::Data { .. } | DemoError::File { .. } | DemoError::FileTooLong { .. } => {
                 Class::Reconfigure
@@ -75,6 +95,12 @@ impl DemoError {
             DemoError::GaveUp { .. } => "demo-gave-up",
             DemoError::Start { .. } => "demo-start",
             DemoError::Agent { .. } => "demo-agent",
+            DemoError::Option { .. } => "demo-option",
+            DemoError::Never { .. } => "demo-never",
+            DemoError::BrokeOff(_) => "demo-broke-off",
+            DemoError::Engine(error) => error.code(),
+            DemoError::Server(error) => error.code(),
+            DemoError::Plugin(error) => error.code(),
             DemoError::FrontDoor(error) => error.code(),
         }
     }
@@ -100,6 +126,13 @@ impl DemoError {
             DemoError::Agent { .. } => {
                 "the agent's own error is in these lines; `--folder` keeps all files for a look"
             }
+            DemoError::Option { .. } => "`tillhold demo --help` lists the options",
+            DemoError::Never { .. } | DemoError::BrokeOff(_) => {
+                "the agent's log in the demonstration's folder says more"
+            }
+            DemoError::Engine(error) => return error.hint(),
+            DemoError::Server(error) => return error.hint(),
+            DemoError::Plugin(error) => return error.hint(),
             DemoError::FrontDoor(error) => return error.hint(),
         };
         Some(hint.to_string())

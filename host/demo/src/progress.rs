@@ -5,6 +5,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
 use tillhold_env::Env;
 
+#[derive(Clone)]
 pub(crate) struct Stage {
     env: Env,
     started_us: u64,

@@ -130,7 +130,8 @@ impl WrittenRow {
         json!({ "table": self.table.name.to_string(), "operation": operation, "values": values })
     }
 
-    pub(crate) fn value(&self, column: &str) -> Option<&Value> {
+    /// A cell by its column's name; `None` when the row does not set it.
+    pub fn value(&self, column: &str) -> Option<&Value> {
         let at = self.table.position(column)?;
         self.cells.iter().find(|(position, _)| *position == at).map(|(_, value)| value)
     }

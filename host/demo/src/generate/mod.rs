@@ -23,7 +23,9 @@ pub(crate) use offline::is_secret;
 pub use offline::{PROFILE_NAME, ProfileScope, profile_scopes};
 pub use people::Customer;
 pub use places::{Branch, TRANSACTION_SEED};
-pub use sheet::{COMPANY, Load, default_value};
+#[cfg(test)]
+pub(crate) use sheet::default_value;
+pub use sheet::{COMPANY, Load};
 pub use taxes::{TAX_CODES, TaxCode};
 
 use crate::DemoError;

@@ -94,7 +94,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 /// What the schema's default says, as a value; the zero of its type where a NOT NULL column has none.
-pub fn default_value(column: &Column) -> Value {
+pub(crate) fn default_value(column: &Column) -> Value {
     if column.name == "DATAAREAID" && column.default.is_none() {
         return Value::Text(COMPANY.to_string());
     }

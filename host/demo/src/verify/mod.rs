@@ -17,7 +17,7 @@ mod rules;
 mod sales;
 mod tables;
 
-pub(crate) use register::{RegisterFiles, quoted};
+pub(crate) use register::{Decision, RegisterFiles, quoted};
 pub use sales::Acknowledged;
 
 use crate::DemoError;

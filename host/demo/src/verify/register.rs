@@ -1,6 +1,6 @@
 //! The register's two files, read only: while the agent runs, or after it was killed.
 
-use super::{Cells, ax};
+use super::Cells;
 use crate::DemoError;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -105,11 +105,6 @@ impl RegisterFiles {
             })
         });
         decisions.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Which file has `ax.TABLE`, by its place; for people.
-    pub(crate) fn holds(&self, name: &str) -> Result<bool, DemoError> {
-        Ok(self.columns(&ax(name))?.is_some())
     }
 }
 
