@@ -134,8 +134,8 @@ impl Seat {
     }
 
     fn prepare(&mut self, arguments: Vec<Argument>) -> Result<CallEnd, SqlError> {
-        let handle = self.prepare_statement(&arguments)?;
-        Ok(with_handle(&arguments, handle))
+        let number = self.prepare_statement(&arguments)?;
+        Ok(with_number(&arguments, number))
     }
 
     fn execute(
@@ -144,8 +144,8 @@ impl Seat {
         reply: &mut Reply,
     ) -> Result<CallEnd, SqlError> {
         let values = arguments.split_off(arguments.len().min(1));
-        let handle = handle(arguments.first())?;
-        self.execute_statement(handle, values, reply)?;
+        let number = statement_number(arguments.first())?;
+        self.execute_statement(number, values, reply)?;
         Ok(CallEnd::default())
     }
 
@@ -155,12 +155,12 @@ impl Seat {
         reply: &mut Reply,
     ) -> Result<CallEnd, SqlError> {
         let values = arguments.split_off(arguments.len().min(3));
-        let handle = self.prepare_statement(&arguments)?;
-        self.execute_statement(handle, values, reply)?;
-        Ok(with_handle(&arguments, handle))
+        let number = self.prepare_statement(&arguments)?;
+        self.execute_statement(number, values, reply)?;
+        Ok(with_number(&arguments, number))
     }
 
-    /// Arguments: handle (out), declarations, statement.
+    /// Arguments: number (out), declarations, statement.
     fn prepare_statement(&mut self, arguments: &[Argument]) -> Result<i32, SqlError> {
         if self.prepared.len() >= TDS_PREPARED_MAX {
             let message = format!("A connection holds at most {TDS_PREPARED_MAX} statements.");
@@ -171,26 +171,26 @@ impl Seat {
             _ => String::new(),
         };
         let declared = parse(&declarations)?;
-        let handle = self.session.prepare(&text(arguments.get(2), "statement")?, &declarations)?;
-        self.prepared.insert(handle, declared);
-        Ok(handle)
+        let number = self.session.prepare(&text(arguments.get(2), "statement")?, &declarations)?;
+        self.prepared.insert(number, declared);
+        Ok(number)
     }
 
     fn execute_statement(
         &mut self,
-        handle: i32,
+        number: i32,
         values: Vec<Argument>,
         reply: &mut Reply,
     ) -> Result<(), SqlError> {
-        let declared = self.prepared.get(&handle).ok_or_else(|| no_handle(handle))?;
+        let declared = self.prepared.get(&number).ok_or_else(|| no_statement(number))?;
         let parameters = bind(declared, values)?;
-        self.session.execute_prepared(handle, &parameters, &mut |answer| reply.take(answer))
+        self.session.execute_prepared(number, &parameters, &mut |answer| reply.take(answer))
     }
 
     fn unprepare(&mut self, arguments: Vec<Argument>) -> Result<CallEnd, SqlError> {
-        let handle = handle(arguments.first())?;
-        self.prepared.remove(&handle).ok_or_else(|| no_handle(handle))?;
-        self.session.unprepare(handle)?;
+        let number = statement_number(arguments.first())?;
+        self.prepared.remove(&number).ok_or_else(|| no_statement(number))?;
+        self.session.unprepare(number)?;
         Ok(CallEnd::default())
     }
 
@@ -261,8 +261,8 @@ fn no_procedure(name: &str) -> SqlError {
     SqlError::new(2_812, format!("Could not find stored procedure '{name}'."))
 }
 
-fn no_handle(handle: i32) -> SqlError {
-    SqlError::new(8_179, format!("Could not find prepared statement with handle {handle}."))
+fn no_statement(number: i32) -> SqlError {
+    SqlError::new(8_179, format!("Could not find prepared statement with handle {number}."))
 }
 
 fn text(argument: Option<&Argument>, what: &str) -> Result<String, SqlError> {
@@ -275,16 +275,16 @@ fn text(argument: Option<&Argument>, what: &str) -> Result<String, SqlError> {
     }
 }
 
-fn handle(argument: Option<&Argument>) -> Result<i32, SqlError> {
+fn statement_number(argument: Option<&Argument>) -> Result<i32, SqlError> {
     match argument.map(|argument| &argument.value) {
-        Some(Value::Int(number)) => i32::try_from(*number).map_err(|_| no_handle(-1)),
+        Some(Value::Int(number)) => i32::try_from(*number).map_err(|_| no_statement(-1)),
         _ => Err(SqlError::new(214, "Procedure expects parameter '@handle' of type 'int'.")),
     }
 }
 
-fn with_handle(arguments: &[Argument], handle: i32) -> CallEnd {
+fn with_number(arguments: &[Argument], number: i32) -> CallEnd {
     let name = arguments.first().map_or(String::new(), |argument| argument.name.clone());
-    let value = Value::Int(i64::from(handle));
+    let value = Value::Int(i64::from(number));
     CallEnd { status: 0, outputs: vec![(0, Parameter { name, of: SqlType::Int, value })] }
 }
 
