@@ -1,11 +1,11 @@
-//! Debian's packages of a compiler with its own standard library source.
+//! Debian's packages of a compiler with its own standard library source, and of a linker.
 //!
 //! * Only as root; otherwise the exact command is the answer.
 //! * Nothing on the machine is removed to make room (`--no-remove`).
 //! * Downloading and unpacking are two commands: the bound on a hanging network never cuts dpkg short.
 
 use crate::child::{Bound, run};
-use crate::error::{APT_COMMAND, ToolchainError};
+use crate::error::ToolchainError;
 use crate::machine::Machine;
 use crate::progress::{Listener, Progress};
 use std::path::Path;
@@ -13,34 +13,56 @@ use std::process::Command;
 use std::time::Duration;
 use tillhold_core::limits::APT_TIMEOUT;
 
-const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
-const WHAT: &str = "Debian's rustc-web and rust-web-src (137 MB)";
-const USUAL: Duration = Duration::from_secs(120);
+/// What is installed together, and why.
+pub(crate) struct Packages {
+    names: &'static [&'static str],
+    what: &'static str,
+    usual: Duration,
+}
 
-pub(crate) fn install(machine: &Machine, listener: Listener<'_>) -> Result<(), ToolchainError> {
-    let apt_get = machine.apt_get.as_deref().ok_or(ToolchainError::NoSource)?;
+pub(crate) const COMPILER: Packages = Packages {
+    names: &["rustc-web", "rust-web-src"],
+    what: "Debian's rustc-web and rust-web-src (137 MB)",
+    usual: Duration::from_secs(120),
+};
+
+pub(crate) const LINKER: Packages = Packages {
+    names: &["lld-19"],
+    what: "Debian's lld-19 (30 MB)",
+    usual: Duration::from_secs(30),
+};
+
+impl Packages {
+    pub fn command(&self) -> String {
+        format!("apt-get {} {}", INSTALL.join(" "), self.names.join(" "))
+    }
+
+    fn install(&self, apt_get: &Path, phase: &str, listener: Listener<'_>) -> ToolResult {
+        apt(apt_get, &[&INSTALL[..], &[phase], self.names].concat(), listener)
+    }
+}
+
+type ToolResult = Result<(), ToolchainError>;
+
+pub(crate) fn install(
+    machine: &Machine,
+    packages: &Packages,
+    listener: Listener<'_>,
+) -> ToolResult {
+    let apt_get = machine.apt_get.as_deref().ok_or(ToolchainError::NoAptGet)?;
     if !machine.root {
-        return Err(ToolchainError::NotRoot { command: APT_COMMAND.to_owned() });
+        return Err(ToolchainError::NotRoot { command: packages.command() });
     }
-    listener(Progress::Begin { what: WHAT.to_owned(), usual: USUAL });
-    if download(apt_get, listener).is_err() {
+    let what = packages.what.to_owned();
+    listener(Progress::Begin { what: what.clone(), usual: packages.usual });
+    if packages.install(apt_get, "--download-only", listener).is_err() {
         // A fresh image knows no packages yet; an old one knows files that the mirrors no longer have.
-        apt(apt_get, "apt-get update", &["update"], listener)?;
-        download(apt_get, listener)?;
+        apt(apt_get, &["update"], listener)?;
+        packages.install(apt_get, "--download-only", listener)?;
     }
-    unpack(apt_get, listener)?;
-    listener(Progress::End { what: WHAT.to_owned() });
+    packages.install(apt_get, "--no-download", listener)?;
+    listener(Progress::End { what });
     Ok(())
-}
-
-fn download(apt_get: &Path, listener: Listener<'_>) -> Result<(), ToolchainError> {
-    let arguments = [&INSTALL[..], &["--download-only"], &PACKAGES].concat();
-    apt(apt_get, "apt-get download", &arguments, listener)
-}
-
-fn unpack(apt_get: &Path, listener: Listener<'_>) -> Result<(), ToolchainError> {
-    let arguments = [&INSTALL[..], &["--no-download"], &PACKAGES].concat();
-    apt(apt_get, "apt-get install", &arguments, listener)
 }
 
 const INSTALL: [&str; 4] = ["install", "-y", "--no-install-recommends", "--no-remove"];
@@ -56,14 +78,10 @@ const PATIENCE: [&str; 8] = [
     "DPkg::Lock::Timeout=120",
 ];
 
-fn apt(
-    apt_get: &Path,
-    what: &str,
-    arguments: &[&str],
-    listener: Listener<'_>,
-) -> Result<(), ToolchainError> {
+fn apt(apt_get: &Path, arguments: &[&str], listener: Listener<'_>) -> ToolResult {
     let mut command = Command::new(apt_get);
     command.args(PATIENCE).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    let what = format!("apt-get {}", arguments.join(" "));
     run(&mut command, &Bound::new(what, APT_TIMEOUT), listener)?.expect_ok()?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Each error carries what the tool itself said (its last lines), a stable code and the next step.
 
+use crate::apt;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,10 @@ pub enum ToolchainError {
     NoRustup,
     #[error("no sysroot was built here before")]
     NoKeptSysroot,
-    #[error("no compiler here brings its own standard library source, and there is no apt-get")]
+    #[error("there is no rustc, or none that brings its own standard library source")]
     NoSource,
+    #[error("apt-get is not on this machine")]
+    NoAptGet,
     #[error("installing needs root: {command}")]
     NotRoot { command: String },
     #[error("no linker for WebAssembly (rust-lld or wasm-ld)")]
@@ -76,9 +79,6 @@ impl fmt::Display for Step {
     }
 }
 
-pub const APT_COMMAND: &str =
-    "apt-get install -y --no-install-recommends --no-remove rustc-web rust-web-src";
-
 impl ToolchainError {
     pub fn class(&self) -> Class {
         match self {
@@ -93,6 +93,7 @@ impl ToolchainError {
             | Self::NoRustup
             | Self::NoKeptSysroot
             | Self::NoSource
+            | Self::NoAptGet
             | Self::NotRoot { .. }
             | Self::NoLinker
             | Self::Failed { .. }
@@ -111,6 +112,7 @@ impl ToolchainError {
             | Self::NoRustup
             | Self::NoKeptSysroot
             | Self::NoSource
+            | Self::NoAptGet
             | Self::NotRoot { .. } => "guest-target",
             Self::NoLinker => "guest-linker",
             Self::Failed { .. } => "guest-tool",
@@ -131,13 +133,16 @@ impl ToolchainError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::NoCargo => "install Rust from https://rustup.rs, then try again",
+            // All that is missing is a linker: that is the shortest way.
+            Self::NoTarget { tried } if tried.iter().any(Tried::is_linker) => NO_LINKER,
             Self::NoTarget { .. }
             | Self::TargetMissing { .. }
             | Self::NoRustup
             | Self::NoKeptSysroot
-            | Self::NoSource => return Some(install_hint()),
+            | Self::NoSource
+            | Self::NoAptGet => return Some(install_hint()),
             Self::NotRoot { command } => return Some(format!("run: sudo {command}")),
-            Self::NoLinker => "install LLVM's linker (Debian: apt-get install lld-19)",
+            Self::NoLinker => NO_LINKER,
             Self::TimedOut { .. } => "try again; if it hangs again, look at the network",
             Self::Locked { .. } => "wait for the other program, or end it, then try again",
             Self::NoGuest { .. } => "name the folder that holds the guest's Cargo.toml",
@@ -161,11 +166,20 @@ impl ToolchainError {
     }
 }
 
+const NO_LINKER: &str = "install LLVM's linker lld, version 16 or newer, then try again";
+
+impl Tried {
+    fn is_linker(&self) -> bool {
+        matches!(self.error, ToolchainError::NoLinker)
+    }
+}
+
 fn install_hint() -> String {
     format!(
         "install one of these, then try again:\n  \
          rustup target add wasm32-unknown-unknown\n  \
-         {APT_COMMAND}   (Debian and Ubuntu, as root)"
+         {}   (Debian, as root)",
+        apt::COMPILER.command()
     )
 }
 

@@ -89,15 +89,28 @@ impl Finder {
     }
 
     fn own_source(&self, cargo: &Path, listener: Listener<'_>) -> Result<PathBuf, ToolchainError> {
-        let rustc = match self.with_source().next() {
-            Some(rustc) => rustc,
-            None => {
-                apt::install(&self.machine, listener)?;
-                self.with_source().next().ok_or(ToolchainError::NoSource)?
-            }
-        };
-        let linker = self.linker(&rustc).ok_or(ToolchainError::NoLinker)?;
+        let compiler = self.or_install(&apt::COMPILER, || self.with_source().next(), listener)?;
+        let rustc = compiler.ok_or(ToolchainError::NoSource)?;
+        let linker = self.or_install(&apt::LINKER, || self.linker(&rustc), listener)?;
+        let linker = linker.ok_or(ToolchainError::NoLinker)?;
         sysroot::make(&self.cache, cargo, &rustc, &linker, listener)
+    }
+
+    /// What is there, else what is there after an installation. Where apt-get is not, there is nothing to install.
+    fn or_install<T>(
+        &self,
+        packages: &apt::Packages,
+        look: impl Fn() -> Option<T>,
+        listener: Listener<'_>,
+    ) -> Result<Option<T>, ToolchainError> {
+        if let Some(there) = look() {
+            return Ok(Some(there));
+        }
+        match apt::install(&self.machine, packages, listener) {
+            Ok(()) => Ok(look()),
+            Err(ToolchainError::NoAptGet) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The compilers here that bring their library source; one that does not answer is none.
@@ -110,7 +123,8 @@ impl Finder {
     /// Its own, else the active toolchain's, else LLVM's.
     fn linker(&self, rustc: &Rustc) -> Option<PathBuf> {
         let active = || Rustc::ask(self.machine.rustc.as_deref()?).ok()?.linker();
-        rustc.linker().or_else(active).or_else(|| self.machine.linkers.first().cloned())
+        let system = || self.machine.linkers.iter().find(|file| file.is_file()).cloned();
+        rustc.linker().or_else(active).or_else(system)
     }
 }
 

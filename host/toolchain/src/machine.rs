@@ -14,7 +14,7 @@ pub struct Machine {
     /// Compilers of the system's own packages; the first that brings its library source is used.
     pub system_rustcs: Vec<PathBuf>,
     pub apt_get: Option<PathBuf>,
-    /// Linkers for WebAssembly, should no Rust toolchain bring one; the first is used.
+    /// Linkers for WebAssembly, should no Rust toolchain bring one; the first that is there is used.
     pub linkers: Vec<PathBuf>,
     pub root: bool,
 }
@@ -31,6 +31,9 @@ const LINKERS: [&str; 8] = [
     "wasm-ld-16",
 ];
 
+/// Where Debian's lld-19 would put it: it may be installed on the way.
+const DEBIANS: &str = "/usr/bin/wasm-ld-19";
+
 impl Machine {
     pub fn here() -> Self {
         let path: Vec<PathBuf> =
@@ -42,7 +45,7 @@ impl Machine {
             rustup: find("rustup"),
             system_rustcs: vec![PathBuf::from("/usr/bin/rustc")],
             apt_get: find("apt-get"),
-            linkers: LINKERS.iter().filter_map(|name| find(name)).collect(),
+            linkers: LINKERS.iter().filter_map(|name| find(name)).chain([DEBIANS.into()]).collect(),
             root: is_root(),
         }
     }

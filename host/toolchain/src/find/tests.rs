@@ -28,9 +28,10 @@ struct Case {
     calls: &'static [&'static str],
 }
 
+const LINKER: &str = "usr/bin/wasm-ld";
 const ALL: &[&str] = &["active/bin/rustc", "active/bin/cargo", "active/bin/rustup"];
 const DEBIAN: &[&str] =
-    &["active/bin/rustc", "active/bin/cargo", "active/bin/rustup", "usr/bin/apt-get"];
+    &["active/bin/rustc", "active/bin/cargo", "active/bin/rustup", "usr/bin/apt-get", LINKER];
 const BUILD: &str = "cargo build --release -Z build-std=";
 const DOWNLOAD: &str = "apt-get -o Acquire::http::Timeout=30";
 
@@ -60,6 +61,7 @@ const CASES: &[Case] = &[
             "active/bin/cargo",
             "active/bin/rustup",
             "system/bin/rustc",
+            LINKER,
         ],
         folders: &["system/lib/rustlib/src/rust/library/std"],
         manners: "rustup: fail",
@@ -74,6 +76,7 @@ const CASES: &[Case] = &[
             "active/bin/cargo",
             "active/bin/rustup",
             "system/bin/rustc",
+            LINKER,
         ],
         folders: &["system/lib/rustlib/src/rust/library/std"],
         manners: "rustup: hang",
@@ -83,7 +86,7 @@ const CASES: &[Case] = &[
     },
     Case {
         story: "the active compiler brings its own source",
-        programs: &["active/bin/rustc", "active/bin/cargo"],
+        programs: &["active/bin/rustc", "active/bin/cargo", LINKER],
         folders: &["active/lib/rustlib/src/rust/library/std"],
         manners: "",
         root: false,
@@ -109,6 +112,24 @@ const CASES: &[Case] = &[
         calls: &["rustup", DOWNLOAD, DOWNLOAD, DOWNLOAD, DOWNLOAD, BUILD],
     },
     Case {
+        story: "no toolchain brings a linker",
+        programs: &["active/bin/rustc", "active/bin/cargo", "usr/bin/apt-get"],
+        folders: &["active/lib/rustlib/src/rust/library/std"],
+        manners: "",
+        root: true,
+        expected: Ok(Step::OwnSource),
+        calls: &[DOWNLOAD, DOWNLOAD, BUILD],
+    },
+    Case {
+        story: "no linker and no way to one",
+        programs: &["active/bin/rustc", "active/bin/cargo"],
+        folders: &["active/lib/rustlib/src/rust/library/std"],
+        manners: "",
+        root: true,
+        expected: Err(&["no linker for WebAssembly", "install LLVM's linker"]),
+        calls: &[],
+    },
+    Case {
         story: "without root the command is the answer",
         programs: DEBIAN,
         folders: &[],
@@ -132,7 +153,7 @@ const CASES: &[Case] = &[
     },
     Case {
         story: "nothing is there but a compiler",
-        programs: &["active/bin/rustc", "active/bin/cargo"],
+        programs: &["active/bin/rustc", "active/bin/cargo", LINKER],
         folders: &[],
         manners: "",
         root: true,
@@ -140,14 +161,14 @@ const CASES: &[Case] = &[
             "Rust 1.96.0 has no wasm32-unknown-unknown target",
             "rustup is not on this machine",
             "no sysroot was built here before",
-            "there is no apt-get",
+            "none that brings its own standard library source",
             "rustup target add wasm32-unknown-unknown",
         ]),
         calls: &[],
     },
     Case {
         story: "the standard library does not build",
-        programs: &["active/bin/rustc", "active/bin/cargo"],
+        programs: &["active/bin/rustc", "active/bin/cargo", LINKER],
         folders: &["active/lib/rustlib/src/rust/library/std"],
         manners: "cargo: fail",
         root: false,
@@ -165,7 +186,7 @@ const CASES: &[Case] = &[
     },
     Case {
         story: "a broken compiler",
-        programs: &["active/bin/rustc", "active/bin/cargo"],
+        programs: &["active/bin/rustc", "active/bin/cargo", LINKER],
         folders: &[],
         manners: "rustc: fail",
         root: false,
@@ -233,7 +254,7 @@ fn a_sysroot_whose_linker_went_away_is_built_again() {
 
 const OWN_SOURCE: Case = Case {
     story: "a compiler with its own source",
-    programs: &["active/bin/rustc", "active/bin/cargo"],
+    programs: &["active/bin/rustc", "active/bin/cargo", LINKER],
     folders: &["active/lib/rustlib/src/rust/library/std"],
     manners: "",
     root: false,
@@ -252,7 +273,7 @@ impl MadeUp {
             Self { folder: tempfile::tempdir().expect("a folder for the case"), root: case.root };
         fs::write(machine.path("manners"), case.manners).expect("writable");
         fs::write(machine.path("calls"), "").expect("writable");
-        for program in case.programs.iter().chain(&["usr/bin/wasm-ld"]) {
+        for program in case.programs {
             machine.install(program);
         }
         for folder in case.folders {
