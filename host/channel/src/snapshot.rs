@@ -82,7 +82,7 @@ pub(crate) fn page_sql(table: &Table, after: bool) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::page;
     use crate::sample;
     use crate::scripted::{Channel, says};
@@ -103,7 +103,7 @@ mod tests {
     }
 
     /// The extremes of each type, in the sample's order; those that are easily lost on a way.
-    const EXTREMES: [&str; 31] = [
+    pub(crate) const EXTREMES: [&str; 31] = [
         "-2147483648",
         "ÄÖ-1",
         "1753-01-01 23:59:59.997",

@@ -1,0 +1,190 @@
+//! Against the embedded channel: every statement runs, and the rules of change capture and upload hold.
+//!
+//! Each test is named for what it would lose without the rule; LESSONS.md 5c numbers the rules.
+
+mod first_load;
+mod passes;
+mod preparing;
+mod pushing;
+
+use crate::capture::{Captured, Pass, own_context};
+use crate::config::{ChannelConfig, Encryption, Secret};
+use crate::error::ChannelError;
+use crate::link::{Ask, Link};
+use crate::prepare::{PrepareOptions, Prepared, prepare};
+use crate::snapshot::page;
+use crate::upload::{WriteMark, upload};
+use std::sync::Arc;
+use tillhold_core::profile::Direction;
+use tillhold_core::row::{Key, Row};
+use tillhold_core::table::Table;
+use tillhold_core::transaction::{Operation, Receipt, Transaction, Write};
+use tillhold_core::value::Value;
+use tillhold_core::version::{ChannelVersion, Incarnation};
+use tillhold_env::Env;
+use tillhold_standin::{Engine, Gate, Server, ServerOptions};
+
+const INCARNATION: Incarnation = Incarnation([7; 16]);
+
+/// Two tables of a shop: prices with a key of two columns, cards with one of text.
+struct Shop {
+    gate: Gate,
+    env: Env,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+const TABLES: &str = "
+CREATE TABLE [dbo].[PRICES] ([ITEM] bigint NOT NULL, [UNIT] nvarchar(10) COLLATE SQL_Latin1_General_CP1_CI_AS NOT NULL, [AMOUNT] numeric(32,16) NOT NULL DEFAULT ((0)), [ROWVERSION] timestamp NOT NULL, CONSTRAINT [PK_PRICES] PRIMARY KEY CLUSTERED ([ITEM], [UNIT]));
+CREATE TABLE [dbo].[CARDS] ([CARD] nvarchar(20) COLLATE SQL_Latin1_General_CP1_CI_AS NOT NULL, [POINTS] int NOT NULL DEFAULT ((0)), [NOTE] nvarchar(10) COLLATE SQL_Latin1_General_CP1_CI_AS NULL, [COUNTER] int IDENTITY(1,1) NOT NULL, [ROWVERSION] timestamp NOT NULL, CONSTRAINT [PK_CARDS] PRIMARY KEY CLUSTERED ([CARD]));
+";
+
+impl Shop {
+    /// With its tables, and nothing prepared.
+    async fn bare() -> Shop {
+        let env = Env::real();
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine = Engine::open(&env, &folder.path().join("channel.db")).expect("an engine");
+        engine.create_login("office", "office", true).expect("a login");
+        engine.create_login("till", "till", false).expect("a login");
+        let server = Server::start(&env, engine, ServerOptions::default());
+        let gate = server.listen(([127, 0, 0, 1], 0).into()).await.expect("a gate");
+        let shop = Shop { gate, env, _server: server, _folder: folder };
+        run(&mut shop.office(), TABLES).await;
+        shop
+    }
+
+    async fn open() -> Shop {
+        let shop = Shop::bare().await;
+        let (prices, cards) = (prices_whole(), cards_whole());
+        shop.prepare(&[&prices, &cards]).await;
+        shop
+    }
+
+    async fn prepare(&self, tables: &[&Table]) {
+        let travelling: Vec<Table> = tables.iter().map(|table| table.travelling(&[])).collect();
+        let one = |(table, travelling)| Prepared {
+            table,
+            travelling,
+            direction: Direction::Bidirectional,
+        };
+        let prepared: Vec<Prepared<'_>> =
+            tables.iter().copied().zip(&travelling).map(one).collect();
+        prepare(&mut self.office(), &prepared, &options()).await.expect("a prepared channel");
+    }
+
+    fn link(&self, user: &str) -> Link {
+        let port = self.gate.address().port();
+        let mut config = ChannelConfig::new("127.0.0.1", port, "", user, Secret::new(user));
+        config.encryption = Encryption::Off;
+        Link::new(&self.env, Arc::new(config))
+    }
+
+    fn office(&self) -> Link {
+        self.link("office")
+    }
+
+    fn till(&self) -> Link {
+        self.link("till")
+    }
+
+    /// What the channel holds of a table, in key order.
+    async fn rows(&self, table: &Table) -> Vec<Row> {
+        page(&mut self.office(), table, None, 10_000).await.expect("rows")
+    }
+
+    async fn version(&self) -> ChannelVersion {
+        crate::snapshot::current_version(&mut self.office()).await.expect("a version").1
+    }
+
+    /// Everything that changed since, and the version it reaches.
+    async fn changes(
+        &self,
+        table: &Arc<Table>,
+        from: ChannelVersion,
+    ) -> Result<(Vec<Captured>, ChannelVersion), ChannelError> {
+        let mut till = self.till();
+        let tables = [(table.clone(), from)];
+        let mut pass = Pass::begin(&mut till, None, own_context(INCARNATION), &tables).await?;
+        let mut changes = Vec::new();
+        while let Some(page) = pass.page(0).await? {
+            changes.extend(page);
+        }
+        let reached = pass.reached();
+        pass.finish().await?;
+        Ok((changes, reached))
+    }
+
+    async fn upload(&self, transactions: &[Transaction]) -> Vec<Receipt> {
+        self.upload_as(transactions, WriteMark::Own).await
+    }
+
+    async fn upload_as(&self, transactions: &[Transaction], mark: WriteMark) -> Vec<Receipt> {
+        let sent = upload(&mut self.till(), "S1-1", INCARNATION, transactions, mark).await;
+        sent.expect("receipts")
+    }
+}
+
+fn options() -> PrepareOptions {
+    PrepareOptions { members: vec!["till".to_string()], ..PrepareOptions::default() }
+}
+
+/// Plain T-SQL as head office.
+async fn run(link: &mut Link, sql: &str) {
+    link.ask(Ask::batch("run head office's batch", sql)).await.expect(sql);
+}
+
+fn prices_whole() -> Table {
+    crate::sample::table(
+        "dbo.PRICES",
+        &["ITEM bigint", "UNIT nvarchar(10)", "AMOUNT numeric(32,16)", "ROWVERSION timestamp"],
+        &["ITEM", "UNIT"],
+    )
+}
+
+fn cards_whole() -> Table {
+    crate::sample::table(
+        "dbo.CARDS",
+        &[
+            "CARD nvarchar(20)",
+            "POINTS int",
+            "NOTE nvarchar(10) null",
+            "COUNTER int identity",
+            "ROWVERSION timestamp",
+        ],
+        &["CARD"],
+    )
+}
+
+fn prices() -> Arc<Table> {
+    Arc::new(prices_whole().travelling(&[]))
+}
+
+fn cards() -> Arc<Table> {
+    Arc::new(cards_whole().travelling(&[]))
+}
+
+fn card(card: &str, points: i64, note: Option<&str>) -> Row {
+    let note = note.map_or(Value::Null, |note| Value::Text(note.to_string()));
+    Row(vec![Value::Text(card.to_string()), Value::Int(points), note])
+}
+
+fn card_key(card: &str) -> Key {
+    Key(vec![Value::Text(card.to_string())])
+}
+
+/// A write to CARDS as the register has seen it at `version`.
+fn wrote(base: Option<Row>, offline: Option<Row>, version: ChannelVersion) -> Write {
+    let operation = match (&base, &offline) {
+        (None, _) => Operation::Insert,
+        (Some(_), Some(_)) => Operation::Update,
+        (Some(_), None) => Operation::Delete,
+    };
+    let row = offline.as_ref().or(base.as_ref()).expect("one side at least");
+    let (table, key) = (cards(), row.key(&cards()));
+    Write { table, operation, key, base, offline, base_version: version }
+}
+
+fn transaction(number: u8, writes: Vec<Write>) -> Transaction {
+    crate::upload::payload::tests::transaction(number, writes)
+}

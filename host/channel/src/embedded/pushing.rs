@@ -1,0 +1,214 @@
+//! Uploads, the ledger and the record of decisions.
+
+use super::{INCARNATION, Shop, card, cards, prices, run, transaction, wrote};
+use crate::decision;
+use crate::ledger::ledger;
+use crate::link::Ask;
+use crate::upload::{WriteMark, upload};
+use tillhold_core::conflict::{Conflict, Decision, Resolution};
+use tillhold_core::row::Row;
+use tillhold_core::transaction::{
+    ContentHash, Contest, Operation, Receipt, Transaction, TransactionId, Write,
+};
+use tillhold_core::value::{Decimal, Value};
+use tillhold_core::version::ChannelVersion;
+use tillhold_standin::Fault;
+
+fn insert(name: &str, note: Option<&str>) -> Write {
+    wrote(None, Some(card(name, 1, note)), ChannelVersion(0))
+}
+
+fn price(item: i64) -> Write {
+    let amount = Decimal::parse("1.5000000000000000").expect("a decimal");
+    let row = Row(vec![Value::Int(item), Value::Text("pcs".to_string()), Value::Decimal(amount)]);
+    Write {
+        table: prices(),
+        operation: Operation::Insert,
+        key: row.key(&prices()),
+        base: None,
+        offline: Some(row),
+        base_version: ChannelVersion(0),
+    }
+}
+
+/// LESSONS R7: the ledger makes a repeated upload harmless and a reused id loud.
+#[tokio::test]
+async fn a_transaction_has_its_effect_once() {
+    let shop = Shop::open().await;
+    let sale = transaction(1, vec![insert("a", None), price(1)]);
+    assert_eq!(shop.upload(std::slice::from_ref(&sale)).await, [Receipt::Applied]);
+    assert_eq!(shop.upload(std::slice::from_ref(&sale)).await, [Receipt::AlreadyThere]);
+    let other =
+        Transaction { hash: ContentHash([9; 32]), writes: vec![insert("b", None)], ..sale.clone() };
+    assert_eq!(shop.upload(&[other]).await, [Receipt::Clash]);
+    assert_eq!(shop.rows(&cards()).await, [card("a", 1, None)]);
+    assert_eq!(shop.rows(&prices()).await.len(), 1);
+    let known = ledger(&mut shop.till(), &[TransactionId([5; 16]), sale.id]).await.expect("hashes");
+    assert_eq!(known, [None, Some(sale.hash)]);
+}
+
+/// LESSONS R7: the commit happened, its answer did not arrive.
+#[tokio::test]
+async fn a_lost_answer_is_found_in_the_ledger() {
+    let shop = Shop::open().await;
+    let sale = [transaction(1, vec![insert("a", None)])];
+    let mut till = shop.till();
+    till.connect().await.expect("a connection");
+    shop.gate.inject(Fault::DropAfterCommit { commits: 1 });
+    let sent = upload(&mut till, "S1-1", INCARNATION, &sale, WriteMark::Own).await;
+    assert!(sent.expect_err("a lost answer").is_in_doubt());
+    let again = upload(&mut till, "S1-1", INCARNATION, &sale, WriteMark::Own).await;
+    assert_eq!(again.expect("receipts"), [Receipt::AlreadyThere]);
+    assert_eq!(shop.rows(&cards()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_contested_transaction_writes_nothing_and_the_others_go_through() {
+    let shop = Shop::open().await;
+    let mut office = shop.office();
+    run(
+        &mut office,
+        "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1), (N'b', 1), (N'away', 1);",
+    )
+    .await;
+    let seen = shop.version().await;
+    run(&mut office, "UPDATE [dbo].[CARDS] SET [POINTS] = 7 WHERE [CARD] = N'a'; DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'away';").await;
+    let changed = shop.version().await;
+    let update = |name: &str| wrote(Some(card(name, 1, None)), Some(card(name, 2, None)), seen);
+    let batch = [
+        transaction(1, vec![price(1), update("a")]),
+        transaction(2, vec![update("b"), price(2)]),
+        transaction(3, vec![price(3), update("away")]),
+        transaction(4, vec![insert("A", None), price(4)]),
+    ];
+    let receipts = shop.upload(&batch[..3]).await;
+    let contest = |write, channel: Option<Row>| Contest { write, channel, version: Some(changed) };
+    assert_eq!(receipts[0], Receipt::Contested(vec![contest(1, Some(card("a", 7, None)))]));
+    assert_eq!(receipts[1], Receipt::Applied);
+    assert_eq!(receipts[2], Receipt::Contested(vec![contest(1, None)]));
+    // An insert of a key that is there, in another spelling.
+    let receipts = shop.upload(&batch[3..]).await;
+    assert_eq!(receipts, [Receipt::Contested(vec![contest(0, Some(card("a", 7, None)))])]);
+    assert_eq!(shop.rows(&cards()).await, [card("a", 7, None), card("b", 2, None)]);
+    let items: Vec<Value> = shop.rows(&prices()).await.iter().map(|row| row.0[0].clone()).collect();
+    assert_eq!(items, [Value::Int(2)], "rows of a contested transaction arrived");
+    let known = ledger(&mut shop.till(), &[batch[0].id, batch[1].id]).await.expect("hashes");
+    assert_eq!(known, [None, Some(batch[1].hash)]);
+}
+
+/// The register's own earlier write is no conflict, though it is newer than the register's last pull.
+#[tokio::test]
+async fn a_register_never_conflicts_with_itself() {
+    let shop = Shop::open().await;
+    let seen = shop.version().await;
+    let first = wrote(None, Some(card("a", 1, None)), seen);
+    let then = wrote(Some(card("a", 1, None)), Some(card("a", 2, None)), seen);
+    let batch = [transaction(1, vec![first]), transaction(2, vec![then])];
+    assert_eq!(shop.upload(&batch).await, [Receipt::Applied, Receipt::Applied]);
+    assert_eq!(shop.rows(&cards()).await, [card("a", 2, None)]);
+}
+
+/// CoreSync's failure: a base older than the kept history must not pass for "unchanged since".
+#[tokio::test]
+async fn a_base_older_than_the_history_is_contested_once() {
+    let shop = Shop::open().await;
+    let mut office = shop.office();
+    run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 7);").await;
+    let seen = ChannelVersion(0);
+    run(&mut office, "ALTER TABLE [dbo].[CARDS] DISABLE CHANGE_TRACKING;").await;
+    run(
+        &mut office,
+        "ALTER TABLE [dbo].[CARDS] ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF);",
+    )
+    .await;
+    let write = wrote(Some(card("a", 1, None)), Some(card("a", 2, None)), seen);
+    let receipts = shop.upload(&[transaction(1, vec![write.clone()])]).await;
+    let [Receipt::Contested(contests)] = &receipts[..] else { panic!("{receipts:?}") };
+    assert_eq!(contests[0].channel, Some(card("a", 7, None)));
+    let decided = Write { base_version: contests[0].version.expect("a version"), ..write };
+    let again = [transaction(1, vec![decided])];
+    assert_eq!(shop.upload_as(&again, WriteMark::Resolved).await, [Receipt::Applied]);
+}
+
+#[tokio::test]
+async fn an_update_leaves_columns_alone_that_the_register_did_not_change() {
+    let shop = Shop::open().await;
+    let mut office = shop.office();
+    run(
+        &mut office,
+        "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS], [NOTE]) VALUES (N'a', 1, N'theirs');",
+    )
+    .await;
+    let seen = shop.version().await;
+    // The register's own row has the note masked by a rule; it changed only the points.
+    let masked = wrote(Some(card("a", 1, Some("***"))), Some(card("a", 2, Some("***"))), seen);
+    assert_eq!(shop.upload(&[transaction(1, vec![masked])]).await, [Receipt::Applied]);
+    assert_eq!(shop.rows(&cards()).await, [card("a", 2, Some("theirs"))]);
+    let emptied = wrote(Some(card("a", 2, Some("theirs"))), Some(card("a", 2, None)), seen);
+    assert_eq!(shop.upload(&[transaction(2, vec![emptied])]).await, [Receipt::Applied]);
+    assert_eq!(shop.rows(&cards()).await, [card("a", 2, None)]);
+}
+
+#[tokio::test]
+async fn deleting_what_is_gone_is_done_already() {
+    let shop = Shop::open().await;
+    let mut office = shop.office();
+    run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1), (N'b', 1);")
+        .await;
+    let seen = shop.version().await;
+    run(&mut office, "DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'b';").await;
+    let delete = |name: &str| wrote(Some(card(name, 1, None)), None, seen);
+    assert_eq!(
+        shop.upload(&[transaction(1, vec![delete("a"), delete("b")])]).await,
+        [Receipt::Applied]
+    );
+    assert_eq!(shop.rows(&cards()).await, []);
+}
+
+#[tokio::test]
+async fn a_row_that_the_channel_refuses_costs_its_own_transaction_only() {
+    let shop = Shop::open().await;
+    let batch = [
+        transaction(1, vec![insert("a", None)]),
+        transaction(2, vec![price(1), insert("b", Some("much too long for it"))]),
+        transaction(3, vec![insert("c", None)]),
+    ];
+    let receipts = shop.upload(&batch).await;
+    assert_eq!((&receipts[0], &receipts[2]), (&Receipt::Applied, &Receipt::Applied));
+    let Receipt::Refused { number, .. } = receipts[1] else { panic!("{receipts:?}") };
+    assert!(matches!(number, 2628 | 8152), "{receipts:?}");
+    assert_eq!(shop.rows(&cards()).await.len(), 2);
+    assert_eq!(shop.rows(&prices()).await, []);
+}
+
+#[tokio::test]
+async fn a_decision_is_recorded_once() {
+    let shop = Shop::open().await;
+    let decision = Decision {
+        id: [3; 16],
+        decided_at_ms: 1_700_000_000_123,
+        register: "S1-1".to_string(),
+        transaction: TransactionId([1; 16]),
+        conflict: Conflict {
+            table: cards(),
+            key: card("a", 0, None).key(&cards()),
+            base: None,
+            channel: Some(card("a", 7, None)),
+            offline: Some(card("a", 2, Some("it's"))),
+        },
+        rule: "channel-wins".to_string(),
+        plugin_digest: None,
+        resolution: Resolution::TakeChannel,
+    };
+    let mut till = shop.till();
+    for _ in 0..2 {
+        decision::record(&mut till, std::slice::from_ref(&decision)).await.expect("a record");
+    }
+    let sql =
+        "SELECT COUNT(*) AS [n], MAX(d.[offline_row]) AS [r] FROM [tillhold].[decision] AS d;";
+    let sets = shop.office().ask(Ask::query("count", sql, &[])).await.expect("a count");
+    let mut cells = crate::cells::Cells::new("count", sets[0][0].clone());
+    assert_eq!(cells.number("n").expect("a number"), 1);
+    let row = cells.text("r").expect("a text");
+    assert_eq!(row, r#"{"CARD":"a","POINTS":"2","NOTE":"it's"}"#);
+}
