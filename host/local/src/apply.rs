@@ -13,7 +13,7 @@
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
-use crate::file::{Kind, Trouble};
+use crate::file::{Kind, Trouble, repeatable};
 use crate::registry::{Entry, LoadState, Progress};
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 use std::sync::Arc;
@@ -38,7 +38,9 @@ impl LocalDatabase {
     /// Sets changes of one loaded table aside until its scope lands. Of several changes of one row the last counts.
     pub async fn stage(&self, table: &TableName, changes: Vec<Change>) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
-        let work = move |conn: &mut Connection| stage(conn, &entry, &changes);
+        let work = move |conn: &mut Connection| {
+            repeatable(conn, entry.kind, |conn| stage(conn, &entry, &changes))
+        };
         self.writer_of(table)?.run(work).await
     }
 

@@ -230,6 +230,31 @@ pub(crate) fn quick_check(conn: &Connection, file: &Path) -> Result<(), Trouble>
     Err(LocalError::Damaged { file: file.to_path_buf(), detail: finding }.into())
 }
 
+/// Pages in the write-ahead log after which a commit checkpoints. A load writes its index pages over and over: the fewer
+/// checkpoints, the fewer of them reach the disk twice. A sale should not wait for a long one.
+fn checkpoint_pages(kind: Kind) -> i64 {
+    match kind {
+        Kind::Journal => 1_000,
+        Kind::Catalogue => 8_000,
+    }
+}
+
+/// Commits of `work` that a power cut may undo, newest first: only for the catalogue, and only for what is repeated from
+/// the position that commits with it. It stays consistent, and the next full commit makes all before it durable.
+pub(crate) fn repeatable<T>(
+    conn: &mut Connection,
+    kind: Kind,
+    work: impl FnOnce(&mut Connection) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    if kind == Kind::Journal {
+        return work(conn);
+    }
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
+    let answer = work(conn);
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    answer
+}
+
 /// The writer's settings. Only from here on may the file change.
 fn settle_in(conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
@@ -240,7 +265,7 @@ fn settle_in(conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     conn.pragma_update(None, "secure_delete", "FAST")?;
-    conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    conn.pragma_update(None, "wal_autocheckpoint", checkpoint_pages(file.kind))?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);

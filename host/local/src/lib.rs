@@ -16,6 +16,7 @@
 
 mod adopt;
 mod apply;
+mod aside;
 mod capture;
 mod cell;
 mod database;
@@ -40,6 +41,7 @@ mod writer;
 #[cfg(test)]
 mod proofs;
 
+pub use aside::{RowAside, RulingOutcome};
 pub use database::{Identity, LocalDatabase};
 pub use error::LocalError;
 pub use install::{InstallReport, InstalledTable};

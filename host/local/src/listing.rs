@@ -25,6 +25,8 @@ pub struct Counts {
     /// When the oldest of them was received.
     pub oldest_pending_ms: Option<i64>,
     pub quarantined: u64,
+    /// Pulled rows that a rule refused.
+    pub rows_aside: u64,
     pub deferred: u64,
     /// Contested rows of the deferred ones.
     pub conflicts: u64,
@@ -185,6 +187,7 @@ fn counts(conn: &Connection) -> Result<Counts, Trouble> {
         pending_rows: number(sent_later)? + unadopted,
         oldest_pending_ms: conn.prepare_cached(oldest)?.query_row((), |row| row.get(0))?,
         quarantined: in_state("quarantined")?,
+        rows_aside: number("SELECT count(*) FROM tillhold_row_aside")?,
         deferred: in_state("deferred")?,
         conflicts: number("SELECT count(*) FROM tillhold_conflict")?,
     })

@@ -13,7 +13,7 @@ use crate::apply::{self, Stager};
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
-use crate::file::{Kind, Trouble};
+use crate::file::{Kind, Trouble, repeatable};
 use crate::image;
 use crate::registry::{Entry, LoadState};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -45,7 +45,9 @@ impl LocalDatabase {
         last_key: Key,
     ) -> Result<Tally, LocalError> {
         let entry = self.pulled(table)?;
-        let add = move |conn: &mut Connection| add_page(conn, &entry, &rows, &last_key);
+        let add = move |conn: &mut Connection| {
+            repeatable(conn, entry.kind, |conn| add_page(conn, &entry, &rows, &last_key))
+        };
         self.writer_of(table)?.run(add).await
     }
 

@@ -4,7 +4,7 @@
 //! * All its rows commit or none; the answer comes after the commit is on the disk.
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
-use crate::cell::{self, bind_key, bind_row};
+use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
@@ -17,6 +17,7 @@ use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::{ContentHash, TransactionId};
+use tillhold_core::value::Value;
 use tillhold_core::version::Sequence;
 
 /// One row that a POS writes; rows and keys in the table's travelling shape.
@@ -31,6 +32,12 @@ pub enum RowWrite {
         table: TableName,
         row: Row,
     },
+    /// Some cells of a row, by position; the others stay as they are.
+    Amend {
+        table: TableName,
+        key: Key,
+        cells: Vec<(usize, Value)>,
+    },
     Delete {
         table: TableName,
         key: Key,
@@ -42,6 +49,7 @@ impl RowWrite {
         match self {
             RowWrite::Insert { table, .. }
             | RowWrite::Update { table, .. }
+            | RowWrite::Amend { table, .. }
             | RowWrite::Delete { table, .. } => table,
         }
     }
@@ -150,6 +158,7 @@ impl LocalDatabase {
         Ok(match write {
             RowWrite::Insert { row, .. } => Step::Insert(cell::fit_row(&entry.table, row)?, entry),
             RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
+            RowWrite::Amend { key, cells, .. } => Step::Amend(key, cells, entry),
             RowWrite::Delete { key, .. } => Step::Delete(key, entry),
         })
     }
@@ -165,6 +174,7 @@ struct Sale {
 enum Step {
     Insert(Row, Arc<Entry>),
     Update(Row, Arc<Entry>),
+    Amend(Key, Vec<(usize, Value)>, Arc<Entry>),
     Delete(Key, Arc<Entry>),
 }
 
@@ -199,10 +209,13 @@ fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
                 other => other,
             })?;
         }
-        Step::Update(row, entry) => {
-            let mut statement = conn.prepare_cached(&entry.sql.update)?;
-            bind_row(&mut statement, &entry.table, row)?;
-            require_one(statement.raw_execute()?, entry, &row.key(&entry.table))?;
+        Step::Update(row, entry) => update(conn, entry, row)?,
+        Step::Amend(key, cells, entry) => {
+            let mut row = present(conn, entry, key)?;
+            for (at, value) in cells {
+                row.0[*at] = value.clone();
+            }
+            update(conn, entry, &cell::fit_row(&entry.table, row)?)?;
         }
         Step::Delete(key, entry) => {
             let mut statement = conn.prepare_cached(&entry.sql.delete)?;
@@ -211,6 +224,23 @@ fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
         }
     }
     Ok(())
+}
+
+fn update(conn: &Connection, entry: &Entry, row: &Row) -> Result<(), Trouble> {
+    let mut statement = conn.prepare_cached(&entry.sql.update)?;
+    bind_row(&mut statement, &entry.table, row)?;
+    Ok(require_one(statement.raw_execute()?, entry, &row.key(&entry.table))?)
+}
+
+/// The row as it is now, inside the transaction that will change it.
+fn present(conn: &Connection, entry: &Entry, key: &Key) -> Result<Row, Trouble> {
+    let mut select = conn.prepare_cached(&entry.sql.select_by_key)?;
+    bind_key(&mut select, &entry.table, key, 1)?;
+    let mut rows = select.raw_query();
+    match rows.next()? {
+        Some(row) => read_row(row, &entry.table, 0),
+        None => Ok(require_one(0, entry, key).map(|()| Row(Vec::new()))?),
+    }
 }
 
 fn require_one(changed: usize, entry: &Entry, key: &Key) -> Result<(), LocalError> {

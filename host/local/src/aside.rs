@@ -1,0 +1,99 @@
+//! Pulled rows that a rule refused, each with its reason, until a later version of the row passes.
+//!
+//! * The register keeps what it has of such a row; nothing of it is written.
+//! * It blocks no other row.
+
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::image;
+use crate::registry::Entry;
+use rusqlite::{Connection, TransactionBehavior};
+use tillhold_core::row::Key;
+use tillhold_core::table::TableName;
+
+/// A ruled page of one table: which rows were refused, and which passed and so need no mark any more.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RulingOutcome {
+    pub refused: Vec<(Key, String)>,
+    pub passed: Vec<Key>,
+}
+
+/// A row that waits, for people: the key as `COLUMN=value` texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowAside {
+    pub scope: String,
+    pub table: TableName,
+    pub key: String,
+    pub reason: String,
+    pub since_ms: i64,
+}
+
+/// A listing shows at most so many; the count says how many there are.
+const SHOWN_MAX: i64 = 1_000;
+
+impl LocalDatabase {
+    /// Marks the refused rows, with a newer reason over an older one, and takes the marks of those that passed away.
+    pub async fn set_rows_aside(
+        &self,
+        scope: &str,
+        table: &TableName,
+        outcome: RulingOutcome,
+    ) -> Result<(), LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        let (scope, now_ms) = (scope.to_string(), self.env().clock.wall_ms());
+        let mark = move |conn: &mut Connection| mark(conn, &scope, &entry, &outcome, now_ms);
+        self.writer(Kind::Journal).run(mark).await
+    }
+
+    /// The rows that wait, oldest first.
+    pub async fn rows_aside(&self) -> Result<Vec<RowAside>, LocalError> {
+        let registry = self.registry();
+        let list = move |conn: &Connection| {
+            let mut statement = conn.prepare_cached(
+                "SELECT table_id, key, scope, reason, since_ms FROM tillhold_row_aside \
+                 ORDER BY since_ms, table_id, key LIMIT ?1",
+            )?;
+            let mut rows = statement.query([SHOWN_MAX])?;
+            let mut waiting = Vec::new();
+            while let Some(row) = rows.next()? {
+                let Some(entry) = registry.by_id(row.get(0)?) else { continue };
+                let key = image::decode_key(&entry.table, &row.get::<_, String>(1)?)?;
+                waiting.push(RowAside {
+                    scope: row.get(2)?,
+                    table: entry.table.name.clone(),
+                    key: key.named(&entry.table).to_string(),
+                    reason: row.get(3)?,
+                    since_ms: row.get(4)?,
+                });
+            }
+            Ok(waiting)
+        };
+        self.readers(Kind::Journal).run(list).await
+    }
+}
+
+fn mark(
+    conn: &mut Connection,
+    scope: &str,
+    entry: &Entry,
+    outcome: &RulingOutcome,
+    now_ms: i64,
+) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for key in &outcome.passed {
+        transaction
+            .prepare_cached("DELETE FROM tillhold_row_aside WHERE table_id = ?1 AND key = ?2")?
+            .execute((entry.id, image::encode_key(&entry.table, key)))?;
+    }
+    for (key, reason) in &outcome.refused {
+        transaction
+            .prepare_cached(
+                "INSERT INTO tillhold_row_aside (table_id, key, scope, reason, since_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (table_id, key) \
+                 DO UPDATE SET scope = excluded.scope, reason = excluded.reason",
+            )?
+            .execute((entry.id, image::encode_key(&entry.table, key), scope, reason, now_ms))?;
+    }
+    Ok(transaction.commit()?)
+}
