@@ -37,7 +37,7 @@ impl Request {
             Kind::Batch => read_batch(body).map(Request::Batch),
             Kind::Rpc => read_call(body).map(Request::Call),
             Kind::Transaction => read_transaction(body).map(Request::Transaction),
-            other => Err(ServerError::Unsupported { what: format!("a message of type {other:?}") }),
+            other => Err(ServerError::Unsupported { what: format!("a message of type {other}") }),
         }
     }
 }

@@ -119,6 +119,56 @@ async fn attention_is_answered_wherever_it_comes() {
     assert_eq!(raw.batch(0, "print x").await.len(), 2);
 }
 
+/// Rows of one `int` column would not do: the target has eight. All but the first are NULL by their bits.
+fn bulk_with_null_bits(numbers: &[i32]) -> Vec<u8> {
+    let columns = super::toy::bulk_columns();
+    let mut bytes = vec![0x81, columns.len() as u8, 0];
+    for column in &columns {
+        bytes.extend([0; 6]);
+        crate::wire::type_info::put_type(&mut bytes, column.of, column.nullable);
+        bytes.push(0);
+    }
+    for number in numbers {
+        bytes.extend([0xD2, 0b1111_1110]);
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_bulk_load_can_be_taken_back() {
+    let house = House::open().await;
+    let mut raw = Raw::log_in(&house).await;
+    let accepted = [Seen::Done { token: DONE, status: 0 }];
+    let acknowledged = [Seen::Done { token: DONE, status: ATTENTION }];
+    let rows = bulk_with_null_bits(&(0..2_000).collect::<Vec<_>>());
+    let end = [0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    assert_eq!(raw.batch(0, "insert bulk toys (a int)").await, accepted);
+    raw.send_open(7, &rows).await;
+    raw.send(6, 0, &[]).await;
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
+
+    assert_eq!(raw.batch(0, "INSERT  BULK toys (a int)").await, accepted);
+    raw.send_open(7, &rows).await;
+    raw.stream.write_all(&[7, 3, 0, 8, 0, 0, 2, 0]).await.expect("written");
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), accepted);
+    assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 2);
+    assert!(house.log.bulk.lock().expect("not poisoned").is_empty());
+
+    assert_eq!(raw.batch(0, "insert bulk toys (a int)").await, accepted);
+    raw.send(7, 0, &[&rows[..], &end].concat()).await;
+    let loaded = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(loaded, [Seen::Done { token: DONE, status: COUNTED }]);
+    assert_eq!(house.log.bulk.lock().expect("not poisoned").len(), 2_000);
+
+    assert_eq!(raw.batch(0, "insert bulk toys (a int)").await, accepted);
+    raw.send(7, 0, &rows[..rows.len() - 1]).await;
+    let broken = seen(&raw.answer().await.expect("an answer"));
+    assert_eq!(broken, [Seen::Error(8_009), Seen::Done { token: DONE, status: FAILED }]);
+    assert_eq!(raw.batch(0, "print x").await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_request_sent_ahead_waits_for_its_turn() {
     let house = House::open().await;

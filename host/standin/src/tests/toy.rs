@@ -120,6 +120,7 @@ impl SqlEngine for Toy {
 impl ToySession {
     fn run(&mut self, sql: &str, out: &mut Answers<'_>) -> Result<(), SqlError> {
         self.interrupted.store(false, Ordering::Release);
+        let sql = sql.trim();
         let (word, rest) = sql.split_once(' ').unwrap_or((sql, ""));
         match word {
             "rows" => self.rows(rest.parse().expect("a count"), out),

@@ -39,6 +39,24 @@ impl Kind {
     }
 }
 
+/// The number of 2.2.3.1.1, for messages.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = match self {
+            Kind::Batch => 1,
+            Kind::Rpc => 3,
+            Kind::Answer => 4,
+            Kind::Attention => 6,
+            Kind::Bulk => 7,
+            Kind::Transaction => 14,
+            Kind::Login => 16,
+            Kind::Prelogin => 18,
+            Kind::Other(number) => *number,
+        };
+        write!(f, "{number}")
+    }
+}
+
 /// Bits of the status byte (2.2.3.1.2).
 pub const END_OF_MESSAGE: u8 = 0x01;
 const IGNORE: u8 = 0x02;
