@@ -22,7 +22,7 @@ use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
 use tillhold_core::version::ChannelVersion;
-use tillhold_local::{Load, RowQuarantine, TableState};
+use tillhold_local::{Load, RulingOutcome, TableState};
 use tillhold_plugin::{BatchContext, Flow};
 
 /// Told about every page, for progress bars and status.
@@ -162,7 +162,7 @@ impl<'p> Pull<'p> {
         let rows_in = rows.len() as u64;
         let ruled = Ruling::of(self.rule(table, rows).await?);
         let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
-        self.set_aside(table, ruled.quarantined).await?;
+        self.set_aside(table, &ruled).await?;
         let kept = ruled.kept;
         let written = self.register.local.load_page(&table.name, kept, last_key.clone()).await?;
         let dropped = dropped + written.dropped;
@@ -220,10 +220,10 @@ impl<'p> Pull<'p> {
         let ruled = Ruling::of(self.rule(table, present).await?);
         counted.dropped += ruled.dropped.len() as u64;
         counted.quarantined += ruled.quarantined.len() as u64;
+        self.set_aside(table, &ruled).await?;
         changes.extend(ruled.kept.into_iter().map(Change::Present));
         // A row that the rule drops must not stay on the register from an earlier pull.
         changes.extend(ruled.dropped.into_iter().map(Change::Gone));
-        self.set_aside(table, ruled.quarantined).await?;
         self.register.local.stage(&table.name, changes).await?;
         Ok(counted)
     }
@@ -232,23 +232,18 @@ impl<'p> Pull<'p> {
         rules::transform(&self.register.env, self.run, &self.context, table, rows).await
     }
 
-    async fn set_aside(
-        &self,
-        table: &Arc<Table>,
-        rows: Vec<(Key, String)>,
-    ) -> Result<(), FlowError> {
-        if rows.is_empty() {
+    /// Marks the rows that the rule refused, and takes earlier marks away from rows that pass now.
+    async fn set_aside(&self, table: &Arc<Table>, ruling: &Ruling) -> Result<(), FlowError> {
+        let local = &self.register.local;
+        if ruling.quarantined.is_empty() && local.counts().await?.rows_aside == 0 {
             return Ok(());
         }
-        let scope = self.run.scope.name.clone();
-        let one = |(key, reason)| RowQuarantine {
-            scope: scope.clone(),
-            table: table.name.clone(),
-            key,
-            reason,
+        let kept = ruling.kept.iter().map(|row| row.key(table));
+        let outcome = RulingOutcome {
+            refused: ruling.quarantined.clone(),
+            passed: kept.chain(ruling.dropped.iter().cloned()).collect(),
         };
-        let rows = rows.into_iter().map(one).collect();
-        Ok(self.register.local.quarantine_rows(rows).await?)
+        Ok(local.set_rows_aside(&self.run.scope.name, &table.name, outcome).await?)
     }
 }
 

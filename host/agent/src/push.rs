@@ -172,8 +172,8 @@ async fn settle_contested(
                 return Ok(());
             }
         };
-        let outgoing = [resolved.transaction];
-        let receipt = send(register, link, &outgoing, WriteMark::Resolved).await?.pop();
+        let outgoing = std::slice::from_ref(&resolved.transaction);
+        let receipt = send(register, link, outgoing, WriteMark::Resolved).await?.pop();
         match receipt {
             Some(Receipt::Contested(again)) => contests = again,
             Some(Receipt::Applied | Receipt::AlreadyThere) => {
@@ -181,9 +181,7 @@ async fn settle_contested(
                 pushed.transactions += 1;
                 pushed.rows += transaction.writes.len() as u64;
                 pushed.resolved += resolved.decisions.len() as u64;
-                let settlement =
-                    Settlement::Resolved { rows: resolved.rows, decisions: resolved.decisions };
-                register.local.settle(transaction.id, settlement).await?;
+                register.local.settle(transaction.id, resolved.settlement()).await?;
                 return Ok(());
             }
             Some(other) => {

@@ -17,7 +17,7 @@ use tillhold_core::row::{Change, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
 use tillhold_core::value::Value;
-use tillhold_local::Deferred;
+use tillhold_local::{Deferred, Settlement};
 use tillhold_plugin::Flow;
 
 pub enum Resolved {
@@ -31,7 +31,27 @@ pub struct Decided {
     pub transaction: Transaction,
     /// What the register's rows become once the channel has it.
     pub rows: Vec<(TableName, Change)>,
+    /// One a row, in the same order.
     pub decisions: Vec<Decision>,
+}
+
+impl Decided {
+    /// The register's end of the matter: its rows, and the decisions with the row that both sides have now.
+    pub fn settlement(self) -> Settlement {
+        let one = |(decision, (_, change)): (Decision, &(TableName, Change))| {
+            tillhold_local::Decision {
+                conflict: decision.conflict,
+                decided: match change {
+                    Change::Present(row) => Some(row.clone()),
+                    Change::Gone(_) => None,
+                },
+                rule: decision.rule,
+                plugin: decision.plugin_digest,
+            }
+        };
+        let decisions = self.decisions.into_iter().zip(&self.rows).map(one).collect();
+        Settlement::Resolved { rows: self.rows, decisions }
+    }
 }
 
 /// Decides all contested rows of one transaction.

@@ -51,13 +51,15 @@ impl LocalDatabase {
         let registry = self.registry();
         let list = move |conn: &Connection| {
             let mut statement = conn.prepare_cached(
-                "SELECT table_id, key, scope, reason, since_ms FROM tillhold_row_aside \
-                 ORDER BY since_ms, table_id, key LIMIT ?1",
+                "SELECT table_name, key, scope, reason, since_ms FROM tillhold_row_aside \
+                 ORDER BY since_ms, table_name, key LIMIT ?1",
             )?;
             let mut rows = statement.query([SHOWN_MAX])?;
             let mut waiting = Vec::new();
             while let Some(row) = rows.next()? {
-                let Some(entry) = registry.by_id(row.get(0)?) else { continue };
+                let name: String = row.get(0)?;
+                let known = registry.all().find(|entry| entry.table.name.to_string() == name);
+                let Some(entry) = known else { continue };
                 let key = image::decode_key(&entry.table, &row.get::<_, String>(1)?)?;
                 waiting.push(RowAside {
                     scope: row.get(2)?,
@@ -80,20 +82,21 @@ fn mark(
     outcome: &RulingOutcome,
     now_ms: i64,
 ) -> Result<(), Trouble> {
+    let name = entry.table.name.to_string();
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for key in &outcome.passed {
         transaction
-            .prepare_cached("DELETE FROM tillhold_row_aside WHERE table_id = ?1 AND key = ?2")?
-            .execute((entry.id, image::encode_key(&entry.table, key)))?;
+            .prepare_cached("DELETE FROM tillhold_row_aside WHERE table_name = ?1 AND key = ?2")?
+            .execute((&name, image::encode_key(&entry.table, key)))?;
     }
     for (key, reason) in &outcome.refused {
         transaction
             .prepare_cached(
-                "INSERT INTO tillhold_row_aside (table_id, key, scope, reason, since_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (table_id, key) \
+                "INSERT INTO tillhold_row_aside (table_name, key, scope, reason, since_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (table_name, key) \
                  DO UPDATE SET scope = excluded.scope, reason = excluded.reason",
             )?
-            .execute((entry.id, image::encode_key(&entry.table, key), scope, reason, now_ms))?;
+            .execute((&name, image::encode_key(&entry.table, key), scope, reason, now_ms))?;
     }
     Ok(transaction.commit()?)
 }

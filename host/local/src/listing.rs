@@ -5,9 +5,8 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
-use crate::registry::{Entry, Registry};
+use crate::registry::Registry;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
-use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
 use tillhold_core::row::Row;
@@ -198,7 +197,6 @@ fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineR
         "SELECT {RECORD_COLUMNS} FROM tillhold_transaction WHERE state = 'quarantined' \
          ORDER BY first_seq LIMIT ?1"
     );
-    let names = registry.journal_tables();
     let mut written = conn.prepare_cached(
         "SELECT table_id, count(*) FROM tillhold_log WHERE transaction_id = ?1 \
          GROUP BY table_id ORDER BY min(seq)",
@@ -209,7 +207,7 @@ fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineR
         let mut found = written.query([&transaction.id.0[..]])?;
         while let Some(row) = found.next()? {
             rows += row.get::<_, i64>(1)? as u64;
-            tables.extend(names.get(&row.get(0)?).map(|entry| entry.table.name.clone()));
+            tables.push(registry.in_journal(row.get(0)?)?.table.name.clone());
         }
         records.push(QuarantineRecord { transaction, rows, tables });
     }
@@ -218,7 +216,7 @@ fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineR
 
 /// From columns table_id, key, base, channel, offline, starting at 1.
 fn conflict(registry: &Registry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> {
-    let entry = journal_entry(registry, row.get(1)?)?;
+    let entry = registry.in_journal(row.get(1)?)?;
     let table = entry.table.clone();
     Ok(Conflict {
         key: image::decode_key(&table, &row.get::<_, String>(2)?)?,
@@ -237,13 +235,6 @@ fn side(
     Ok(match row.get::<_, Option<String>>(at)? {
         Some(image) => Some(image::decode(table, &image)?),
         None => None,
-    })
-}
-
-fn journal_entry(registry: &Registry, table_id: i64) -> Result<Arc<Entry>, LocalError> {
-    registry.journal_tables().remove(&table_id).ok_or_else(|| LocalError::Damaged {
-        file: crate::file::JOURNAL.into(),
-        detail: format!("it names table {table_id}, which tillhold_table does not have"),
     })
 }
 

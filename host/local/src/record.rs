@@ -9,7 +9,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::load::key_twice;
-use crate::registry::Entry;
+use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::sync::Arc;
@@ -130,7 +130,9 @@ impl LocalDatabase {
         writes: Vec<RowWrite>,
         received_at_ms: i64,
     ) -> Result<Recorded, LocalError> {
-        let steps = writes.into_iter().map(|write| self.step(write)).collect::<Result<_, _>>()?;
+        let registry = self.registry();
+        let steps =
+            writes.into_iter().map(|write| step(&registry, write)).collect::<Result<_, _>>()?;
         let sale = Sale { id, hash, steps, received_at_ms };
         let journal = self.writer(Kind::Journal);
         match journal.run(move |conn| record(conn, &sale)).await {
@@ -147,20 +149,33 @@ impl LocalDatabase {
     pub async fn lookup(&self, id: TransactionId) -> Result<Option<TransactionRecord>, LocalError> {
         self.readers(Kind::Journal).run(move |conn| find(conn, id)).await
     }
+}
 
-    /// Checks a write before it takes the writer's time.
-    fn step(&self, write: RowWrite) -> Result<Step, LocalError> {
-        let registry = self.registry();
-        let entry = registry.get(write.table())?.clone();
-        if !entry.direction.is_pushed() {
-            return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
+/// Checks a write before it takes the writer's time.
+fn step(registry: &Registry, write: RowWrite) -> Result<Step, LocalError> {
+    let entry = registry.get(write.table())?.clone();
+    if !entry.direction.is_pushed() {
+        return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
+    }
+    Ok(match write {
+        RowWrite::Insert { row, .. } => Step::Insert(cell::fit_row(&entry.table, row)?, entry),
+        RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
+        RowWrite::Amend { key, cells, .. } => Step::Amend(key, cells, entry),
+        RowWrite::Amend { key, cells, .. } => {
+            require_columns(&entry, &cells)?;
+            Step::Amend(key, cells, entry)
         }
-        Ok(match write {
-            RowWrite::Insert { row, .. } => Step::Insert(cell::fit_row(&entry.table, row)?, entry),
-            RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
-            RowWrite::Amend { key, cells, .. } => Step::Amend(key, cells, entry),
-            RowWrite::Delete { key, .. } => Step::Delete(key, entry),
-        })
+        RowWrite::Delete { key, .. } => Step::Delete(key, entry),
+    })
+}
+
+fn require_columns(entry: &Entry, cells: &[(usize, Value)]) -> Result<(), LocalError> {
+    let expected = entry.table.columns.len();
+    match cells.iter().find(|(at, _)| *at >= expected) {
+        None => Ok(()),
+        Some((at, _)) => {
+            Err(LocalError::Width { table: entry.table.name.clone(), given: at + 1, expected })
+        }
     }
 }
 
@@ -239,7 +254,7 @@ fn present(conn: &Connection, entry: &Entry, key: &Key) -> Result<Row, Trouble> 
     let mut rows = select.raw_query();
     match rows.next()? {
         Some(row) => read_row(row, &entry.table, 0),
-        None => Ok(require_one(0, entry, key).map(|()| Row(Vec::new()))?),
+        None => Err(missing(entry, key).into()),
     }
 }
 
@@ -247,8 +262,12 @@ fn require_one(changed: usize, entry: &Entry, key: &Key) -> Result<(), LocalErro
     if changed == 1 {
         return Ok(());
     }
+    Err(missing(entry, key))
+}
+
+fn missing(entry: &Entry, key: &Key) -> LocalError {
     let key = key.named(&entry.table).to_string();
-    Err(LocalError::RowMissing { table: entry.table.name.clone(), key })
+    LocalError::RowMissing { table: entry.table.name.clone(), key }
 }
 
 /// A transaction that changed nothing has nothing to send.

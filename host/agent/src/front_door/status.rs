@@ -42,6 +42,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "version": env!("CARGO_PKG_VERSION"),
         "pending": { "transactions": counts.pending_transactions, "rows": counts.pending_rows },
         "quarantined": counts.quarantined,
+        "rows_aside": counts.rows_aside,
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
         "scopes": scopes,

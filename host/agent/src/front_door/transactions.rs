@@ -296,7 +296,7 @@ impl SaleRow {
             Operation::Update => {
                 let given = self.cells.iter().enumerate();
                 let cells = given.filter_map(|(at, cell)| Some((at, cell.clone()?))).collect();
-                RowWrite::Update { table, key: self.key()?, cells }
+                RowWrite::Amend { table, key: self.key()?, cells }
             }
         })
     }

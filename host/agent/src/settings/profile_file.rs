@@ -251,7 +251,7 @@ fn tables(section: &Section<'_>) -> Vec<ScopeTable> {
     let mut tables = Vec::new();
     for item in section.texts_or_sections("tables").unwrap_or_default() {
         let (name, excluded_columns) = match item {
-            TextOrSection::Text(name, _) => (name, Vec::new()),
+            TextOrSection::Text(name) => (name, Vec::new()),
             TextOrSection::Section(inner) => {
                 (inner.required_text("name"), inner.texts("exclude").unwrap_or_default())
             }
@@ -268,7 +268,7 @@ fn tables(section: &Section<'_>) -> Vec<ScopeTable> {
 
 fn resolver(section: &Section<'_>) -> Option<Resolver> {
     let (word, inner) = match section.text_or_section("resolver")? {
-        TextOrSection::Text(word, _) => (word, None),
+        TextOrSection::Text(word) => (word, None),
         TextOrSection::Section(inner) => match inner.text("policy") {
             None => return Some(Resolver::Plugin(plugin_use(&inner))),
             Some(word) => (word, Some(inner)),

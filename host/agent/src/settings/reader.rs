@@ -178,9 +178,7 @@ impl<'s> Section<'s> {
             return None;
         };
         let item = |item: &'s Spanned<DeValue<'s>>| match item.get_ref() {
-            DeValue::String(text) => {
-                Some(TextOrSection::Text(text.to_string(), item.span().start))
-            }
+            DeValue::String(text) => Some(TextOrSection::Text(text.to_string())),
             DeValue::Table(table) => {
                 Some(TextOrSection::Section(self.inner(key, table, item.span().start)))
             }
@@ -196,9 +194,7 @@ impl<'s> Section<'s> {
     pub fn text_or_section(&self, key: &str) -> Option<TextOrSection<'s>> {
         let value = self.ask(key)?;
         match value.get_ref() {
-            DeValue::String(text) => {
-                Some(TextOrSection::Text(text.to_string(), value.span().start))
-            }
+            DeValue::String(text) => Some(TextOrSection::Text(text.to_string())),
             DeValue::Table(table) => {
                 Some(TextOrSection::Section(self.inner(key, table, value.span().start)))
             }
@@ -218,10 +214,6 @@ impl<'s> Section<'s> {
     pub fn wrong(&self, key: &str, what: &str) {
         let at = self.table.get(key).map_or(self.start, |value| value.span().start);
         self.source.note(Some(at), format!("{key} {what}"));
-    }
-
-    pub fn note_at(&self, at: usize, message: String) {
-        self.source.note(Some(at), message);
     }
 
     pub fn refuse_unknown_keys(&self) {
@@ -272,8 +264,7 @@ impl Drop for Section<'_> {
 }
 
 pub enum TextOrSection<'s> {
-    /// With its position in the file.
-    Text(String, usize),
+    Text(String),
     Section(Section<'s>),
 }
 

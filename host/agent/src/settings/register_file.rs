@@ -14,7 +14,6 @@ const APPLICATION_NAME: &str = "Retail Offline Sync Service";
 
 #[derive(Clone, Debug)]
 pub struct RegisterFile {
-    pub file: PathBuf,
     /// RETAILSTORETABLE.STORENUMBER
     pub store: String,
     /// RETAILTERMINALTABLE.TERMINALID
@@ -49,14 +48,13 @@ impl RegisterFile {
     pub fn read(file: &Path) -> Result<RegisterFile, Mistakes> {
         let source = Source::read(file)?;
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
-        source.parse(|top| RegisterFile::build(file, &folder, top))
+        source.parse(|top| RegisterFile::build(&folder, top))
     }
 
-    fn build(file: &Path, base: &Path, top: &Section<'_>) -> RegisterFile {
+    fn build(base: &Path, top: &Section<'_>) -> RegisterFile {
         let path = |text: Option<String>, default: &str| base.join(text.as_deref().unwrap_or(default));
         let plugins = top.section("plugins");
         RegisterFile {
-            file: file.to_path_buf(),
             store: identifier(top, "store"),
             register: identifier(top, "register"),
             profile: path(top.text("profile"), "profile.toml"),
@@ -169,7 +167,7 @@ mod tests {
 
     fn check(text: &str) -> String {
         let source = Source::new(Path::new("register.toml"), text.to_string());
-        match source.parse(|top| RegisterFile::build(Path::new("register.toml"), Path::new("/r"), top)) {
+        match source.parse(|top| RegisterFile::build(Path::new("/r"), top)) {
             Ok(read) => format!("{} {} {}", read.store, read.register, read.folder.display()),
             Err(mistakes) => mistakes.to_string(),
         }
