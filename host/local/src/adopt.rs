@@ -5,11 +5,9 @@
 //! disk before anyone sees it.
 
 use crate::file::Trouble;
-use crate::registry::Entry;
+use crate::registry::Registry;
 use rusqlite::{Connection, TransactionBehavior};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use tillhold_env::Env;
 
 pub(crate) fn any_unadopted(conn: &Connection) -> Result<bool, Trouble> {
@@ -18,14 +16,10 @@ pub(crate) fn any_unadopted(conn: &Connection) -> Result<bool, Trouble> {
 }
 
 /// Makes transactions of all rows that have none.
-pub(crate) fn adopt(
-    conn: &mut Connection,
-    env: &Env,
-    tables: &BTreeMap<i64, Arc<Entry>>,
-) -> Result<(), Trouble> {
+pub(crate) fn adopt(conn: &mut Connection, env: &Env, registry: &Registry) -> Result<(), Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (first, last) in groups(&transaction)? {
-        let hash = hash(&transaction, first, last, tables)?;
+        let hash = hash(&transaction, first, last, registry)?;
         let id = env.random.uuid();
         transaction.execute(
             "UPDATE tillhold_log SET transaction_id = ?1 \
@@ -70,7 +64,7 @@ fn hash(
     conn: &Connection,
     first: i64,
     last: i64,
-    tables: &BTreeMap<i64, Arc<Entry>>,
+    registry: &Registry,
 ) -> Result<[u8; 32], Trouble> {
     let mut hash = Sha256::new();
     let mut statement = conn.prepare_cached(
@@ -79,8 +73,8 @@ fn hash(
     )?;
     let mut rows = statement.query((first, last))?;
     while let Some(row) = rows.next()? {
-        let table = tables.get(&row.get(0)?).map(|entry| entry.table.name.to_string());
-        for field in [table, row.get(1)?, row.get(2)?, row.get(3)?] {
+        let table = registry.in_journal(row.get(0)?)?.table.name.to_string();
+        for field in [Some(table), row.get(1)?, row.get(2)?, row.get(3)?] {
             let field = field.unwrap_or_default();
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field.as_bytes());

@@ -127,11 +127,21 @@ fn discard(conn: &mut Connection, entries: &[Arc<Entry>]) -> Result<(), Trouble>
         match entry.progress(&transaction)?.state {
             LoadState::IntoStage | LoadState::Staged => {}
             LoadState::NotStarted | LoadState::IntoTable | LoadState::Loaded => {
-                transaction.execute(&entry.sql.stage_clear, ())?;
+                clear_stage(&transaction, entry)?;
             }
         }
     }
     Ok(transaction.commit()?)
+}
+
+/// Only where there is something: emptying an empty table writes its pages all the same, and a profile has hundreds.
+pub(crate) fn clear_stage(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
+    let filled: bool =
+        conn.prepare_cached(&entry.sql.stage_has_rows)?.query_row((), |row| row.get(0))?;
+    if filled {
+        conn.execute(&entry.sql.stage_clear, ())?;
+    }
+    Ok(())
 }
 
 fn stage(conn: &mut Connection, entry: &Entry, changes: &[Change]) -> Result<(), Trouble> {
@@ -186,11 +196,12 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let gone = match progress.state {
         LoadState::Staged => &entry.sql.land_missing,
+        _ if rows_in == 0 => return Ok(Tally::default()),
         _ => &entry.sql.land_gone,
     };
     conn.prepare_cached(gone)?.execute(())?;
     conn.prepare_cached(&entry.sql.land_rows)?.execute(())?;
-    conn.prepare_cached(&entry.sql.stage_clear)?.execute(())?;
+    clear_stage(conn, entry)?;
     let (rows_in, dropped) = (rows_in as u64, dropped as u64);
     Ok(Tally { rows_in, applied: rows_in - dropped, dropped, quarantined: 0 })
 }

@@ -90,7 +90,7 @@ fn begin(conn: &mut Connection, entry: &Entry, epoch: [u8; 16], from: i64) -> Re
         LoadState::NotStarted if !has_rows(&transaction, entry)? => LoadState::IntoTable,
         _ => LoadState::IntoStage,
     };
-    transaction.execute(&entry.sql.stage_clear, ())?;
+    apply::clear_stage(&transaction, entry)?;
     transaction.execute(
         "UPDATE tillhold_table SET load_state = ?2, load_from = ?3, load_epoch = ?4, \
          load_after = NULL WHERE table_id = ?1",

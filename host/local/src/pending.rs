@@ -5,7 +5,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
-use crate::registry::Entry;
+use crate::registry::{Entry, Registry};
 use crate::settle::Settlement;
 use rusqlite::{Connection, Row as SqlRow};
 use std::collections::BTreeMap;
@@ -13,8 +13,6 @@ use std::sync::Arc;
 use tillhold_core::row::Row;
 use tillhold_core::transaction::{ContentHash, Operation, Transaction, TransactionId, Write};
 use tillhold_core::version::{ChannelVersion, Sequence};
-
-type Tables = BTreeMap<i64, Arc<Entry>>;
 
 /// One transaction as it was found in the log.
 enum Found {
@@ -36,13 +34,13 @@ impl LocalDatabase {
         let journal = self.readers(Kind::Journal);
         loop {
             if journal.run(adopt::any_unadopted).await? {
-                let (env, tables) = (self.env().clone(), self.registry().journal_tables());
-                let adopt = move |conn: &mut Connection| adopt::adopt(conn, &env, &tables);
+                let (env, registry) = (self.env().clone(), self.registry());
+                let adopt = move |conn: &mut Connection| adopt::adopt(conn, &env, &registry);
                 self.writer(Kind::Journal).run(adopt).await?;
             }
-            let tables = self.registry().journal_tables();
+            let registry = self.registry();
             let found = journal
-                .run(move |conn| read(conn, &tables, limit_transactions, limit_rows))
+                .run(move |conn| read(conn, &registry, limit_transactions, limit_rows))
                 .await?;
             let is_empty = found.is_empty();
             let ready = self.set_aside_the_rest(found).await?;
@@ -71,7 +69,7 @@ impl LocalDatabase {
 
 fn read(
     conn: &Connection,
-    tables: &Tables,
+    registry: &Registry,
     limit_transactions: usize,
     limit_rows: usize,
 ) -> Result<Vec<Found>, Trouble> {
@@ -82,7 +80,7 @@ fn read(
     let mut heads = statement.query([limit_transactions.max(1) as i64])?;
     let (mut found, mut rows) = (Vec::new(), 0);
     while let Some(head) = heads.next()? {
-        let one = read_one(conn, tables, head)?;
+        let one = read_one(conn, registry, head)?;
         if let Found::Ready(transaction) = &one {
             rows += transaction.writes.len();
         }
@@ -94,9 +92,9 @@ fn read(
     Ok(found)
 }
 
-fn read_one(conn: &Connection, tables: &Tables, head: &SqlRow<'_>) -> Result<Found, Trouble> {
+fn read_one(conn: &Connection, registry: &Registry, head: &SqlRow<'_>) -> Result<Found, Trouble> {
     let id = TransactionId(head.get(0)?);
-    let writes = match net_writes(conn, tables, id) {
+    let writes = match net_writes(conn, registry, id) {
         Ok(writes) => writes,
         Err(Trouble::Told(error @ LocalError::Unreadable { .. })) => {
             return Ok(Found::Unreadable(id, error));
@@ -121,7 +119,7 @@ struct Net {
 
 fn net_writes(
     conn: &Connection,
-    tables: &Tables,
+    registry: &Registry,
     id: TransactionId,
 ) -> Result<Vec<Write>, Trouble> {
     let mut statement = conn.prepare_cached(
@@ -133,7 +131,7 @@ fn net_writes(
     let mut nets: BTreeMap<(i64, String), Net> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let (table_id, key): (i64, String) = (row.get(0)?, row.get(1)?);
-        let entry = tables.get(&table_id).ok_or_else(|| unknown(table_id))?;
+        let entry = registry.in_journal(table_id)?;
         let image = |at| match row.get::<_, Option<String>>(at)? {
             Some(text) => Ok::<_, Trouble>(Some(image::decode(&entry.table, &text)?)),
             None => Ok(None),
@@ -163,9 +161,4 @@ fn net_write(net: Net) -> Option<Write> {
     };
     let Net { base, offline, base_version, .. } = net;
     Some(Write { table, operation, key, base, offline, base_version })
-}
-
-fn unknown(table_id: i64) -> LocalError {
-    let detail = format!("its log names table {table_id}, which tillhold_table does not have");
-    LocalError::Damaged { file: crate::file::JOURNAL.into(), detail }
 }

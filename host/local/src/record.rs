@@ -160,7 +160,6 @@ fn step(registry: &Registry, write: RowWrite) -> Result<Step, LocalError> {
     Ok(match write {
         RowWrite::Insert { row, .. } => Step::Insert(cell::fit_row(&entry.table, row)?, entry),
         RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
-        RowWrite::Amend { key, cells, .. } => Step::Amend(key, cells, entry),
         RowWrite::Amend { key, cells, .. } => {
             require_columns(&entry, &cells)?;
             Step::Amend(key, cells, entry)

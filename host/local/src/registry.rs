@@ -30,6 +30,8 @@ pub(crate) struct Entry {
 pub(crate) struct Registry {
     /// SQL Server's names are compared blind to case.
     by_name: BTreeMap<String, Arc<Entry>>,
+    /// The journal's, by their numbers in the log.
+    journal: BTreeMap<i64, Arc<Entry>>,
 }
 
 /// How far a table's first load, or its load anew, has come.
@@ -134,9 +136,11 @@ impl Registry {
     }
 
     /// A table of the journal by its number in the log.
-    pub(crate) fn journal_tables(&self) -> BTreeMap<i64, Arc<Entry>> {
-        let in_journal = self.all().filter(|entry| entry.kind == Kind::Journal);
-        in_journal.map(|entry| (entry.id, entry.clone())).collect()
+    pub(crate) fn in_journal(&self, table_id: i64) -> Result<&Arc<Entry>, LocalError> {
+        self.journal.get(&table_id).ok_or_else(|| LocalError::Damaged {
+            file: crate::file::JOURNAL.into(),
+            detail: format!("it names table {table_id}, which tillhold_table does not have"),
+        })
     }
 
     /// Adds what `file` holds.
@@ -145,8 +149,11 @@ impl Registry {
             conn.prepare("SELECT table_id, shape, scope, direction FROM tillhold_table")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
-            let entry = entry(row, file)?;
-            self.by_name.insert(folded_name(&entry.table.name), Arc::new(entry));
+            let entry = Arc::new(entry(row, file)?);
+            if file.kind == Kind::Journal {
+                self.journal.insert(entry.id, entry.clone());
+            }
+            self.by_name.insert(folded_name(&entry.table.name), entry);
         }
         Ok(())
     }

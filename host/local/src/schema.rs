@@ -169,6 +169,7 @@ pub(crate) struct Sql {
     pub(crate) stage_row: String,
     /// A key, then how many changes it stands for.
     pub(crate) stage_gone: String,
+    pub(crate) stage_has_rows: String,
     pub(crate) stage_clear: String,
     /// How many changes are staged, and how many of them meet unsent changes.
     pub(crate) stage_count: String,
@@ -232,6 +233,7 @@ impl Sql {
                 self::marks(key_columns.len()),
                 key_columns.len() + 1
             ),
+            stage_has_rows: format!("SELECT EXISTS (SELECT 1 FROM {stage})"),
             stage_clear: format!("DELETE FROM {stage}"),
             stage_count: format!(
                 "SELECT coalesce(sum(tillhold_changes), 0), \

@@ -13,9 +13,8 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::load::is_pending;
 use crate::record::{CommittedWhere, TransactionRecord, TransactionState, find};
-use crate::registry::{Entry, LoadState};
+use crate::registry::{Entry, Registry};
 use rusqlite::{Connection, TransactionBehavior};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
@@ -72,10 +71,30 @@ impl LocalDatabase {
             .into_iter()
             .map(|decision| Ok((registry.get(&decision.conflict.table.name)?.clone(), decision)))
             .collect::<Result<Vec<_>, LocalError>>()?;
-        let tables = registry.journal_tables();
-        let now_ms = self.env().clock.wall_ms();
-        let end = End { id, decided, decisions, tables, now_ms };
-        self.writer(Kind::Journal).run(move |conn| settle(conn, &end)).await
+        let end = End { id, decided, decisions };
+        self.end(vec![end]).await
+    }
+
+    /// Settles several accepted transactions in one commit, as they were sent in one upload.
+    pub async fn accept(&self, ids: Vec<TransactionId>) -> Result<(), LocalError> {
+        let end = |id| End { id, decided: Vec::new(), decisions: Vec::new() };
+        self.end(ids.into_iter().map(end).collect()).await?;
+        Ok(())
+    }
+
+    async fn end(&self, ends: Vec<End>) -> Result<Tally, LocalError> {
+        let (registry, now_ms) = (self.registry(), self.env().clock.wall_ms());
+        let settle_all = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut tally = Tally::default();
+            for end in &ends {
+                tally += settle(&transaction, end, &registry, now_ms)?;
+            }
+            let tally = tally.balanced().map_err(LocalError::from)?;
+            transaction.commit()?;
+            Ok(tally)
+        };
+        self.writer(Kind::Journal).run(settle_all).await
     }
 
     /// Sets a transaction aside that the channel refuses for good. Its rows stay here, and are not overwritten by pull.
@@ -135,8 +154,6 @@ struct End {
     id: TransactionId,
     decided: Vec<(Arc<Entry>, Change)>,
     decisions: Vec<(Arc<Entry>, Decision)>,
-    tables: BTreeMap<i64, Arc<Entry>>,
-    now_ms: i64,
 }
 
 fn journal_entry(entry: &Arc<Entry>) -> Result<Arc<Entry>, LocalError> {
@@ -146,32 +163,31 @@ fn journal_entry(entry: &Arc<Entry>) -> Result<Arc<Entry>, LocalError> {
     Err(LocalError::ReadOnly { table: entry.table.name.clone() })
 }
 
-fn settle(conn: &mut Connection, end: &End) -> Result<Tally, Trouble> {
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn settle(
+    conn: &Connection,
+    end: &End,
+    registry: &Registry,
+    now_ms: i64,
+) -> Result<Tally, Trouble> {
     let unknown = || LocalError::UnknownTransaction { id: end.id };
-    if find(&transaction, end.id)?.ok_or_else(unknown)?.state == TransactionState::Settled {
+    if find(conn, end.id)?.ok_or_else(unknown)?.state == TransactionState::Settled {
         return Ok(Tally::default());
     }
-    let touched = touched_while_loading(&transaction, end)?;
-    let id = &end.id.0[..];
-    transaction
-        .prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
-        .execute([id])?;
-    forget_conflicts(&transaction, end.id)?;
+    let touched = touched_while_loading(conn, end.id, registry)?;
+    conn.prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
+        .execute([&end.id.0[..]])?;
+    forget_conflicts(conn, end.id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
-    mark_settled(&transaction, end.id, CommittedWhere::Channel, end.now_ms, kept)?;
+    mark_settled(conn, end.id, CommittedWhere::Channel, now_ms, kept)?;
     let tally = match end.decided.is_empty() {
         true => Tally::default(),
-        false => {
-            apply::quietly(&transaction, Kind::Journal, |conn| write_decided(conn, &end.decided))?
-        }
+        false => apply::quietly(conn, Kind::Journal, |conn| write_decided(conn, &end.decided))?,
     };
     for (entry, decision) in &end.decisions {
-        remember_decision(&transaction, end, entry, decision)?;
+        remember_decision(conn, end.id, entry, decision, now_ms)?;
     }
-    stage_settled(&transaction, &touched)?;
-    transaction.commit()?;
-    Ok(tally.balanced().map_err(LocalError::from)?)
+    stage_settled(conn, &touched)?;
+    Ok(tally)
 }
 
 fn write_decided(conn: &Connection, decided: &[(Arc<Entry>, Change)]) -> Result<Tally, Trouble> {
@@ -205,14 +221,20 @@ struct Touched {
     keys: Vec<Key>,
 }
 
-fn touched_while_loading(conn: &Connection, end: &End) -> Result<Vec<Touched>, Trouble> {
+fn touched_while_loading(
+    conn: &Connection,
+    id: TransactionId,
+    registry: &Registry,
+) -> Result<Vec<Touched>, Trouble> {
+    let mut statement = conn.prepare_cached(
+        "SELECT table_id FROM tillhold_table WHERE load_state IN ('stage', 'staged')",
+    )?;
+    let mut rows = statement.query(())?;
     let mut loading = Vec::new();
-    for entry in end.tables.values().filter(|entry| entry.direction.is_pulled()) {
-        let state = entry.progress(conn)?.state;
-        if matches!(state, LoadState::IntoStage | LoadState::Staged) {
-            let keys = keys_in_log(conn, entry, end.id)?;
-            loading.push(Touched { entry: entry.clone(), keys });
-        }
+    while let Some(row) = rows.next()? {
+        let entry = registry.in_journal(row.get(0)?)?.clone();
+        let keys = keys_in_log(conn, &entry, id)?;
+        loading.push(Touched { entry, keys });
     }
     Ok(loading)
 }
@@ -309,21 +331,22 @@ fn remember_conflict(
 
 fn remember_decision(
     conn: &Connection,
-    end: &End,
+    id: TransactionId,
     entry: &Entry,
     decision: &Decision,
+    now_ms: i64,
 ) -> Result<(), Trouble> {
     let key = image::encode_key(&entry.table, &decision.conflict.key);
     let [base, channel, offline] = sides(entry, &decision.conflict);
     let decided = decision.decided.as_ref().map(|row| image::encode(&entry.table, row));
-    let id = &end.id.0[..];
+    let id = &id.0[..];
     let (rule, plugin) = (&decision.rule, &decision.plugin);
     conn.prepare_cached(
         "INSERT INTO tillhold_decision (transaction_id, table_id, key, base_row, channel_row, \
          offline_row, decided_row, rule, plugin, decided_at_ms) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
-    .execute((id, entry.id, key, base, channel, offline, decided, rule, plugin, end.now_ms))?;
+    .execute((id, entry.id, key, base, channel, offline, decided, rule, plugin, now_ms))?;
     conn.prepare_cached(
         "DELETE FROM tillhold_decision WHERE decision_id <= \
          (SELECT max(decision_id) FROM tillhold_decision) - ?1",
