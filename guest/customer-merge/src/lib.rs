@@ -97,7 +97,7 @@ mod tests {
         let before: [(&str, Value); 7] = [
             ("ACCOUNTNUM", "C000001".into()),
             ("VATNUM", "".into()),
-            ("CREDITMAX", Decimal::new(100_00, 2).into()),
+            ("CREDITMAX", Decimal::new(10_000, 2).into()),
             ("BLOCKED", 0.into()),
             ("CURRENCY", "EUR".into()),
             ("DESTINATIONCODEID", "".into()),
@@ -130,12 +130,12 @@ mod tests {
         let decided = decide(
             Some(&[
                 ("VATNUM", "DE1".into()),
-                credit(500_00),
+                credit(50_000),
                 ("MODIFIEDDATETIME", Value::Timestamp(20)),
             ]),
             Some(&[
                 ("VATNUM", "DE2".into()),
-                credit(900_00),
+                credit(90_000),
                 ("MODIFIEDDATETIME", Value::Timestamp(30)),
             ]),
         );

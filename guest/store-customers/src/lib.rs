@@ -77,10 +77,12 @@ fn masked(address: &str, units_max: usize) -> String {
     // The last `@`: a quoted local part may hold others (RFC 5321).
     let Some(at) = address.rfind('@') else { return "***".to_string() };
     let (mailbox, domain) = address.split_at(at);
-    let first = mailbox.chars().next().filter(|first| *first != '*');
-    let mut mask: String = first.into_iter().chain("***".chars()).collect();
+    let mut mask = String::with_capacity(address.len() + 3);
+    mask.extend(mailbox.chars().next().filter(|first| *first != '*'));
+    mask.push_str("***");
     mask.push_str(domain);
-    while mask.encode_utf16().count() > units_max {
+    // Bytes are at least as many as units: most masks are never counted.
+    while mask.len() > units_max && mask.encode_utf16().count() > units_max {
         mask.pop();
     }
     mask

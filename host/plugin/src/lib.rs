@@ -22,6 +22,8 @@ mod error;
 mod host;
 mod plugin;
 mod run;
+#[cfg(test)]
+mod tests;
 mod ticker;
 mod trusted;
 mod uses;

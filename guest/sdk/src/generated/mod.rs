@@ -10,7 +10,7 @@
 //!     (resolver only) --with tillhold:plugin/types@0.1.0=crate::generated::transformer::tillhold::plugin::types
 //!                     --with tillhold:plugin/log@0.1.0=crate::generated::transformer::tillhold::plugin::log
 //! ```
-#![allow(unsafe_code, clippy::all)]
+#![allow(unsafe_code, clippy::all, clippy::unwrap_used)]
 
 #[rustfmt::skip]
 pub mod resolver;

@@ -1,0 +1,9 @@
+//! The promises of this crate, tried with real components: the shipped plugins and one that does harm on request.
+
+mod admission;
+mod conflicts;
+mod contract;
+mod harm;
+mod kept;
+mod rows;
+mod shop;

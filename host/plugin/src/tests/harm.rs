@@ -1,0 +1,155 @@
+//! Plugins that do harm: each harm ends as one error with its name, and the host goes on.
+
+use super::shop::{Shop, context, refused, victim, victims};
+use crate::{PluginError, PluginLimits, Verdict};
+use std::sync::{Arc, Mutex};
+use tillhold_core::fault::Class;
+use tillhold_core::moment::Timestamp;
+use tillhold_core::value::{Decimal, Value};
+
+/// Short limits, so that the test of a limit does not take the limit's time.
+fn strict() -> PluginLimits {
+    PluginLimits { ticks_max: 20, memory_bytes_max: 48 << 20, ..PluginLimits::default() }
+}
+
+fn transform(shop: &Shop, harm: &str) -> Result<Vec<Verdict>, PluginError> {
+    let plugin = shop.load("hostile", harm).expect("it loads");
+    plugin.transform(&context(), &victim(), &victims(3))
+}
+
+#[test]
+fn every_harm_has_its_own_end() {
+    let shop = Shop::with_limits(strict());
+    for (harm, code, words) in [
+        ("loops", "plugin-deadline", "stopped in transform after 200 ms"),
+        ("hoards", "plugin-memory", "50331648 are allowed"),
+        ("recurses", "plugin-trap", "transform"),
+        ("panics", "plugin-trap", "I cannot go on with row 3"),
+        ("refuses", "plugin-refused", "not today forged line"),
+        ("huge-refusal", "plugin-answer-too-large", "more than 8388608 bytes"),
+        ("huge-answer", "plugin-answer-too-large", "more than 8388608 bytes"),
+    ] {
+        let error = refused(transform(&shop, harm));
+        assert_eq!(error.code(), code, "{harm}: {error}");
+        assert!(error.to_string().contains(words), "{harm}: {error}");
+        assert!(error.to_string().contains("sha256:"), "{harm} without a digest: {error}");
+        assert_eq!(error.class(), Class::Park, "{harm}");
+    }
+    let kept = shop.load("hostile", "remembers").expect("the host goes on");
+    let verdicts = kept.transform(&context(), &victim(), &victims(2));
+    assert_eq!(verdicts.expect("an honest answer"), [Verdict::Keep, Verdict::Keep]);
+}
+
+#[test]
+fn a_loop_while_loading_is_stopped_too() {
+    let shop = Shop::with_limits(strict());
+    let error = refused(shop.load("hostile", "describe-loops"));
+    assert!(matches!(error, PluginError::Deadline { call: "describe", .. }), "{error}");
+}
+
+#[test]
+fn every_wrong_answer_is_told() {
+    let shop = Shop::new();
+    for (lie, words) in [
+        ("forgets-a-row", "2 verdicts for 3 rows"),
+        ("gives-no-reason", "row 0 is refused without a reason"),
+        ("gives-a-reason-too-many", "more reasons than refused rows"),
+        ("undeclared-column", "a change in column 5, but it declared 5"),
+        ("changes-twice", "NUMBER is changed twice"),
+        ("row-out-of-range", "row 3, NUMBER: there is no such row"),
+        ("rows-descend", "row 0, NUMBER: the numbers of the rows do not ascend"),
+        ("row-twice", "row 0, NUMBER: the numbers of the rows do not ascend"),
+        ("changes-a-dropped-row", "row 0, NUMBER: changed, but not kept"),
+        ("too-few-values", "1 values for 2 changed rows"),
+        ("wrong-shape", "row 0, NUMBER: a text does not fit int"),
+        ("out-of-range", "row 0, NUMBER: 1099511627776 is outside int"),
+        ("too-long", "row 0, NAME: 13 characters do not fit nvarchar(8)"),
+        ("not-utf8", "row 0, NAME: not UTF-8"),
+        ("crooked-offsets", "the offsets of a packed column do not cut its bytes"),
+        ("no-offsets", "the offsets of a packed column do not cut its bytes"),
+        ("null-in-not-null", "row 0, NUMBER: it must not be NULL"),
+        ("crooked-validity", "a validity byte is neither 0 nor 1"),
+        ("39-digits", "row 0, AMOUNT: a decimal of more than 38 digits"),
+        ("halves-differ", "the halves of a column differ: 1 and 0"),
+        ("nonsense-as-text", "row 0, AMOUNT: 'a lot' is not a decimal number"),
+        ("year-10000", "row 0, MOMENT: a date or time outside years 1 to 9999"),
+        ("not-a-number", "row 0, KIND: a float does not fit float"),
+    ] {
+        let error = refused(transform(&shop, lie));
+        assert_eq!(error.code(), "plugin-bad-answer", "{lie}: {error}");
+        assert!(error.to_string().contains(words), "{lie}: {error}");
+    }
+}
+
+#[test]
+fn values_are_fitted_to_their_columns() {
+    let shop = Shop::new();
+    let amount = |text| Value::Decimal(Decimal::parse(text).expect("a decimal"));
+    for (answer, expected) in
+        [("rounded-decimal", amount("12.35")), ("decimal-as-text", amount("-3.14"))]
+    {
+        let verdicts = transform(&shop, answer).expect("a fitting answer");
+        assert_eq!(verdicts[0], Verdict::Replace(vec![(3, expected)]), "{answer}");
+        assert_eq!(verdicts[1..], [Verdict::Keep, Verdict::Keep], "{answer}");
+    }
+}
+
+#[test]
+fn nothing_is_remembered_from_batch_to_batch() {
+    let shop = Shop::new();
+    let plugin = shop.load("hostile", "remembers").expect("it loads");
+    // Three batches of one call, then more calls: every instance is the first.
+    for _ in 0..3 {
+        let verdicts = plugin.transform(&context(), &victim(), &victims(2_500));
+        let verdicts = verdicts.expect("an honest answer");
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Keep));
+        assert_eq!(verdicts.len(), 2_500);
+    }
+}
+
+#[test]
+fn log_lines_are_bounded_and_cannot_forge_others() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut shop = Shop::new();
+    let ear = heard.clone();
+    shop.host = shop.host.with_log(Arc::new(move |line| {
+        ear.lock().expect("no test panics while holding it").push(line);
+    }));
+    transform(&shop, "chatters").expect("talking is no harm");
+    let heard = heard.lock().expect("no test panics while holding it");
+    assert_eq!(heard.len(), 101, "100 lines and one that counts the rest");
+    assert!(heard.iter().all(|line| line.text.len() <= 1_024 && !line.text.contains('\n')));
+    assert!(heard[0].text.starts_with("one two \u{e9}"), "{}", heard[0].text);
+    assert_eq!(
+        (heard[100].is_warning, heard[100].text.as_str()),
+        (true, "900 more lines were dropped")
+    );
+    assert!(heard[0].plugin.digest.starts_with("sha256:"));
+}
+
+#[test]
+fn several_threads_may_ask_one_plugin_while_another_is_stopped() {
+    let shop = Shop::with_limits(strict());
+    let (honest, stuck) = (shop.load("hostile", "remembers"), shop.load("hostile", "loops"));
+    let (honest, stuck) = (honest.expect("it loads"), stuck.expect("it loads"));
+    let mut ends = Vec::new();
+    let ask = |plugin: &crate::Plugin| plugin.transform(&context(), &victim(), &victims(1));
+    std::thread::scope(|scope| {
+        let stuck = scope.spawn(|| ask(&stuck));
+        let honest: Vec<_> = (0..3).map(|_| scope.spawn(|| ask(&honest))).collect();
+        ends.extend(honest.into_iter().map(|thread| thread.join().expect("it ends").is_ok()));
+        ends.push(stuck.join().expect("it ends").is_ok());
+    });
+    assert_eq!(ends, [true, true, true, false]);
+}
+
+#[test]
+fn a_row_of_another_shape_is_our_own_mistake_and_stops_the_flow() {
+    let shop = Shop::new();
+    let plugin = shop.load("hostile", "remembers").expect("it loads");
+    let mut rows = victims(2);
+    rows[1].0[1] = Value::Timestamp(Timestamp(0));
+    let error = refused(plugin.transform(&context(), &victim(), &rows));
+    assert_eq!((error.code(), error.class()), ("plugin-row-shape", Class::Stop));
+    assert!(error.to_string().contains("NUMBER of ax.VICTIM is int"), "{error}");
+}
