@@ -8,6 +8,7 @@ mod opening;
 mod reading;
 mod recording;
 mod settling;
+mod troubles;
 mod whole_schema;
 
 use crate::{Identity, InstalledTable, LocalDatabase, RowWrite};

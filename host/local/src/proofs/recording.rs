@@ -141,3 +141,27 @@ async fn only_the_newest_settled_transactions_are_remembered() {
         assert_eq!(found.is_some(), is_known, "transaction {number}");
     }
 }
+
+#[tokio::test]
+async fn an_amendment_changes_its_cells_only() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 1).await;
+    house.insert(1, &customers, &["C1", "usmf", "Ann", "1"]).await;
+    let amend = |account: &str, cells: Vec<(usize, Value)>| {
+        let key = key(&customers, &[account, "USMF"]);
+        vec![RowWrite::Amend { table: customers.name.clone(), key, cells }]
+    };
+    let credit = amend("c1", vec![(3, Value::Int(7))]);
+    house.db.record(id(2), hash(2), credit, 1).await.expect("an amendment");
+    assert_eq!(house.everything(&customers).await, vec!["C1|usmf|Ann|7.0000000000000000"]);
+    assert_eq!(house.pending().await[1].writes[0].changed(), vec![3]);
+    for (cells, account, code) in [
+        (vec![(9, Value::Null)], "c1", "local-row-width"),
+        (vec![(2, Value::Null)], "c1", "local-misfit"),
+        (vec![(3, Value::Int(1))], "c2", "local-row-missing"),
+    ] {
+        let refused = house.db.record(id(3), hash(3), amend(account, cells), 1).await;
+        assert_eq!(refused.map_err(|e| e.code()), Err(code));
+    }
+}

@@ -43,6 +43,20 @@ async fn accepted_transactions_leave_the_log_once() {
 }
 
 #[tokio::test]
+async fn an_upload_is_accepted_in_one_go_or_not_at_all() {
+    let house = House::new().await;
+    for number in 1..=3 {
+        house.insert(number, &lines(), &[&format!("T{number}"), "1", "i", "1"]).await;
+    }
+    let unknown = house.db.accept(vec![id(1), id(9)]).await;
+    assert_eq!(unknown.map_err(|e| e.code()), Err("local-unknown-transaction"));
+    assert_eq!(house.pending().await.len(), 3);
+    house.db.accept(vec![id(1), id(2)]).await.expect("accepted");
+    let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
+    assert_eq!(pending, vec![id(3)]);
+}
+
+#[tokio::test]
 async fn decided_rows_are_written_silently_but_not_over_later_changes() {
     let house = House::new().await;
     let customers = customers();
