@@ -93,7 +93,7 @@ impl Cells {
 
     fn value(&mut self, table: &Table, column: &Column) -> Result<Value, ChannelError> {
         let cell = self.next(&column.name)?;
-        convert::value(&cell, column.of).map_err(|misfit| ChannelError::Undecodable {
+        convert::value(cell, column.of).map_err(|misfit| ChannelError::Undecodable {
             table: table.name.clone(),
             column: column.name.clone(),
             reason: misfit.reason,
