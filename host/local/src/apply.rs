@@ -10,7 +10,7 @@
 //!   of its first unsent change.
 //! * Triggers are silent meanwhile: what pull writes, push never sends back.
 
-use crate::cell::{bind_key, bind_row};
+use crate::cell::{bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
@@ -119,6 +119,30 @@ impl<'a> Stager<'a> {
         self.gone.raw_execute()?;
         Ok(())
     }
+}
+
+/// Stages rows of the table itself as they are, or as gone when they are not there.
+pub(crate) fn stage_as_they_are(
+    conn: &Connection,
+    entry: &Entry,
+    keys: &[Key],
+) -> Result<(), Trouble> {
+    let mut stager = Stager::new(conn, entry)?;
+    let mut select = conn.prepare_cached(&entry.sql.select_by_key)?;
+    for key in keys {
+        bind_key(&mut select, &entry.table, key, 1)?;
+        let mut rows = select.raw_query();
+        let now = match rows.next()? {
+            Some(row) => Some(read_row(row, &entry.table, 0)?),
+            None => None,
+        };
+        drop(rows);
+        match now {
+            Some(row) => stager.present(&row, 0)?,
+            None => stager.gone(key, 0)?,
+        }
+    }
+    Ok(())
 }
 
 fn discard(conn: &mut Connection, entries: &[Arc<Entry>]) -> Result<(), Trouble> {

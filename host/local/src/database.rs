@@ -110,15 +110,28 @@ impl LocalDatabase {
     /// The channel's epoch under which the positions stand; `None` before the first one. When tables stand under several,
     /// it is one that is not the newest, so that whoever compares it with the channel's sees a difference.
     pub async fn epoch(&self) -> Result<Option<[u8; 16]>, LocalError> {
-        let oldest = "SELECT epoch, positioned_ms FROM tillhold_table WHERE epoch IS NOT NULL \
-                      ORDER BY positioned_ms LIMIT 1";
+        self.oldest_epoch(None).await
+    }
+
+    /// The same for one scope's tables: the epoch to give when that scope is pulled. A table that was loaded anew and
+    /// waits to land counts with the epoch of its load.
+    pub async fn epoch_of(&self, scope: &str) -> Result<Option<[u8; 16]>, LocalError> {
+        self.oldest_epoch(Some(scope.to_string())).await
+    }
+
+    async fn oldest_epoch(&self, scope: Option<String>) -> Result<Option<[u8; 16]>, LocalError> {
+        let sql = "SELECT positioned_ms, \
+                   CASE load_state WHEN 'staged' THEN load_epoch ELSE epoch END AS stands_under \
+                   FROM tillhold_table WHERE stands_under IS NOT NULL AND (?1 IS NULL OR scope = ?1) \
+                   ORDER BY positioned_ms LIMIT 1";
         let mut found: Vec<(i64, [u8; 16])> = Vec::new();
         for kind in [Kind::Journal, Kind::Catalogue] {
+            let scope = scope.clone();
             let read = move |conn: &Connection| {
-                let mut statement = conn.prepare_cached(oldest)?;
-                let mut rows = statement.query(())?;
+                let mut statement = conn.prepare_cached(sql)?;
+                let mut rows = statement.query([scope])?;
                 Ok(match rows.next()? {
-                    Some(row) => Some((row.get(1)?, row.get(0)?)),
+                    Some(row) => Some((row.get(0)?, row.get(1)?)),
                     None => None,
                 })
             };

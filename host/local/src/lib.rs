@@ -36,6 +36,7 @@ mod registry;
 mod schema;
 mod settle;
 mod shape;
+mod statements;
 mod writer;
 
 #[cfg(test)]

@@ -51,6 +51,26 @@ impl LocalDatabase {
         self.writer_of(table)?.run(add).await
     }
 
+    /// Keeps what the register has of rows that the channel has but that may not come in: a load anew takes every row
+    /// that it did not bring for gone. A first load has nothing to keep.
+    pub async fn keep_while_loading(
+        &self,
+        table: &TableName,
+        keys: Vec<Key>,
+    ) -> Result<(), LocalError> {
+        let entry = self.pulled(table)?;
+        let keep = move |conn: &mut Connection| {
+            repeatable(conn, entry.kind, |conn| {
+                let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                if entry.progress(&transaction)?.state == LoadState::IntoStage {
+                    apply::stage_as_they_are(&transaction, &entry, &keys)?;
+                }
+                Ok(transaction.commit()?)
+            })
+        };
+        self.writer_of(table)?.run(keep).await
+    }
+
     /// The last page is in. The table becomes readable, or is flipped, when its scope lands.
     pub async fn end_load(&self, table: &TableName) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
@@ -174,13 +194,20 @@ pub(crate) fn is_pending(conn: &Connection, entry: &Entry, key: &Key) -> Result<
     })
 }
 
-/// Whether a staged row meets unsent changes is judged when it lands.
+/// The page is accounted for here, so its rows count for nothing more when they land. One that is unsent now is left to
+/// its settlement, which stages it; one that becomes unsent later is left alone by the landing.
 fn stage(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
     let mut stager = Stager::new(conn, entry)?;
+    let mut tally = Tally { rows_in: rows.len() as u64, ..Tally::default() };
     for row in rows {
-        stager.present(row, 1)?;
+        if entry.kind == Kind::Journal && is_pending(conn, entry, &row.key(&entry.table))? {
+            tally.dropped += 1;
+            continue;
+        }
+        stager.present(row, 0)?;
+        tally.applied += 1;
     }
-    Ok(Tally { rows_in: rows.len() as u64, applied: rows.len() as u64, ..Tally::default() })
+    Ok(tally)
 }
 
 fn end(conn: &mut Connection, entry: &Entry, now_ms: i64) -> Result<(), Trouble> {
@@ -191,7 +218,8 @@ fn end(conn: &mut Connection, entry: &Entry, now_ms: i64) -> Result<(), Trouble>
              epoch = load_epoch, positioned_ms = ?2 WHERE table_id = ?1"
         }
         LoadState::IntoStage => {
-            "UPDATE tillhold_table SET load_state = 'staged' WHERE table_id = ?1 AND ?2 = ?2"
+            "UPDATE tillhold_table SET load_state = 'staged', positioned_ms = ?2 \
+             WHERE table_id = ?1"
         }
         _ => return Err(LocalError::NoLoad { table: entry.table.name.clone() }.into()),
     };

@@ -1,4 +1,4 @@
-//! The SQLite tables of one channel table, and the statements that work on them.
+//! The SQLite tables of one channel table.
 //!
 //! ```text
 //! "ax.CUSTTABLE"                  the rows, column for column under their own names
@@ -10,8 +10,6 @@
 //! [`tillhold_core::row::fold`] does, in expressions that every SQLite has.
 
 use crate::cell::{self, Storage};
-use crate::file::Kind;
-use crate::image;
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text;
 
@@ -80,7 +78,8 @@ pub(crate) fn create_lookup(table: &Table, columns: &[usize]) -> String {
     )
 }
 
-fn key_list(table: &Table) -> String {
+/// The key as its unique index has it.
+pub(crate) fn key_list(table: &Table) -> String {
     table.key_columns().map(|c| comparable(c, "")).collect::<Vec<_>>().join(", ")
 }
 
@@ -150,143 +149,4 @@ impl Names {
             stage_key: name("tillhold_stage_key."),
         }
     }
-}
-
-/// Every statement on one table, made once. Rows bind to parameters 1..n in column order, keys to 1..k in key order.
-#[derive(Debug)]
-pub(crate) struct Sql {
-    pub(crate) insert: String,
-    pub(crate) upsert: String,
-    /// All columns by the key that the row itself has.
-    pub(crate) update: String,
-    pub(crate) delete: String,
-    pub(crate) select_by_key: String,
-    pub(crate) has_rows: String,
-    pub(crate) count: String,
-    /// Whether the key has unsent changes; parameters 1..k. Journal only.
-    pub(crate) is_pending: String,
-    /// A row, then how many changes it stands for.
-    pub(crate) stage_row: String,
-    /// A key, then how many changes it stands for.
-    pub(crate) stage_gone: String,
-    pub(crate) stage_has_rows: String,
-    pub(crate) stage_clear: String,
-    /// How many changes are staged, and how many of them meet unsent changes.
-    pub(crate) stage_count: String,
-    pub(crate) land_gone: String,
-    /// For a stage that holds the whole table: what it does not hold is gone.
-    pub(crate) land_missing: String,
-    pub(crate) land_rows: String,
-    /// Empties the table but for rows with unsent changes.
-    pub(crate) clear: String,
-}
-
-impl Sql {
-    pub(crate) fn of(table: &Table, table_id: i64, kind: Kind) -> Sql {
-        let names = Names::of(table);
-        let (rows, stage) = (&names.rows, &names.stage);
-        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let list = columns.join(", ");
-        let marks = marks(columns.len());
-        let keys = key_list(table);
-        let take_over = assignments(&columns, |c, _| format!("excluded.{c}"));
-        let by_key = |parameter: &dyn Fn(usize, usize) -> usize| key_match(table, parameter);
-        let (by_own, by_row) = (by_key(&|nth, _| nth + 1), by_key(&|_, at| at + 1));
-        let insert = format!("INSERT INTO {rows} ({list}) VALUES ({marks})");
-        let differs: Vec<String> =
-            columns.iter().map(|c| format!("{rows}.{c} IS NOT excluded.{c}")).collect();
-        let unsent = |alias: &str| match kind {
-            Kind::Journal => is_pending_sql(table_id, &image::key_sql_of(table, alias)),
-            Kind::Catalogue => "0".to_string(),
-        };
-        let (unsent_stage, unsent_row) = (unsent("s"), unsent(rows));
-        let same_key = |left: &str, right: &str| {
-            let pair = |c: &Column| format!("{} = {}", comparable(c, left), comparable(c, right));
-            table.key_columns().map(pair).collect::<Vec<_>>().join(" AND ")
-        };
-        let key_columns: Vec<String> = table.key_columns().map(|c| quoted(&c.name)).collect();
-        let changes = "tillhold_changes = tillhold_changes + excluded.tillhold_changes";
-        Sql {
-            upsert: format!("{insert} ON CONFLICT ({keys}) DO UPDATE SET {take_over}"),
-            update: format!(
-                "UPDATE {rows} SET {} WHERE {by_row}",
-                assignments(&columns, |_, at| format!("?{}", at + 1))
-            ),
-            delete: format!("DELETE FROM {rows} WHERE {by_own}"),
-            select_by_key: format!("SELECT {list} FROM {rows} WHERE {by_own}"),
-            has_rows: format!("SELECT EXISTS (SELECT 1 FROM {rows})"),
-            count: format!("SELECT count(*) FROM {rows}"),
-            is_pending: format!(
-                "SELECT {}",
-                is_pending_sql(table_id, &image::key_sql(table, |nth, _| format!("?{}", nth + 1)))
-            ),
-            stage_row: format!(
-                "INSERT INTO {stage} ({list}, tillhold_gone, tillhold_changes) \
-                 VALUES ({marks}, 0, ?{}) \
-                 ON CONFLICT ({keys}) DO UPDATE SET {take_over}, tillhold_gone = 0, {changes}",
-                columns.len() + 1
-            ),
-            stage_gone: format!(
-                "INSERT INTO {stage} ({}, tillhold_gone, tillhold_changes) \
-                 VALUES ({}, 1, ?{}) ON CONFLICT ({keys}) DO UPDATE SET tillhold_gone = 1, {changes}",
-                key_columns.join(", "),
-                self::marks(key_columns.len()),
-                key_columns.len() + 1
-            ),
-            stage_has_rows: format!("SELECT EXISTS (SELECT 1 FROM {stage})"),
-            stage_clear: format!("DELETE FROM {stage}"),
-            stage_count: format!(
-                "SELECT coalesce(sum(tillhold_changes), 0), \
-                 coalesce(sum(CASE WHEN {unsent_stage} THEN tillhold_changes ELSE 0 END), 0) \
-                 FROM {stage} AS s"
-            ),
-            land_gone: format!(
-                "DELETE FROM {rows} WHERE rowid IN (SELECT t.rowid FROM {stage} AS s \
-                 CROSS JOIN {rows} AS t ON {} WHERE s.tillhold_gone = 1 AND NOT {unsent_stage})",
-                same_key("t", "s")
-            ),
-            land_missing: format!(
-                "DELETE FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {stage} AS s \
-                 WHERE {} AND s.tillhold_gone = 0) AND NOT {unsent_row}",
-                same_key("s", rows)
-            ),
-            land_rows: format!(
-                "INSERT INTO {rows} ({list}) SELECT {list} FROM {stage} AS s \
-                 WHERE s.tillhold_gone = 0 AND NOT {unsent_stage} \
-                 ON CONFLICT ({keys}) DO UPDATE SET {take_over} WHERE {}",
-                differs.join(" OR ")
-            ),
-            clear: match kind {
-                Kind::Catalogue => format!("DELETE FROM {rows}"),
-                Kind::Journal => format!("DELETE FROM {rows} WHERE NOT {unsent_row}"),
-            },
-            insert,
-        }
-    }
-}
-
-fn is_pending_sql(table_id: i64, key: &str) -> String {
-    format!(
-        "EXISTS (SELECT 1 FROM tillhold_log AS l WHERE l.table_id = {table_id} AND l.key = {key})"
-    )
-}
-
-fn marks(count: usize) -> String {
-    (1..=count).map(|nth| format!("?{nth}")).collect::<Vec<_>>().join(", ")
-}
-
-fn assignments(columns: &[String], value: impl Fn(&str, usize) -> String) -> String {
-    let one = |(at, column): (usize, &String)| format!("{column} = {}", value(column, at));
-    columns.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// The key's condition; `parameter` numbers a key column by its place in the key and in the row.
-fn key_match(table: &Table, parameter: &dyn Fn(usize, usize) -> usize) -> String {
-    let one = |(nth, at): (usize, &usize)| {
-        let column = &table.columns[*at];
-        let mark = format!("?{}", parameter(nth, *at));
-        let mark = if column.folds() { folded(&mark) } else { mark };
-        format!("{} = {mark}", comparable(column, ""))
-    };
-    table.key.iter().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
 }

@@ -5,8 +5,8 @@
 //! * While a table is being loaded anew, what the channel just accepted goes into its stage as well: the load may have
 //!   read those rows before, and the channel does not send this register its own changes.
 
-use crate::apply::{self, Stager};
-use crate::cell::{bind_key, bind_row, read_row};
+use crate::apply;
+use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
@@ -186,7 +186,9 @@ fn settle(
     for (entry, decision) in &end.decisions {
         remember_decision(conn, end.id, entry, decision, now_ms)?;
     }
-    stage_settled(conn, &touched)?;
+    for Touched { entry, keys } in &touched {
+        apply::stage_as_they_are(conn, entry, keys)?;
+    }
     Ok(tally)
 }
 
@@ -250,27 +252,6 @@ fn keys_in_log(conn: &Connection, entry: &Entry, id: TransactionId) -> Result<Ve
         keys.push(image::decode(&entry.table, &row.get::<_, String>(0)?)?.key(&entry.table));
     }
     Ok(keys)
-}
-
-fn stage_settled(conn: &Connection, touched: &[Touched]) -> Result<(), Trouble> {
-    for Touched { entry, keys } in touched {
-        let mut stager = Stager::new(conn, entry)?;
-        let mut select = conn.prepare_cached(&entry.sql.select_by_key)?;
-        for key in keys {
-            bind_key(&mut select, &entry.table, key, 1)?;
-            let mut rows = select.raw_query();
-            let now = match rows.next()? {
-                Some(row) => Some(read_row(row, &entry.table, 0)?),
-                None => None,
-            };
-            drop(rows);
-            match now {
-                Some(row) => stager.present(&row, 0)?,
-                None => stager.gone(key, 0)?,
-            }
-        }
-    }
-    Ok(())
 }
 
 fn unsettled(

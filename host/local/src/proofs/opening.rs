@@ -94,6 +94,25 @@ async fn another_registers_file_is_refused() {
     open(house.folder.path()).await;
 }
 
+/// A refused file's write-ahead log stays beside it: closing must not move it into the file.
+#[tokio::test]
+async fn a_refused_file_keeps_its_log() {
+    let house = House::new().await;
+    house.insert(1, &super::lines(), &["T1", "1", "i", "1"]).await;
+    let copied = tempfile::tempdir().expect("a temporary folder");
+    for file in ["journal.db", "journal.db-wal", "catalogue.db", "catalogue.db-wal"] {
+        std::fs::copy(house.folder.path().join(file), copied.path().join(file)).expect("a copy");
+    }
+    let logged = || std::fs::metadata(copied.path().join("journal.db-wal")).map(|f| f.len()).ok();
+    let before = (content_of(copied.path()), logged());
+    assert!(before.1.is_some_and(|bytes| bytes > 0), "the sale is still in the log");
+    let other = Identity { store: "S0001".to_string(), register: "000003".to_string() };
+    assert_eq!(refusal(copied.path(), &other).await.code(), "local-other-register");
+    assert_eq!((content_of(copied.path()), logged()), before);
+    let db = open(copied.path()).await;
+    assert_eq!(db.counts().await.expect("counts").pending_transactions, 1);
+}
+
 /// What is done to which file, and the code that must come of it.
 async fn check_refused(file: &str, harm: impl FnOnce(&Path), code: &str) {
     let house = House::new().await;
