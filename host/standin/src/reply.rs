@@ -129,7 +129,8 @@ impl Reply {
             | Answer::TransactionRolledBack(_) => self.put_transaction(&answer),
         }
         self.send_full();
-        if self.is_over() && !self.drops { Flow::Stop } else { Flow::Continue }
+        // Whether it is over now, the next answer will be told.
+        Flow::Continue
     }
 
     /// The message that the client asked a reset with is about to be answered.

@@ -52,6 +52,17 @@ async fn a_bulk_load_arrives_row_for_row() {
 }
 
 #[tokio::test]
+async fn columns_tell_whether_they_may_be_null() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    let told = client.column_metadata("toys", &["*"]).await.expect("columns");
+    let told: Vec<_> =
+        told.iter().map(|c| (c.col_name().to_string(), c.base().is_nullable())).collect();
+    let expected: Vec<_> = bulk_columns().into_iter().map(|c| (c.name, c.nullable)).collect();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn a_failed_bulk_load_loads_nothing() {
     let house = House::open().await;
     for in_transaction in [false, true] {

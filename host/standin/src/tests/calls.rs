@@ -119,6 +119,32 @@ async fn attention_is_answered_wherever_it_comes() {
     assert_eq!(raw.batch(0, "print x").await.len(), 2);
 }
 
+#[tokio::test]
+async fn attention_between_the_engine_s_end_and_the_last_byte_is_answered_once() {
+    let house = House::open().await;
+    house.log.gate.set(house.gate.clone()).ok().expect("the first gate");
+    let mut raw = Raw::log_in(&house).await;
+    let mut body = headers();
+    crate::wire::value_out::put_utf16(&mut body, "stall");
+    raw.send(1, 0, &body).await;
+    // The engine ends, its answer stays in the stalled gate; if it should not have ended yet, the answer itself
+    // acknowledges, and the test sees less but is still right.
+    while house.log.rows_given.load(Ordering::Acquire) < 2 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    raw.send(6, 0, &[]).await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    house.gate.heal();
+    let last = |answer: &[u8]| u16::from_le_bytes([answer[answer.len() - 12], 0]) & ATTENTION;
+    let answer = raw.answer().await.expect("an answer");
+    if last(&answer) == 0 {
+        let extra = seen(&raw.answer().await.expect("an acknowledgement"));
+        assert_eq!(extra, [Seen::Done { token: DONE, status: ATTENTION }]);
+    }
+    assert_eq!(raw.batch(0, "print x").await.len(), 2);
+}
+
 /// Rows of one `int` column would not do: the target has eight. All but the first are NULL by their bits.
 fn bulk_with_null_bits(numbers: &[i32]) -> Vec<u8> {
     let columns = super::toy::bulk_columns();

@@ -45,6 +45,16 @@ async fn a_certificate_must_be_trusted_and_lasts() {
 }
 
 #[tokio::test]
+async fn a_named_instance_is_not_ours_but_the_default_one_is() {
+    let house = House::open().await;
+    for (instance, ours) in [("MSSQLServer", true), ("OTHER", false)] {
+        let mut config = house.config(EncryptionLevel::NotSupported);
+        config.instance_name(instance);
+        assert_eq!(house.connect(config).await.is_ok(), ours, "{instance}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_certificate_nothing_is_encrypted() {
     let house = House::with(|options| crate::ServerOptions { tls: None, ..options }).await;
     assert!(house.connect(house.config(EncryptionLevel::Required)).await.is_err());
@@ -120,6 +130,8 @@ async fn a_stopping_server_lets_the_request_in_work_end() {
     });
     assert_eq!(counted.ok(), Some(200_000));
     stopped.expect("stopped");
+    let phase = *house.gate.state.phase.borrow();
+    assert_eq!(phase, crate::gate::Phase::Stopping, "it had to be cut");
     assert!(house.stream().await.is_err(), "a stopped server accepted");
 }
 

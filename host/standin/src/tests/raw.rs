@@ -6,6 +6,7 @@ use crate::wire::packet::{Framer, HEADER_BYTES, PacketReader};
 use crate::wire::reader::Reader;
 use crate::wire::type_info::put_type;
 use crate::wire::value_out::{put_utf16, put_value};
+use std::time::Duration;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 use tillhold_env::BoxStream;
@@ -72,9 +73,11 @@ impl Raw {
         self.stream.write_all(&packet).await.expect("written");
     }
 
+    /// Gives up after a minute, so that a server that says nothing fails the test instead of holding it up.
     pub async fn answer(&mut self) -> Option<Vec<u8>> {
-        let message = self.packets.message(&mut self.stream, "answer", 1 << 24).await;
-        message.ok().flatten().map(|(_, body)| body)
+        let message = self.packets.message(&mut self.stream, "answer", 1 << 24);
+        let message = tokio::time::timeout(Duration::from_secs(60), message).await;
+        message.expect("an answer or an end").ok().flatten().map(|(_, body)| body)
     }
 
     pub async fn batch(&mut self, status: u8, sql: &str) -> Vec<Seen> {

@@ -10,13 +10,15 @@
 //! | `begin`, `commit`, `rollback` | transactions |
 //! | `panic`, `lie` | a faulty engine: a panic, a value of another type than its column |
 //! | `print` | a message |
+//! | `stall` | stalls the gate of the log, then gives two rows |
 
 use crate::answer::{
     Answer, Answers, Flow, Isolation, Parameter, ResultColumn, SqlEngine, SqlError, SqlSession,
 };
+use crate::{Fault, Gate};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -34,6 +36,7 @@ pub struct Log {
     /// Rows that an engine gave to the wire, whether or not anyone read them.
     pub rows_given: AtomicU64,
     pub bulk: Mutex<Vec<Vec<Value>>>,
+    pub gate: OnceLock<Gate>,
 }
 
 struct ToySession {
@@ -150,6 +153,10 @@ impl ToySession {
             "print" => {
                 let _ = out(Answer::Info { number: 0, message: rest.to_string() });
                 let _ = out(Answer::Done { rows: None });
+            }
+            "stall" => {
+                self.log.gate.get().expect("a gate to stall").inject(Fault::Stall);
+                self.rows(2, out);
             }
             // tiberius asks for the columns of a bulk target this way.
             "SELECT" if rest.starts_with("TOP 0") => {
