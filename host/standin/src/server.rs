@@ -52,7 +52,8 @@ struct Shared {
 }
 
 impl Server {
-    pub fn start(env: &Env, engine: Arc<dyn SqlEngine>, options: ServerOptions) -> Server {
+    pub fn start(env: &Env, engine: impl SqlEngine + 'static, options: ServerOptions) -> Server {
+        let engine: Arc<dyn SqlEngine> = Arc::new(engine);
         let door = Door {
             env: env.clone(),
             engine,

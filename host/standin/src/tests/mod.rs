@@ -47,7 +47,7 @@ impl House {
         let engine = Toy::default();
         let log = engine.log.clone();
         let options = ServerOptions { tls: Some(identity), ..ServerOptions::default() };
-        let server = Server::start(&env, Arc::new(engine), change(options));
+        let server = Server::start(&env, engine, change(options));
         let gate = server.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
         House { env, server, gate, log, _folder: folder, certificate }
     }
