@@ -19,8 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("host/standin", PURE),
     ("host/toolchain", PURE),
     ("host/client", PURE),
-    // The demonstration starts the stand-in and talks to the agent as a point of sale does: through the front door.
-    ("host/demo", &["tillhold-core", "tillhold-env", "tillhold-client", "tillhold-standin"]),
+    ("host/demo", DEMO),
     ("host/agent", &["tillhold-*"]),
     ("guest/sdk", &[]),
     ("guest/store-customers", &["tillhold-sdk"]),
@@ -28,6 +27,15 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("guest/hostile", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
+/// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale
+/// does: through the front door.
+const DEMO: &[&str] = &[
+    "tillhold-core",
+    "tillhold-env",
+    "tillhold-client",
+    "tillhold-standin",
+    "tillhold-toolchain",
+];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 
 /// A big outside library and the folders whose product code may name it.
