@@ -29,13 +29,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
 /// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale
 /// does: through the front door.
-const DEMO: &[&str] = &[
-    "tillhold-core",
-    "tillhold-env",
-    "tillhold-client",
-    "tillhold-standin",
-    "tillhold-toolchain",
-];
+const DEMO: &[&str] =
+    &["tillhold-core", "tillhold-env", "tillhold-client", "tillhold-standin", "tillhold-toolchain"];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 
 /// A big outside library and the folders whose product code may name it.
