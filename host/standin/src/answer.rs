@@ -80,6 +80,18 @@ pub trait SqlEngine: Send + Sync {
     ) -> Result<Box<dyn SqlSession>, SqlError>;
 }
 
+impl<E: SqlEngine + ?Sized> SqlEngine for Arc<E> {
+    fn login(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        application: &str,
+    ) -> Result<Box<dyn SqlSession>, SqlError> {
+        E::login(self, user, password, database, application)
+    }
+}
+
 /// One logged-in client. Every call blocks, on a thread made for it, and one call runs at a time.
 pub trait SqlSession: Send {
     /// The database that the session is in.

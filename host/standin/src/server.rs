@@ -10,6 +10,7 @@ use crate::gate::{Gate, GateState, Phase, until};
 use crate::session::Connection;
 use crate::tls::TlsIdentity;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,15 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         let name = "tillhold-channel".to_string();
         ServerOptions { tls: None, name, connections_max: TDS_CONNECTIONS_MAX }
+    }
+}
+
+impl ServerOptions {
+    /// With the certificate that is kept in the folder of the database file.
+    pub fn beside(database: &Path) -> Result<ServerOptions, ServerError> {
+        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let identity = TlsIdentity::kept_in(folder.unwrap_or(Path::new(".")))?;
+        Ok(ServerOptions { tls: Some(identity), ..ServerOptions::default() })
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_certificate_must_be_trusted_and_lasts() {
 
     let folder = house.certificate.parent().expect("a folder");
     let before = std::fs::read(&house.certificate).expect("the certificate");
-    TlsIdentity::kept_in(folder).expect("the same identity");
+    crate::ServerOptions::beside(&folder.join("channel.db")).expect("the same identity");
     assert_eq!(std::fs::read(&house.certificate).expect("the certificate"), before);
 
     std::fs::write(&house.certificate, "no PEM").expect("written");
