@@ -84,13 +84,8 @@ struct Pull<'p> {
 impl<'p> Pull<'p> {
     fn new(register: &'p Register, run: &'p ScopeRun, progress: &'p dyn Progress) -> Pull<'p> {
         let file = &register.file;
-        let context = rules::context(
-            &register.env,
-            &file.store,
-            &file.register,
-            &run.scope.name,
-            Flow::Pull,
-        );
+        let context =
+            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
         Pull { register, run, progress, context }
     }
 

@@ -141,7 +141,8 @@ async fn answer(
             settle_contested(register, link, transaction, contests, pushed).await?;
         }
         Receipt::Clash => {
-            let reason = "the channel has another transaction under this id; nothing was overwritten";
+            let reason =
+                "the channel has another transaction under this id; nothing was overwritten";
             local.quarantine(transaction.id, "ledger-clash", reason).await?;
             pushed.quarantined += 1;
         }

@@ -87,9 +87,11 @@ impl Register {
     /// A synchronised table by name, blind to case as SQL Server is.
     pub fn table(&self, name: &TableName) -> Option<(&ScopeRun, &Arc<Table>)> {
         let same = |table: &TableName| {
-            table.schema.eq_ignore_ascii_case(&name.schema) && table.name.eq_ignore_ascii_case(&name.name)
+            table.schema.eq_ignore_ascii_case(&name.schema)
+                && table.name.eq_ignore_ascii_case(&name.name)
         };
-        let mut tables = self.scopes.iter().flat_map(|run| run.tables.iter().map(move |t| (run, t)));
+        let mut tables =
+            self.scopes.iter().flat_map(|run| run.tables.iter().map(move |t| (run, t)));
         tables.find(|(_, table)| same(&table.name))
     }
 }
@@ -132,7 +134,11 @@ pub enum ShapeError {
 }
 
 impl Shape {
-    async fn of_channel(link: &mut Link, file: &ProfileFile, store: &str) -> Result<Shape, ShapeError> {
+    async fn of_channel(
+        link: &mut Link,
+        file: &ProfileFile,
+        store: &str,
+    ) -> Result<Shape, ShapeError> {
         let channel_profile = match file.source {
             ProfileSource::Channel => Some(read_profile(link, store).await?),
             ProfileSource::File => None,
@@ -159,13 +165,15 @@ impl Shape {
             },
         };
         let profile = file.complete(channel_profile.as_ref())?;
-        let known: Vec<Arc<Table>> = local.tables().await?.into_iter().map(|state| state.table).collect();
+        let known: Vec<Arc<Table>> =
+            local.tables().await?.into_iter().map(|state| state.table).collect();
         if known.is_empty() {
             return Err(FlowError::NeverSynchronised(unreachable).into());
         }
         let wanted: BTreeSet<&TableName> =
             profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| &t.name)).collect();
-        let tables: Vec<Arc<Table>> = known.into_iter().filter(|t| wanted.contains(&t.name)).collect();
+        let tables: Vec<Arc<Table>> =
+            known.into_iter().filter(|t| wanted.contains(&t.name)).collect();
         let left_out = wanted.into_iter().filter(|name| !tables.iter().any(|t| t.name == **name));
         let left_out = left_out.cloned().collect();
         Ok(Shape { profile, channel_profile, tables, left_out })
@@ -209,7 +217,11 @@ impl<'r> Plugins<'r> {
         Ok(Plugins { env, file, host })
     }
 
-    async fn equip(&self, scopes: Vec<Scope>, tables: &[Arc<Table>]) -> anyhow::Result<Vec<ScopeRun>> {
+    async fn equip(
+        &self,
+        scopes: Vec<Scope>,
+        tables: &[Arc<Table>],
+    ) -> anyhow::Result<Vec<ScopeRun>> {
         let mut runs = Vec::new();
         for scope in scopes {
             let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
@@ -237,7 +249,8 @@ impl<'r> Plugins<'r> {
         };
         let host = self.host.clone();
         let loaded = self.env.blocking("load plugin", move || host.load(&source)).await;
-        let loaded = loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
+        let loaded =
+            loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
         for table in tables {
             loaded.check_against(table).map_err(FlowError::Plugin)?;
         }

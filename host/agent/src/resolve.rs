@@ -38,8 +38,8 @@ pub struct Decided {
 impl Decided {
     /// The register's end of the matter: its rows, and the decisions with the row that both sides have now.
     pub fn settlement(self) -> Settlement {
-        let one = |(decision, (_, change)): (Decision, &(TableName, Change))| {
-            tillhold_local::Decision {
+        let one =
+            |(decision, (_, change)): (Decision, &(TableName, Change))| tillhold_local::Decision {
                 conflict: decision.conflict,
                 decided: match change {
                     Change::Present(row) => Some(row.clone()),
@@ -47,8 +47,7 @@ impl Decided {
                 },
                 rule: decision.rule,
                 plugin: decision.plugin_digest,
-            }
-        };
+            };
         let decisions = self.decisions.into_iter().zip(&self.rows).map(one).collect();
         Settlement::Resolved { rows: self.rows, decisions }
     }
@@ -60,11 +59,8 @@ pub async fn decide(
     transaction: &Transaction,
     contests: &[Contest],
 ) -> Result<Resolved, FlowError> {
-    let mut decided = Decided {
-        transaction: transaction.clone(),
-        rows: Vec::new(),
-        decisions: Vec::new(),
-    };
+    let mut decided =
+        Decided { transaction: transaction.clone(), rows: Vec::new(), decisions: Vec::new() };
     let mut deferred = Vec::new();
     let mut settled_without_write = Vec::new();
     for contest in contests {
@@ -191,12 +187,7 @@ impl ContestedRow {
     }
 
     /// The write that goes up; `None` when the channel keeps what it has.
-    fn outgoing(
-        &self,
-        write: &Write,
-        contest: &Contest,
-        resolution: &Resolution,
-    ) -> Option<Write> {
+    fn outgoing(&self, write: &Write, contest: &Contest, resolution: &Resolution) -> Option<Write> {
         let offline = match resolution {
             Resolution::TakeChannel | Resolution::Defer(_) => return None,
             Resolution::TakeOffline => self.offline_over_channel(write),
@@ -271,8 +262,7 @@ async fn seen_by_register(
     let file = &register.file;
     let context =
         rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
-    let ruled =
-        rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
+    let ruled = rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
     Ok(match ruled.into_iter().next() {
         Some(Ruled::Kept(row)) => Some(row),
         _ => None,

@@ -68,7 +68,10 @@ impl Batch {
     fn halve(&self, mut rows: Vec<Row>, error: &PluginError) -> Result<Vec<Ruled>, PluginError> {
         if rows.len() == 1 {
             let reason = error.to_string();
-            return Ok(rows.iter().map(|r| Ruled::Quarantined(r.key(&self.table), reason.clone())).collect());
+            return Ok(rows
+                .iter()
+                .map(|r| Ruled::Quarantined(r.key(&self.table), reason.clone()))
+                .collect());
         }
         let second = rows.split_off(rows.len() / 2);
         let mut ruled = self.run(rows)?;

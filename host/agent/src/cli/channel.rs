@@ -141,7 +141,10 @@ async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
     let server = Server::start(env, engine, ServerOptions::beside(&args.db)?)?;
     let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
     println!("{}", gate.address());
-    report::line(env, &format!("the embedded channel serves {} on {}", args.db.display(), gate.address()));
+    report::line(
+        env,
+        &format!("the embedded channel serves {} on {}", args.db.display(), gate.address()),
+    );
     // Ends with the process: what was answered is on disk.
     let _ = tokio::signal::ctrl_c().await;
     server.stop().await;

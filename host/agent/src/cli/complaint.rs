@@ -26,7 +26,8 @@ struct Told {
 
 /// Writes the complaint to stderr.
 pub fn tell(error: &anyhow::Error) -> ExitCode {
-    let told = error.chain().find_map(told).unwrap_or(Told { code: "failed".to_string(), hint: None });
+    let told =
+        error.chain().find_map(told).unwrap_or(Told { code: "failed".to_string(), hint: None });
     let mut stderr = std::io::stderr();
     // A closed stderr leaves the exit status to tell it.
     let _ = writeln!(stderr, "error[{}]: {error:#}", told.code);
@@ -76,7 +77,9 @@ impl DoorError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            DoorError::Listen { .. } => "choose another [front_door] listen address, or stop what uses it",
+            DoorError::Listen { .. } => {
+                "choose another [front_door] listen address, or stop what uses it"
+            }
             DoorError::File { .. } => "give the agent's user the right to write there",
             DoorError::Serve(_) => "start the agent again; unsent sales are on disk",
         };
@@ -94,7 +97,9 @@ impl DoorCallError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            DoorCallError::NotRunning(_) => Some("start it with `tillhold run --config …`".to_string()),
+            DoorCallError::NotRunning(_) => {
+                Some("start it with `tillhold run --config …`".to_string())
+            }
             DoorCallError::Refused { hint, .. } => hint.clone(),
         }
     }

@@ -54,7 +54,8 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
 
 pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
     let client = client(env, &args.settings)?;
-    let asked: Vec<(&str, &str)> = args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
+    let asked: Vec<(&str, &str)> =
+        args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
     let path = query("/v1/sync", &asked);
     let answer = client.post(&path, &json!({}), SYNC_LIMIT).await.map_err(not_running)?;
     let done = success(answer)?;
@@ -99,13 +100,24 @@ fn text(json: &Json) -> String {
 /// For eyes: the standing on top, a line a scope below.
 fn table(status: &Json) -> String {
     let mut lines = vec![
-        format!("register {} of store {}: {}", text(&status["register"]), text(&status["store"]), text(&status["state"])),
+        format!(
+            "register {} of store {}: {}",
+            text(&status["register"]),
+            text(&status["store"]),
+            text(&status["state"])
+        ),
         format!(
             "unsent: {} transactions, {} rows; quarantined: {}; conflicts waiting: {}",
-            status["pending"]["transactions"], status["pending"]["rows"], status["quarantined"], status["conflicts"]
+            status["pending"]["transactions"],
+            status["pending"]["rows"],
+            status["quarantined"],
+            status["conflicts"]
         ),
         String::new(),
-        format!("{:<44} {:<13} {:>6} {:>9} {:>10}  {}", "SCOPE", "DIRECTION", "TABLES", "VERSION", "ROWS IN", "STANDING"),
+        format!(
+            "{:<44} {:<13} {:>6} {:>9} {:>10}  {}",
+            "SCOPE", "DIRECTION", "TABLES", "VERSION", "ROWS IN", "STANDING"
+        ),
     ];
     for scope in status["scopes"].as_array().into_iter().flatten() {
         let standing = match (&scope["fault"], scope["ready"].as_bool()) {

@@ -51,8 +51,11 @@ pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
     register.local.close().await?;
     if args.progress == Shown::Json {
-        println!("{}", json!({ "rows": total.rows_in, "applied": total.applied,
-            "dropped": total.dropped, "quarantined": total.quarantined, "seconds": seconds }));
+        println!(
+            "{}",
+            json!({ "rows": total.rows_in, "applied": total.applied,
+            "dropped": total.dropped, "quarantined": total.quarantined, "seconds": seconds })
+        );
     } else {
         report::line(env, &format!("{} rows came in {seconds:.1} s", total.rows_in));
     }
@@ -71,8 +74,9 @@ impl ScopeProgress {
     fn new(shown: Shown, run: &ScopeRun, bars: &MultiProgress) -> ScopeProgress {
         let terminal = shown == Shown::Auto && std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
-            let style = ProgressStyle::with_template("{prefix:36!} {bar:24} {pos:>3}/{len} tables {msg}")
-                .expect("the template above is well-formed");
+            let style =
+                ProgressStyle::with_template("{prefix:36!} {bar:24} {pos:>3}/{len} tables {msg}")
+                    .expect("the template above is well-formed");
             let bar = bars.add(ProgressBar::new(run.tables.len() as u64).with_style(style));
             bar.with_prefix(run.scope.name.clone())
         });
@@ -88,11 +92,17 @@ impl ScopeProgress {
                 bar.finish_with_message(format!("{rows} rows"));
             }
             (None, Shown::Auto) => {
-                report::line(env, &format!("{}: {} tables, {rows} rows", self.scope, self.tables.len()));
+                report::line(
+                    env,
+                    &format!("{}: {} tables, {rows} rows", self.scope, self.tables.len()),
+                );
             }
             (None, Shown::Json) => {
-                println!("{}", json!({ "scope": self.scope, "done": true, "rows": rows,
-                    "tables": self.tables.len(), "dropped": tally.dropped }));
+                println!(
+                    "{}",
+                    json!({ "scope": self.scope, "done": true, "rows": rows,
+                    "tables": self.tables.len(), "dropped": tally.dropped })
+                );
             }
         }
     }

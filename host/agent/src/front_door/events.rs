@@ -18,9 +18,7 @@ struct Listener {
     told: bool,
 }
 
-pub async fn get(
-    State(door): State<Door>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub async fn get(State(door): State<Door>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let listener =
         Listener { changes: door.agent.listen(), agent: door.agent.clone(), told: false };
     Sse::new(stream::unfold(listener, next)).keep_alive(KeepAlive::default())

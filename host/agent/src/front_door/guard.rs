@@ -56,7 +56,9 @@ pub fn token(env: &Env, file: &Path) -> Result<String, DoorError> {
     match std::fs::read_to_string(file) {
         Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_string()),
         Ok(_) => make(env, file).map_err(wrong),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(env, file).map_err(wrong),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make(env, file).map_err(wrong)
+        }
         Err(error) => Err(wrong(error)),
     }
 }

@@ -27,8 +27,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         WritePath::ChannelFirst => "channel-first",
         WritePath::LocalFirst => "local-first",
     };
-    let scopes: Vec<Json> =
-        register.scopes.iter().map(|run| scope(agent, run, &states)).collect();
+    let scopes: Vec<Json> = register.scopes.iter().map(|run| scope(agent, run, &states)).collect();
     let left_out: Vec<String> = register.left_out.iter().map(ToString::to_string).collect();
     Ok(json!({
         "state": standing.machine.state.name(),
@@ -62,9 +61,9 @@ fn scope(agent: &Agent, run: &crate::register::ScopeRun, states: &[TableState]) 
         Direction::Upload => "upload",
         Direction::Bidirectional => "bidirectional",
     };
-    let fault = report.fault.map(
-        |(code, message, hint)| json!({ "code": code, "message": message, "hint": hint }),
-    );
+    let fault = report
+        .fault
+        .map(|(code, message, hint)| json!({ "code": code, "message": message, "hint": hint }));
     json!({
         "name": run.scope.name,
         "direction": direction,
@@ -106,8 +105,10 @@ pub async fn sync(
             .hint("POST /v1/reconnect tries the channel now"));
     }
     let done = sync::now(agent, scope).await?;
-    let done: Vec<Json> =
-        done.into_iter().map(|(scope, rows)| json!({ "scope": scope, "rows": tally(rows) })).collect();
+    let done: Vec<Json> = done
+        .into_iter()
+        .map(|(scope, rows)| json!({ "scope": scope, "rows": tally(rows) }))
+        .collect();
     Ok(JsonBody(json!({ "scopes": done })))
 }
 

@@ -53,7 +53,10 @@ pub async fn put(
     Ok(committed.answer(id))
 }
 
-pub async fn get(State(door): State<Door>, Path(id): Path<String>) -> Result<JsonBody<Json>, Problem> {
+pub async fn get(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+) -> Result<JsonBody<Json>, Problem> {
     let id = transaction_id(&id)?;
     match door.agent.register.local.lookup(id).await.map_err(FlowError::from)? {
         Some(record) => Ok(JsonBody(json!({
@@ -62,8 +65,12 @@ pub async fn get(State(door): State<Door>, Path(id): Path<String>) -> Result<Jso
             "received_at_ms": record.received_at_ms,
             "reason": record.reason.map(|(code, words)| format!("{code}: {words}")),
         }))),
-        None => Err(Problem::new(404, "transaction-unknown", "this register does not remember the transaction")
-            .hint("a sale that went straight to the channel is found there, in tillhold.ledger")),
+        None => Err(Problem::new(
+            404,
+            "transaction-unknown",
+            "this register does not remember the transaction",
+        )
+        .hint("a sale that went straight to the channel is found there, in tillhold.ledger")),
     }
 }
 
@@ -124,8 +131,9 @@ struct SaleRow {
 impl Sale {
     fn read(agent: &Agent, id: TransactionId, body: &Json) -> Result<Sale, Problem> {
         let rows = body["rows"].as_array().filter(|rows| !rows.is_empty()).ok_or_else(|| {
-            Problem::new(422, "transaction-rows", "the body has no rows")
-                .hint("send {\"rows\": [{\"table\": …, \"operation\": \"insert\", \"values\": {…}}]}")
+            Problem::new(422, "transaction-rows", "the body has no rows").hint(
+                "send {\"rows\": [{\"table\": …, \"operation\": \"insert\", \"values\": {…}}]}",
+            )
         })?;
         if rows.len() > limits::TRANSACTION_ROWS_MAX {
             let most = limits::TRANSACTION_ROWS_MAX;
@@ -158,7 +166,8 @@ impl Sale {
         agent.nudge.notify_one();
         let channel_first = register.profile.write_path == WritePath::ChannelFirst;
         let waits = channel_first && agent.state().sells_on_channel();
-        let place = if waits { self.await_channel(agent).await? } else { self.place(agent).await? };
+        let place =
+            if waits { self.await_channel(agent).await? } else { self.place(agent).await? };
         Ok(Committed { place, replayed })
     }
 
@@ -193,7 +202,7 @@ impl Sale {
             Some((TransactionState::Settled, _)) => Place::Channel,
             Some((TransactionState::Quarantined, reason)) => {
                 Place::SetAside(reason.map(|(code, words)| format!("{code}: {words}")))
-            },
+            }
             _ => Place::Offline,
         })
     }
@@ -247,7 +256,10 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
         Some("update") => Operation::Update,
         Some("delete") => Operation::Delete,
         Some(other) => {
-            return Err(wrong("row-operation", format!("'{other}' is not insert, update or delete")));
+            return Err(wrong(
+                "row-operation",
+                format!("'{other}' is not insert, update or delete"),
+            ));
         }
     };
     let values = row["values"].as_object();

@@ -17,8 +17,8 @@ use tillhold_core::table::TableName;
 
 /// The order in which AX's numbered scopes make sense: no foreign keys exist, so the order carries the meaning.
 const CHANNEL_ORDER: [&str; 15] = [
-    "1110", "1115", "1000", "1070", "1090", "1060", "1080", "1095", "1030", "1040", "1130", "1020", "1150",
-    "1050", "1010",
+    "1110", "1115", "1000", "1070", "1090", "1060", "1080", "1095", "1030", "1040", "1130", "1020",
+    "1150", "1050", "1010",
 ];
 
 const DIRECTIONS: [(&str, Direction); 3] = [
@@ -101,8 +101,10 @@ impl ProfileFile {
             }
         }
         self.sort(&mut scopes, &mut mistakes);
-        let scopes: Vec<Scope> =
-            scopes.into_iter().filter_map(|entry| entry.complete(&self.file, &mut mistakes)).collect();
+        let scopes: Vec<Scope> = scopes
+            .into_iter()
+            .filter_map(|entry| entry.complete(&self.file, &mut mistakes))
+            .collect();
         refuse_table_in_two_scopes(&self.file, &scopes, &mut mistakes);
         if scopes.is_empty() && mistakes.is_empty() {
             mistakes.push(self.mistake("the profile has no scope: nothing would be synchronised"));
@@ -112,8 +114,16 @@ impl ProfileFile {
         }
         let of_channel = |pick: fn(&ChannelProfile) -> &String| channel.map(pick).cloned();
         Ok(Profile {
-            name: self.name.clone().or(of_channel(|c| &c.name)).unwrap_or_else(|| "Default".to_string()),
-            description: self.description.clone().or(of_channel(|c| &c.description)).unwrap_or_default(),
+            name: self
+                .name
+                .clone()
+                .or(of_channel(|c| &c.name))
+                .unwrap_or_else(|| "Default".to_string()),
+            description: self
+                .description
+                .clone()
+                .or(of_channel(|c| &c.description))
+                .unwrap_or_default(),
             offline_timeout: self.offline_timeout,
             reconnect_interval: self.reconnect_interval,
             dwell: self.dwell,
@@ -155,7 +165,9 @@ impl ScopeEntry {
         self.on_plugin_failure = file.on_plugin_failure.or(self.on_plugin_failure);
         for table in &file.tables {
             match self.tables.iter_mut().find(|known| known.name == table.name) {
-                Some(known) => known.excluded_columns.extend(table.excluded_columns.iter().cloned()),
+                Some(known) => {
+                    known.excluded_columns.extend(table.excluded_columns.iter().cloned())
+                }
                 None => self.tables.push(table.clone()),
             }
         }
@@ -192,7 +204,10 @@ fn refuse_table_in_two_scopes(file: &Path, scopes: &[Scope], mistakes: &mut Vec<
             Some((name, owner)) => mistakes.push(Mistake {
                 file: file.to_path_buf(),
                 line: None,
-                message: format!("{name} is in scope {owner} and in scope {}: a table belongs to one", scope.name),
+                message: format!(
+                    "{name} is in scope {owner} and in scope {}: a table belongs to one",
+                    scope.name
+                ),
             }),
             None => owners.push((&table.name, &scope.name)),
         }
@@ -213,7 +228,10 @@ fn channel_scopes(channel: &ChannelProfile, mistakes: &mut Vec<Mistake>) -> Vec<
                 None => mistakes.push(Mistake {
                     file: PathBuf::from("ax.RETAILOFFLINETABLE"),
                     line: None,
-                    message: format!("'{}' of scope {} is no table's name", table.name, scope.description),
+                    message: format!(
+                        "'{}' of scope {} is no table's name",
+                        table.name, scope.description
+                    ),
                 }),
             }
         }
@@ -280,7 +298,9 @@ fn resolver(section: &Section<'_>) -> Option<Resolver> {
         ("column-merge", _) => Policy::ColumnMerge,
         ("defer", _) => Policy::Defer,
         ("newest", Some(inner)) => Policy::Newest { column: inner.required_text("column") },
-        ("delta", Some(inner)) => Policy::Delta { columns: inner.texts("columns").unwrap_or_default() },
+        ("delta", Some(inner)) => {
+            Policy::Delta { columns: inner.texts("columns").unwrap_or_default() }
+        }
         _ => {
             section.wrong(
                 "resolver",

@@ -230,7 +230,8 @@ impl<'s> Section<'s> {
     }
 
     fn inner(&self, key: &str, table: &'s DeTable<'s>, start: usize) -> Section<'s> {
-        let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
+        let path =
+            if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
         Section::new(self.source, table, path, start)
     }
 

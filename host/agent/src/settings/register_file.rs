@@ -52,7 +52,8 @@ impl RegisterFile {
     }
 
     fn build(base: &Path, top: &Section<'_>) -> RegisterFile {
-        let path = |text: Option<String>, default: &str| base.join(text.as_deref().unwrap_or(default));
+        let path =
+            |text: Option<String>, default: &str| base.join(text.as_deref().unwrap_or(default));
         let plugins = top.section("plugins");
         RegisterFile {
             store: identifier(top, "store"),
@@ -108,8 +109,10 @@ fn channel(top: &Section<'_>, base: &Path) -> ChannelAddress {
         top.missing("[channel]");
         return ChannelAddress::nowhere();
     };
-    let certificate = section.text("certificate").map(|file| Trust::CertificateFile(base.join(file)));
-    let trusted = section.word("trust", &[("system", Trust::System), ("any", Trust::AnyCertificate)]);
+    let certificate =
+        section.text("certificate").map(|file| Trust::CertificateFile(base.join(file)));
+    let trusted =
+        section.word("trust", &[("system", Trust::System), ("any", Trust::AnyCertificate)]);
     if certificate.is_some() && trusted.is_some() {
         section.wrong("trust", "and certificate exclude each other");
     }
