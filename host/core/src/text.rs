@@ -286,23 +286,54 @@ pub fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
 }
 
 fn date_text(date: Date) -> String {
-    let (year, month, day) = date.civil();
-    format!("{year:04}-{month:02}-{day:02}")
+    let mut text = String::with_capacity(10);
+    push_date(&mut text, date);
+    text
 }
 
 fn time_text(time: Time, digits: u8) -> String {
-    let seconds = time.0 / TICKS_PER_SECOND as u64;
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = format!("{hour:02}:{minute:02}:{second:02}");
-    if digits > 0 {
-        let fraction = time.0 % TICKS_PER_SECOND as u64 / 10u64.pow(7 - u32::from(digits.min(7)));
-        let _ = write!(text, ".{fraction:0width$}", width = usize::from(digits.min(7)));
-    }
+    let mut text = String::with_capacity(16);
+    push_time(&mut text, time, digits);
     text
 }
 
 fn timestamp_text(moment: Timestamp, digits: u8) -> String {
-    format!("{} {}", date_text(moment.date()), time_text(moment.time(), digits))
+    let mut text = String::with_capacity(27);
+    push_date(&mut text, moment.date());
+    text.push(' ');
+    push_time(&mut text, moment.time(), digits);
+    text
+}
+
+fn push_date(text: &mut String, date: Date) {
+    let (year, month, day) = date.civil();
+    push_digits(text, year.unsigned_abs().into(), 4);
+    text.push('-');
+    push_digits(text, month.into(), 2);
+    text.push('-');
+    push_digits(text, day.into(), 2);
+}
+
+fn push_time(text: &mut String, time: Time, digits: u8) {
+    let seconds = time.0 / TICKS_PER_SECOND as u64;
+    push_digits(text, seconds / 3600, 2);
+    text.push(':');
+    push_digits(text, seconds / 60 % 60, 2);
+    text.push(':');
+    push_digits(text, seconds % 60, 2);
+    let digits = u32::from(digits.min(7));
+    if digits > 0 {
+        let fraction = time.0 % TICKS_PER_SECOND as u64 / 10u64.pow(7 - digits);
+        text.push('.');
+        push_digits(text, fraction, digits);
+    }
+}
+
+/// The last `width` digits; `format!` would take most of the time of writing a date.
+fn push_digits(text: &mut String, number: u64, width: u32) {
+    for place in (0..width).rev() {
+        text.push(char::from(b'0' + (number / 10u64.pow(place) % 10) as u8));
+    }
 }
 
 fn offset_text(moment: OffsetTimestamp, digits: u8) -> String {
