@@ -63,7 +63,7 @@ impl Channel {
 
     /// Head office's session: past every gate.
     pub(crate) fn office(&self) -> Result<Session, DemoError> {
-        Session::open(self.engine.as_ref(), OFFICE_USER, &self.office_password)
+        Session::open(&self.engine, OFFICE_USER, &self.office_password)
     }
 
     pub(crate) async fn stop(&self) -> Result<(), DemoError> {
@@ -87,7 +87,7 @@ async fn fill(
     Ok((rows, (env.clock.monotonic_us() - started) as f64 / 1e6))
 }
 
-fn load_all(engine: &Engine, store: &DemoStore, stage: &Stage) -> Result<u64, DemoError> {
+fn load_all(engine: &Arc<Engine>, store: &DemoStore, stage: &Stage) -> Result<u64, DemoError> {
     let tables: Vec<Table> = store.schema.tables.iter().map(|table| Table::clone(table)).collect();
     engine.create_tables(&tables)?;
     stage.line(&format!("the channel has its {} tables", tables.len()));
