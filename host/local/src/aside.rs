@@ -86,17 +86,32 @@ fn mark(
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for key in &outcome.passed {
         transaction
-            .prepare_cached("DELETE FROM tillhold_row_aside WHERE table_name = ?1 AND key = ?2")?
-            .execute((&name, image::encode_key(&entry.table, key)))?;
+            .prepare_cached(
+                "DELETE FROM tillhold_row_aside WHERE table_name = ?1 AND folded_key = ?2",
+            )?
+            .execute((&name, folded(entry, key)))?;
     }
     for (key, reason) in &outcome.refused {
         transaction
             .prepare_cached(
-                "INSERT INTO tillhold_row_aside (table_name, key, scope, reason, since_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (table_name, key) \
-                 DO UPDATE SET scope = excluded.scope, reason = excluded.reason",
+                "INSERT INTO tillhold_row_aside \
+                 (table_name, folded_key, key, scope, reason, since_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (table_name, folded_key) \
+                 DO UPDATE SET key = excluded.key, scope = excluded.scope, reason = excluded.reason",
             )?
-            .execute((&name, image::encode_key(&entry.table, key), scope, reason, now_ms))?;
+            .execute((
+                &name,
+                folded(entry, key),
+                image::encode_key(&entry.table, key),
+                scope,
+                reason,
+                now_ms,
+            ))?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Keys that the channel calls equal are one row's.
+fn folded(entry: &Entry, key: &Key) -> String {
+    serde_json::Value::from(key.folded(&entry.table)).to_string()
 }

@@ -76,11 +76,12 @@ CREATE TABLE tillhold_conflict (
 CREATE INDEX tillhold_conflict_transaction ON tillhold_conflict (transaction_id);
 CREATE TABLE tillhold_row_aside (
   table_name TEXT NOT NULL,
+  folded_key TEXT NOT NULL,
   key TEXT NOT NULL,
   scope TEXT NOT NULL,
   reason TEXT NOT NULL,
   since_ms INTEGER NOT NULL,
-  PRIMARY KEY (table_name, key)
+  PRIMARY KEY (table_name, folded_key)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE tillhold_decision (
   decision_id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -2,7 +2,8 @@
 
 use super::{EPOCH, House, customers, id, lines, row, shown};
 use crate::{
-    Decision, Deferred, Flow, LocalError, Settlement, SyncEntry, SyncFailure, TransactionState,
+    Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement, SyncEntry, SyncFailure,
+    TransactionState,
 };
 use tillhold_core::conflict::Conflict;
 use tillhold_core::row::Change;
@@ -195,4 +196,78 @@ async fn tables_under_several_epochs_show_one_that_is_not_the_newest() {
     };
     house.db.writer(crate::file::Kind::Catalogue).run(later).await.expect("a later moment");
     assert_eq!(house.db.epoch().await.expect("an epoch"), Some(EPOCH));
+}
+
+/// What is remembered is bounded: beyond the limit the oldest goes.
+#[tokio::test]
+async fn old_synchronisations_and_decisions_are_forgotten() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 5).await;
+    let entry = SyncEntry {
+        flow: Flow::Pull,
+        scope: "customers".to_string(),
+        started_ms: 1,
+        finished_ms: 2,
+        tally: Tally::default(),
+        version: None,
+        failure: None,
+    };
+    for number in 1..=2 {
+        let account = format!("C{number}");
+        let mine = [account.as_str(), "usmf", "mine", "1"];
+        house.insert(number, &customers, &mine).await;
+        let decision = Decision {
+            conflict: conflict(&customers, &mine, &mine, &mine),
+            decided: None,
+            rule: format!("rule {number}"),
+            plugin: None,
+        };
+        let resolved = Settlement::Resolved { rows: Vec::new(), decisions: vec![decision] };
+        house.db.settle(id(number), resolved).await.expect("settled");
+        house.db.sync_log(entry.clone()).await.expect("an entry");
+        let much_later = |conn: &mut rusqlite::Connection| {
+            let sql = "UPDATE sqlite_sequence SET seq = seq + 50000 \
+                       WHERE name IN ('tillhold_sync', 'tillhold_decision')";
+            Ok(conn.execute(sql, ())?)
+        };
+        house.db.writer(crate::file::Kind::Journal).run(much_later).await.expect("later");
+    }
+    assert_eq!(house.db.last_syncs(10).await.expect("the last").len(), 1);
+    let rules: Vec<String> =
+        house.db.decisions().await.expect("decisions").into_iter().map(|d| d.rule).collect();
+    assert_eq!(rules, vec!["rule 2"]);
+}
+
+#[tokio::test]
+async fn refused_rows_are_marked_until_they_pass() {
+    let house = House::new().await;
+    let prices = super::prices();
+    let key = |id: &str| super::key(&prices, &[id]);
+    let mark = |refused: Vec<&str>, passed: Vec<&str>| RulingOutcome {
+        refused: refused.into_iter().map(|id| (key(id), "no amount".to_string())).collect(),
+        passed: passed.into_iter().map(key).collect(),
+    };
+    let set = |outcome| house.db.set_rows_aside("prices", &prices.name, outcome);
+    set(mark(vec!["1", "2"], vec![])).await.expect("marked");
+    set(mark(vec!["2"], vec!["1", "3"])).await.expect("marked");
+    let waiting = house.db.rows_aside().await.expect("a listing");
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((&waiting[0].table, waiting[0].key.as_str()), (&prices.name, "RECID=2"));
+    assert_eq!(waiting[0].reason, "no amount");
+    assert_eq!(house.db.counts().await.expect("counts").rows_aside, 1);
+    let customers = customers();
+    for (refused, passed, count) in
+        [(Some("Ann"), None, 2), (Some("ANN "), None, 2), (None, Some("ann"), 1)]
+    {
+        let key = |name: &str| super::key(&customers, &[name, "usmf"]);
+        let refused = refused.map(|name| (key(name), "x".to_string())).into_iter().collect();
+        let outcome = RulingOutcome { refused, passed: passed.map(key).into_iter().collect() };
+        house.db.set_rows_aside("customers", &customers.name, outcome).await.expect("marked");
+        assert_eq!(
+            house.db.counts().await.expect("counts").rows_aside,
+            count,
+            "one row by any spelling"
+        );
+    }
 }
