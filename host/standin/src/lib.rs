@@ -11,6 +11,7 @@
 mod admission;
 pub mod answer;
 mod declaration;
+pub mod engine;
 pub mod fault;
 mod gate;
 mod reply;
@@ -24,6 +25,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use engine::{Engine, EngineError};
 pub use fault::ServerError;
 pub use gate::{Fault, Gate};
 pub use server::{Server, ServerOptions};

@@ -1,0 +1,177 @@
+//! What is going on in one session at this moment, shared with the functions on its connection; and the counters
+//! that all sessions share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tillhold_core::text::guid_text;
+use tillhold_env::Random;
+
+/// A lock whose holder panicked guards plain values only: they are as usable as before.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counters of the whole database. They run ahead of the file: a rolled back transaction leaves a gap, as it does
+/// in SQL Server.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub rowversion: AtomicI64,
+    /// Table -> last value given and step.
+    identities: Mutex<HashMap<i32, (i64, i64)>>,
+}
+
+impl Counters {
+    pub fn set_identity(&self, table: i32, last: i64, step: i64) {
+        locked(&self.identities).insert(table, (last, step));
+    }
+
+    pub fn identity(&self, table: i32) -> Option<i64> {
+        locked(&self.identities).get(&table).map(|(last, _)| *last)
+    }
+
+    fn next_identity(&self, table: i32) -> i64 {
+        let mut identities = locked(&self.identities);
+        let entry = identities.entry(table).or_insert((0, 1));
+        entry.0 += entry.1;
+        entry.0
+    }
+
+    /// An explicit value under IDENTITY_INSERT moves the counter when it is further on.
+    fn pass_identity(&self, table: i32, value: i64) {
+        let mut identities = locked(&self.identities);
+        if let Some((last, step)) = identities.get_mut(&table)
+            && (value - *last) * step.signum() > 0
+        {
+            *last = value;
+        }
+    }
+}
+
+pub struct Running {
+    counters: Arc<Counters>,
+    random: Arc<dyn Random>,
+    /// The change version of the last commit that this transaction saw when it took the write lock.
+    base_version: AtomicI64,
+    sequence: AtomicI64,
+    tracked: AtomicBool,
+    rowversion_used: AtomicBool,
+    context: Mutex<Option<Vec<u8>>>,
+    mask: Mutex<Option<Vec<u8>>>,
+    /// Temporary tables' counters by their (negative) number.
+    temporary: Mutex<HashMap<i32, (i64, i64)>>,
+    /// Identities given in this transaction, to be written at commit.
+    identities: Mutex<BTreeMap<i32, i64>>,
+    last_identity: Mutex<Option<i64>>,
+}
+
+impl Running {
+    pub fn new(counters: Arc<Counters>, random: Arc<dyn Random>) -> Running {
+        Running {
+            counters,
+            random,
+            base_version: AtomicI64::new(0),
+            sequence: AtomicI64::new(0),
+            tracked: AtomicBool::new(false),
+            rowversion_used: AtomicBool::new(false),
+            context: Mutex::default(),
+            mask: Mutex::default(),
+            temporary: Mutex::default(),
+            identities: Mutex::default(),
+            last_identity: Mutex::default(),
+        }
+    }
+
+    /// A write transaction begins on top of `base_version`.
+    pub fn begin(&self, base_version: i64) {
+        self.base_version.store(base_version, Relaxed);
+        self.sequence.store(0, Relaxed);
+        self.tracked.store(false, Relaxed);
+        self.rowversion_used.store(false, Relaxed);
+        locked(&self.identities).clear();
+    }
+
+    /// The version that this transaction's changes carry: the next after the last commit. All of a transaction's
+    /// changes have the same, and writers come one after the other, so versions are in commit order.
+    pub fn tracked_version(&self) -> i64 {
+        self.tracked.store(true, Relaxed);
+        self.base_version.load(Relaxed) + 1
+    }
+
+    /// The version to write at commit, if anything was tracked.
+    pub fn version_to_commit(&self) -> Option<i64> {
+        self.tracked.load(Relaxed).then(|| self.base_version.load(Relaxed) + 1)
+    }
+
+    pub fn tracked_sequence(&self) -> i64 {
+        self.sequence.fetch_add(1, Relaxed)
+    }
+
+    pub fn context(&self) -> Option<Vec<u8>> {
+        locked(&self.context).clone()
+    }
+
+    pub fn mask(&self) -> Option<Vec<u8>> {
+        locked(&self.mask).clone()
+    }
+
+    /// The context and the columns of the change that runs next.
+    pub fn set_change(&self, context: Option<Vec<u8>>, mask: Option<Vec<u8>>) {
+        *locked(&self.context) = context;
+        *locked(&self.mask) = mask;
+    }
+
+    pub fn next_identity(&self, table: i32) -> i64 {
+        let value = if table < 0 {
+            let mut temporary = locked(&self.temporary);
+            let entry = temporary.entry(table).or_insert((0, 1));
+            entry.0 += entry.1;
+            entry.0
+        } else {
+            let value = self.counters.next_identity(table);
+            locked(&self.identities).insert(table, value);
+            value
+        };
+        *locked(&self.last_identity) = Some(value);
+        value
+    }
+
+    pub fn start_temporary_identity(&self, table: i32, seed: i64, step: i64) {
+        locked(&self.temporary).insert(table, (seed - step, step));
+    }
+
+    /// A value that a statement gave itself under IDENTITY_INSERT.
+    pub fn given_identity(&self, table: i32, value: i64) {
+        self.counters.pass_identity(table, value);
+        if let Some(last) = self.counters.identity(table) {
+            locked(&self.identities).insert(table, last);
+        }
+        *locked(&self.last_identity) = Some(value);
+    }
+
+    pub fn identities_to_commit(&self) -> Vec<(i32, i64)> {
+        locked(&self.identities).iter().map(|(table, last)| (*table, *last)).collect()
+    }
+
+    pub fn last_identity(&self) -> Option<i64> {
+        *locked(&self.last_identity)
+    }
+
+    pub fn set_last_identity(&self, value: Option<i64>) {
+        *locked(&self.last_identity) = value;
+    }
+
+    pub fn next_rowversion(&self) -> Vec<u8> {
+        self.rowversion_used.store(true, Relaxed);
+        let number = self.counters.rowversion.fetch_add(1, Relaxed) + 1;
+        number.to_be_bytes().to_vec()
+    }
+
+    pub fn rowversion_to_commit(&self) -> Option<i64> {
+        self.rowversion_used.load(Relaxed).then(|| self.counters.rowversion.load(Relaxed))
+    }
+
+    pub fn new_guid(&self) -> String {
+        guid_text(&self.random.uuid())
+    }
+}

@@ -1,0 +1,449 @@
+//! CREATE, ALTER, DROP and TRUNCATE: SQLite's tables, the catalogue's rows and the catalogue in memory, together in
+//! one transaction.
+
+use super::{EngineSession, count_identity};
+use crate::answer::SqlError;
+use crate::engine::EngineError;
+use crate::engine::catalogue::kept::{self, set_state};
+use crate::engine::catalogue::{
+    Catalogue, DatabaseTracking, Relation, Schema, TableTracking, definition, fold, quote,
+};
+use crate::engine::refusal;
+use crate::engine::syntax::{
+    ColumnDefinition, Constraint, CreateIndex, CreateTable, DatabaseChange, ObjectName, StatementKind as S, TableChange,
+};
+use crate::engine::tracking;
+use crate::engine::translate::{Translator, Uses};
+use rusqlite::types::Value as Cell;
+use std::sync::Arc;
+use tillhold_core::table::Table;
+use tillhold_core::text::hexadecimal;
+
+/// Tables of one database: AX has 548, SQL Server's own limit is far above.
+const TABLES_MAX: usize = 5_000;
+
+const WRITES: Uses = Uses { database: true, locks: false, writes_database: true, writes_temporary: false };
+
+impl EngineSession {
+    pub(super) fn define(&mut self, statement: &S) -> Result<(), SqlError> {
+        match statement {
+            S::CreateTable(given) if given.name.is_temporary() => self.create_temporary(given),
+            S::DropTable { names, if_exists } => {
+                names.iter().try_for_each(|name| self.drop_table(name, *if_exists))
+            }
+            S::CreateTable(given) => self.owning(|session| session.create_table(given)),
+            S::CreateIndex(given) => self.create_index(given),
+            S::CreateSchema { name } => self.owning(|session| session.create_schema(name)),
+            S::Truncate(name) => self.truncate(name),
+            S::AlterTable { table, change } => self.owning(|session| session.alter_table(table, change)),
+            S::AlterDatabase { database, change } => self.alter_database(database.as_deref(), change),
+            S::CreateLogin { .. } | S::CreateUser { .. } | S::CreateRole { .. } | S::AddMember { .. } | S::Permission(_) => {
+                self.owning(|session| session.define_security(statement))
+            }
+            _ => Err(refusal::syntax("this statement")),
+        }
+    }
+
+    /// Definitions belong to owners.
+    fn owning(&mut self, work: impl FnOnce(&mut Self) -> Result<(), SqlError>) -> Result<(), SqlError> {
+        if self.is_owner { work(self) } else { Err(refusal::no_permission()) }
+    }
+
+    /// A change of definitions: `work` gets the newest catalogue to change and the connection to do it on.
+    pub(super) fn redefine<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Catalogue) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        self.within_write(WRITES, |session| {
+            // Others may have changed definitions while this session waited for the write lock.
+            session.refresh();
+            let mut catalogue = (*session.catalogue).clone();
+            let answer = work(session, &mut catalogue)?;
+            catalogue.version += 1;
+            set_state(&session.connection, "next_object", i64::from(catalogue.next_object))
+                .map_err(|error| session.refused(error, None))?;
+            session.catalogue = Arc::new(catalogue);
+            session.redefining = true;
+            Ok(answer)
+        })
+    }
+
+    fn sqlite(&self, sql: &str) -> Result<(), SqlError> {
+        self.connection.execute_batch(sql).map_err(|error| self.refused(error, None))
+    }
+
+    pub(super) fn kept(&self, answer: rusqlite::Result<()>) -> Result<(), SqlError> {
+        answer.map_err(|error| self.refused(error, None))
+    }
+
+    fn create_table(&mut self, given: &CreateTable) -> Result<(), SqlError> {
+        let schema = given.name.schema.clone().unwrap_or_else(|| "dbo".to_string());
+        self.redefine(|session, catalogue| {
+            let known = catalogue.schema(&schema).cloned().ok_or_else(|| no_schema(&schema))?;
+            if catalogue.find(&given.name).is_ok() {
+                return Err(refusal::object_exists(&given.name.name));
+            }
+            let table = definition::permanent(catalogue, &known.name, given)?;
+            session.make_table(catalogue, table, known.id)
+        })
+    }
+
+    fn make_table(&mut self, catalogue: &mut Catalogue, table: Relation, schema: i32) -> Result<(), SqlError> {
+        if catalogue.tables.len() >= TABLES_MAX {
+            return Err(refusal::unsupported("so many tables"));
+        }
+        for sql in definition::statements(&table, catalogue) {
+            self.sqlite(&sql)?;
+        }
+        let now_ms = self.engine.env.clock.wall_ms();
+        self.kept(kept::write_table(&self.connection, &table, schema, now_ms))?;
+        count_identity(&self.connection, &self.engine.counters, &table).map_err(EngineError::into_sql)?;
+        catalogue.put(table);
+        Ok(())
+    }
+
+    /// Many tables in one transaction, with their schemas.
+    pub(in crate::engine) fn create_tables(&mut self, tables: &[Table]) -> Result<(), EngineError> {
+        self.redefine(|session, catalogue| {
+            for given in tables {
+                let schema = session.schema_or_new(catalogue, &given.name.schema)?;
+                let name = ObjectName { database: None, schema: Some(given.name.schema.clone()), name: given.name.name.clone() };
+                if catalogue.find(&name).is_ok() {
+                    return Err(refusal::object_exists(&given.name.to_string()));
+                }
+                let table = definition::described(catalogue, given)?;
+                session.make_table(catalogue, table, schema)?;
+            }
+            Ok(())
+        })
+        .map_err(EngineError::Sql)
+    }
+
+    fn schema_or_new(&mut self, catalogue: &mut Catalogue, name: &str) -> Result<i32, SqlError> {
+        if let Some(schema) = catalogue.schema(name) {
+            return Ok(schema.id);
+        }
+        let id = catalogue.schemas.values().map(|schema| schema.id).max().unwrap_or(4).max(4) + 1;
+        let added = self.connection.execute("INSERT INTO tsql_schema VALUES (?1, ?2)", rusqlite::params![id, name]);
+        self.kept(added.map(|_| ()))?;
+        catalogue.schemas.insert(fold(name), Schema { id, name: name.to_string() });
+        Ok(id)
+    }
+
+    fn create_schema(&mut self, name: &str) -> Result<(), SqlError> {
+        self.redefine(|session, catalogue| {
+            if catalogue.schema(name).is_some() {
+                return Err(SqlError::new(2714, format!("There is already an object named '{name}' in the database.")));
+            }
+            session.schema_or_new(catalogue, name).map(|_| ())
+        })
+    }
+
+    fn create_index(&mut self, given: &CreateIndex) -> Result<(), SqlError> {
+        if given.table.is_temporary() {
+            return Err(refusal::unsupported("an index on a temporary table (declare it UNIQUE or PRIMARY KEY)"));
+        }
+        self.owning(|session| {
+            session.redefine(|session, catalogue| {
+                let mut table = (**catalogue.find(&given.table)?).clone();
+                let index =
+                    definition::add_plain_index(&mut table, &given.name, &given.columns, given.unique, given.clustered)?;
+                for sql in definition::index_statements(&table, &index) {
+                    session
+                        .connection
+                        .execute_batch(&sql)
+                        .map_err(|error| session.refused_in(error, Some(&table), "CREATE INDEX"))?;
+                }
+                session.kept(kept::write_index(&session.connection, &table, &index))?;
+                catalogue.put(table);
+                Ok(())
+            })
+        })
+    }
+
+    fn drop_table(&mut self, name: &ObjectName, if_exists: bool) -> Result<(), SqlError> {
+        if name.is_temporary() {
+            let dropped = self.drop_temporary(&name.name);
+            return if dropped || if_exists { Ok(()) } else { Err(refusal::no_such_object("drop", &name.name)) };
+        }
+        if if_exists && self.catalogue.find(name).is_err() {
+            return Ok(());
+        }
+        self.owning(|session| {
+            session.redefine(|session, catalogue| {
+                let table = catalogue
+                    .find(name)
+                    .map_err(|_| refusal::no_such_object("drop", &name.to_string()))?
+                    .clone();
+                let referenced = catalogue
+                    .by_id
+                    .values()
+                    .any(|other| other.id != table.id && other.foreign.iter().any(|foreign| foreign.to == table.id));
+                if referenced {
+                    return Err(SqlError::new(
+                        3726,
+                        format!("Could not drop object '{}' because it is referenced by a FOREIGN KEY constraint.", table.name),
+                    ));
+                }
+                if table.tracking.is_some() {
+                    session.kept(tracking::disable(&session.connection, &table))?;
+                }
+                session.sqlite(&format!("DROP TABLE {}", table.quoted()))?;
+                session.kept(kept::erase_table(&session.connection, table.id))?;
+                catalogue.remove(&table);
+                Ok(())
+            })
+        })
+    }
+
+    /// Not tracked: who had a cursor into the table must load it anew.
+    fn truncate(&mut self, name: &ObjectName) -> Result<(), SqlError> {
+        if name.is_temporary() {
+            let table = self.temporary.find(&name.name)?;
+            return self.sqlite(&format!("DELETE FROM {}", table.quoted()));
+        }
+        let table = self.catalogue.find(name)?.clone();
+        if !self.surroundings().may("ALTER", Some(&table)) {
+            return Err(refusal::no_such_object("truncate", &table.name.to_string()));
+        }
+        self.within_write(WRITES, |session| {
+            session.sqlite(&format!("DELETE FROM {}", table.quoted()))?;
+            if table.tracking.is_some() {
+                // The truncation has a version of its own, so that whoever reached the one before is behind it.
+                let version = session.running.tracked_version();
+                session.kept(tracking::restart(&session.connection, &table, version))?;
+            }
+            if let Some(identity) = table.identity().and_then(|at| table.fields[at].identity) {
+                let erased = session.connection.execute("DELETE FROM tsql_identity WHERE table_id = ?1", [table.id]);
+                session.kept(erased.map(|_| ()))?;
+                session.engine.counters.set_identity(table.id, identity.seed - identity.step, identity.step);
+            }
+            Ok(())
+        })
+    }
+
+    fn alter_table(&mut self, name: &ObjectName, change: &TableChange) -> Result<(), SqlError> {
+        if name.is_temporary() {
+            return Err(refusal::unsupported("ALTER of a temporary table"));
+        }
+        self.redefine(|session, catalogue| {
+            let mut table = (**catalogue.find(name).map_err(|_| cannot_find(name))?).clone();
+            match change {
+                TableChange::EnableTracking { columns } => {
+                    session.enable_tracking(catalogue, &mut table, *columns)?;
+                }
+                TableChange::DisableTracking => {
+                    if table.tracking.take().is_none() {
+                        return Err(SqlError::new(4998, format!("Change tracking is not enabled on table '{}'.", table.name.name)));
+                    }
+                    session.kept(tracking::disable(&session.connection, &table))?;
+                }
+                TableChange::AddColumns(columns, constraints) => {
+                    session.add_columns(catalogue, &mut table, columns, constraints)?;
+                }
+                TableChange::DropColumn(column) => session.drop_column(&mut table, column)?,
+            }
+            catalogue.put(table);
+            Ok(())
+        })
+    }
+
+    fn enable_tracking(&mut self, catalogue: &Catalogue, table: &mut Relation, columns: bool) -> Result<(), SqlError> {
+        if catalogue.tracking.is_none() {
+            return Err(SqlError::new(
+                5088,
+                format!(
+                    "Change tracking is disabled for database '{}'. Change tracking must be enabled on a database to modify \
+                     change tracking settings.",
+                    catalogue.database
+                ),
+            ));
+        }
+        if table.tracking.is_some() {
+            return Err(SqlError::new(4996, format!("Change tracking is already enabled for table '{}'.", table.name.name)));
+        }
+        if table.primary().is_none() {
+            return Err(SqlError::new(
+                4997,
+                format!(
+                    "Cannot enable change tracking on table '{}'. Change tracking requires a primary key on the table. Create a \
+                     primary key on the table before enabling change tracking.",
+                    table.name.name
+                ),
+            ));
+        }
+        self.kept(tracking::enable(&self.connection, table, columns))?;
+        table.tracking = Some(TableTracking { columns });
+        Ok(())
+    }
+
+    /// Rows that are there get the default when the column is NOT NULL, else NULL; it is no change of theirs.
+    fn add_columns(
+        &mut self,
+        catalogue: &mut Catalogue,
+        table: &mut Relation,
+        columns: &[ColumnDefinition],
+        constraints: &[Constraint],
+    ) -> Result<(), SqlError> {
+        if !constraints.is_empty() {
+            return Err(refusal::unsupported("ALTER TABLE ADD of a constraint"));
+        }
+        for column in columns {
+            if column.identity.is_some() || column.of == tillhold_core::types::SqlType::RowVersion {
+                return Err(refusal::unsupported("ALTER TABLE ADD of a column that the server assigns"));
+            }
+            definition::add_field(catalogue, table, column)?;
+            let field = &table.fields[table.fields.len() - 1];
+            let mut sql = format!("ALTER TABLE {} ADD COLUMN {}", table.quoted(), field.declaration());
+            if !field.nullable {
+                let Some(default) = &field.default else {
+                    return Err(SqlError::new(
+                        4901,
+                        format!(
+                            "ALTER TABLE only allows columns to be added that can contain nulls, or have a DEFAULT definition \
+                             specified. Column '{}' cannot be added to table '{}'.",
+                            field.name, table.name.name
+                        ),
+                    ));
+                };
+                let plan = Translator::new(&self.surroundings(), 0).scalar(&default.value, Some(field.of))?;
+                let cell = self.first_row(&plan)?.into_iter().next().unwrap_or(Cell::Null);
+                sql += &format!(" DEFAULT {}", constant(&cell));
+            }
+            self.sqlite(&sql)?;
+            let field = &table.fields[table.fields.len() - 1];
+            self.kept(kept::write_field(&self.connection, table.id, field))?;
+        }
+        Ok(())
+    }
+
+    fn drop_column(&mut self, table: &mut Relation, column: &str) -> Result<(), SqlError> {
+        let at = table.position(column).ok_or_else(|| {
+            SqlError::new(
+                4924,
+                format!("ALTER TABLE DROP COLUMN failed because column '{column}' does not exist in table '{}'.", table.name.name),
+            )
+        })?;
+        let indexed = table.indexes.iter().any(|index| index.columns.iter().any(|(column, _)| *column == at));
+        if indexed || table.fields[at].default.is_some() {
+            return Err(SqlError::new(
+                4922,
+                format!("ALTER TABLE DROP COLUMN {column} failed because one or more objects access this column."),
+            ));
+        }
+        self.sqlite(&format!("ALTER TABLE {} DROP COLUMN {}", table.quoted(), quote(&table.fields[at].name)))?;
+        let id = table.fields[at].id;
+        let erased = self.connection.execute("DELETE FROM tsql_column WHERE table_id = ?1 AND id = ?2", [table.id, id]);
+        self.kept(erased.map(|_| ()))?;
+        table.fields.remove(at);
+        for (column, _) in table.indexes.iter_mut().flat_map(|index| index.columns.iter_mut()) {
+            *column -= usize::from(*column > at);
+        }
+        Ok(())
+    }
+
+    fn alter_database(&mut self, database: Option<&str>, change: &DatabaseChange) -> Result<(), SqlError> {
+        if database.is_some_and(|name| fold(name) != fold(&self.catalogue.database)) {
+            return Err(refusal::no_database(database.unwrap_or_default()));
+        }
+        if self.transaction.open().is_some() {
+            return Err(SqlError::new(226, "ALTER DATABASE statement not allowed within multi-statement transaction."));
+        }
+        self.owning(|session| {
+            session.redefine(|session, catalogue| {
+                let answer = match change {
+                    DatabaseChange::Accepted => Ok(()),
+                    DatabaseChange::SnapshotIsolation(on) => {
+                        catalogue.snapshot_allowed = *on;
+                        set_state(&session.connection, "snapshot_allowed", i64::from(*on))
+                    }
+                    DatabaseChange::TrackingOn { retention_minutes, auto_cleanup } => {
+                        return session.tracking_on(catalogue, *retention_minutes, *auto_cleanup);
+                    }
+                    DatabaseChange::TrackingOff => {
+                        if catalogue.by_id.values().any(|table| table.tracking.is_some()) {
+                            return Err(SqlError::new(
+                                22115,
+                                format!(
+                                    "Change tracking is enabled for one or more tables in database '{}'. Disable change tracking on \
+                                     each table before disabling it for the database.",
+                                    catalogue.database
+                                ),
+                            ));
+                        }
+                        catalogue.tracking = None;
+                        set_state(&session.connection, "tracking", 0)
+                    }
+                };
+                session.kept(answer)
+            })
+        })
+    }
+
+    fn tracking_on(
+        &mut self,
+        catalogue: &mut Catalogue,
+        retention_minutes: Option<i64>,
+        auto_cleanup: Option<bool>,
+    ) -> Result<(), SqlError> {
+        if retention_minutes.is_some_and(|minutes| minutes < 1) {
+            return Err(SqlError::new(22118, "The change tracking retention period must be at least one minute."));
+        }
+        let before = catalogue.tracking.clone();
+        let tracking = DatabaseTracking {
+            retention_minutes: retention_minutes
+                .or(before.as_ref().map(|tracking| tracking.retention_minutes))
+                .unwrap_or(2 * 1440),
+            auto_cleanup: auto_cleanup.or(before.map(|tracking| tracking.auto_cleanup)).unwrap_or(true),
+        };
+        self.kept(set_state(&self.connection, "tracking", 1))?;
+        self.kept(set_state(&self.connection, "retention_minutes", tracking.retention_minutes))?;
+        self.kept(set_state(&self.connection, "auto_cleanup", i64::from(tracking.auto_cleanup)))?;
+        catalogue.tracking = Some(tracking);
+        Ok(())
+    }
+
+    /// Clean-up on command: forgets what is older than the retention, of one table or of all. How many rows went.
+    pub(super) fn clean_up_tracking(&mut self, only: Option<i32>) -> Result<usize, SqlError> {
+        let Some(tracking) = self.catalogue.tracking.clone() else { return Ok(0) };
+        let before = self.engine.env.clock.wall_ms() - tracking.retention_minutes * 60_000;
+        self.within_write(WRITES, |session| {
+            let version = tracking::version_before(&session.connection, before)
+                .map_err(|error| session.refused(error, None))?;
+            let Some(version) = version else { return Ok(0) };
+            let mut gone = 0;
+            for table in session.catalogue.by_id.values().filter(|table| table.tracking.is_some()) {
+                if only.is_none_or(|id| id == table.id) {
+                    gone += tracking::forget(&session.connection, table, version)
+                        .map_err(|error| session.refused(error, None))?;
+                }
+            }
+            Ok(gone)
+        })
+    }
+}
+
+fn cannot_find(name: &ObjectName) -> SqlError {
+    SqlError::new(
+        4902,
+        format!("Cannot find the object \"{name}\" because it does not exist or you do not have permissions."),
+    )
+}
+
+fn no_schema(name: &str) -> SqlError {
+    SqlError::new(
+        2760,
+        format!("The specified schema name \"{name}\" either does not exist or you do not have permission to use it."),
+    )
+}
+
+/// A kept cell as SQLite's constant.
+fn constant(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_string(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Real(number) => format!("{number:?}"),
+        Cell::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Cell::Blob(bytes) => format!("x'{}'", hexadecimal(bytes)),
+    }
+}

@@ -1,0 +1,186 @@
+//! The system procedures that the stand-in has: `sp_executesql`, application locks, and change tracking's clean-up.
+
+use super::frame::named;
+use super::run::flow;
+use super::{EngineSession, frame};
+use crate::answer::{Answer, Answers, Parameter, SqlError};
+use crate::engine::access::object_name;
+use crate::engine::catalogue::fold;
+use crate::engine::locks::{Mode, Outcome, Resource};
+use crate::engine::parse;
+use crate::engine::refusal;
+use crate::engine::syntax::{Argument, Execute, Expr};
+use crate::engine::values;
+use rusqlite::types::ValueRef;
+use std::time::Duration;
+use tillhold_core::types::SqlType;
+use tillhold_core::value::Value;
+
+/// sp_getapplock's resource names (SQL Server: nvarchar(255)).
+const RESOURCE_CHARACTERS_MAX: usize = 255;
+
+impl EngineSession {
+    /// A procedure called by name from the wire.
+    pub(super) fn call_procedure(
+        &mut self,
+        name: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError> {
+        self.refresh();
+        let name = fold(name.rsplit('.').next().unwrap_or(name).trim_matches(['[', ']']));
+        match name.as_str() {
+            "sp_executesql" => self.call_execute_sql(parameters, out),
+            "sp_getapplock" => self.get_application_lock(parameters),
+            "sp_releaseapplock" => self.release_application_lock(parameters),
+            "sp_flush_ct_internal_table_on_demand" => self.flush_tracking(parameters, out),
+            _ => Err(refusal::unknown_procedure(&name)),
+        }
+    }
+
+    /// `EXEC @rc = name @a = 1, N'b'`
+    pub(super) fn execute_statement(
+        &mut self,
+        id: u64,
+        execute: &Execute,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
+        let parameters = self.arguments(id, &execute.arguments)?;
+        if execute.arguments.iter().any(|argument| argument.output) {
+            return Err(refusal::unsupported("an OUTPUT argument"));
+        }
+        let status = self.call_procedure(&execute.name.name, &parameters, out)?;
+        let Some(into) = &execute.into else { return Ok(()) };
+        let of = *self.frame.types.get(into).ok_or_else(|| refusal::undeclared(into))?;
+        let status = values::convert(Value::Int(i64::from(status)), SqlType::Int, of, values::NO_STYLE)?;
+        self.frame.set(into, values::encode(status, of));
+        Ok(())
+    }
+
+    fn arguments(&mut self, id: u64, given: &[Argument]) -> Result<Vec<Parameter>, SqlError> {
+        let mut parameters = Vec::with_capacity(given.len());
+        for (at, argument) in given.iter().enumerate() {
+            let of = match &argument.value {
+                Expr::Variable(name) if !name.starts_with("@@") => {
+                    *self.frame.types.get(name).ok_or_else(|| refusal::undeclared(name))?
+                }
+                Expr::Number(text) if text.parse::<i64>().is_ok() => SqlType::BigInt,
+                Expr::Unary(..) => SqlType::BigInt,
+                Expr::Hex(_) => SqlType::VarBinary { length: None },
+                _ => SqlType::NVarChar { length: None },
+            };
+            let cell = self.evaluate(id | (at as u64 + 1) << 48, &argument.value, of)?;
+            let value = values::decode(ValueRef::from(&cell), of)?;
+            parameters.push(Parameter { name: argument.name.clone().unwrap_or_default(), of, value });
+        }
+        Ok(parameters)
+    }
+
+    /// `EXEC sp_executesql @stmt, N'@a int', @a = 1`
+    fn call_execute_sql(&mut self, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<i32, SqlError> {
+        let sql = text(parameters, 0, "@stmt").ok_or_else(|| refusal::syntax("sp_executesql"))?;
+        let declared = match text(parameters, 1, "@params") {
+            Some(declarations) => parse::declarations(&declarations)?,
+            None => Vec::new(),
+        };
+        let given = parameters.get(2..).unwrap_or_default();
+        let mut bound = Vec::with_capacity(declared.len());
+        for (at, (name, of)) in declared.into_iter().enumerate() {
+            let by_name = given.iter().find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == name);
+            let parameter = by_name.or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
+            let parameter = parameter.ok_or_else(|| {
+                SqlError::new(
+                    8178,
+                    format!("The parameterized query expects the parameter '{name}', which was not supplied."),
+                )
+            })?;
+            let value = values::convert(parameter.value.clone(), parameter.of, of, values::NO_STYLE)?;
+            bound.push(Parameter { name, of, value });
+        }
+        self.execute_text(&sql, &bound, out)
+    }
+
+    /// 0 granted, 1 granted after waiting, -1 time-out, -2 cancelled, -3 deadlock victim.
+    fn get_application_lock(&mut self, parameters: &[Parameter]) -> Result<i32, SqlError> {
+        let resource = application(parameters)?;
+        let mode = match fold(&text(parameters, 1, "@lockmode").unwrap_or_default()).as_str() {
+            "exclusive" | "update" => Mode::Exclusive,
+            "shared" | "intentshared" => Mode::Shared,
+            other => {
+                return Err(SqlError::new(15_625, format!("Option '{other}' not recognized for '@LockMode' parameter.")));
+            }
+        };
+        let owner = text(parameters, 2, "@lockowner").unwrap_or_else(|| "transaction".to_string());
+        if fold(&owner) != "transaction" {
+            return Err(refusal::unsupported("an application lock that a session owns"));
+        }
+        if self.transaction.open().is_none() {
+            return Err(SqlError::new(
+                15_626,
+                "You attempted to acquire a transactional application lock without an active transaction.",
+            ));
+        }
+        let timeout = match number(parameters, 3, "@locktimeout") {
+            Some(ms) => u64::try_from(ms).ok().map(Duration::from_millis),
+            None => self.lock_timeout(),
+        };
+        let cancelled = &self.interrupt.cancelled;
+        Ok(match self.engine.locks.acquire(self.id, resource, mode, timeout, cancelled) {
+            Outcome::Granted => 0,
+            Outcome::GrantedLater => 1,
+            Outcome::TimedOut => -1,
+            Outcome::Cancelled => -2,
+            Outcome::Deadlock => -3,
+        })
+    }
+
+    fn release_application_lock(&mut self, parameters: &[Parameter]) -> Result<i32, SqlError> {
+        let resource = application(parameters)?;
+        if self.engine.locks.release(self.id, &resource) {
+            return Ok(0);
+        }
+        let message = "Cannot release the application lock because it is not currently held.";
+        Err(SqlError::new(1223, message))
+    }
+
+    /// Forgets what is older than the retention, now; SQL Server's own says how many rows went.
+    fn flush_tracking(&mut self, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<i32, SqlError> {
+        if !self.is_owner {
+            return Err(refusal::no_permission());
+        }
+        let only = match text(parameters, 0, "@tabletoclean") {
+            Some(name) => {
+                let name = object_name(&name).ok_or_else(|| refusal::unknown_object(&name))?;
+                Some(self.catalogue.find(&name)?.id)
+            }
+            None => None,
+        };
+        let gone = self.clean_up_tracking(only)?;
+        flow(out(Answer::Info { number: 0, message: format!("Total rows deleted: {gone}.") }))?;
+        Ok(0)
+    }
+}
+
+fn application(parameters: &[Parameter]) -> Result<Resource, SqlError> {
+    let name = text(parameters, 0, "@resource").ok_or_else(|| refusal::syntax("@Resource"))?;
+    Ok(Resource::Application(name.chars().take(RESOURCE_CHARACTERS_MAX).collect()))
+}
+
+fn find<'p>(parameters: &'p [Parameter], at: usize, name: &str) -> Option<&'p Parameter> {
+    let by_name = parameters.iter().find(|parameter| !parameter.name.is_empty() && frame::named(&parameter.name) == name);
+    by_name.or_else(|| parameters.get(at).filter(|parameter| parameter.name.is_empty()))
+}
+
+fn text(parameters: &[Parameter], at: usize, name: &str) -> Option<String> {
+    match &find(parameters, at, name)?.value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn number(parameters: &[Parameter], at: usize, name: &str) -> Option<i64> {
+    match find(parameters, at, name)?.value {
+        Value::Int(number) => Some(number),
+        _ => None,
+    }
+}

@@ -1,0 +1,16 @@
+//! The case files.
+
+use super::check;
+
+macro_rules! case_files {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                check(concat!(stringify!($name), ".txt"), include_str!(concat!("cases/", stringify!($name), ".txt")));
+            }
+        )*
+    };
+}
+
+case_files!(selects, changes, types, control, transactions, temporaries, refusals, catalogue_views);

@@ -1,0 +1,283 @@
+//! From T-SQL's tree to one SQLite statement, with every type known beforehand.
+//!
+//! ```text
+//! Query, Insert, Update, Delete -> Translator -> Plan (SQLite text, what to bind, the result's columns)
+//! ```
+//! * Types come from the catalogue, never from what SQLite happens to hold.
+//! * Every conversion, comparison and sort is spelled out: SQLite is left no affinity and no collation to choose.
+//! * Sources get names of our own (`s1`, `s2`), so that no name of T-SQL can mean something else in SQLite.
+
+mod aggregate;
+mod call;
+mod change;
+mod compare;
+mod expression;
+mod facts;
+mod joins;
+mod query;
+mod scope;
+mod tracking;
+
+pub use facts::Fact;
+pub use scope::{Label, Scope, Shown, Typed};
+
+use super::catalogue::{Catalogue, Relation, fold};
+use super::refusal;
+use super::syntax::{BinaryOperator, Cte, Expr, JsonColumn, ObjectName};
+use super::temporary::Temporary;
+use super::types::collation_clause as collate;
+use crate::answer::{ResultColumn, SqlError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tillhold_core::types::SqlType;
+
+pub type Translated<T> = Result<T, SqlError>;
+
+/// What a session's statements can see.
+pub struct Surroundings<'a> {
+    pub catalogue: &'a Catalogue,
+    pub temporary: &'a Temporary,
+    pub variables: &'a HashMap<String, SqlType>,
+    /// The table that has IDENTITY_INSERT ON.
+    pub identity_insert: Option<i32>,
+    pub user: &'a str,
+    pub is_owner: bool,
+}
+
+/// One SQLite statement, ready to be run many times.
+#[derive(Debug)]
+pub struct Plan {
+    pub sql: String,
+    /// What `?1`, `?2`… stand for.
+    pub bound: Vec<Bound>,
+    /// Empty for a change without OUTPUT.
+    pub columns: Vec<ResultColumn>,
+    /// `SELECT @a = …`: where each column goes.
+    pub assigned: Vec<String>,
+    pub json: Vec<JsonLoad>,
+    /// What the translation depends on beside the catalogue.
+    pub temporaries: Vec<(String, i32)>,
+    pub variables: Vec<(String, SqlType)>,
+    pub uses: Uses,
+    pub change: Option<Change>,
+    pub into: Option<ObjectName>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Reads a table or the state of the database (not of tempdb).
+    pub database: bool,
+    /// Its rows stay locked: UPDLOCK and its kin.
+    pub locks: bool,
+    pub writes_database: bool,
+    pub writes_temporary: bool,
+}
+
+/// What an INSERT, UPDATE or DELETE needs beside its SQLite statement.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub table: Arc<Relation>,
+    pub verb: &'static str,
+    /// CHANGE_TRACKING_CONTEXT's value, as a statement of one cell.
+    pub context: Option<Arc<Plan>>,
+    /// The columns of an UPDATE's SET, for SYS_CHANGE_COLUMNS.
+    pub mask: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    Variable(String),
+    Fact(Fact),
+    /// The value at this place of a loaded row.
+    Given(usize),
+}
+
+/// An OPENJSON whose rows are laid into a temporary table before the statement runs.
+#[derive(Debug)]
+pub struct JsonLoad {
+    /// SQLite's name of the temporary table.
+    pub storage: String,
+    pub json: Bound,
+    pub path: Option<String>,
+    pub columns: Vec<(String, SqlType, Option<String>, bool)>,
+}
+
+pub struct Translator<'a, 'q> {
+    around: &'a Surroundings<'a>,
+    /// The statement's number: part of the names of its JSON tables.
+    statement: u64,
+    bound: Vec<Bound>,
+    sources: usize,
+    ctes: Vec<&'q Cte>,
+    grouping: Option<Vec<String>>,
+    in_aggregate: bool,
+    saw_aggregate: bool,
+    json: Vec<JsonLoad>,
+    temporaries: Vec<(String, i32)>,
+    variables: Vec<(String, SqlType)>,
+    uses: Uses,
+}
+
+impl<'a, 'q> Translator<'a, 'q> {
+    pub fn new(around: &'a Surroundings<'a>, statement: u64) -> Translator<'a, 'q> {
+        Translator {
+            around,
+            statement,
+            bound: Vec::new(),
+            sources: 0,
+            ctes: Vec::new(),
+            grouping: None,
+            in_aggregate: false,
+            saw_aggregate: false,
+            json: Vec::new(),
+            temporaries: Vec::new(),
+            variables: Vec::new(),
+            uses: Uses::default(),
+        }
+    }
+
+    /// A value by itself: the right side of SET, an argument of EXEC, the text of PRINT.
+    pub fn scalar(mut self, value: &'q Expr, to: Option<SqlType>) -> Translated<Plan> {
+        let scope = Scope::empty();
+        let mut typed = self.value(value, &scope)?;
+        if let Some(to) = to {
+            typed = self.assign(typed, to, None)?;
+        }
+        let column = ResultColumn { name: String::new(), of: typed.of, nullable: true };
+        Ok(self.plan(format!("SELECT {}", typed.sql), vec![column]))
+    }
+
+    /// The right side of `SET @a = …` and `SET @a += …`.
+    pub fn assigned(
+        mut self,
+        name: &str,
+        operator: Option<BinaryOperator>,
+        value: &'q Expr,
+        to: SqlType,
+    ) -> Translated<Plan> {
+        let mut typed = self.value(value, &Scope::empty())?;
+        if let Some(operator) = operator {
+            let of = self.variable_type(name)?;
+            let present = Typed::new(self.bind(Bound::Variable(name.to_string())), of, true);
+            typed = self.operation(operator, present, typed)?;
+        }
+        let typed = self.assign(typed, to, None)?;
+        let column = ResultColumn { name: String::new(), of: to, nullable: true };
+        Ok(self.plan(format!("SELECT {}", typed.sql), vec![column]))
+    }
+
+    /// The condition of IF and WHILE: one row, 1 or 0.
+    pub fn condition(mut self, condition: &'q Expr) -> Translated<Plan> {
+        let scope = Scope::empty();
+        let sql = self.predicate(condition, &scope)?;
+        let column = ResultColumn { name: String::new(), of: SqlType::Int, nullable: false };
+        Ok(self.plan(format!("SELECT CASE WHEN {sql} THEN 1 ELSE 0 END"), vec![column]))
+    }
+
+    fn plan(self, sql: String, columns: Vec<ResultColumn>) -> Plan {
+        Plan {
+            sql,
+            bound: self.bound,
+            columns,
+            assigned: Vec::new(),
+            json: self.json,
+            temporaries: self.temporaries,
+            variables: self.variables,
+            uses: self.uses,
+            change: None,
+            into: None,
+        }
+    }
+
+    /// A name for a source that no other source of the statement has.
+    fn alias(&mut self) -> String {
+        self.sources += 1;
+        format!("s{}", self.sources)
+    }
+
+    /// The place of a bound value: the same value is bound once.
+    fn bind(&mut self, bound: Bound) -> String {
+        let at = match self.bound.iter().position(|known| *known == bound) {
+            Some(at) => at,
+            None => {
+                self.bound.push(bound);
+                self.bound.len() - 1
+            }
+        };
+        format!("?{}", at + 1)
+    }
+
+    fn variable_type(&mut self, name: &str) -> Translated<SqlType> {
+        let of = *self.around.variables.get(name).ok_or_else(|| refusal::undeclared(name))?;
+        if !self.variables.iter().any(|(known, _)| known == name) {
+            self.variables.push((name.to_string(), of));
+        }
+        Ok(of)
+    }
+
+    /// A table by name; temporary ones are the session's own.
+    fn table(&mut self, name: &ObjectName) -> Translated<Arc<Relation>> {
+        if name.is_temporary() {
+            let table = self.around.temporary.find(&name.name)?;
+            self.temporaries.push((fold(&name.name), table.id));
+            return Ok(table);
+        }
+        let table = self.around.catalogue.find(name)?.clone();
+        self.uses.database = true;
+        Ok(table)
+    }
+
+    /// Refuses with 229 what the user may not do to the table.
+    fn allow(&self, right: &str, table: &Relation) -> Translated<()> {
+        if table.temporary || self.around.may(right, Some(table)) {
+            return Ok(());
+        }
+        Err(refusal::permission_denied(
+            right,
+            &table.name.name,
+            &self.around.catalogue.database,
+            &table.name.schema,
+        ))
+    }
+
+    fn json_table(&mut self, json: Bound, path: Option<String>, columns: &[JsonColumn]) -> String {
+        let storage = format!("json:{}:{}", self.statement, self.json.len());
+        let columns = columns
+            .iter()
+            .map(|column| (column.name.clone(), column.of, column.path.clone(), column.as_json))
+            .collect();
+        self.json.push(JsonLoad { storage: storage.clone(), json, path, columns });
+        storage
+    }
+}
+
+impl Surroundings<'_> {
+    pub fn may(&self, right: &str, table: Option<&Relation>) -> bool {
+        self.is_owner || self.catalogue.principals.allows(self.user, &[right], table)
+    }
+
+    /// Whether a right was granted on this column alone.
+    pub fn may_column(&self, right: &str, table: &Relation, column: i32) -> bool {
+        self.catalogue.principals.allows_column(self.user, right, table.id, column)
+    }
+}
+
+impl Plan {
+    /// Whether it may be run again as it is, now that variables and temporary tables may have changed.
+    pub fn holds(&self, around: &Surroundings<'_>) -> bool {
+        let tables = self
+            .temporaries
+            .iter()
+            .all(|(name, id)| around.temporary.find(name).is_ok_and(|table| table.id == *id));
+        tables && self.variables.iter().all(|(name, of)| around.variables.get(name) == Some(of))
+    }
+}
+
+/// A text constant of SQLite.
+fn literal(text: &str) -> String {
+    if text.contains('\0') {
+        let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+        return format!("CAST(x'{hex}' AS TEXT)");
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
