@@ -56,6 +56,9 @@ impl transform::Guest for Hostile {
         if context.config == "mirrors" {
             return Ok(mirror(rows, columns));
         }
+        if context.config == "tells-what-it-sees" {
+            return Err(format!("{columns:?}"));
+        }
         answer(&context.config, rows as usize)
     }
 }

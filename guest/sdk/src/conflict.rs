@@ -51,9 +51,10 @@ pub enum Winner {
 /// What becomes of a conflict.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {
-    /// The channel's row, whole.
+    /// The channel's row, whole; the register's changes are given up.
     TakeChannel,
-    /// The register's row, whole. Not for tables whose rows came down masked: it would send the mask back.
+    /// The register's changes win: each cell that it changed, over the channel's row; its deletion; its whole row
+    /// where the channel has none.
     TakeOffline,
     /// The channel's row with these cells, for both sides.
     Merge(Vec<(String, Value)>),
@@ -223,5 +224,91 @@ impl Resolution {
             }
             Resolution::Defer(reason) => exported::Resolution::Deferred(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changed, Conflict, Resolution, Winner, exported, wire};
+    use crate::Value;
+
+    /// Columns A to E of one row; `-` is a side without it.
+    fn conflict(base: &str, channel: &str, offline: &str) -> Conflict {
+        let text = |value: &str| wire::Value::Text(value.to_string());
+        let side = |cells: &str| (cells != "-").then(|| cells.split(' ').map(text).collect());
+        Conflict::new(exported::Conflict {
+            table: "ax.T".to_string(),
+            key: vec![wire::Cell { column: "A".to_string(), value: text("1") }],
+            columns: ["A", "B", "C", "D", "E"].map(String::from).to_vec(),
+            base: side(base),
+            channel: side(channel),
+            offline: side(offline),
+        })
+    }
+
+    #[test]
+    fn who_changed_a_column() {
+        let conflict = conflict("1 b c d e", "1 B c D E1", "1 b C D E2");
+        let expected = [
+            ("A", Changed::Neither),
+            ("B", Changed::Channel),
+            ("C", Changed::Offline),
+            ("D", Changed::Alike),
+            ("e", Changed::Both),
+        ];
+        for (column, changed) in expected {
+            assert_eq!(conflict.changed(column), changed, "{column}");
+        }
+        assert_eq!(conflict.key("a"), Some(&"1".into()));
+        assert_eq!(conflict.offline().and_then(|row| row.text("C")), Some("C"));
+    }
+
+    #[test]
+    fn a_merge_asks_only_for_what_both_changed() {
+        let merged = |winner| {
+            conflict("1 b c d e", "1 B c D E1", "1 b C D E2").merge(|column| {
+                assert_eq!(column, "E", "only it is contested");
+                winner
+            })
+        };
+        let cells = |cells: &[(&str, &str)]| {
+            cells.iter().fold(Resolution::nothing(), |sum, (column, text)| sum.set(column, *text))
+        };
+        for (winner, expected) in [
+            (Winner::Channel, cells(&[("C", "C")])),
+            (Winner::Offline, cells(&[("C", "C"), ("E", "E2")])),
+            (Winner::Person, Resolution::defer("both sides changed E")),
+            // Text has no order that every collation shares.
+            (Winner::Later, Resolution::defer("both sides changed E")),
+        ] {
+            assert_eq!(merged(winner), expected, "{winner:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_both_inserted_is_contested_where_it_differs() {
+        let both = conflict("-", "1 b c d e", "1 b c d E");
+        assert_eq!(both.merge(|_| Winner::Channel), Resolution::nothing());
+        assert_eq!(both.merge(|_| Winner::Offline), Resolution::nothing().set("E", "E"));
+        let gone = conflict("1 b c d e", "-", "1 b c d E").merge(|_| Winner::Offline);
+        assert_eq!(
+            gone,
+            Resolution::defer("the channel deleted the row, the other side changed it")
+        );
+    }
+
+    #[test]
+    fn later_is_the_greater_value() {
+        for (channel, offline, wins) in [
+            (Value::Timestamp(1), Value::Timestamp(2), Some(2)),
+            (Value::Timestamp(3), Value::Timestamp(2), Some(3)),
+            (Value::Timestamp(1), Value::Null, None),
+        ] {
+            let won = Winner::Later.of(&channel, &offline);
+            assert_eq!(won, wins.map(Value::Timestamp).as_ref());
+        }
+        let last = Resolution::nothing().set("A", 1).set("a", 2);
+        assert_eq!(last, Resolution::Merge(vec![("a".to_string(), 2.into())]));
+        assert_eq!(Resolution::TakeChannel.set("A", 1), Resolution::TakeChannel);
     }
 }

@@ -56,6 +56,11 @@ impl TestContext {
         self.0.config = config.to_string();
         self
     }
+
+    #[cfg(test)]
+    pub(crate) fn into_wire(self) -> wire::Context {
+        self.0
+    }
 }
 
 /// What a transformer said to one row.

@@ -107,3 +107,101 @@ impl Rule {
         numbered.map(change).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Judged, context};
+    use crate::{Context, Decimal, Row, Value, Verdict};
+
+    crate::transformer! {
+        settings: ["word"],
+        "ax.T" { reads: ["WHAT", "PRICE", "NOTE"], writes: ["NOTE", "PRICE"], rule: as_told }
+    }
+
+    fn as_told(context: &Context, row: &mut Row) -> Verdict {
+        match row.text("WHAT").unwrap_or("null") {
+            "twice" => {
+                row.set("NOTE", "first");
+                row.set("note", "second");
+                // A row reads as it came.
+                assert_eq!(row.text("NOTE"), Some("before"));
+            }
+            "nulls" => row.set("NOTE", None::<String>),
+            "word" => row.set("NOTE", context.setting("word").unwrap_or("none")),
+            "round" => {
+                let rounded = row.decimal("PRICE").and_then(|price| price.rounded(1));
+                row.set("PRICE", rounded);
+            }
+            "drop" => {
+                row.set("NOTE", "lost");
+                return Verdict::Drop;
+            }
+            "refuse" => {
+                row.set("NOTE", "lost");
+                return Verdict::refuse("why not");
+            }
+            "read" => drop(row.value("SECRET")),
+            "write" => row.set("WHAT", "else"),
+            _ => {}
+        }
+        Verdict::Keep
+    }
+
+    fn judge(what: impl Into<Value>) -> Judged {
+        let price = Decimal::new(125, 2).into();
+        let row = [("WHAT", what.into()), ("PRICE", price), ("NOTE", "before".into())];
+        TRANSFORMER.judge(&context().config("word = ahoi"), "AX.t", &row)
+    }
+
+    #[test]
+    fn a_rule_changes_what_it_sets_and_nothing_else() {
+        let changed: [(&str, &[(&str, Value)]); 5] = [
+            ("nothing", &[]),
+            ("twice", &[("NOTE", "second".into())]),
+            ("nulls", &[("NOTE", Value::Null)]),
+            ("word", &[("NOTE", "ahoi".into())]),
+            ("round", &[("PRICE", Decimal::new(13, 1).into())]),
+        ];
+        for (what, changes) in changed {
+            assert_eq!(judge(what), Judged { verdict: Verdict::Keep, changes: changes.to_vec() });
+        }
+        assert_eq!(judge(None::<String>).changes, [], "NULL reads as None");
+    }
+
+    #[test]
+    fn what_is_not_kept_is_not_changed() {
+        for (what, verdict) in [("drop", Verdict::Drop), ("refuse", Verdict::refuse("why not"))] {
+            assert_eq!(judge(what), Judged { verdict, changes: vec![] });
+        }
+    }
+
+    #[test]
+    #[should_panic = "SECRET of ax.T is not declared under `reads`"]
+    fn an_undeclared_column_cannot_be_read() {
+        judge("read");
+    }
+
+    #[test]
+    #[should_panic = "WHAT of ax.T is not declared under `writes`"]
+    fn an_undeclared_column_cannot_be_written() {
+        judge("write");
+    }
+
+    #[test]
+    fn rows_of_a_batch_keep_their_numbers() {
+        use super::exported::Verdict as Said;
+        let words = ["nothing", "twice", "drop", "refuse", "word"].map(Value::from);
+        let columns = [
+            crate::cells::column_of(words.to_vec()),
+            crate::cells::column_of(vec![Decimal::new(1, 0).into(); 5]),
+            crate::cells::column_of(vec!["before".into(); 5]),
+        ]
+        .map(|column| column.expect("one shape a column"));
+        let answer = TRANSFORMER.transform(context().into_wire(), "ax.T", 5, &columns);
+        let answer = answer.expect("a well formed batch");
+        assert_eq!(answer.verdicts, [Said::Keep, Said::Keep, Said::Drop, Said::Refuse, Said::Keep]);
+        assert_eq!(answer.reasons, ["why not"]);
+        assert_eq!(answer.changes.len(), 1);
+        assert_eq!((answer.changes[0].column, &answer.changes[0].rows[..]), (0, &[1, 4][..]));
+    }
+}

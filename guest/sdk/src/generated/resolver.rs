@@ -60,9 +60,10 @@ pub mod exports {
                 }
                 #[derive(Clone, PartialEq)]
                 pub enum Resolution {
-                    /// The channel's row, whole.
+                    /// The channel's row, whole; the register's changes are given up.
                     TakeChannel,
-                    /// The register's row, whole.
+                    /// The register's changes win: each cell that it changed, over the channel's row; its deletion; its whole row
+                    /// where the channel has none.
                     TakeOffline,
                     /// The channel's row with these cells, for both sides. Columns that the plugin is not shown are merged by the
                     /// host: what only one side changed is taken, and where both did the conflict waits for a person.

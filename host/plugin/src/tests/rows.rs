@@ -70,6 +70,17 @@ fn a_table_that_the_plugin_does_not_use_is_kept_without_a_call() {
 }
 
 #[test]
+fn a_transformer_sees_what_it_declared_and_no_more() {
+    let shop = Shop::new();
+    let plugin = shop.load("hostile", "tells-what-it-sees").expect("it loads");
+    let error = plugin.transform(&context(), &victim(), &super::shop::victims(2));
+    let error = super::shop::refused(error).to_string();
+    let (number, name) = ("Integers([0, 1])", "offsets: [0, 4, 8]");
+    assert!(error.contains(number) && error.contains(name), "{error}");
+    assert_eq!(error.matches("validity").count(), 2, "two columns: {error}");
+}
+
+#[test]
 fn every_type_comes_back_to_the_last_bit() {
     let shop = Shop::new();
     let plugin = shop.load("hostile", "mirrors").expect("it loads");
