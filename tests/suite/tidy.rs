@@ -5,6 +5,7 @@
 //! * Generated files are not held to how people write.
 
 mod arrows;
+mod codes;
 mod source;
 mod text;
 
@@ -53,6 +54,14 @@ fn rust_files_keep_the_house_style() {
     for (name, lines) in long(&files) {
         println!("{name} has {lines} lines: is it two nouns?");
     }
+}
+
+#[test]
+fn every_error_code_is_explained() {
+    let files = files_ending(&[".rs"]).into_iter();
+    let product = files.filter(|(name, _)| name.starts_with("host/") && name.contains("/src/"));
+    let product: Vec<(String, String)> = product.collect();
+    assert_none(codes::offences(&product, &read(&root().join("docs/errors.md"))));
 }
 
 #[test]

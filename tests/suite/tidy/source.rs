@@ -67,7 +67,7 @@ impl Look<'_> {
 }
 
 /// `#[test]`, `#[tokio::test]`, `#[cfg(test)]`, `#[cfg(all(test, unix))]`.
-fn is_test(attribute: &syn::Attribute) -> bool {
+pub(super) fn is_test(attribute: &syn::Attribute) -> bool {
     let last = attribute.path().segments.last().map(|segment| segment.ident.to_string());
     match (last.as_deref(), &attribute.meta) {
         (Some("test"), _) => true,
