@@ -7,6 +7,7 @@ mod doors;
 mod faults;
 mod raw;
 mod toy;
+mod whole;
 
 use crate::{Gate, Server, ServerOptions, TlsIdentity};
 use std::path::{Path, PathBuf};

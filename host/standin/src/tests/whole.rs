@@ -1,0 +1,253 @@
+//! Wire and engine together: tiberius logs in, makes tables, writes and reads them back.
+
+use super::toy::TYPED;
+use super::{TestClient, count_rows, number, received};
+use crate::{Engine, Fault, Gate, Server, ServerOptions};
+use futures_util::StreamExt as _;
+use std::time::Duration;
+use tiberius::numeric::Numeric;
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, IsolationLevel};
+use tiberius::{Query, TokenRow};
+use tillhold_core::types::SqlType;
+use tillhold_env::Env;
+use tokio_util::compat::TokioAsyncReadCompatExt;
+
+struct Shop {
+    env: Env,
+    gate: Gate,
+    options: ServerOptions,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Shop {
+    async fn open() -> Shop {
+        let env = Env::real();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("channel.db");
+        let engine = Engine::open(&env, &file).expect("an engine");
+        engine.create_login("office", "right", true).expect("a login");
+        let options = ServerOptions::beside(&file).expect("an identity");
+        let server = Server::start(&env, engine, options.clone());
+        let gate = server.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        Shop { env, gate, options, _server: server, _folder: folder }
+    }
+
+    async fn connect(&self, password: &str, database: &str) -> tiberius::Result<TestClient> {
+        let mut config = Config::new();
+        config.host("127.0.0.1");
+        config.authentication(AuthMethod::sql_server("office", password));
+        config.database(database);
+        config.encryption(EncryptionLevel::Required);
+        let identity = self.options.tls.as_ref().expect("an identity");
+        config.trust_cert_ca(identity.certificate().display());
+        let stream = self.env.network.connect("127.0.0.1", self.gate.address().port()).await?;
+        Client::connect(config, stream.compat()).await
+    }
+
+    async fn office(&self) -> TestClient {
+        self.connect("right", "").await.expect("a login")
+    }
+}
+
+async fn run(client: &mut TestClient, sql: &str) {
+    client.simple_query(sql).await.expect(sql).into_results().await.expect(sql);
+}
+
+async fn integer(client: &mut TestClient, sql: &str) -> Option<i32> {
+    let rows = client.simple_query(sql).await.expect(sql).into_first_result().await.expect(sql);
+    rows.first().and_then(|row| row.get(0))
+}
+
+/// The types of the table that a statement can write: rowversion is the channel's own, and tiberius reads money as
+/// a float.
+fn writable() -> impl Iterator<Item = (usize, &'static str, &'static str)> {
+    let all = TYPED.iter().enumerate().map(|(at, (declaration, given))| (at, *declaration, *given));
+    all.filter(|(_, declaration, _)| !["rowversion", "smallmoney"].contains(declaration))
+}
+
+#[tokio::test]
+async fn logins_are_the_engine_s() {
+    let shop = Shop::open().await;
+    assert_eq!(number(shop.connect("wrong", "").await.map(drop)), Some(18_456));
+    assert_eq!(number(shop.connect("right", "nowhere").await.map(drop)), Some(4_060));
+    assert!(shop.connect("right", "Channel").await.is_ok());
+}
+
+#[tokio::test]
+async fn every_type_is_written_and_read_back() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    let columns: Vec<_> = writable().map(|(at, of, _)| format!("c{at} {of} NULL")).collect();
+    let sql =
+        format!("CREATE TABLE dbo.Typed (id int NOT NULL PRIMARY KEY, {})", columns.join(", "));
+    run(&mut client, &sql).await;
+    let literals: Vec<_> = writable()
+        .map(|(_, of, given)| match SqlType::parse(of).expect("a type") {
+            of if of.is_binary() => format!("0x{given}"),
+            SqlType::Float | SqlType::Real => given.to_string(),
+            _ => format!("N'{given}'"),
+        })
+        .collect();
+    run(&mut client, &format!("INSERT INTO dbo.Typed VALUES (1, {})", literals.join(", "))).await;
+    run(&mut client, "INSERT INTO dbo.Typed (id) VALUES (2)").await;
+    let rows = client.simple_query("SELECT * FROM dbo.Typed ORDER BY id").await.expect("a result");
+    let rows = rows.into_first_result().await.expect("rows");
+    for (row, is_null) in rows.iter().zip([false, true]) {
+        for ((_, cell), (_, declaration, given)) in row.cells().skip(1).zip(writable()) {
+            let of = SqlType::parse(declaration).expect("a type");
+            let expected = tillhold_core::text::parse(given, of).expect("a value");
+            let expected = tillhold_core::text::canonical(&expected, of).filter(|_| !is_null);
+            assert_eq!(received(cell, of), expected, "{declaration}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn parameters_errors_and_counts() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY, a decimal(10,2) NULL, n nvarchar(50) NULL)")
+        .await;
+    let sql = "INSERT INTO dbo.T (id, a, n) VALUES (@P1, @P2, @P3)";
+    for id in 0..3i32 {
+        let amount = Numeric::new_with_scale(i128::from(id) * 125 - 100, 2);
+        let done = client.execute(sql, &[&id, &amount, &"日本"]).await.expect("inserted");
+        assert_eq!(done.total(), 1);
+    }
+    let nothing: Option<&str> = None;
+    let twice = client.execute(sql, &[&1i32, &None::<Numeric>, &nothing]).await;
+    assert_eq!(number(twice), Some(2_627));
+    assert_eq!(number(count_rows(&mut client, "SELECT * FROM dbo.Missing").await), Some(208));
+    assert_eq!(number(count_rows(&mut client, "SELECT (1").await), Some(102));
+    let rows = client.query("SELECT a, n FROM dbo.T WHERE id > @P1 ORDER BY id", &[&0i32]).await;
+    let rows = rows.expect("a result").into_first_result().await.expect("rows");
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].get::<Numeric, _>(0).map(|n| n.to_string()).as_deref(), Some("0.25"));
+    assert_eq!(rows[0].get::<&str, _>(1), Some("日本"));
+}
+
+#[tokio::test]
+async fn transactions_by_request_keep_their_promises() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY)").await;
+    client.begin_transaction().await.expect("begun");
+    run(&mut client, "INSERT INTO dbo.T VALUES (1)").await;
+    client.rollback_transaction().await.expect("rolled back");
+    assert_eq!(integer(&mut client, "SELECT COUNT(*) FROM dbo.T").await, Some(0));
+    client.begin_transaction_with_isolation(IsolationLevel::ReadCommitted).await.expect("begun");
+    run(&mut client, "INSERT INTO dbo.T VALUES (2)").await;
+    client.commit_transaction().await.expect("committed");
+    run(&mut client, "BEGIN TRANSACTION; INSERT INTO dbo.T VALUES (3)").await;
+    drop(client);
+    let mut client = shop.office().await;
+    assert_eq!(integer(&mut client, "SELECT COUNT(*) FROM dbo.T").await, Some(1));
+    assert_eq!(number(client.commit_transaction().await), Some(3_902));
+}
+
+#[tokio::test]
+async fn a_bulk_load_goes_into_a_table_and_a_temporary_one() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    for table in ["dbo.Loaded", "#bulk"] {
+        let columns = "id int NOT NULL PRIMARY KEY, n nvarchar(40) NULL, a decimal(20,4) NULL, v varbinary(max) NULL";
+        run(&mut client, &format!("CREATE TABLE {table} ({columns})")).await;
+        let mut load = client.bulk_insert(table).await.expect("a bulk load");
+        for id in 0..2_500i32 {
+            let mut row = TokenRow::new();
+            row.push(ColumnData::I32(Some(id)));
+            row.push(ColumnData::String((id % 3 != 0).then(|| format!("row {id}").into())));
+            row.push(ColumnData::Numeric(Some(Numeric::new_with_scale(id.into(), 4))));
+            row.push(ColumnData::Binary(Some(vec![id as u8; 3].into())));
+            load.send(row).await.expect("sent");
+        }
+        assert_eq!(load.finalize().await.expect("loaded").total(), 2_500);
+        let count = format!("SELECT COUNT(*) FROM {table} WHERE n IS NOT NULL OR id % 3 = 0");
+        assert_eq!(integer(&mut client, &count).await, Some(2_500));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_bulk_load_leaves_the_table_as_it_was() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    for table in ["dbo.Loaded"] {
+        run(&mut client, &format!("CREATE TABLE {table} (id int NOT NULL PRIMARY KEY)")).await;
+        run(&mut client, &format!("INSERT INTO {table} VALUES (7)")).await;
+        let mut load = client.bulk_insert(table).await.expect("a bulk load");
+        for id in (100..2_000).chain([7i32]) {
+            let mut row = TokenRow::new();
+            row.push(ColumnData::I32(Some(id)));
+            load.send(row).await.expect("sent");
+        }
+        assert_eq!(number(load.finalize().await), Some(2_627));
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        assert_eq!(integer(&mut client, &count).await, Some(1), "half a load stayed in {table}");
+    }
+}
+
+#[tokio::test]
+async fn a_running_statement_can_be_cancelled() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    for batch in ["WAITFOR DELAY '00:10:00'", "DECLARE @x int = 0; WHILE 1 = 1 SET @x = @x + 1 - 1"]
+    {
+        {
+            let running = client.simple_query(batch);
+            assert!(tokio::time::timeout(Duration::from_millis(100), running).await.is_err());
+        }
+        client.cancel_query().await.expect("an acknowledgement");
+        assert_eq!(integer(&mut client, "SELECT 42").await, Some(42), "{batch}");
+    }
+}
+
+#[tokio::test]
+async fn a_result_can_be_left_in_the_middle() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.Big (id int NOT NULL PRIMARY KEY, n nvarchar(40) NOT NULL)")
+        .await;
+    let mut load = client.bulk_insert("dbo.Big").await.expect("a bulk load");
+    for id in 0..100_000i32 {
+        let mut row = TokenRow::new();
+        row.push(ColumnData::I32(Some(id)));
+        row.push(ColumnData::String(Some(format!("row number {id}").into())));
+        load.send(row).await.expect("sent");
+    }
+    load.finalize().await.expect("loaded");
+    let mut rows =
+        client.simple_query("SELECT * FROM dbo.Big").await.expect("a result").into_row_stream();
+    for _ in 0..10 {
+        rows.next().await.expect("more").expect("a row");
+    }
+    drop(rows);
+    client.cancel_query().await.expect("an acknowledgement");
+    assert_eq!(count_rows(&mut client, "SELECT * FROM dbo.Big").await.ok(), Some(100_000));
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_was_lost_is_there() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY)").await;
+    shop.gate.inject(Fault::DropAfterCommit { commits: 1 });
+    let upload = "BEGIN TRANSACTION; INSERT INTO dbo.T VALUES (@P1); COMMIT TRANSACTION; SELECT 1";
+    let mut query = Query::new(upload);
+    query.bind(5i32);
+    assert!(query.query(&mut client).await.is_err(), "the answer was not lost");
+    assert_eq!(integer(&mut shop.office().await, "SELECT id FROM dbo.T").await, Some(5));
+}
+
+#[tokio::test]
+async fn a_cut_rolls_back_what_was_not_committed() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY)").await;
+    run(&mut client, "BEGIN TRANSACTION; INSERT INTO dbo.T VALUES (1)").await;
+    shop.gate.cut().await.expect("cut");
+    shop.gate.restore().await.expect("restored");
+    let mut client = shop.office().await;
+    run(&mut client, "SET LOCK_TIMEOUT 30000; INSERT INTO dbo.T VALUES (1)").await;
+    assert_eq!(integer(&mut client, "SELECT COUNT(*) FROM dbo.T").await, Some(1));
+}
