@@ -82,9 +82,8 @@ impl Question {
             asked.sql += &format!(" WHERE {}", conditions.join(" AND "));
         }
         if !open.is_empty() {
-            let sorted = if is_lookup(entry, filter) { "+" } else { "" };
-            let one = |at: &usize| format!("{sorted}{}", comparable(&entry.table.columns[*at], ""));
-            let order: Vec<String> = open.iter().map(one).collect();
+            let order: Vec<String> =
+                open.iter().map(|at| comparable(&entry.table.columns[*at], "")).collect();
             asked.sql += &format!(" ORDER BY {}", order.join(", "));
         }
         asked.sql += &format!(" LIMIT {}", filter.limit.min(limits::READ_ROWS_MAX));
@@ -157,14 +156,6 @@ impl Question {
         let mark = format!("?{}", self.parameters.len());
         Ok(if column.folds() { folded(&mark) } else { mark })
     }
-}
-
-/// Whether a column outside the key chooses the rows. Then they are found first and sorted after: with the limit in
-/// sight SQLite would rather walk the whole table in key order.
-fn is_lookup(entry: &Entry, filter: &Filter) -> bool {
-    let mut chosen =
-        filter.equals.iter().map(|(at, _)| at).chain(filter.prefix.iter().map(|(at, _)| at));
-    chosen.any(|at| !entry.table.is_key(*at))
 }
 
 fn column(entry: &Entry, at: usize) -> Result<&Column, LocalError> {

@@ -174,6 +174,10 @@ async fn changes_that_cancel_out_are_settled_and_not_sent() {
     ];
     house.db.record(id(1), hash(1), writes, 1).await.expect("a transaction");
     house.insert(2, &notes(), &["b", "x"]).await;
+    let update =
+        |note| RowWrite::Update { table: notes().name.clone(), row: row(&notes(), &["b", note]) };
+    let there_and_back = vec![update("y"), update("x")];
+    house.db.record(id(3), hash(3), there_and_back, 1).await.expect("a transaction");
     let pending = house.pending().await;
     assert_eq!(pending.iter().map(|t| t.id).collect::<Vec<_>>(), vec![id(2)]);
     assert_eq!(house.db.counts().await.expect("counts").pending_rows, 1);
