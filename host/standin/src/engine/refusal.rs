@@ -353,13 +353,6 @@ pub fn select_list_count(fewer: bool) -> SqlError {
     .with_severity(15)
 }
 
-pub fn column_without_value(table: &str, count: usize) -> SqlError {
-    error(
-        213,
-        format!("Column name or number of supplied values does not match table definition of {table} ({count} values)."),
-    )
-}
-
 pub fn many_rows_in_subquery() -> SqlError {
     error(
         512,

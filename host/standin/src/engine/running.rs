@@ -157,10 +157,6 @@ impl Running {
         *locked(&self.last_identity)
     }
 
-    pub fn set_last_identity(&self, value: Option<i64>) {
-        *locked(&self.last_identity) = value;
-    }
-
     pub fn next_rowversion(&self) -> Vec<u8> {
         self.rowversion_used.store(true, Relaxed);
         let number = self.counters.rowversion.fetch_add(1, Relaxed) + 1;

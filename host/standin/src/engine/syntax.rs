@@ -243,7 +243,6 @@ pub struct Update {
     pub output: Option<Output>,
     pub from: Vec<Source>,
     pub filter: Option<Expr>,
-    pub hints: Hints,
 }
 
 #[derive(Debug)]

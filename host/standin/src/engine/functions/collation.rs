@@ -1,5 +1,6 @@
 //! How T-SQL values compare, as SQLite collations.
 
+use super::text::lower;
 use rusqlite::Connection;
 use std::cmp::Ordering;
 use tillhold_core::types::SqlType;
@@ -30,13 +31,9 @@ pub fn folded(a: &str, b: &str) -> Ordering {
                 }
             }
             // From the first character outside ASCII on, fold whole strings.
-            _ => return lower(a).cmp(lower(b)),
+            _ => return a.chars().map(lower).cmp(b.chars().map(lower)),
         }
     }
-}
-
-fn lower(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(char::to_lowercase)
 }
 
 /// Code points, blind to trailing blanks only.

@@ -19,8 +19,8 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     pure(connection, "ts_datalength", 2, data_length)?;
     pure(connection, "ts_substring", 3, substring)?;
-    pure(connection, "ts_upper", 1, |context| map(context, str::to_uppercase))?;
-    pure(connection, "ts_lower", 1, |context| map(context, str::to_lowercase))?;
+    pure(connection, "ts_upper", 1, |context| map(context, |text| text.chars().map(upper).collect()))?;
+    pure(connection, "ts_lower", 1, |context| map(context, |text| text.chars().map(lower).collect()))?;
     pure(connection, "ts_ltrim", 1, |context| map(context, |text| text.trim_start_matches(' ').to_string()))?;
     pure(connection, "ts_rtrim", 1, |context| map(context, |text| text.trim_end_matches(' ').to_string()))?;
     pure(connection, "ts_reverse", 1, |context| map(context, |text| text.chars().rev().collect()))?;
@@ -33,6 +33,23 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     pure(connection, "ts_quotename", 1, |context| {
         map(context, tillhold_core::table::bracket)
     })
+}
+
+/// Simple case mapping, one character for one: `ß` stays as it is.
+pub fn lower(c: char) -> char {
+    let mut mapped = c.to_lowercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+fn upper(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
 }
 
 pub fn units(text: &str) -> usize {
@@ -127,9 +144,9 @@ fn find(text: &str, needle: &str, from: usize, folds: bool) -> Option<usize> {
     if !folds {
         return text.get(from..)?.find(needle).map(|at| at + from);
     }
-    let wanted: Vec<char> = needle.chars().flat_map(char::to_lowercase).collect();
+    let wanted: Vec<char> = needle.chars().map(lower).collect();
     text.char_indices().map(|(at, _)| at).filter(|at| *at >= from).find(|at| {
-        let mut found = text[*at..].chars().flat_map(char::to_lowercase);
+        let mut found = text[*at..].chars().map(lower);
         wanted.iter().all(|c| found.next() == Some(*c))
     })
 }
@@ -194,9 +211,9 @@ fn like(context: &Context<'_>) -> Answered {
     let escape = text_argument(context, 2).and_then(|escape| escape.chars().next());
     let folds: bool = context.get(3)?;
     let fold = |text: &str| -> Vec<char> {
-        if folds { text.chars().flat_map(char::to_lowercase).collect() } else { text.chars().collect() }
+        if folds { text.chars().map(lower).collect() } else { text.chars().collect() }
     };
-    let pattern = parts(&fold(pattern), escape.and_then(|c| if folds { c.to_lowercase().next() } else { Some(c) }));
+    let pattern = parts(&fold(pattern), escape.map(|c| if folds { lower(c) } else { c }));
     Ok(Cell::Integer(i64::from(matches(&fold(text), &pattern))))
 }
 

@@ -3,7 +3,7 @@
 use super::{Parsed, Parser};
 use crate::engine::lexer::Kind;
 use crate::engine::syntax::{
-    Assignment, BinaryOperator, Delete, Expr, Hints, Insert, InsertRows, ObjectName, Output,
+    Assignment, BinaryOperator, Delete, Expr, Insert, InsertRows, ObjectName, Output,
     StatementKind, Update,
 };
 
@@ -68,9 +68,8 @@ impl Parser<'_> {
     pub(super) fn update(&mut self, context: Option<Expr>) -> Parsed<StatementKind> {
         let top = self.top()?;
         let target = self.object_name()?;
-        let mut hints = Hints::default();
         if self.is_word("WITH") {
-            hints = self.hints()?;
+            self.hints()?;
         }
         self.expect_word("SET")?;
         let assignments = self.commas(Self::assignment)?;
@@ -78,7 +77,7 @@ impl Parser<'_> {
         let from = if self.accept_word("FROM") { self.commas(Self::source)? } else { Vec::new() };
         let filter = if self.accept_word("WHERE") { Some(self.expr()?) } else { None };
         self.query_option()?;
-        let update = Update { context, top, target, assignments, output, from, filter, hints };
+        let update = Update { context, top, target, assignments, output, from, filter };
         Ok(StatementKind::Update(update))
     }
 

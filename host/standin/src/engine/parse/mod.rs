@@ -14,6 +14,7 @@ use super::lexer::{Kind, Token, tokens};
 use super::refusal;
 use super::syntax::{Batch, Expr, ObjectName};
 use crate::answer::SqlError;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tillhold_core::types::SqlType;
 
@@ -48,7 +49,7 @@ type Parsed<T> = Result<T, SqlError>;
 /// A whole batch; nothing of it runs when any of it does not parse.
 pub fn batch(sql: &str) -> Parsed<Batch> {
     let tokens = tokens(sql)?;
-    let mut parser = Parser { sql, tokens, at: 0, depth: 0 };
+    let mut parser = Parser { sql, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let statements = parser.statements(|parser| parser.at_end())?;
     Ok(Batch { statements })
 }
@@ -56,7 +57,7 @@ pub fn batch(sql: &str) -> Parsed<Batch> {
 /// One expression and nothing after it: a default as the catalogue keeps it.
 pub fn expression(text: &str) -> Parsed<Expr> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0 };
+    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let value = parser.expr()?;
     if parser.at_end() { Ok(value) } else { Err(parser.unexpected()) }
 }
@@ -64,7 +65,7 @@ pub fn expression(text: &str) -> Parsed<Expr> {
 /// `@P1 nvarchar(max), @P2 int`: the declarations of `sp_executesql` and `sp_prepare`.
 pub fn declarations(text: &str) -> Parsed<Vec<(String, SqlType)>> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0 };
+    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let mut found = Vec::new();
     while !parser.at_end() {
         let name = parser.variable()?;
@@ -81,7 +82,7 @@ pub fn declarations(text: &str) -> Parsed<Vec<(String, SqlType)>> {
 /// The table and columns of `INSERT BULK name (column type, ...) WITH (...)`, and whether it keeps identities.
 pub fn insert_bulk(text: &str) -> Parsed<(ObjectName, Vec<String>, Vec<String>)> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0 };
+    let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     parser.bulk()
 }
 
@@ -90,6 +91,8 @@ pub(super) struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Variables that the batch has declared so far.
+    declared: HashSet<String>,
 }
 
 impl Parser<'_> {

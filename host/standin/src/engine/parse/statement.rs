@@ -1,6 +1,8 @@
 //! Statements: control flow, variables, transactions, EXECUTE and SET options.
 
 use super::{Parsed, Parser};
+use crate::answer::SqlError;
+use crate::engine::refusal;
 use crate::engine::lexer::Kind;
 use crate::engine::syntax::{
     Argument, Declaration, Execute, Expr, Level, SetOption, Statement, StatementKind,
@@ -154,7 +156,11 @@ impl Parser<'_> {
     }
 
     fn declaration(&mut self) -> Parsed<Declaration> {
+        let line = self.line();
         let name = self.variable()?;
+        if !self.declared.insert(name.clone()) {
+            return Err(SqlError { line, ..refusal::declared_twice(&name) });
+        }
         self.accept_word("AS");
         if self.is_word("TABLE") {
             return Err(self.unsupported("DECLARE with TABLE"));

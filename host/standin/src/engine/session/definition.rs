@@ -22,7 +22,7 @@ use tillhold_core::text::hexadecimal;
 /// Tables of one database: AX has 548, SQL Server's own limit is far above.
 const TABLES_MAX: usize = 5_000;
 
-const WRITES: Uses = Uses { database: true, locks: false, writes_database: true, writes_temporary: false };
+const WRITES: Uses = Uses { database: false, locks: false, writes_database: true, writes_temporary: false };
 
 impl EngineSession {
     pub(super) fn define(&mut self, statement: &S) -> Result<(), SqlError> {

@@ -40,7 +40,12 @@ impl EngineSession {
         self.last_error = error.number;
         self.row_count = 0;
         let open = self.transaction.count > 0;
-        let reach = reach(&error);
+        // Constants are converted when a statement is translated; those errors belong to its run.
+        let compiling = std::mem::take(&mut self.untranslated) && !matches!(error.number, 8115 | 2628 | 281);
+        let reach = match reach(&error) {
+            Reach::Statement if compiling => Reach::Batch,
+            other => other,
+        };
         let ends_transaction = self.settings.xact_abort || reach == Reach::Transaction;
         if self.trying > 0 {
             let converts = matches!(error.number, 245 | 241 | 8114 | 8169);

@@ -62,6 +62,8 @@ pub struct EngineSession {
     trying: u32,
     caught: Vec<SqlError>,
     row_count: i64,
+    /// The last failure was of a translation: as if its batch had not compiled.
+    untranslated: bool,
     last_error: u32,
     batches: HashMap<String, Arc<Batch>>,
     plans: HashMap<u64, (u64, Arc<Plan>)>,
@@ -142,6 +144,7 @@ impl EngineSession {
             trying: 0,
             caught: Vec::new(),
             row_count: 0,
+            untranslated: false,
             last_error: 0,
             batches: HashMap::new(),
             plans: HashMap::new(),

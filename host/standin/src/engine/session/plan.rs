@@ -8,7 +8,7 @@ use crate::engine::refusal;
 use crate::engine::translate::{Bound, JsonLoad, Plan, Surroundings};
 use crate::engine::values;
 use rusqlite::types::Value as Cell;
-use rusqlite::{Statement, params_from_iter};
+use rusqlite::{Rows, Statement, params_from_iter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tillhold_core::moment::{OffsetTimestamp, Timestamp};
@@ -33,7 +33,9 @@ impl EngineSession {
         {
             return Ok(plan.clone());
         }
-        let plan = Arc::new(translate(&self.surroundings(), id)?);
+        let translated = translate(&self.surroundings(), id);
+        self.untranslated = translated.is_err();
+        let plan = Arc::new(translated?);
         if self.plans.len() >= super::PLANS_KEPT {
             self.plans.clear();
         }
@@ -54,7 +56,7 @@ impl EngineSession {
         self.load_json(plan)?;
         let bound = self.bound_values(plan);
         let mut statement = self.connection.prepare_cached(&plan.sql).map_err(|error| self.refused(error, Some(plan)))?;
-        let mut rows = statement.query(params_from_iter(bound)).map_err(|error| self.refused(error, Some(plan)))?;
+        let mut rows = query(&mut statement, bound).map_err(|error| self.refused(error, Some(plan)))?;
         match rows.next().map_err(|error| self.refused(error, Some(plan)))? {
             Some(row) => (0..plan.columns.len())
                 .map(|at| row.get::<_, Cell>(at).map_err(|error| self.refused(error, Some(plan))))
@@ -99,7 +101,7 @@ impl EngineSession {
     ) -> Result<(), SqlError> {
         let refused = |error| self.refused(error, Some(plan));
         let types: Vec<SqlType> = plan.columns.iter().map(|column| column.of).collect();
-        let mut rows = statement.query(params_from_iter(bound)).map_err(refused)?;
+        let mut rows = query(statement, bound).map_err(refused)?;
         // An error of the first row comes before any column, as it does for a statement that cannot start.
         let mut row = rows.next().map_err(refused)?;
         flow(out(Answer::Columns(plan.columns.clone())))?;
@@ -127,7 +129,7 @@ impl EngineSession {
         {
             let refused = |error| self.refused(error, Some(plan));
             let mut statement = self.connection.prepare_cached(&plan.sql).map_err(refused)?;
-            let mut rows = statement.query(params_from_iter(bound)).map_err(refused)?;
+            let mut rows = query(&mut statement, bound).map_err(refused)?;
             while let Some(row) = rows.next().map_err(refused)? {
                 last.clear();
                 for at in 0..plan.columns.len() {
@@ -165,6 +167,10 @@ impl EngineSession {
             let answer = session.run_change_rows(plan, out);
             session.running.set_change(None, None);
             answer
+        });
+        let count = count.map_err(|error| match error.number {
+            3960 => refusal::snapshot_conflict(&change.table.shown(), &self.catalogue.database),
+            _ => error,
         })?;
         self.row_count = count as i64;
         self.done(count, out)
@@ -182,7 +188,8 @@ impl EngineSession {
         let refused = |error| self.refused(error, Some(plan));
         let mut statement = self.connection.prepare_cached(&plan.sql).map_err(refused)?;
         if plan.columns.is_empty() {
-            let count = statement.execute(params_from_iter(bound)).map_err(refused)?;
+            bind(&mut statement, bound).map_err(refused)?;
+            let count = statement.raw_execute().map_err(refused)?;
             return Ok(count as u64);
         }
         let mut count = 0;
@@ -206,7 +213,11 @@ impl EngineSession {
         let sql = format!("INSERT INTO {} {}", table.quoted(), plan.sql);
         let count = self
             .connection
-            .execute(&sql, params_from_iter(bound))
+            .prepare(&sql)
+            .and_then(|mut statement| {
+                bind(&mut statement, bound)?;
+                statement.raw_execute()
+            })
             .map_err(|error| self.refused_in(error, Some(&table), "INSERT"))?;
         self.row_count = count as i64;
         self.done(count as u64, out)
@@ -279,4 +290,18 @@ impl EngineSession {
         self.json = Some((text.to_string(), document.clone()));
         Ok(Some(document))
     }
+}
+
+/// Binds what the statement still names: a value that its translation found to be of no use has no place in it.
+fn bind(statement: &mut Statement<'_>, bound: Vec<Cell>) -> rusqlite::Result<()> {
+    let places = statement.parameter_count();
+    for (at, cell) in bound.into_iter().take(places).enumerate() {
+        statement.raw_bind_parameter(at + 1, cell)?;
+    }
+    Ok(())
+}
+
+fn query<'s>(statement: &'s mut Statement<'_>, bound: Vec<Cell>) -> rusqlite::Result<Rows<'s>> {
+    bind(statement, bound)?;
+    Ok(statement.raw_query())
 }

@@ -28,13 +28,13 @@ impl EngineSession {
         out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
         self.refresh();
-        let name = fold(name.rsplit('.').next().unwrap_or(name).trim_matches(['[', ']']));
-        match name.as_str() {
+        let plain = name.rsplit('.').next().unwrap_or(name).trim_matches(['[', ']']);
+        match fold(plain).as_str() {
             "sp_executesql" => self.call_execute_sql(parameters, out),
             "sp_getapplock" => self.get_application_lock(parameters),
             "sp_releaseapplock" => self.release_application_lock(parameters),
             "sp_flush_ct_internal_table_on_demand" => self.flush_tracking(parameters, out),
-            _ => Err(refusal::unknown_procedure(&name)),
+            _ => Err(refusal::unknown_procedure(name)),
         }
     }
 

@@ -5,7 +5,6 @@
 
 mod cases;
 mod load;
-mod rights;
 mod statements;
 mod tracking;
 

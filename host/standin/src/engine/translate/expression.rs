@@ -145,7 +145,7 @@ impl<'q> Translator<'_, 'q> {
             Op::Subtract => ('-', "subtract"),
             _ => ('*', "multiply"),
         };
-        let of = arithmetic(sign, left.of, right.of)?;
+        let of = arithmetic(sign, exact_type(&left, &right), exact_type(&right, &left))?;
         let nullable = left.nullable || right.nullable;
         let sql = match family(of) {
             Family::Decimal => {
@@ -260,10 +260,7 @@ impl<'q> Translator<'_, 'q> {
     /// An implicit conversion within an expression.
     pub(super) fn convert(&mut self, value: Typed, to: SqlType) -> Translated<Typed> {
         if value.null || kept_alike(value.of, to) {
-            return Ok(Typed { of: to, constant: None, ..value });
-        }
-        if family(value.of) == Family::Decimal && family(to) == Family::Decimal && same_shape(value.of, to) {
-            return Ok(Typed { of: to, constant: None, ..value });
+            return Ok(Typed { of: to, ..value });
         }
         implicit(value.of, to)?;
         if let Some(given) = &value.constant {
@@ -339,11 +336,12 @@ fn implicit(from: SqlType, to: SqlType) -> Translated<()> {
     }
 }
 
-fn same_shape(a: SqlType, b: SqlType) -> bool {
-    matches!((a, b), (SqlType::Decimal { scale: x, precision: p }, SqlType::Decimal { scale: y, precision: q }) if x == y && p <= q)
-}
-
 fn concatenated(left: Typed, right: Typed) -> Translated<Typed> {
+    if left.null || right.null {
+        // NULL takes the other's type, and makes the whole NULL.
+        let of = if left.null { right.of } else { left.of };
+        return Ok(Typed { null: true, ..Typed::new("NULL", of, true) });
+    }
     let national = is_national(left.of) || is_national(right.of);
     let lengths = length(left.of).zip(length(right.of));
     let total = lengths.map(|(a, b)| (u32::from(a) + u32::from(b)).min(if national { 4000 } else { 8000 }));
@@ -394,6 +392,16 @@ fn negated(value: Typed) -> Translated<Typed> {
             };
             Ok(Typed::new(sql, value.of, value.nullable))
         }
+    }
+}
+
+/// An integer constant beside a decimal counts with its own digits only: `1.5 * 2` is decimal(3,1) times decimal(1,0).
+fn exact_type(value: &Typed, beside: &Typed) -> SqlType {
+    match &value.constant {
+        Some(Value::Int(number)) if matches!(beside.of, SqlType::Decimal { .. }) => {
+            SqlType::Decimal { precision: number.unsigned_abs().to_string().len() as u8, scale: 0 }
+        }
+        _ => value.of,
     }
 }
 
