@@ -15,6 +15,7 @@ use crate::prepare::{PrepareOptions, Prepared, prepare};
 use crate::snapshot::page;
 use crate::upload::{WriteMark, upload};
 use std::sync::Arc;
+use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::Direction;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
@@ -108,6 +109,7 @@ impl Shop {
         let mut pass = Pass::begin(&mut till, None, own_context(INCARNATION), &tables).await?;
         let mut changes = Vec::new();
         while let Some(page) = pass.page(0).await? {
+            assert!(page.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.len());
             changes.extend(page);
         }
         let reached = pass.reached();
