@@ -2,7 +2,7 @@
 //!
 //! 1. Prices of the store change.
 //! 2. One customer is edited here while a cashier edits the same customer at the register: a conflict.
-//! 3. New customers come in; one cash declaration each for this store and another one; one barcode goes.
+//! 3. New customers come in, one of them another store's; one customer moves to another store; one barcode goes.
 
 use crate::DemoError;
 use crate::generate::{COMPANY, DemoStore, percent_of};
@@ -25,7 +25,7 @@ const NEW_RECORDS: i64 = 5_700_000_000;
 pub(crate) struct Edits {
     pub(crate) prices: u64,
     pub(crate) customers: u64,
-    /// Rows that belong to another store.
+    /// Customers who belong to another store now: one new, one moved there.
     pub(crate) elsewhere: u64,
     pub(crate) deleted: u64,
 }
@@ -130,12 +130,13 @@ pub(crate) fn edit(
     channel: &mut Session,
 ) -> Result<Edits, DemoError> {
     let prices = store.size.products.min(PRICES_MAX);
-    let mut edits = Edits { prices, customers: NEW_CUSTOMERS, elsewhere: 1, deleted: 1 };
+    let mut edits = Edits { prices, customers: NEW_CUSTOMERS, elsewhere: 2, deleted: 1 };
     transaction(channel, (0..prices).filter_map(|i| new_price(store, i)))?;
     transaction(channel, [contested.at_the_office()].into_iter())?;
-    transaction(channel, (0..NEW_CUSTOMERS).flat_map(|i| new_customer(store, i)))?;
-    let declarations = [(0, 0), (1, 1)].map(|(branch, n)| new_declaration(store, branch, n));
-    transaction(channel, declarations.into_iter())?;
+    let (own, other) = (&store.own().number, &store.branches[1].number);
+    transaction(channel, (0..NEW_CUSTOMERS).flat_map(|i| new_customer(own, i)))?;
+    transaction(channel, new_customer(other, NEW_CUSTOMERS).into_iter())?;
+    transaction(channel, moved(store, contested, other).into_iter())?;
     edits.deleted = channel.run(&format!(
         "DELETE FROM [ax].[INVENTITEMBARCODE] WHERE [ITEMBARCODE] = {};",
         literal(&crate::generate::barcode(store.size.barcodes - 1))
@@ -165,11 +166,11 @@ fn new_price(store: &DemoStore, product: u64) -> Option<String> {
     ))
 }
 
-fn new_customer(store: &DemoStore, index: u64) -> [String; 2] {
+fn new_customer(home: &str, index: u64) -> [String; 2] {
     let account = literal(&format!("N{:07}", index + 1));
     let record = NEW_RECORDS + index as i64;
     let company = literal(COMPANY);
-    let home = literal(&store.own().number);
+    let home = literal(home);
     let email = literal(&format!("newcomer{index}@example.org"));
     [
         format!(
@@ -183,15 +184,16 @@ fn new_customer(store: &DemoStore, index: u64) -> [String; 2] {
     ]
 }
 
-/// A new kind of coin, counted in one of the stores.
-fn new_declaration(store: &DemoStore, branch: usize, index: i64) -> String {
-    format!(
-        "INSERT INTO [ax].[RETAILSTORECASHDECLARATIONTABLE] ([RECID], [STOREID], [CURRENCY], [TYPE], [AMOUNT], [DATAAREAID]) \
-         VALUES ({}, {}, N'USD', 0, 0.20, {});",
-        NEW_RECORDS + index,
-        literal(&store.branches[branch].number),
-        literal(COMPANY)
-    )
+/// The first customer of this store that nobody else edits, moved to `other`: the register must let go of the row.
+fn moved(store: &DemoStore, contested: &Contested, other: &str) -> Option<String> {
+    let own = &store.own().number;
+    let mut customers = (0..store.size.customers).map(|index| store.customer(index));
+    let mover = customers.find(|c| c.store == *own && c.account != contested.account)?;
+    Some(format!(
+        "UPDATE [ax].[CUSTTABLE] SET [INVENTLOCATION] = {} WHERE [ACCOUNTNUM] = {};",
+        literal(other),
+        literal(&mover.account)
+    ))
 }
 
 fn sql(value: &Value) -> String {

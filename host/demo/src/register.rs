@@ -278,15 +278,8 @@ resolver = { plugin = "customer-merge" }
 on_plugin_failure = "halt"
 
 [[scope]]
-name = "1070 Channel configuration"
-transformer = { plugin = "store-customers" }
-on_plugin_failure = "halt"
-
-[[scope]]
 name = "Seeds (offline-only scope)"
-transformer = { plugin = "store-customers" }
 resolver = "offline-wins"
-on_plugin_failure = "halt"
 "#;
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Summary {
     fn edits_line(&self) -> String {
         let Edits { prices, customers, elsewhere, deleted } = &self.edits;
         format!(
-            "{prices} prices, {customers} new customers, {elsewhere} row of another store, {deleted} barcode \
+            "{prices} prices, {customers} new customers, {elsewhere} customers of another store, {deleted} barcode \
              withdrawn, 1 customer edited on both sides"
         )
     }

@@ -138,7 +138,7 @@ async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
         let password = Source::read(password)?;
         engine.create_login(login, password.text().trim_end(), true)?;
     }
-    let server = Server::start(env, engine, ServerOptions::beside(&args.db)?)?;
+    let server = Server::start(env, engine, ServerOptions::beside(&args.db)?);
     let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
     println!("{}", gate.address());
     report::line(
@@ -147,6 +147,6 @@ async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
     );
     // Ends with the process: what was answered is on disk.
     let _ = tokio::signal::ctrl_c().await;
-    server.stop().await;
+    server.stop().await?;
     Ok(Done::Yes)
 }

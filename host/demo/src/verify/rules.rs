@@ -1,8 +1,7 @@
 //! What the plugin `store-customers` must do, said a second time and natively: the check does not ask the plugin.
 //!
-//! * E-mails reach the register masked: RETAILCUSTTABLE.RECEIPTEMAIL, and LOGISTICSELECTRONICADDRESS.LOCATOR of an
-//!   e-mail or with an `@` in it.
-//! * Number seeds, accounts and cash declarations of other stores do not reach it.
+//! * Customers of other stores (CUSTTABLE.INVENTLOCATION) do not reach the register.
+//! * E-mails reach it masked: RETAILCUSTTABLE.RECEIPTEMAIL, and LOGISTICSELECTRONICADDRESS.LOCATOR of an e-mail.
 
 use super::Cells;
 use tillhold_core::row::fold;
@@ -10,25 +9,17 @@ use tillhold_core::table::Table;
 
 const EMAIL: &str = "2";
 
-/// Tables whose rows belong to a store, with the column that says to which.
-const OWNED: [(&str, &str); 3] = [
-    ("RETAILPOSSEEDDATA", "STORENUMBER"),
-    ("RETAILINCOMEEXPENSEACCOUNTTABLE", "STOREID"),
-    ("RETAILSTORECASHDECLARATIONTABLE", "STOREID"),
-];
-
 /// The channel's row as the register must have it; `None` when it must not have it.
 pub(crate) fn expected(table: &Table, store: &str, mut row: Cells) -> Option<Cells> {
     let name = table.name.name.as_str();
-    if let Some((_, owner)) = OWNED.iter().find(|(owned, _)| *owned == name) {
-        let owner = fold(&cell(table, &row, owner));
-        return (owner.is_empty() || owner == fold(store)).then_some(row);
+    if name == "CUSTTABLE" {
+        let home = fold(&cell(table, &row, "INVENTLOCATION"));
+        return (home.is_empty() || home == fold(store)).then_some(row);
     }
     if name == "RETAILCUSTTABLE" {
         mask(table, &mut row, "RECEIPTEMAIL");
     } else if name == "LOGISTICSELECTRONICADDRESS" {
-        let locator = cell(table, &row, "LOCATOR");
-        if cell(table, &row, "TYPE") == EMAIL || locator.contains('@') {
+        if cell(table, &row, "TYPE") == EMAIL {
             mask(table, &mut row, "LOCATOR");
         }
     }
@@ -46,15 +37,16 @@ fn mask(table: &Table, row: &mut Cells, column: &str) {
     }
 }
 
-/// `anna@example.org` becomes `a***@example.org`; up to three letters become as many asterisks.
+/// `anna@example.org` becomes `a***@example.org`; what is no address becomes asterisks; nothing stays nothing.
 pub(crate) fn masked(email: &str) -> String {
-    let (mailbox, domain) = match email.rfind('@') {
-        Some(at) => email.split_at(at),
-        None => (email.trim_end(), &email[email.trim_end().len()..]),
-    };
-    let letters = mailbox.chars().count();
-    let first: String = mailbox.chars().take(usize::from(letters > 3)).collect();
-    format!("{first}{}{domain}", "*".repeat(letters.min(3)))
+    match email.rsplit_once('@') {
+        Some((mailbox, domain)) => {
+            let first: String = mailbox.chars().take(1).collect();
+            format!("{first}***@{domain}")
+        }
+        None if email.is_empty() => String::new(),
+        None => "***".to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -65,11 +57,10 @@ mod tests {
     fn a_masked_address_keeps_its_first_letter_and_its_domain() {
         for (email, expected) in [
             ("anna.smith@example.org", "a***@example.org"),
-            ("bob@example.org", "***@example.org"),
-            ("é@example.org", "*@example.org"),
+            ("é@example.org", "é***@example.org"),
             ("ünal@b@example.org", "ü***@example.org"),
-            ("no address", "n***"),
-            ("@example.org", "@example.org"),
+            ("no address", "***"),
+            ("@example.org", "***@example.org"),
             ("", ""),
         ] {
             assert_eq!(masked(email), expected);
