@@ -34,7 +34,7 @@ impl EngineSession {
         let object = ObjectName { database: None, schema: Some(name.schema.clone()), name: name.name.clone() };
         let target = self.target(&object, columns, false)?;
         let uses = target.plan.uses;
-        self.within_write(uses, |session| Ok(session.insert_rows(&target, rows)))?
+        self.within_write(uses, |session| session.insert_rows(&target, rows))
     }
 
     pub(super) fn begin_bulk(&mut self, statement: &str) -> Result<Vec<ResultColumn>, SqlError> {

@@ -192,6 +192,11 @@ impl Engine {
         locked(&self.injected).push(Injected { text: text.to_string(), error });
     }
 
+    /// Change tracking's clean-up on command, whatever the retention: forgets changes up to and with `version`.
+    pub fn forget_changes(self: &Arc<Engine>, version: u64) -> Result<u64, EngineError> {
+        self.own_session()?.forget_changes(version)
+    }
+
     /// What [`SqlError`] a test ordered for this text, if any.
     fn injected(&self, sql: &str) -> Option<SqlError> {
         let mut injected = locked(&self.injected);

@@ -407,10 +407,12 @@ impl EngineSession {
     pub(super) fn clean_up_tracking(&mut self, only: Option<i32>) -> Result<usize, SqlError> {
         let Some(tracking) = self.catalogue.tracking.clone() else { return Ok(0) };
         let before = self.engine.env.clock.wall_ms() - tracking.retention_minutes * 60_000;
+        let version = tracking::version_before(&self.connection, before).map_err(|error| self.refused(error, None))?;
+        version.map_or(Ok(0), |version| self.forget_up_to(version, only))
+    }
+
+    fn forget_up_to(&mut self, version: i64, only: Option<i32>) -> Result<usize, SqlError> {
         self.within_write(WRITES, |session| {
-            let version = tracking::version_before(&session.connection, before)
-                .map_err(|error| session.refused(error, None))?;
-            let Some(version) = version else { return Ok(0) };
             let mut gone = 0;
             for table in session.catalogue.by_id.values().filter(|table| table.tracking.is_some()) {
                 if only.is_none_or(|id| id == table.id) {
@@ -420,6 +422,12 @@ impl EngineSession {
             }
             Ok(gone)
         })
+    }
+
+    pub(in crate::engine) fn forget_changes(&mut self, version: u64) -> Result<u64, EngineError> {
+        self.refresh();
+        let version = i64::try_from(version).unwrap_or(i64::MAX);
+        Ok(self.forget_up_to(version, None)? as u64)
     }
 }
 

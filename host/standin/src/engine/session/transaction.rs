@@ -228,11 +228,11 @@ impl EngineSession {
     }
 
     /// Runs a change within the open transaction, or within one of its own.
-    pub(in crate::engine) fn within_write<T>(
+    pub(in crate::engine) fn within_write<T, E: From<SqlError>>(
         &mut self,
         uses: Uses,
-        work: impl FnOnce(&mut Self) -> Result<T, SqlError>,
-    ) -> Result<T, SqlError> {
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.access(uses)?;
         if self.transaction.count > 0 || !uses.writes_database {
             return work(self);
@@ -246,7 +246,8 @@ impl EngineSession {
         if answer.is_err() || ended.is_err() {
             self.roll_back_below();
         }
-        ended.and(answer)
+        ended?;
+        answer
     }
 
     /// Makes the transaction's changes lasting and seen: with its change version, row versions and identities.
