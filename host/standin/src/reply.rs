@@ -3,7 +3,8 @@
 //! * Lives on the engine's thread. A full chunk goes through a short queue; when the client reads slowly the queue
 //!   fills and the engine waits, so an answer of any length takes a few chunks of memory.
 //! * A DONE is held back until it is known whether more follows.
-//! * When the client cancels, what is encoded ends at a row's border and the last DONE says so.
+//! * When the client cancels, the answer ends at a row's border with a DONE that says "failed"; the acknowledgement
+//!   is a message of its own, as SQL Server sends it.
 
 use crate::answer::{Answer, Flow, Parameter, ResultColumn, SqlError};
 use crate::gate::Faults;
@@ -25,15 +26,6 @@ pub struct ReplyTo {
     /// Set by the connection when the client cancels or is gone.
     pub cancelled: Arc<AtomicBool>,
     pub faults: Arc<Faults>,
-}
-
-/// How a request ended, besides the bytes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ended {
-    /// The last DONE acknowledged the client's cancelling.
-    pub attention_acknowledged: bool,
-    /// An injected fault wants the connection dropped now.
-    pub drops: bool,
 }
 
 /// What a call answers besides its results.
@@ -236,29 +228,31 @@ impl Reply {
         }
     }
 
-    /// Ends the message.
-    pub fn finish(mut self, result: Result<Option<CallEnd>, SqlError>) -> Ended {
-        let cancelled = self.to.cancelled.load(Ordering::Acquire);
+    /// Ends the message; answers whether an injected fault wants the connection dropped now.
+    pub fn finish(mut self, result: Result<Option<CallEnd>, SqlError>) -> bool {
         if self.drops || self.gone {
-            return Ended { drops: self.drops, attention_acknowledged: false };
+            return self.drops;
         }
-        let result = self.misfit.take().map_or(result, Err);
-        match result {
-            _ if cancelled => self.put_last(Done { attention: true, ..Done::new(DoneOf::Batch) }),
+        match self.misfit.take().map_or(result, Err) {
+            _ if self.to.cancelled.load(Ordering::Acquire) => self.put_failed(),
             Ok(end) => self.put_end(end),
             Err(error) => {
                 self.release_done();
                 self.put_error(&error);
-                if self.statement == DoneOf::InProcedure {
-                    self.put_last(Done { failed: true, ..Done::new(DoneOf::Procedure) });
-                } else {
-                    self.put_last(Done { failed: true, ..Done::new(DoneOf::Batch) });
-                }
+                self.put_failed();
             }
         }
         self.framer.finish(&mut self.payload, &mut self.framed);
         self.send();
-        Ended { attention_acknowledged: cancelled, drops: false }
+        false
+    }
+
+    fn put_failed(&mut self) {
+        let of = match self.statement {
+            DoneOf::Batch => DoneOf::Batch,
+            DoneOf::InProcedure | DoneOf::Procedure => DoneOf::Procedure,
+        };
+        self.put_last(Done { failed: true, ..Done::new(of) });
     }
 
     fn put_end(&mut self, end: Option<CallEnd>) {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! * While a request runs, the socket is watched for the client's cancelling (attention) and for its leaving; either
-//!   interrupts the engine. A cancelled request's answer ends with DONE and the attention bit, exactly once.
+//!   interrupts the engine. A cancelled request's answer is cut short; the acknowledgement follows as a message of
+//!   its own, exactly once.
 //! * A client that reads slowly stalls the engine, not the memory.
 //! * When the connection ends in any way, the session is dropped on a thread that may block, and rolls back there.
 
@@ -14,7 +15,7 @@ use crate::admission::{Admitted, not_supported};
 use crate::answer::{Answer, Flow, Isolation, SqlError};
 use crate::fault::ServerError;
 use crate::gate::{Faults, Phase, until};
-use crate::reply::{Ended, Reply, ReplyTo};
+use crate::reply::{Reply, ReplyTo};
 use crate::request::{Request, Seat};
 use crate::running::Running;
 use crate::wire::bulk::{BulkDecoder, BulkError};
@@ -72,7 +73,7 @@ impl Drop for SeatAtHome {
 /// What comes back from the engine's thread.
 struct Returned {
     seat: Seat,
-    ended: Ended,
+    drops: bool,
     transaction_open: bool,
     database: String,
 }
@@ -128,7 +129,7 @@ impl Connection {
             match incoming {
                 Incoming::Closed => return Ok(()),
                 Incoming::Attention => self.acknowledge_attention().await?,
-                Incoming::Ignored => self.send_done(Done::new(DoneOf::Batch)).await?,
+                Incoming::Ignored => self.send_done(ignored()).await?,
                 Incoming::BulkRows => self.load().await?,
                 Incoming::Request(header, body) => self.request(header, &body).await?,
             }
@@ -215,20 +216,18 @@ impl Connection {
             let result = seat.run(request, &mut reply);
             let (transaction_open, database) =
                 (reply.transaction_open(), reply.database().to_string());
-            let ended = reply.finish(result);
-            Returned { seat, ended, transaction_open, database }
+            let drops = reply.finish(result);
+            Returned { seat, drops, transaction_open, database }
         });
         let (returned, attention) = self.forward(work, chunks, &running).await?;
         self.seat.seat = Some(returned.seat);
         self.transaction_open = returned.transaction_open;
         self.database = returned.database;
-        if returned.ended.drops {
-            return Err(ServerError::Dropped);
+        match (returned.drops, attention) {
+            (true, _) => Err(ServerError::Dropped),
+            (false, true) => self.acknowledge_attention().await,
+            (false, false) => Ok(()),
         }
-        if attention && !returned.ended.attention_acknowledged {
-            return self.acknowledge_attention().await;
-        }
-        Ok(())
     }
 
     /// Until the engine is done and its last chunk is written; answers whether the client cancelled.
@@ -341,7 +340,7 @@ impl Connection {
         let outcome = outcome.and_then(|rows| ended.map(|()| rows));
         match (outcome, kept) {
             (_, false) if last_kind == Kind::Attention => self.acknowledge_attention().await,
-            (_, false) => self.send_done(Done::new(DoneOf::Batch)).await,
+            (_, false) => self.send_done(ignored()).await,
             (Ok(rows), true) => {
                 self.send_done(Done { rows: Some(rows), ..Done::new(DoneOf::Batch) }).await
             }
@@ -425,6 +424,11 @@ async fn outward(
         0 => Err(ServerError::Closed),
         written => Ok(written),
     }
+}
+
+/// The answer to a message that the client took back (2.2.1.7).
+fn ignored() -> Done {
+    Done { failed: true, ..Done::new(DoneOf::Batch) }
 }
 
 /// 8009 is SQL Server's number for a stream it cannot read, 40517 for an option that this edition lacks.

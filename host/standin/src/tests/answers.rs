@@ -146,40 +146,6 @@ async fn counts_are_those_of_the_statements() {
 }
 
 #[tokio::test]
-async fn cancelling_before_any_row_leaves_the_connection_usable() {
-    let house = House::open().await;
-    let mut client = house.client().await;
-    {
-        let waiting = client.simple_query("wait");
-        // The statement ends only by being interrupted: the time-out decides nothing but when we give up.
-        let given_up = tokio::time::timeout(Duration::from_millis(100), waiting).await;
-        assert!(given_up.is_err());
-    }
-    client.cancel_query().await.expect("an acknowledgement");
-    assert_eq!(count_rows(&mut client, "rows 5").await.ok(), Some(5));
-}
-
-#[tokio::test]
-async fn cancelling_within_a_result_ends_it_at_a_row() {
-    let house = House::open().await;
-    let mut client = house.client().await;
-    for read in [1, 2_000] {
-        let total = 5_000_000;
-        let sql = format!("rows {total}");
-        let before = house.log.rows_given.load(Ordering::Relaxed);
-        let mut rows = client.simple_query(sql).await.expect("a result").into_row_stream();
-        for _ in 0..read {
-            rows.next().await.expect("more").expect("a row");
-        }
-        drop(rows);
-        client.cancel_query().await.expect("an acknowledgement");
-        let given = house.log.rows_given.load(Ordering::Relaxed) - before;
-        assert!(given < total, "the engine was not stopped");
-        assert_eq!(count_rows(&mut client, "rows 5").await.ok(), Some(5));
-    }
-}
-
-#[tokio::test]
 async fn cancelling_what_has_ended_is_acknowledged_once() {
     let house = House::open().await;
     let mut client = house.client().await;

@@ -1,7 +1,7 @@
 //! Calls, prepared statements, resets and attentions, byte by byte.
 
 use super::House;
-use super::raw::{Call, Raw, Seen, headers, seen};
+use super::raw::{Call, Seen, headers, seen};
 use super::{count_rows, number};
 use std::sync::atomic::Ordering;
 use tiberius::Command;
@@ -19,7 +19,7 @@ const ATTENTION: u16 = 0x20;
 #[tokio::test]
 async fn prepared_statements_live_until_they_are_let_go() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let prepare = Call::numbered(11).int(1, 0).text("@a int").text("fail 547");
     let ended = Seen::Done { token: DONE_PROCEDURE, status: 0 };
     assert_eq!(raw.call(prepare).await, [Seen::Status(0), Seen::ReturnedInt(1), ended.clone()]);
@@ -43,7 +43,7 @@ async fn prepared_statements_live_until_they_are_let_go() {
 #[tokio::test]
 async fn what_is_not_spoken_is_refused_and_the_connection_stays() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let null = || Value::Null;
     let int = || Value::Int(1);
     for (call, expected) in [
@@ -69,7 +69,7 @@ async fn what_is_not_spoken_is_refused_and_the_connection_stays() {
 async fn a_broken_stream_is_told_and_closed() {
     let house = House::open().await;
     for (kind, body) in [(1, vec![1, 2]), (3, vec![0xFF; 40]), (14, headers()), (99, vec![])] {
-        let mut raw = Raw::log_in(&house).await;
+        let mut raw = house.raw().await;
         raw.send(kind, 0, &body).await;
         let answer = raw.answer().await.expect("a word of farewell");
         assert!(matches!(seen(&answer)[0], Seen::Error(8_009 | 40_517)), "{kind}");
@@ -82,7 +82,7 @@ async fn a_broken_stream_is_told_and_closed() {
 #[tokio::test]
 async fn a_reset_rolls_back_before_the_request_runs() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     assert_eq!(raw.batch(0, "begin").await[0], Seen::Environment(8));
     let refused = raw.batch(0x10, "print x").await;
     assert_eq!(refused[0], Seen::Error(40_517), "a transaction cannot be kept over a reset");
@@ -96,7 +96,7 @@ async fn a_reset_rolls_back_before_the_request_runs() {
 #[tokio::test]
 async fn attention_is_answered_wherever_it_comes() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let acknowledged = [Seen::Done { token: DONE, status: ATTENTION }];
     // With nothing in work.
     raw.send(6, 0, &[]).await;
@@ -105,43 +105,67 @@ async fn attention_is_answered_wherever_it_comes() {
     raw.send_open(1, &headers()).await;
     raw.send(6, 0, &[]).await;
     assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
-    // With a request in work.
-    let mut body = headers();
-    crate::wire::value_out::put_utf16(&mut body, "wait");
-    raw.send(1, 0, &body).await;
+    // With a request in work: its answer ends first.
+    raw.send_batch(0, "wait").await;
     raw.send(6, 0, &[]).await;
+    let cut_short = [Seen::Done { token: DONE, status: FAILED }];
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), cut_short);
     assert_eq!(seen(&raw.answer().await.expect("an answer")), acknowledged);
     // A message taken back.
     raw.send_open(1, &headers()).await;
     raw.stream.write_all(&[1, 3, 0, 8, 0, 0, 2, 0]).await.expect("written");
     let ignored = seen(&raw.answer().await.expect("an answer"));
-    assert_eq!(ignored, [Seen::Done { token: DONE, status: 0 }]);
+    assert_eq!(ignored, [Seen::Done { token: DONE, status: FAILED }]);
     assert_eq!(raw.batch(0, "print x").await.len(), 2);
+}
+
+#[tokio::test]
+async fn attention_within_a_result_ends_it_at_a_row() {
+    let house = House::open().await;
+    let mut raw = house.raw().await;
+    let total = 5_000_000;
+    for sql in [format!("rows {total}"), "rows 2".to_string()] {
+        raw.send_batch(0, &sql).await;
+        while house.log.rows_given.load(Ordering::Acquire) == 0 {
+            tokio::task::yield_now().await;
+        }
+        raw.send(6, 0, &[]).await;
+        let answer = raw.answer().await.expect("the cut answer");
+        // A whole result if it was short enough; every row of the engine's is whole in any case.
+        assert!([FAILED, COUNTED].contains(&last_status(&answer)), "{sql}");
+        let acknowledged = seen(&raw.answer().await.expect("an acknowledgement"));
+        assert_eq!(acknowledged, [Seen::Done { token: DONE, status: ATTENTION }]);
+        let given = house.log.rows_given.swap(0, Ordering::AcqRel);
+        assert!(given < total, "the engine was not stopped");
+    }
+    assert_eq!(raw.batch(0, "print x").await.len(), 2);
+}
+
+fn last_status(answer: &[u8]) -> u16 {
+    let done = &answer[answer.len() - 13..];
+    assert_eq!(done[0], DONE, "no DONE at the end");
+    u16::from_le_bytes([done[1], done[2]])
 }
 
 #[tokio::test]
 async fn attention_between_the_engine_s_end_and_the_last_byte_is_answered_once() {
     let house = House::open().await;
     house.log.gate.set(house.gate.clone()).ok().expect("the first gate");
-    let mut raw = Raw::log_in(&house).await;
-    let mut body = headers();
-    crate::wire::value_out::put_utf16(&mut body, "stall");
-    raw.send(1, 0, &body).await;
-    // The engine ends, its answer stays in the stalled gate; if it should not have ended yet, the answer itself
-    // acknowledges, and the test sees less but is still right.
+    let mut raw = house.raw().await;
+    raw.send_batch(0, "stall").await;
     while house.log.rows_given.load(Ordering::Acquire) < 2 {
         tokio::task::yield_now().await;
     }
+    // The engine ends, its answer stays in the stalled gate. Should it not have ended yet, the answer is one that
+    // was cut short; that is right too.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     raw.send(6, 0, &[]).await;
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     house.gate.heal();
-    let last = |answer: &[u8]| u16::from_le_bytes([answer[answer.len() - 12], 0]) & ATTENTION;
     let answer = raw.answer().await.expect("an answer");
-    if last(&answer) == 0 {
-        let extra = seen(&raw.answer().await.expect("an acknowledgement"));
-        assert_eq!(extra, [Seen::Done { token: DONE, status: ATTENTION }]);
-    }
+    assert!([FAILED, COUNTED].contains(&last_status(&answer)));
+    let acknowledged = seen(&raw.answer().await.expect("an acknowledgement"));
+    assert_eq!(acknowledged, [Seen::Done { token: DONE, status: ATTENTION }]);
     assert_eq!(raw.batch(0, "print x").await.len(), 2);
 }
 
@@ -164,7 +188,7 @@ fn bulk_with_null_bits(numbers: &[i32]) -> Vec<u8> {
 #[tokio::test]
 async fn a_bulk_load_can_be_taken_back() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let accepted = [Seen::Done { token: DONE, status: 0 }];
     let acknowledged = [Seen::Done { token: DONE, status: ATTENTION }];
     let rows = bulk_with_null_bits(&(0..2_000).collect::<Vec<_>>());
@@ -178,7 +202,8 @@ async fn a_bulk_load_can_be_taken_back() {
     assert_eq!(raw.batch(0, "INSERT  BULK toys (a int)").await, accepted);
     raw.send_open(7, &rows).await;
     raw.stream.write_all(&[7, 3, 0, 8, 0, 0, 2, 0]).await.expect("written");
-    assert_eq!(seen(&raw.answer().await.expect("an answer")), accepted);
+    let ignored = [Seen::Done { token: DONE, status: FAILED }];
+    assert_eq!(seen(&raw.answer().await.expect("an answer")), ignored);
     assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 2);
     assert!(house.log.bulk.lock().expect("not poisoned").is_empty());
 
@@ -198,11 +223,9 @@ async fn a_bulk_load_can_be_taken_back() {
 #[tokio::test]
 async fn a_request_sent_ahead_waits_for_its_turn() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
-    let mut body = headers();
-    crate::wire::value_out::put_utf16(&mut body, "print x");
+    let mut raw = house.raw().await;
     for _ in 0..3 {
-        raw.send(1, 0, &body).await;
+        raw.send_batch(0, "print x").await;
     }
     for _ in 0..3 {
         assert_eq!(seen(&raw.answer().await.expect("an answer")).len(), 2);
@@ -212,7 +235,7 @@ async fn a_request_sent_ahead_waits_for_its_turn() {
 #[tokio::test]
 async fn commit_can_begin_the_next_transaction() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let request = |body: &[u8]| [headers(), body.to_vec()].concat();
     raw.send(14, 0, &request(&[5, 0, 0, 0])).await;
     let begun = seen(&raw.answer().await.expect("an answer"));
@@ -228,7 +251,7 @@ async fn commit_can_begin_the_next_transaction() {
 #[tokio::test]
 async fn a_failed_statement_of_a_batch_says_so_after_what_was_done() {
     let house = House::open().await;
-    let mut raw = Raw::log_in(&house).await;
+    let mut raw = house.raw().await;
     let expected = [
         Seen::Done { token: DONE, status: COUNTED | MORE },
         Seen::Error(547),

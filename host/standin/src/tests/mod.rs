@@ -10,6 +10,7 @@ mod toy;
 mod whole;
 
 use crate::{Gate, Server, ServerOptions, TlsIdentity};
+use raw::Raw;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,10 @@ impl House {
     pub async fn connect(&self, config: Config) -> tiberius::Result<TestClient> {
         let stream = self.stream().await?;
         Client::connect(config, stream.compat()).await
+    }
+
+    pub async fn raw(&self) -> Raw {
+        Raw::log_in(self.stream().await.expect("a connection")).await
     }
 
     pub async fn client(&self) -> TestClient {

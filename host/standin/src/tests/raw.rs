@@ -1,6 +1,5 @@
 //! A client of bytes, for what tiberius never sends.
 
-use super::House;
 use crate::wire::login::tests::sample;
 use crate::wire::packet::{Framer, HEADER_BYTES, PacketReader};
 use crate::wire::reader::Reader;
@@ -32,16 +31,13 @@ pub const LOGIN: u8 = 16;
 pub const PRELOGIN: u8 = 18;
 
 impl Raw {
-    pub async fn connect(house: &House) -> Raw {
-        Raw {
-            stream: house.stream().await.expect("a connection"),
-            packets: PacketReader::default(),
-        }
+    pub fn over(stream: BoxStream) -> Raw {
+        Raw { stream, packets: PacketReader::default() }
     }
 
     /// Plain, as `sa`.
-    pub async fn log_in(house: &House) -> Raw {
-        let mut raw = Raw::connect(house).await;
+    pub async fn log_in(stream: BoxStream) -> Raw {
+        let mut raw = Raw::over(stream);
         raw.send(PRELOGIN, 0, &[1, 0, 6, 0, 1, 0xFF, 2]).await;
         raw.answer().await.expect("a prelogin");
         raw.send(LOGIN, 0, &sample(0x7400_0004, 0, &[0xFF])).await;
@@ -80,10 +76,14 @@ impl Raw {
         message.expect("an answer or an end").ok().flatten().map(|(_, body)| body)
     }
 
-    pub async fn batch(&mut self, status: u8, sql: &str) -> Vec<Seen> {
+    pub async fn send_batch(&mut self, status: u8, sql: &str) {
         let mut body = headers();
         put_utf16(&mut body, sql);
         self.send(1, status, &body).await;
+    }
+
+    pub async fn batch(&mut self, status: u8, sql: &str) -> Vec<Seen> {
+        self.send_batch(status, sql).await;
         seen(&self.answer().await.expect("an answer"))
     }
 

@@ -141,7 +141,7 @@ pub(crate) mod tests {
         table.extend([0; 4]);
         table.extend(put(&utf16("library")));
         table.extend(put(&[]));
-        table.extend(put(&utf16("STORE")));
+        table.extend(put(&utf16("Channel")));
         table.resize(94 - 36, 0);
         let at = 94 + data.len();
         table[extension..extension + 4].copy_from_slice(&[at as u8, (at >> 8) as u8, 4, 0]);
@@ -172,7 +172,7 @@ pub(crate) mod tests {
         let login = Login::read(&bytes).expect("a login");
         assert_eq!(login.user, "sa");
         assert_eq!(login.password, "right");
-        assert_eq!(login.database, "STORE");
+        assert_eq!(login.database, "Channel");
         assert_eq!(login.application, "tests");
         assert_eq!(login.packet_bytes, 8_000);
         assert_eq!(login.features, [1, 0x0A]);
