@@ -158,6 +158,11 @@ impl<'p> Pull<'p> {
         let ruled = Ruling::of(self.rule(table, rows).await?);
         let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
         self.set_aside(table, &ruled).await?;
+        let refused: Vec<Key> = ruled.quarantined.iter().map(|(key, _)| key.clone()).collect();
+        if !refused.is_empty() {
+            // A load takes what it does not bring for gone; a refused row stays as the register has it.
+            self.register.local.keep_while_loading(&table.name, refused).await?;
+        }
         let kept = ruled.kept;
         let written = self.register.local.load_page(&table.name, kept, last_key.clone()).await?;
         let dropped = dropped + written.dropped;
@@ -179,7 +184,7 @@ impl<'p> Pull<'p> {
         }
         local.discard_staged(scope).await?;
         let own = own_context(local.incarnation());
-        let epoch = local.epoch().await?;
+        let epoch = local.epoch_of(scope).await?;
         let mut pass = Pass::begin(link, epoch, own, &tables).await?;
         let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
         let outdated: Vec<Arc<Table>> =

@@ -19,7 +19,6 @@ use tillhold_channel::upload::{WriteMark, upload};
 use tillhold_channel::{Link, decision};
 use tillhold_core::limits;
 use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
-use tillhold_local::Settlement;
 use tillhold_plugin::Flow;
 
 /// What one push did, in transactions and rows.
@@ -58,14 +57,38 @@ pub async fn push(
             continue;
         }
         let receipts = send(register, link, &batch, WriteMark::Own).await?;
-        for (transaction, receipt) in batch.iter().zip(receipts) {
-            answer(register, link, transaction, receipt, &mut pushed).await?;
+        let answered: Vec<(&Transaction, Receipt)> = batch.iter().zip(receipts).collect();
+        accept(register, &answered, &mut pushed).await?;
+        for (transaction, receipt) in answered {
+            if !is_accepted(&receipt) {
+                answer(register, link, transaction, receipt, &mut pushed).await?;
+            }
         }
         settled();
         if pushed == before {
             return Ok(pushed);
         }
     }
+}
+
+fn is_accepted(receipt: &Receipt) -> bool {
+    matches!(receipt, Receipt::Applied | Receipt::AlreadyThere)
+}
+
+/// Settles all that the channel took as it was, in one commit.
+async fn accept(
+    register: &Register,
+    answered: &[(&Transaction, Receipt)],
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let mut accepted = Vec::new();
+    for (transaction, receipt) in answered.iter().filter(|(_, receipt)| is_accepted(receipt)) {
+        accepted.push(transaction.id);
+        pushed.transactions += 1;
+        pushed.rows += transaction.writes.len() as u64;
+        pushed.already_there += u64::from(*receipt == Receipt::AlreadyThere);
+    }
+    Ok(register.local.accept(accepted).await?)
 }
 
 async fn send(
@@ -132,10 +155,7 @@ async fn answer(
     let local = &register.local;
     match receipt {
         Receipt::Applied | Receipt::AlreadyThere => {
-            local.settle(transaction.id, Settlement::Accepted).await?;
-            pushed.transactions += 1;
-            pushed.rows += transaction.writes.len() as u64;
-            pushed.already_there += u64::from(receipt == Receipt::AlreadyThere);
+            accept(register, &[(transaction, receipt)], pushed).await?;
         }
         Receipt::Contested(contests) => {
             settle_contested(register, link, transaction, contests, pushed).await?;

@@ -8,6 +8,8 @@
 use crate::fault::FlowError;
 use crate::register::ScopeRun;
 use std::sync::Arc;
+use tillhold_core::fault::Class;
+use tillhold_core::limits;
 use tillhold_core::profile::OnPluginFailure;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
@@ -35,11 +37,12 @@ pub async fn transform(
     let Some(plugin) = scope.transformer.clone() else {
         return Ok(rows.into_iter().map(Ruled::Kept).collect());
     };
-    let work = Batch {
+    let mut work = Batch {
         plugin,
         context: context.clone(),
         table: table.clone(),
         on_failure: scope.scope.on_plugin_failure,
+        failures: 0,
     };
     let ruled = env.blocking("transform", move || work.run(rows)).await;
     ruled.ok_or(FlowError::BrokeOff("a transformer"))?.map_err(FlowError::Plugin)
@@ -50,28 +53,39 @@ struct Batch {
     context: BatchContext,
     table: Arc<Table>,
     on_failure: OnPluginFailure,
+    failures: u32,
 }
 
 impl Batch {
-    fn run(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
-        match (self.plugin.transform(&self.context, &self.table, &rows), self.on_failure) {
-            (Ok(verdicts), _) => {
-                Ok(rows.into_iter().zip(verdicts).map(|(row, v)| self.rule(row, v)).collect())
+    fn run(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+        let error = match self.plugin.transform(&self.context, &self.table, &rows) {
+            Ok(verdicts) => {
+                return Ok(rows.into_iter().zip(verdicts).map(|(r, v)| self.rule(r, v)).collect());
             }
-            (Err(error), OnPluginFailure::Halt) => Err(error),
-            (Err(_), OnPluginFailure::Pass) => Ok(rows.into_iter().map(Ruled::Kept).collect()),
-            (Err(error), OnPluginFailure::Quarantine) => self.halve(rows, &error),
+            Err(error) => error,
+        };
+        // What is wrong with the plugin or its grants, rather than with a row, is never passed over.
+        if error.class() != Class::Park {
+            return Err(error);
+        }
+        match self.on_failure {
+            OnPluginFailure::Halt => Err(error),
+            OnPluginFailure::Pass => Ok(rows.into_iter().map(Ruled::Kept).collect()),
+            OnPluginFailure::Quarantine => self.halve(rows, &error),
         }
     }
 
     /// Sets aside the rows that the plugin cannot take, one by one, and rules the others.
-    fn halve(&self, mut rows: Vec<Row>, error: &PluginError) -> Result<Vec<Ruled>, PluginError> {
-        if rows.len() == 1 {
+    fn halve(
+        &mut self,
+        mut rows: Vec<Row>,
+        error: &PluginError,
+    ) -> Result<Vec<Ruled>, PluginError> {
+        self.failures += 1;
+        if rows.len() == 1 || self.failures >= limits::PLUGIN_FAILURES_MAX {
             let reason = error.to_string();
-            return Ok(rows
-                .iter()
-                .map(|r| Ruled::Quarantined(r.key(&self.table), reason.clone()))
-                .collect());
+            let aside = |row: &Row| Ruled::Quarantined(row.key(&self.table), reason.clone());
+            return Ok(rows.iter().map(aside).collect());
         }
         let second = rows.split_off(rows.len() / 2);
         let mut ruled = self.run(rows)?;

@@ -21,6 +21,7 @@ mod plugins;
 mod progress;
 mod raw;
 mod register;
+mod rehearsal;
 mod sale;
 mod schema;
 mod scope_bars;
@@ -36,6 +37,7 @@ pub use generate::{
     StoreSize, TAX_CODES, TRANSACTION_SEED, TaxCode, profile_scopes,
 };
 pub use options::{DemoOptions, Outcome};
+pub use rehearsal::Rehearsal;
 pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
 pub use schema::Schema;
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};

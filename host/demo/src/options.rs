@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// More would take hours and prove nothing further.
 pub const SALES_MAX: u32 = 20_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DemoOptions {
     /// The program that is started as the agent: the one that runs now.
     pub program: PathBuf,

@@ -114,6 +114,25 @@ impl RegisterFolder {
         }
     }
 
+    /// Runs a command and kills it with SIGKILL at the first line for which `reached` holds; whether it came to that.
+    pub(crate) async fn command_killed_at(
+        &self,
+        env: &Env,
+        arguments: &[&str],
+        reached: impl Fn(&str) -> bool,
+    ) -> Result<bool, DemoError> {
+        // Dropped, the process is killed and waited for.
+        let mut agent = Agent { child: self.start(arguments, Stdio::piped())? };
+        let Some(stdout) = agent.child.stdout.take() else { return Ok(false) };
+        let mut lines = self.read_lines(env, stdout)?;
+        while let Some(line) = lines.recv().await {
+            if reached(&line) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Starts the agent and waits for its front door.
     pub(crate) async fn run(&self, env: &Env) -> Result<(Agent, Door), DemoError> {
         let address = self.offline().join("front-door.address");

@@ -1,0 +1,72 @@
+//! The door through which all proofs get their store: real parts only.
+
+use std::path::Path;
+use tempfile::TempDir;
+use tillhold_demo::Rehearsal;
+use tillhold_env::Env;
+
+/// The agent, as cargo built it for this run.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tillhold");
+
+/// A store on a folder of its own, which lasts as long as the store.
+pub struct Stage {
+    pub rehearsal: Rehearsal,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// A prepared channel with `customers` invented customers, and a register that was never synchronised.
+    pub async fn prepared(customers: u64) -> Stage {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let rehearsal = Rehearsal::open(&Env::real(), Path::new(PROGRAM), folder.path(), customers)
+            .await
+            .expect("a channel of the proof");
+        rehearsal.prepare().await.expect("a prepared channel");
+        Stage { rehearsal, folder }
+    }
+
+    /// A register that is online.
+    pub async fn online(customers: u64) -> Stage {
+        let mut stage = Stage::prepared(customers).await;
+        stage.start().await;
+        stage
+    }
+
+    /// Starts the agent and waits until it is online.
+    pub async fn start(&mut self) {
+        self.rehearsal.start().await.expect("a running agent");
+        self.state("online").await;
+    }
+
+    pub async fn state(&self, state: &'static str) {
+        let limit = std::time::Duration::from_secs(120);
+        let reached = self.rehearsal.until(state, limit, |status| status["state"] == state).await;
+        if let Err(error) = reached {
+            panic!("{error}\nthe agent said:\n{}", self.rehearsal.log());
+        }
+    }
+
+    /// Settles everything and holds the check from outside to its word.
+    pub async fn holds(&self) {
+        if let Err(error) = self.rehearsal.settle().await {
+            panic!("{error}\nthe agent said:\n{}", self.rehearsal.log());
+        }
+        let findings = self.rehearsal.verify().await.expect("a check");
+        assert!(findings.hold(), "{findings:#?}");
+        assert_eq!(findings.sales, self.rehearsal.sold.len() as u64, "every sale was looked at");
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Runs a proof on a runtime like the agent's own.
+pub fn proof(story: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(story);
+}
