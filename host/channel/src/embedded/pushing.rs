@@ -72,7 +72,7 @@ async fn a_contested_transaction_writes_nothing_and_the_others_go_through() {
     )
     .await;
     let seen = shop.version().await;
-    run(&mut office, "UPDATE [dbo].[CARDS] SET [POINTS] = 7 WHERE [CARD] = N'a'; DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'away';").await;
+    run(&mut office, "BEGIN TRANSACTION; UPDATE [dbo].[CARDS] SET [POINTS] = 7 WHERE [CARD] = N'a'; DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'away'; COMMIT TRANSACTION;").await;
     let changed = shop.version().await;
     let update = |name: &str| wrote(Some(card(name, 1, None)), Some(card(name, 2, None)), seen);
     let batch = [
