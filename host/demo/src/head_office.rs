@@ -162,7 +162,7 @@ fn new_price(store: &DemoStore, product: u64) -> Option<String> {
     let (record, price) = store.own_price(product);
     let price = percent_of(price, NEW_PRICE)?;
     Some(format!(
-        "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = {price}, [MODIFIEDDATETIME] = GETUTCDATE() WHERE [RECID] = {record};"
+        "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = {price}, [MODIFIEDDATETIME] = GETUTCDATE() WHERE [RECID] = CAST({record} AS bigint);"
     ))
 }
 
