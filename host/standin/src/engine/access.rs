@@ -1,8 +1,8 @@
 //! Logins with their passwords, and who may do what.
 
+use super::EngineError;
 use super::catalogue::{Catalogue, fold};
 use super::translate::Surroundings;
-use super::EngineError;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use tillhold_env::Random;
@@ -11,7 +11,8 @@ use tillhold_env::Random;
 const ROUNDS: u32 = 10_000;
 
 fn hash(salt: &[u8], password: &str) -> [u8; 32] {
-    let mut digest: [u8; 32] = Sha256::new().chain_update(salt).chain_update(password).finalize().into();
+    let mut digest: [u8; 32] =
+        Sha256::new().chain_update(salt).chain_update(password).finalize().into();
     for _ in 1..ROUNDS {
         digest = Sha256::new().chain_update(digest).chain_update(salt).finalize().into();
     }
@@ -36,7 +37,11 @@ pub fn keep_login(
 }
 
 /// Whether the login owns the database; `None` for an unknown user or a wrong password, told apart by nothing.
-pub fn check_login(connection: &Connection, user: &str, password: &str) -> Result<Option<bool>, EngineError> {
+pub fn check_login(
+    connection: &Connection,
+    user: &str,
+    password: &str,
+) -> Result<Option<bool>, EngineError> {
     let sql = "SELECT salt, hash, is_owner FROM tsql_login WHERE name = ?1";
     let found: Option<(Vec<u8>, Vec<u8>, bool)> = connection
         .query_row(sql, [fold(user)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))

@@ -31,7 +31,11 @@ impl EngineSession {
         rows: &mut dyn Iterator<Item = Vec<Value>>,
     ) -> Result<u64, EngineError> {
         self.refresh();
-        let object = ObjectName { database: None, schema: Some(name.schema.clone()), name: name.name.clone() };
+        let object = ObjectName {
+            database: None,
+            schema: Some(name.schema.clone()),
+            name: name.name.clone(),
+        };
         let target = self.target(&object, columns, false)?;
         let uses = target.plan.uses;
         self.within_write(uses, |session| session.insert_rows(&target, rows))
@@ -54,7 +58,10 @@ impl EngineSession {
 
     pub(super) fn insert_bulk_rows(&mut self, rows: Vec<Vec<Value>>) -> Result<u64, SqlError> {
         let Some(target) = self.take_bulk() else {
-            return Err(SqlError::new(4002, "The incoming tabular data stream (TDS) protocol stream is incorrect: rows came without INSERT BULK."));
+            return Err(SqlError::new(
+                4002,
+                "The incoming tabular data stream (TDS) protocol stream is incorrect: rows came without INSERT BULK.",
+            ));
         };
         let uses = target.plan.uses;
         let answer = self.within_write(uses, |session| {
@@ -64,14 +71,20 @@ impl EngineSession {
         answer
     }
 
-    fn target(&mut self, name: &ObjectName, columns: &[&str], defaults: bool) -> Result<BulkTarget, SqlError> {
+    fn target(
+        &mut self,
+        name: &ObjectName,
+        columns: &[&str],
+        defaults: bool,
+    ) -> Result<BulkTarget, SqlError> {
         let around = self.surroundings();
         let table = if name.is_temporary() {
             around.temporary.find(&name.name)?
         } else {
             around.catalogue.find(name)?.clone()
         };
-        let position = |column: &&str| table.position(column).ok_or_else(|| refusal::unknown_column(column));
+        let position =
+            |column: &&str| table.position(column).ok_or_else(|| refusal::unknown_column(column));
         let columns = columns.iter().map(position).collect::<Result<Vec<_>, _>>()?;
         let plan = Arc::new(Translator::new(&around, 0).loading(&table, &columns, defaults)?);
         Ok(BulkTarget { table, columns, plan })
@@ -110,7 +123,9 @@ impl EngineSession {
             for (at, cell) in bound.iter().enumerate() {
                 statement.raw_bind_parameter(at + 1, cell)?;
             }
-            statement.raw_execute().map_err(|error| self.refused_in(error, Some(table), "INSERT"))?;
+            statement
+                .raw_execute()
+                .map_err(|error| self.refused_in(error, Some(table), "INSERT"))?;
             count += 1;
         }
         Ok(count)

@@ -22,7 +22,9 @@ impl EngineError {
         match self {
             EngineError::File(_) => Class::Retry,
             EngineError::Corrupt { .. } => Class::Stop,
-            EngineError::Sql(_) | EngineError::RowWidth { .. } | EngineError::Misfit { .. } => Class::Park,
+            EngineError::Sql(_) | EngineError::RowWidth { .. } | EngineError::Misfit { .. } => {
+                Class::Park
+            }
         }
     }
 

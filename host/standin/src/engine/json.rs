@@ -5,7 +5,7 @@
 //!   Server cuts or nulls the latter in ways that could not be verified, so the stand-in refuses them.
 
 use super::refusal;
-use super::types::{bare, family, Family};
+use super::types::{Family, bare, family};
 use super::values;
 use crate::answer::SqlError;
 use rusqlite::types::Value as Cell;
@@ -29,7 +29,8 @@ pub enum Step {
 pub fn parse(given: &str) -> Result<Json, SqlError> {
     serde_json::from_str(given).map_err(|error| {
         // Line and column become the position that SQL Server counts in UTF-16 units from 0.
-        let before: usize = given.split('\n').take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum();
+        let before: usize =
+            given.split('\n').take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum();
         let at = (before + error.column().saturating_sub(1)).min(given.len());
         let character = given.get(at..).and_then(|rest| rest.chars().next()).unwrap_or('.');
         refusal::json(character, given.get(..at).map_or(at, |text| text.encode_utf16().count()))
@@ -112,8 +113,11 @@ fn convert(given: String, of: SqlType) -> Result<Cell, SqlError> {
             })?;
             Ok(values::encode(fitted, of))
         }
-        Family::Binary => Err(refusal::unsupported(&format!("OPENJSON WITH a column of type {}", bare(of)))),
-        _ => values::convert(Value::Text(given), from, of, values::NO_STYLE).map(|value| values::encode(value, of)),
+        Family::Binary => {
+            Err(refusal::unsupported(&format!("OPENJSON WITH a column of type {}", bare(of))))
+        }
+        _ => values::convert(Value::Text(given), from, of, values::NO_STYLE)
+            .map(|value| values::encode(value, of)),
     }
 }
 
@@ -137,6 +141,10 @@ mod tests {
     #[test]
     fn broken_json_names_its_place() {
         let error = parse("{\"a\":1,}").expect_err("a trailing comma");
-        assert_eq!((error.number, error.message.contains("'}' is found at position 7")), (13609, true), "{error}");
+        assert_eq!(
+            (error.number, error.message.contains("'}' is found at position 7")),
+            (13609, true),
+            "{error}"
+        );
     }
 }

@@ -35,8 +35,8 @@ pub struct Token {
 
 /// Longest first: `<=` before `<`.
 const SYMBOLS: &[&str] = &[
-    "<>", "<=", ">=", "!=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "::", "(", ")", ",",
-    ".", ";", "=", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", ":",
+    "<>", "<=", ">=", "!=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "::", "(",
+    ")", ",", ".", ";", "=", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", ":",
 ];
 
 pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
@@ -152,10 +152,9 @@ impl Lexer<'_> {
     fn name(&mut self, close: char) -> Result<Kind, SqlError> {
         let name = self.quoted(close)?;
         if name.is_empty() {
-            return Err(self.refuse(SqlError::new(
-                1038,
-                "An object or column name is missing or empty.",
-            )));
+            return Err(
+                self.refuse(SqlError::new(1038, "An object or column name is missing or empty."))
+            );
         }
         Ok(Kind::Quoted(name))
     }
@@ -230,11 +229,12 @@ mod tests {
 
     #[test]
     fn names_texts_and_numbers() {
-        let kinds: Vec<Kind> = tokens("[a]]b] N'it''s' 0x0F 1.5e3 .5 @@RowCount /* x /* y */ */ <>-- z")
-            .expect("a text of the test")
-            .into_iter()
-            .map(|token| token.kind)
-            .collect();
+        let kinds: Vec<Kind> =
+            tokens("[a]]b] N'it''s' 0x0F 1.5e3 .5 @@RowCount /* x /* y */ */ <>-- z")
+                .expect("a text of the test")
+                .into_iter()
+                .map(|token| token.kind)
+                .collect();
         assert_eq!(
             kinds,
             [

@@ -120,7 +120,9 @@ impl Locks {
     pub fn release(&self, session: u32, resource: &Resource) -> bool {
         let mut table = locked(&self.table);
         let Some(holders) = table.held.get_mut(resource) else { return false };
-        let Some(at) = holders.iter().position(|held| held.session == session) else { return false };
+        let Some(at) = holders.iter().position(|held| held.session == session) else {
+            return false;
+        };
         holders[at].count -= 1;
         if holders[at].count == 0 {
             holders.remove(at);
@@ -229,8 +231,14 @@ mod tests {
         let locks = Arc::new(Locks::new(env.clock.clone()));
         let calm = Arc::new(AtomicBool::new(false));
         let long = Some(Duration::from_secs(60));
-        assert_eq!(locks.acquire(1, Resource::Write, Mode::Exclusive, long, &calm), Outcome::Granted);
-        assert_eq!(locks.acquire(2, application("a"), Mode::Exclusive, long, &calm), Outcome::Granted);
+        assert_eq!(
+            locks.acquire(1, Resource::Write, Mode::Exclusive, long, &calm),
+            Outcome::Granted
+        );
+        assert_eq!(
+            locks.acquire(2, application("a"), Mode::Exclusive, long, &calm),
+            Outcome::Granted
+        );
         let (other, still) = (locks.clone(), calm.clone());
         let (told, waiting) = std::sync::mpsc::channel();
         env.tasks
@@ -252,7 +260,10 @@ mod tests {
         }
         let theirs = waiting.recv().expect("an outcome");
         let both = [mine, theirs];
-        assert!(both.contains(&Outcome::Deadlock) && both.contains(&Outcome::GrantedLater), "{both:?}");
+        assert!(
+            both.contains(&Outcome::Deadlock) && both.contains(&Outcome::GrantedLater),
+            "{both:?}"
+        );
     }
 
     #[test]
@@ -262,9 +273,15 @@ mod tests {
         let none = Some(Duration::ZERO);
         assert_eq!(locks.acquire(1, application("x"), Mode::Shared, none, &calm), Outcome::Granted);
         assert_eq!(locks.acquire(2, application("x"), Mode::Shared, none, &calm), Outcome::Granted);
-        assert_eq!(locks.acquire(3, application("x"), Mode::Exclusive, none, &calm), Outcome::TimedOut);
+        assert_eq!(
+            locks.acquire(3, application("x"), Mode::Exclusive, none, &calm),
+            Outcome::TimedOut
+        );
         assert!(locks.release(1, &application("x")) && locks.release(2, &application("x")));
         assert!(!locks.release(2, &application("x")));
-        assert_eq!(locks.acquire(3, application("x"), Mode::Exclusive, none, &calm), Outcome::Granted);
+        assert_eq!(
+            locks.acquire(3, application("x"), Mode::Exclusive, none, &calm),
+            Outcome::Granted
+        );
     }
 }

@@ -110,7 +110,11 @@ impl Engine {
         Engine::open_with(env, file, &Options::default())
     }
 
-    pub fn open_with(env: &Env, file: &Path, options: &Options) -> Result<Arc<Engine>, EngineError> {
+    pub fn open_with(
+        env: &Env,
+        file: &Path,
+        options: &Options,
+    ) -> Result<Arc<Engine>, EngineError> {
         let counters = Arc::new(Counters::default());
         let engine = Engine {
             env: env.clone(),
@@ -166,7 +170,12 @@ impl Engine {
     }
 
     /// Makes a login, or gives an existing one a new password. An owner may do everything.
-    pub fn create_login(&self, user: &str, password: &str, is_owner: bool) -> Result<(), EngineError> {
+    pub fn create_login(
+        &self,
+        user: &str,
+        password: &str,
+        is_owner: bool,
+    ) -> Result<(), EngineError> {
         let connection = self.connect()?;
         access::keep_login(&connection, self.env.random.as_ref(), user, password, is_owner)
     }
@@ -213,7 +222,8 @@ impl Engine {
         let connection = self.connect()?;
         let id = self.next_session.fetch_add(1, Ordering::Relaxed);
         self.open_sessions.fetch_add(1, Ordering::Relaxed);
-        EngineSession::new(self.clone(), connection, id, "dbo", true, "stand-in").map_err(EngineError::Sql)
+        EngineSession::new(self.clone(), connection, id, "dbo", true, "stand-in")
+            .map_err(EngineError::Sql)
     }
 
     fn connect(&self) -> Result<Connection, EngineError> {

@@ -79,15 +79,25 @@ pub fn not_boolean(near: &str) -> SqlError {
 }
 
 pub fn conversion(text: &str, from: &str, to: &str) -> SqlError {
-    error(245, format!("Conversion failed when converting the {from} value '{text}' to data type {to}."))
+    error(
+        245,
+        format!("Conversion failed when converting the {from} value '{text}' to data type {to}."),
+    )
 }
 
 pub fn moment_conversion() -> SqlError {
-    error(241, "Conversion failed when converting date and/or time from character string.".to_string())
+    error(
+        241,
+        "Conversion failed when converting date and/or time from character string.".to_string(),
+    )
 }
 
 pub fn guid_conversion() -> SqlError {
-    error(8169, "Conversion failed when converting from a character string to uniqueidentifier.".to_string())
+    error(
+        8169,
+        "Conversion failed when converting from a character string to uniqueidentifier."
+            .to_string(),
+    )
 }
 
 pub fn type_conversion(from: &str, to: &str) -> SqlError {
@@ -109,7 +119,10 @@ pub fn operand_clash(left: &str, right: &str) -> SqlError {
 }
 
 pub fn operand_types(left: &str, right: &str, operator: &str) -> SqlError {
-    error(402, format!("The data types {left} and {right} are incompatible in the {operator} operator."))
+    error(
+        402,
+        format!("The data types {left} and {right} are incompatible in the {operator} operator."),
+    )
 }
 
 pub fn no_explicit_conversion(from: &str, to: &str) -> SqlError {
@@ -169,7 +182,9 @@ pub fn duplicate_index(index: &str, table: &str) -> SqlError {
 pub fn foreign_key(verb: &str, table: &str) -> SqlError {
     error(
         547,
-        format!("The {verb} statement conflicted with a FOREIGN KEY or REFERENCE constraint of table '{table}'."),
+        format!(
+            "The {verb} statement conflicted with a FOREIGN KEY or REFERENCE constraint of table '{table}'."
+        ),
     )
 }
 
@@ -187,10 +202,7 @@ pub fn no_such_object(verb: &str, name: &str) -> SqlError {
 
 pub fn no_transaction(verb: &str) -> SqlError {
     let number = if verb == "COMMIT" { 3902 } else { 3903 };
-    error(
-        number,
-        format!("The {verb} TRANSACTION request has no corresponding BEGIN TRANSACTION."),
-    )
+    error(number, format!("The {verb} TRANSACTION request has no corresponding BEGIN TRANSACTION."))
 }
 
 pub fn no_savepoint(name: &str) -> SqlError {
@@ -302,7 +314,10 @@ pub fn unknown_database(name: &str, user: &str) -> SqlError {
 }
 
 pub fn no_database(name: &str) -> SqlError {
-    error(911, format!("Database '{name}' does not exist. Make sure that the name is entered correctly."))
+    error(
+        911,
+        format!("Database '{name}' does not exist. Make sure that the name is entered correctly."),
+    )
 }
 
 pub fn untracked(table: &str) -> SqlError {
@@ -312,15 +327,14 @@ pub fn untracked(table: &str) -> SqlError {
 pub fn explicit_identity(table: &str) -> SqlError {
     error(
         544,
-        format!("Cannot insert explicit value for identity column in table '{table}' when IDENTITY_INSERT is set to OFF."),
+        format!(
+            "Cannot insert explicit value for identity column in table '{table}' when IDENTITY_INSERT is set to OFF."
+        ),
     )
 }
 
 pub fn assigned_column(column: &str) -> SqlError {
-    error(
-        8102,
-        format!("Cannot update identity column '{column}'."),
-    )
+    error(8102, format!("Cannot update identity column '{column}'."))
 }
 
 pub fn rowversion_written() -> SqlError {
@@ -348,7 +362,9 @@ pub fn select_list_count(fewer: bool) -> SqlError {
     let (number, how) = if fewer { (120, "fewer") } else { (121, "more") };
     error(
         number,
-        format!("The select list for the INSERT statement contains {how} items than the insert list."),
+        format!(
+            "The select list for the INSERT statement contains {how} items than the insert list."
+        ),
     )
     .with_severity(15)
 }

@@ -6,7 +6,8 @@ use tillhold_core::text::canonical;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `None` for a style that the stand-in does not know.
 ///

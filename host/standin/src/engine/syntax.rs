@@ -70,7 +70,10 @@ pub enum SetOption {
     XactAbort(bool),
     LockTimeout(i64),
     Isolation(Level),
-    IdentityInsert { table: ObjectName, on: bool },
+    IdentityInsert {
+        table: ObjectName,
+        on: bool,
+    },
     FormatOnly(bool),
     ImplicitTransactions(bool),
     /// An option whose present setting is the only one that the stand-in has.
@@ -320,7 +323,10 @@ pub enum TableChange {
 
 #[derive(Debug)]
 pub enum DatabaseChange {
-    TrackingOn { retention_minutes: Option<i64>, auto_cleanup: Option<bool> },
+    TrackingOn {
+        retention_minutes: Option<i64>,
+        auto_cleanup: Option<bool>,
+    },
     TrackingOff,
     SnapshotIsolation(bool),
     /// An option whose present setting is the only one that the stand-in has.
@@ -376,24 +382,60 @@ pub enum UnaryOperator {
 pub enum Expr {
     Null,
     Number(String),
-    Text { text: String, national: bool },
+    Text {
+        text: String,
+        national: bool,
+    },
     Hex(Vec<u8>),
     Variable(String),
     /// One to four name parts; the last is the column.
     Column(Vec<String>),
     Unary(UnaryOperator, Box<Expr>),
     Binary(BinaryOperator, Box<Expr>, Box<Expr>),
-    IsNull { value: Box<Expr>, negated: bool },
-    Between { value: Box<Expr>, low: Box<Expr>, high: Box<Expr>, negated: bool },
-    InList { value: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InQuery { value: Box<Expr>, query: Box<Query>, negated: bool },
-    Like { value: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>>, negated: bool },
+    IsNull {
+        value: Box<Expr>,
+        negated: bool,
+    },
+    Between {
+        value: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+    },
+    InList {
+        value: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        value: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Like {
+        value: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+        negated: bool,
+    },
     Exists(Box<Query>),
-    Case { operand: Option<Box<Expr>>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Case {
+        operand: Option<Box<Expr>>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Call(Call),
-    Cast { value: Box<Expr>, of: SqlType, style: Option<Box<Expr>>, attempt: bool },
+    Cast {
+        value: Box<Expr>,
+        of: SqlType,
+        style: Option<Box<Expr>>,
+        attempt: bool,
+    },
     Query(Box<Query>),
-    Collate { value: Box<Expr>, collation: String },
+    Collate {
+        value: Box<Expr>,
+        collation: String,
+    },
 }
 
 #[derive(Debug)]

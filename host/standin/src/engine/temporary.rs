@@ -37,7 +37,10 @@ struct Entry {
 
 impl Temporary {
     pub fn find(&self, name: &str) -> Result<Arc<Relation>, SqlError> {
-        self.live.get(&fold(name)).map(|entry| entry.table.clone()).ok_or_else(|| refusal::unknown_object(name))
+        self.live
+            .get(&fold(name))
+            .map(|entry| entry.table.clone())
+            .ok_or_else(|| refusal::unknown_object(name))
     }
 
     pub fn len(&self) -> usize {
@@ -56,7 +59,14 @@ impl Temporary {
         Some(table)
     }
 
-    pub fn add(&mut self, name: &str, table: Arc<Relation>, definition: String, depth: u32, transaction: Option<u64>) {
+    pub fn add(
+        &mut self,
+        name: &str,
+        table: Arc<Relation>,
+        definition: String,
+        depth: u32,
+        transaction: Option<u64>,
+    ) {
         self.live.insert(fold(name), Entry { table, definition, depth, transaction });
     }
 
@@ -89,7 +99,9 @@ impl Temporary {
 
     /// Whether a table is older than the transaction: its rows must come back when that one rolls back.
     pub fn is_older(&self, table: &Relation, transaction: u64) -> bool {
-        self.live.values().any(|entry| entry.table.id == table.id && entry.transaction != Some(transaction))
+        self.live
+            .values()
+            .any(|entry| entry.table.id == table.id && entry.transaction != Some(transaction))
     }
 
     pub fn forget_made_below(&mut self) {

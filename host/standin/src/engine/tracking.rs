@@ -101,8 +101,10 @@ pub fn restart(connection: &Connection, table: &Relation, version: i64) -> rusql
 
 /// Forgets a table's changes up to and with `version`; how many rows of the log went.
 pub fn forget(connection: &Connection, table: &Relation, version: i64) -> rusqlite::Result<usize> {
-    let gone = connection
-        .execute(&format!("DELETE FROM main.{} WHERE version <= ?1", quote(&log_name(table))), [version])?;
+    let gone = connection.execute(
+        &format!("DELETE FROM main.{} WHERE version <= ?1", quote(&log_name(table))),
+        [version],
+    )?;
     connection.execute(
         "UPDATE tsql_tracking SET min_valid = max(min_valid, ?2), cleanup_version = max(cleanup_version, ?2)
          WHERE table_id = ?1",
@@ -113,7 +115,11 @@ pub fn forget(connection: &Connection, table: &Relation, version: i64) -> rusqli
 
 /// The newest version that was committed before a moment; `None` when none was.
 pub fn version_before(connection: &Connection, before_ms: i64) -> rusqlite::Result<Option<i64>> {
-    connection.query_row("SELECT max(version) FROM tsql_commit WHERE at_ms < ?1", [before_ms], |row| row.get(0))
+    connection.query_row(
+        "SELECT max(version) FROM tsql_commit WHERE at_ms < ?1",
+        [before_ms],
+        |row| row.get(0),
+    )
 }
 
 /// Makes a version the last committed one, within the transaction whose changes carry it.

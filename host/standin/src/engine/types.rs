@@ -152,8 +152,12 @@ pub fn bare(of: SqlType) -> &'static str {
 /// Characters (or bytes) that a text or binary type holds; `None` is max.
 pub fn length(of: SqlType) -> Option<u16> {
     match of {
-        SqlType::Char { length } | SqlType::NChar { length } | SqlType::Binary { length } => Some(length),
-        SqlType::VarChar { length } | SqlType::NVarChar { length } | SqlType::VarBinary { length } => length,
+        SqlType::Char { length } | SqlType::NChar { length } | SqlType::Binary { length } => {
+            Some(length)
+        }
+        SqlType::VarChar { length }
+        | SqlType::NVarChar { length }
+        | SqlType::VarBinary { length } => length,
         SqlType::RowVersion => Some(8),
         _ => None,
     }
@@ -194,10 +198,12 @@ pub fn unify(a: SqlType, b: SqlType) -> Result<SqlType, SqlError> {
     let clash = || refusal::operand_clash(bare(lower), bare(higher));
     match (family(higher), family(lower)) {
         (Family::Text, Family::Text) => Ok(wider_text(higher, lower)),
-        (Family::Binary, Family::Binary) => Ok(SqlType::VarBinary {
-            length: length(a).zip(length(b)).map(|(a, b)| a.max(b)),
-        }),
-        (Family::Decimal, Family::Decimal | Family::Integer) if matches!(higher, SqlType::Decimal { .. }) => {
+        (Family::Binary, Family::Binary) => {
+            Ok(SqlType::VarBinary { length: length(a).zip(length(b)).map(|(a, b)| a.max(b)) })
+        }
+        (Family::Decimal, Family::Decimal | Family::Integer)
+            if matches!(higher, SqlType::Decimal { .. }) =>
+        {
             Ok(wider_decimal(higher, lower))
         }
         (Family::Moment, Family::Moment) => Ok(wider_moment(higher, lower)),
@@ -234,7 +240,9 @@ fn wider_decimal(a: SqlType, b: SqlType) -> SqlType {
 
 fn wider_moment(higher: SqlType, lower: SqlType) -> SqlType {
     let scale = |of: SqlType| match of {
-        SqlType::Time { scale } | SqlType::DateTime2 { scale } | SqlType::DateTimeOffset { scale } => scale,
+        SqlType::Time { scale }
+        | SqlType::DateTime2 { scale }
+        | SqlType::DateTimeOffset { scale } => scale,
         SqlType::DateTime => 7,
         _ => 0,
     };
@@ -250,7 +258,8 @@ fn wider_moment(higher: SqlType, lower: SqlType) -> SqlType {
 /// The result of `+ - *` on two numbers (Transact-SQL reference, "Precision, scale, and length"); decimals past
 /// 38 digits give up scale, never whole digits, down to 6 decimals.
 pub fn arithmetic(operator: char, a: SqlType, b: SqlType) -> Result<SqlType, SqlError> {
-    let numeric = |of: SqlType| matches!(family(of), Family::Integer | Family::Decimal | Family::Float);
+    let numeric =
+        |of: SqlType| matches!(family(of), Family::Integer | Family::Decimal | Family::Float);
     if !numeric(a) || !numeric(b) {
         let name = match operator {
             '+' => "add",
@@ -378,7 +387,13 @@ pub fn kept_alike(from: SqlType, to: SqlType) -> bool {
         (SqlType::SmallMoney, SqlType::Money) => true,
         (_, SqlType::Bit) => false,
         (SqlType::Bit, _) => family(to) == Family::Integer,
-        (_, SqlType::Char { .. } | SqlType::NChar { .. } | SqlType::Binary { .. } | SqlType::RowVersion) => false,
+        (
+            _,
+            SqlType::Char { .. }
+            | SqlType::NChar { .. }
+            | SqlType::Binary { .. }
+            | SqlType::RowVersion,
+        ) => false,
         (_, SqlType::Xml) => false,
         _ if family(from) == Family::Integer && family(to) == Family::Integer => {
             precedence(from) < precedence(to)
@@ -431,7 +446,15 @@ mod tests {
 
     #[test]
     fn codes_round_trip() {
-        for declaration in ["bit", "decimal(38,38)", "nvarchar(max)", "varchar(8000)", "binary(3)", "time(3)", "xml"] {
+        for declaration in [
+            "bit",
+            "decimal(38,38)",
+            "nvarchar(max)",
+            "varchar(8000)",
+            "binary(3)",
+            "time(3)",
+            "xml",
+        ] {
             assert_eq!(decode(code(of(declaration))), Some(of(declaration)), "{declaration}");
         }
     }

@@ -32,14 +32,16 @@ pub fn decode(cell: ValueRef<'_>, of: SqlType) -> Result<Value, SqlError> {
         ValueRef::Integer(number) if family(of) == Family::Float => Ok(Value::Float(number as f64)),
         ValueRef::Blob(bytes) if family(of) == Family::Binary => Ok(Value::Bytes(bytes.to_vec())),
         ValueRef::Text(bytes) => {
-            let text = std::str::from_utf8(bytes).map_err(|_| refusal::below("text that is not UTF-8"))?;
+            let text =
+                std::str::from_utf8(bytes).map_err(|_| refusal::below("text that is not UTF-8"))?;
             if family(of) == Family::Text {
                 return Ok(Value::Text(text.to_string()));
             }
             if family(of) == Family::Decimal {
                 // Read as it stands: a result may carry fewer decimals than its type names.
                 return match Decimal::parse(text) {
-                    Some(decimal) => text::fit(Value::Decimal(decimal), of).map_err(|_| refusal::overflow(bare(of))),
+                    Some(decimal) => text::fit(Value::Decimal(decimal), of)
+                        .map_err(|_| refusal::overflow(bare(of))),
                     None => Err(refusal::below(&format!("'{text}' kept as {of}"))),
                 };
             }
@@ -86,7 +88,8 @@ fn measure(text: &str, of: SqlType) -> usize {
 
 fn cut_text(text: String, to: SqlType) -> Value {
     let Some(most) = length(to).map(usize::from) else { return Value::Text(text) };
-    let text = if text.len() <= most || measure(&text, to) <= most { text } else { cut(&text, most, to) };
+    let text =
+        if text.len() <= most || measure(&text, to) <= most { text } else { cut(&text, most, to) };
     match to {
         SqlType::Char { .. } | SqlType::NChar { .. } => {
             let padding = most.saturating_sub(measure(&text, to));
@@ -228,13 +231,17 @@ fn to_float(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError>
 fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
     let value = match value {
         Value::Text(given) => return moment_of_text(&given, to),
-        Value::Timestamp(moment) if from == SqlType::DateTime && !matches!(to, SqlType::DateTime) => {
+        Value::Timestamp(moment)
+            if from == SqlType::DateTime && !matches!(to, SqlType::DateTime) =>
+        {
             Value::Timestamp(exact_datetime(moment))
         }
         other => other,
     };
     let moment = match value {
-        Value::Date(date) => OffsetTimestamp { utc: Timestamp::new(date, Time(0)), offset_minutes: 0 },
+        Value::Date(date) => {
+            OffsetTimestamp { utc: Timestamp::new(date, Time(0)), offset_minutes: 0 }
+        }
         // A time alone stands on 1900-01-01.
         Value::Time(time) => OffsetTimestamp {
             utc: Timestamp::new(tillhold_core::moment::Date(-25_567), time),
@@ -245,7 +252,8 @@ fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError
         _ => return Err(not_allowed(from, to)),
     };
     let local = Timestamp(moment.utc.0 + i64::from(moment.offset_minutes) * 600_000_000);
-    let (from_date, from_time) = (matches!(from, SqlType::Date), matches!(from, SqlType::Time { .. }));
+    let (from_date, from_time) =
+        (matches!(from, SqlType::Date), matches!(from, SqlType::Time { .. }));
     let shaped = match to {
         SqlType::Date if from_time => return Err(refusal::operand_clash("time", "date")),
         SqlType::Time { .. } if from_date => return Err(refusal::operand_clash("date", "time")),
@@ -300,11 +308,7 @@ fn with_hyphens(text: &str) -> String {
     let plain = text.len() >= 8
         && text.bytes().take(8).all(|byte| byte.is_ascii_digit())
         && text.as_bytes().get(8).is_none_or(|byte| matches!(byte, b' ' | b'T'));
-    if plain {
-        format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])
-    } else {
-        text.to_string()
-    }
+    if plain { format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]) } else { text.to_string() }
 }
 
 fn to_guid(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
@@ -312,7 +316,8 @@ fn to_guid(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> 
         Value::Guid(bytes) => Ok(Value::Guid(bytes)),
         Value::Text(given) => {
             let text = given.trim_matches(' ').trim_start_matches('{').trim_end_matches('}');
-            let hyphenated = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-');
+            let hyphenated =
+                text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-');
             let bytes = if hyphenated { text::parse_guid(text) } else { None };
             bytes.map(Value::Guid).ok_or_else(refusal::guid_conversion)
         }
@@ -333,7 +338,9 @@ fn to_text(value: Value, from: SqlType, to: SqlType, style: i64) -> Result<Strin
     Ok(match value {
         Value::Text(text) => text,
         // Money shows two decimals unless style 2 asks for its four.
-        Value::Decimal(money) if matches!(from, SqlType::Money | SqlType::SmallMoney) && style == 0 => {
+        Value::Decimal(money)
+            if matches!(from, SqlType::Money | SqlType::SmallMoney) && style == 0 =>
+        {
             money.rescale(2).unwrap_or(money).to_string()
         }
         Value::Bool(_) | Value::Int(_) | Value::Decimal(_) => {
@@ -348,14 +355,18 @@ fn to_text(value: Value, from: SqlType, to: SqlType, style: i64) -> Result<Strin
         Value::Bytes(bytes) => text_of_bytes(&bytes, to, style)?,
         Value::Float(number) if style == 3 => format!("{number:.16e}"),
         Value::Float(_) => return Err(unknown_style(style, from)),
-        other => super::styles::moment_text(&other, from, style).ok_or_else(|| unknown_style(style, from))?,
+        other => super::styles::moment_text(&other, from, style)
+            .ok_or_else(|| unknown_style(style, from))?,
     })
 }
 
 fn unknown_style(style: i64, from: SqlType) -> SqlError {
     SqlError::new(
         281,
-        format!("{style} is not a valid style number when converting from {} to a character string.", bare(from)),
+        format!(
+            "{style} is not a valid style number when converting from {} to a character string.",
+            bare(from)
+        ),
     )
 }
 
@@ -364,8 +375,10 @@ fn text_of_bytes(bytes: &[u8], to: SqlType, style: i64) -> Result<String, SqlErr
         1 => Ok(format!("0x{}", text::hexadecimal(bytes))),
         2 => Ok(text::hexadecimal(bytes)),
         0 if is_national(to) => {
-            let units: Vec<u16> =
-                bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
+            let units: Vec<u16> = bytes
+                .chunks(2)
+                .map(|pair| u16::from_le_bytes([pair[0], *pair.get(1).unwrap_or(&0)]))
+                .collect();
             String::from_utf16(&units).map_err(|_| refusal::type_conversion("varbinary", bare(to)))
         }
         0 if bytes.is_ascii() => Ok(bytes.iter().map(|byte| char::from(*byte)).collect()),
@@ -421,7 +434,10 @@ fn bytes_of_text(given: &str, from: SqlType, to: SqlType, style: i64) -> Result<
         0 => Err(refusal::unsupported("text of a code page as bytes")),
         _ => Err(SqlError::new(
             281,
-            format!("{style} is not a valid style number when converting from {} to varbinary.", bare(from)),
+            format!(
+                "{style} is not a valid style number when converting from {} to varbinary.",
+                bare(from)
+            ),
         )),
     }
 }

@@ -9,6 +9,14 @@ use super::translate::{Label, Shown, Typed};
 use std::sync::LazyLock;
 use tillhold_core::types::SqlType;
 
+/// The number of the stand-in's one user database (SQL Server's own are 1 to 4).
+pub const DATABASE_ID: i64 = 5;
+
+/// Users and roles with numbers: those up to 4 are SQL Server's own.
+pub const PRINCIPALS: &str = "SELECT shown AS name, row_number() OVER (ORDER BY name) + 4 AS principal_id, \
+    CASE WHEN is_role THEN 'R' ELSE 'S' END AS type, CASE WHEN is_role THEN 'DATABASE_ROLE' ELSE 'SQL_USER' END AS type_desc \
+    FROM main.tsql_principal";
+
 pub struct View {
     schema: &'static str,
     name: &'static str,
@@ -37,18 +45,27 @@ static VIEWS: LazyLock<Vec<View>> = LazyLock::new(views);
 
 pub fn find(name: &ObjectName) -> Option<&'static View> {
     let schema = name.schema.as_deref()?;
-    VIEWS.iter().find(|view| view.schema.eq_ignore_ascii_case(schema) && view.name.eq_ignore_ascii_case(&name.name))
+    VIEWS.iter().find(|view| {
+        view.schema.eq_ignore_ascii_case(schema) && view.name.eq_ignore_ascii_case(&name.name)
+    })
 }
 
 /// TYPE_NAME(id)
 pub fn type_name(id: &str) -> String {
-    let branches: Vec<String> =
-        system_types().iter().map(|(name, shape)| format!("WHEN {} THEN '{name}'", shape.system_type_id)).collect();
+    let branches: Vec<String> = system_types()
+        .iter()
+        .map(|(name, shape)| format!("WHEN {} THEN '{name}'", shape.system_type_id))
+        .collect();
     format!("CASE {id} {} END", branches.join(" "))
 }
 
 /// `name type, …` and the query that gives exactly those columns.
-fn view(schema: &'static str, name: &'static str, columns: &'static str, sql: impl Into<String>) -> View {
+fn view(
+    schema: &'static str,
+    name: &'static str,
+    columns: &'static str,
+    sql: impl Into<String>,
+) -> View {
     let columns = columns
         .split(',')
         .filter_map(|column| {
@@ -92,14 +109,21 @@ fn objects() -> Vec<View> {
          FROM main.tsql_foreign_key AS f JOIN main.tsql_table AS t ON t.id = f.table_id"
     );
     vec![
-        view("sys", "schemas", "name sysname, schema_id int, principal_id int", "SELECT name, id AS schema_id, 1 AS principal_id FROM main.tsql_schema"),
+        view(
+            "sys",
+            "schemas",
+            "name sysname, schema_id int, principal_id int",
+            "SELECT name, id AS schema_id, 1 AS principal_id FROM main.tsql_schema",
+        ),
         view("sys", "objects", OBJECT, constraints),
         view(
             "sys",
             "tables",
             "name sysname, object_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60), create_date datetime, \
              modify_date datetime, is_ms_shipped bit, temporal_type tinyint, is_memory_optimized bit, is_external bit",
-            format!("SELECT *, 0 AS temporal_type, 0 AS is_memory_optimized, 0 AS is_external FROM ({tables})"),
+            format!(
+                "SELECT *, 0 AS temporal_type, 0 AS is_memory_optimized, 0 AS is_external FROM ({tables})"
+            ),
         ),
         view(
             "sys",
@@ -121,7 +145,8 @@ fn columns() -> Vec<View> {
         is_hidden bit, is_sparse bit, generated_always_type tinyint, default_object_id int";
     const IDENTITY: &str = "object_id int, name sysname, column_id int, system_type_id tinyint, user_type_id int, is_nullable bit, \
         seed_value bigint, increment_value bigint, last_value bigint";
-    const COMPUTED: &str = "object_id int, name sysname, column_id int, definition nvarchar(max), is_persisted bit";
+    const COMPUTED: &str =
+        "object_id int, name sysname, column_id int, definition nvarchar(max), is_persisted bit";
     let types: Vec<String> = system_types()
         .iter()
         .map(|(name, shape)| {
@@ -140,7 +165,12 @@ fn columns() -> Vec<View> {
     vec![
         view("sys", "columns", COLUMN, column),
         view("sys", "all_columns", COLUMN, column),
-        view("sys", "identity_columns", IDENTITY, format!("SELECT * FROM ({column}) WHERE is_identity")),
+        view(
+            "sys",
+            "identity_columns",
+            IDENTITY,
+            format!("SELECT * FROM ({column}) WHERE is_identity"),
+        ),
         view("sys", "computed_columns", COMPUTED, format!("SELECT * FROM ({column}) WHERE 0")),
         view(
             "sys",
@@ -209,12 +239,12 @@ fn database() -> Vec<View> {
     let state = |name: &str| format!("(SELECT value FROM main.tsql_state WHERE name = '{name}')");
     let (snapshot, tracking) = (state("snapshot_allowed"), state("tracking"));
     let databases = format!(
-        "SELECT name, 5 AS database_id, 150 AS compatibility_level, '{DATABASE_COLLATION}' AS collation_name, 'ONLINE' AS state_desc, \
+        "SELECT name, {DATABASE_ID} AS database_id, 150 AS compatibility_level, '{DATABASE_COLLATION}' AS collation_name, 'ONLINE' AS state_desc, \
          0 AS state, 0 AS is_read_only, {snapshot} AS snapshot_isolation_state, CASE {snapshot} WHEN 1 THEN 'ON' ELSE 'OFF' END \
          AS snapshot_isolation_state_desc, 1 AS is_read_committed_snapshot_on FROM main.tsql_database"
     );
     let tracked = format!(
-        "SELECT 5 AS database_id, {} AS is_auto_cleanup_on, {} AS retention_period, 'MINUTES' AS retention_period_units_desc, \
+        "SELECT {DATABASE_ID} AS database_id, {} AS is_auto_cleanup_on, {} AS retention_period, 'MINUTES' AS retention_period_units_desc, \
          1 AS retention_period_units WHERE {tracking} = 1",
         state("auto_cleanup"),
         state("retention_minutes")
@@ -246,8 +276,7 @@ fn database() -> Vec<View> {
             "sys",
             "database_principals",
             "name sysname, principal_id int, type char(2), type_desc nvarchar(60)",
-            "SELECT shown AS name, row_number() OVER (ORDER BY name) + 4 AS principal_id, CASE WHEN is_role THEN 'R' ELSE 'S' END AS type, \
-             CASE WHEN is_role THEN 'DATABASE_ROLE' ELSE 'SQL_USER' END AS type_desc FROM main.tsql_principal",
+            PRINCIPALS,
         ),
     ]
 }

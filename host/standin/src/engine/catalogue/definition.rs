@@ -16,7 +16,11 @@ const KEY_COLUMNS_MAX: usize = 32;
 const COLUMNS_MAX: usize = 1024;
 
 /// A table of the database.
-pub fn permanent(catalogue: &mut Catalogue, schema: &str, given: &CreateTable) -> Result<Relation, SqlError> {
+pub fn permanent(
+    catalogue: &mut Catalogue,
+    schema: &str,
+    given: &CreateTable,
+) -> Result<Relation, SqlError> {
     let name = TableName::new(schema, given.name.name.clone());
     let id = catalogue.next_id();
     let mut table = blank(id, name.clone(), name.to_string(), false);
@@ -25,7 +29,11 @@ pub fn permanent(catalogue: &mut Catalogue, schema: &str, given: &CreateTable) -
 }
 
 /// A temporary table, kept in SQLite under `storage`; its numbers mean nothing outside the session.
-pub fn temporary(catalogue: &Catalogue, given: &CreateTable, storage: String) -> Result<Relation, SqlError> {
+pub fn temporary(
+    catalogue: &Catalogue,
+    given: &CreateTable,
+    storage: String,
+) -> Result<Relation, SqlError> {
     let mut scratch = Catalogue { database: catalogue.database.clone(), ..Catalogue::default() };
     let name = TableName::new("dbo", given.name.name.clone());
     let mut table = blank(-1, name, storage, true);
@@ -77,7 +85,10 @@ fn fill(
     constraints: &[Constraint],
 ) -> Result<(), SqlError> {
     if columns.len() > COLUMNS_MAX {
-        return Err(SqlError::new(1702, format!("CREATE TABLE failed: more than {COLUMNS_MAX} columns.")));
+        return Err(SqlError::new(
+            1702,
+            format!("CREATE TABLE failed: more than {COLUMNS_MAX} columns."),
+        ));
     }
     for definition in columns {
         add_field(catalogue, table, definition)?;
@@ -91,7 +102,10 @@ fn fill(
         if said.is_some_and(|column| column.nullable == Some(true)) {
             return Err(SqlError::new(
                 8111,
-                format!("Cannot define PRIMARY KEY constraint on nullable column in table '{}'.", table.name.name),
+                format!(
+                    "Cannot define PRIMARY KEY constraint on nullable column in table '{}'.",
+                    table.name.name
+                ),
             ));
         }
         table.fields[at].nullable = false;
@@ -117,7 +131,8 @@ pub fn add_field(
     let mut field = field(table, definition, table.fields.len())?;
     if let Some(default) = &definition.default {
         let name = default.name.clone();
-        let name = name.unwrap_or_else(|| default_name(&table.name.name, &field.name, catalogue.next_object));
+        let name = name
+            .unwrap_or_else(|| default_name(&table.name.name, &field.name, catalogue.next_object));
         let (text, value) = (default.text.clone(), default.value.clone());
         field.default = Some(FieldDefault { id: catalogue.next_id(), name, text, value });
     }
@@ -145,7 +160,9 @@ fn field(table: &Relation, definition: &ColumnDefinition, at: usize) -> Result<F
         id: last.max(at as i32) + 1,
         name: definition.name.clone(),
         of,
-        nullable: definition.nullable.unwrap_or(definition.identity.is_none() && of != SqlType::RowVersion),
+        nullable: definition
+            .nullable
+            .unwrap_or(definition.identity.is_none() && of != SqlType::RowVersion),
         collation: collation.filter(|_| family(of) == Family::Text).map(str::to_string),
         identity: definition.identity.map(|(seed, step)| Identity { seed, step }),
         default: None,
@@ -175,7 +192,10 @@ pub fn add_constraint(
 ) -> Result<(), SqlError> {
     let number = catalogue.next_id();
     let named = |prefix: &str, table: &Relation| {
-        constraint.name.clone().unwrap_or_else(|| format!("{prefix}__{}__{number:08X}", table.name.name))
+        constraint
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{prefix}__{}__{number:08X}", table.name.name))
     };
     match &constraint.kind {
         ConstraintKind::Primary { clustered, columns } => {
@@ -198,7 +218,8 @@ pub fn add_constraint(
             let name = named("FK", table);
             let target = catalogue.find(to)?.clone();
             let to_columns = referenced(&target, to_columns)?;
-            let columns = columns.iter().map(|name| position(table, name)).collect::<Result<Vec<_>, _>>()?;
+            let columns =
+                columns.iter().map(|name| position(table, name)).collect::<Result<Vec<_>, _>>()?;
             let (to, cascade) = (target.id, *cascade);
             table.foreign.push(Foreign { id: number, name, columns, to, to_columns, cascade });
         }
@@ -211,7 +232,13 @@ fn referenced(target: &Relation, columns: &[String]) -> Result<Vec<usize>, SqlEr
         return columns.iter().map(|name| position(target, name)).collect();
     }
     let primary = target.primary().ok_or_else(|| {
-        SqlError::new(1773, format!("Foreign key references object '{}' which does not have a primary key.", target.name))
+        SqlError::new(
+            1773,
+            format!(
+                "Foreign key references object '{}' which does not have a primary key.",
+                target.name
+            ),
+        )
     })?;
     Ok(primary.columns.iter().map(|(at, _)| *at).collect())
 }
@@ -226,7 +253,10 @@ pub fn add_plain_index(
     if table.indexes.iter().any(|index| fold(&index.name) == fold(name)) {
         return Err(SqlError::new(
             1913,
-            format!("The operation failed because an index or statistics with name '{name}' already exists on table '{}'.", table.name),
+            format!(
+                "The operation failed because an index or statistics with name '{name}' already exists on table '{}'.",
+                table.name
+            ),
         ));
     }
     let columns = key_positions(table, columns)?;
@@ -234,7 +264,10 @@ pub fn add_plain_index(
     Ok(table.indexes[table.indexes.len() - 1].clone())
 }
 
-fn key_positions(table: &Relation, columns: &[(String, bool)]) -> Result<Vec<(usize, bool)>, SqlError> {
+fn key_positions(
+    table: &Relation,
+    columns: &[(String, bool)],
+) -> Result<Vec<(usize, bool)>, SqlError> {
     if columns.len() > KEY_COLUMNS_MAX {
         return Err(SqlError::new(1904, format!("A key has at most {KEY_COLUMNS_MAX} columns.")));
     }
@@ -243,7 +276,10 @@ fn key_positions(table: &Relation, columns: &[(String, bool)]) -> Result<Vec<(us
 
 fn position(table: &Relation, name: &str) -> Result<usize, SqlError> {
     table.position(name).ok_or_else(|| {
-        SqlError::new(1911, format!("Column name '{name}' does not exist in the target table or view."))
+        SqlError::new(
+            1911,
+            format!("Column name '{name}' does not exist in the target table or view."),
+        )
     })
 }
 
@@ -267,7 +303,13 @@ pub fn statements(table: &Relation, catalogue: &Catalogue) -> Vec<String> {
     }
     let rowid = if table.primary().is_some() { " WITHOUT ROWID" } else { "" };
     let mut all = vec![format!("CREATE TABLE {} ({}){rowid}", table.quoted(), parts.join(", "))];
-    all.extend(table.indexes.iter().filter(|index| !index.primary).flat_map(|index| index_statements(table, index)));
+    all.extend(
+        table
+            .indexes
+            .iter()
+            .filter(|index| !index.primary)
+            .flat_map(|index| index_statements(table, index)),
+    );
     all
 }
 
@@ -297,8 +339,11 @@ pub fn index_statements(table: &Relation, index: &Index) -> Vec<String> {
     let name = index_storage(table, index);
     let nullable = index.columns.iter().any(|(at, _)| table.fields[*at].nullable);
     let unique = if index.unique && !nullable { "UNIQUE " } else { "" };
-    let mut all =
-        vec![format!("CREATE {unique}INDEX {schema}.{} ON {on} ({})", quote(&name), columns(table, index))];
+    let mut all = vec![format!(
+        "CREATE {unique}INDEX {schema}.{} ON {on} ({})",
+        quote(&name),
+        columns(table, index)
+    )];
     if index.unique && nullable {
         let one = |(at, _): &(usize, bool)| {
             let field = &table.fields[*at];
@@ -309,7 +354,10 @@ pub fn index_statements(table: &Relation, index: &Index) -> Vec<String> {
         };
         let terms: Vec<String> = index.columns.iter().map(one).collect();
         let forbidding = quote(&format!("{name}!"));
-        all.push(format!("CREATE UNIQUE INDEX {schema}.{forbidding} ON {on} ({})", terms.join(", ")));
+        all.push(format!(
+            "CREATE UNIQUE INDEX {schema}.{forbidding} ON {on} ({})",
+            terms.join(", ")
+        ));
     }
     all
 }

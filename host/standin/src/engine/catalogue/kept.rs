@@ -54,10 +54,12 @@ const STATE: &[(&str, i64)] = &[
 pub fn prepare(connection: &Connection, database: &str) -> Result<(), EngineError> {
     connection.execute_batch(TABLES)?;
     for (name, value) in STATE {
-        connection.execute("INSERT OR IGNORE INTO tsql_state VALUES (?1, ?2)", params![name, value])?;
+        connection
+            .execute("INSERT OR IGNORE INTO tsql_state VALUES (?1, ?2)", params![name, value])?;
     }
     for (id, name) in [(1, "dbo"), (3, "INFORMATION_SCHEMA"), (4, "sys")] {
-        connection.execute("INSERT OR IGNORE INTO tsql_schema VALUES (?1, ?2)", params![id, name])?;
+        connection
+            .execute("INSERT OR IGNORE INTO tsql_schema VALUES (?1, ?2)", params![id, name])?;
     }
     connection.execute(
         "INSERT INTO tsql_database SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM tsql_database)",
@@ -73,7 +75,9 @@ pub fn state(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 }
 
 pub fn set_state(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE tsql_state SET value = ?2 WHERE name = ?1")?.execute(params![name, value])?;
+    connection
+        .prepare_cached("UPDATE tsql_state SET value = ?2 WHERE name = ?1")?
+        .execute(params![name, value])?;
     Ok(())
 }
 
@@ -131,7 +135,10 @@ fn tables(connection: &Connection) -> Result<Vec<Relation>, EngineError> {
     Ok(found.into_values().collect())
 }
 
-fn read_fields(connection: &Connection, found: &mut HashMap<i32, Relation>) -> Result<(), EngineError> {
+fn read_fields(
+    connection: &Connection,
+    found: &mut HashMap<i32, Relation>,
+) -> Result<(), EngineError> {
     let sql = "SELECT table_id, id, name, declared, nullable, collation, seed, step, default_id, default_name, default_text
                FROM tsql_column ORDER BY table_id, id";
     let mut statement = connection.prepare(sql)?;
@@ -145,7 +152,8 @@ fn read_fields(connection: &Connection, found: &mut HashMap<i32, Relation>) -> R
             Some(text) => Some(FieldDefault {
                 id: row.get(8)?,
                 name: row.get(9)?,
-                value: default_value(&text).map_err(|e| EngineError::Corrupt { what: e.to_string() })?,
+                value: default_value(&text)
+                    .map_err(|e| EngineError::Corrupt { what: e.to_string() })?,
                 text,
             }),
             None => None,
@@ -168,7 +176,10 @@ fn read_fields(connection: &Connection, found: &mut HashMap<i32, Relation>) -> R
     Ok(())
 }
 
-fn read_indexes(connection: &Connection, found: &mut HashMap<i32, Relation>) -> Result<(), EngineError> {
+fn read_indexes(
+    connection: &Connection,
+    found: &mut HashMap<i32, Relation>,
+) -> Result<(), EngineError> {
     let sql = "SELECT i.table_id, i.id, i.name, i.is_primary, i.is_unique, i.is_constraint, i.clustered, c.column_id, c.descending
                FROM tsql_index i JOIN tsql_index_column c ON c.table_id = i.table_id AND c.index_id = i.id
                ORDER BY i.table_id, i.id, c.ordinal";
@@ -196,7 +207,10 @@ fn read_indexes(connection: &Connection, found: &mut HashMap<i32, Relation>) -> 
     Ok(())
 }
 
-fn read_foreign(connection: &Connection, found: &mut HashMap<i32, Relation>) -> Result<(), EngineError> {
+fn read_foreign(
+    connection: &Connection,
+    found: &mut HashMap<i32, Relation>,
+) -> Result<(), EngineError> {
     let sql = "SELECT f.table_id, f.id, f.to_table_id, f.name, f.cascades, c.column_id, c.to_column_id
                FROM tsql_foreign_key f JOIN tsql_foreign_key_column c ON c.foreign_key_id = f.id ORDER BY f.id, c.ordinal";
     let mut statement = connection.prepare(sql)?;
@@ -207,13 +221,22 @@ fn read_foreign(connection: &Connection, found: &mut HashMap<i32, Relation>) -> 
         let place = |table: Option<&Relation>, id: i32| {
             table.and_then(|table| table.fields.iter().position(|field| field.id == id))
         };
-        let (from, target) = (place(found.get(&table_id), column), place(found.get(&to), to_column));
-        let (Some(from), Some(target), Some(table)) = (from, target, found.get_mut(&table_id)) else {
+        let (from, target) =
+            (place(found.get(&table_id), column), place(found.get(&to), to_column));
+        let (Some(from), Some(target), Some(table)) = (from, target, found.get_mut(&table_id))
+        else {
             continue;
         };
         if table.foreign.last().is_none_or(|foreign| foreign.id != id) {
             let (name, cascade) = (row.get(3)?, row.get(4)?);
-            table.foreign.push(Foreign { id, name, columns: vec![], to, to_columns: vec![], cascade });
+            table.foreign.push(Foreign {
+                id,
+                name,
+                columns: vec![],
+                to,
+                to_columns: vec![],
+                cascade,
+            });
         }
         if let Some(foreign) = table.foreign.last_mut() {
             foreign.columns.push(from);
@@ -234,8 +257,9 @@ fn read_principals(connection: &Connection, catalogue: &mut Catalogue) -> Result
     for row in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
         principals.members.push(row?);
     }
-    let mut statement =
-        connection.prepare("SELECT principal, permission, class, schema, object_id, column_id FROM tsql_grant")?;
+    let mut statement = connection.prepare(
+        "SELECT principal, permission, class, schema, object_id, column_id FROM tsql_grant",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let class: String = row.get(2)?;
@@ -251,7 +275,12 @@ fn read_principals(connection: &Connection, catalogue: &mut Catalogue) -> Result
 }
 
 /// The rows of a new table.
-pub fn write_table(connection: &Connection, table: &Relation, schema_id: i32, now_ms: i64) -> rusqlite::Result<()> {
+pub fn write_table(
+    connection: &Connection,
+    table: &Relation,
+    schema_id: i32,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO tsql_table VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![table.id, schema_id, table.name.name, now_ms])?;
@@ -281,7 +310,9 @@ pub fn write_table(connection: &Connection, table: &Relation, schema_id: i32, no
 pub fn write_field(connection: &Connection, table_id: i32, field: &Field) -> rusqlite::Result<()> {
     let shape = Shape::of(field.of);
     connection
-        .prepare_cached("INSERT INTO tsql_column VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")?
+        .prepare_cached(
+            "INSERT INTO tsql_column VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+        )?
         .execute(params![
             table_id,
             field.id,
@@ -302,21 +333,33 @@ pub fn write_field(connection: &Connection, table_id: i32, field: &Field) -> rus
     Ok(())
 }
 
-pub fn write_index(connection: &Connection, table: &Relation, index: &Index) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO tsql_index VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
-        table.id,
-        index.id,
-        index.constraint.then_some(table.id + 500_000_000 + index.id),
-        index.name,
-        index.primary,
-        index.unique,
-        index.constraint,
-        index.clustered,
-    ])?;
+pub fn write_index(
+    connection: &Connection,
+    table: &Relation,
+    index: &Index,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO tsql_index VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![
+            table.id,
+            index.id,
+            index.constraint.then_some(table.id + 500_000_000 + index.id),
+            index.name,
+            index.primary,
+            index.unique,
+            index.constraint,
+            index.clustered,
+        ])?;
     for (ordinal, (at, descending)) in index.columns.iter().enumerate() {
         connection
             .prepare_cached("INSERT INTO tsql_index_column VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![table.id, index.id, ordinal as i64 + 1, table.fields[*at].id, descending])?;
+            .execute(params![
+                table.id,
+                index.id,
+                ordinal as i64 + 1,
+                table.fields[*at].id,
+                descending
+            ])?;
     }
     Ok(())
 }
@@ -404,10 +447,34 @@ fn dotted(scale: u8) -> i32 {
 /// Every type's name and number: `sys.types`.
 pub fn system_types() -> Vec<(&'static str, Shape)> {
     let declared = [
-        "image", "text", "uniqueidentifier", "date", "time", "datetime2", "datetimeoffset", "tinyint", "smallint",
-        "int", "smalldatetime", "real", "money", "datetime", "float", "ntext", "bit", "decimal(38,38)", "smallmoney",
-        "bigint", "varbinary(8000)", "varchar(8000)", "binary(8000)", "char(8000)", "timestamp", "nvarchar(4000)",
-        "nchar(4000)", "xml",
+        "image",
+        "text",
+        "uniqueidentifier",
+        "date",
+        "time",
+        "datetime2",
+        "datetimeoffset",
+        "tinyint",
+        "smallint",
+        "int",
+        "smalldatetime",
+        "real",
+        "money",
+        "datetime",
+        "float",
+        "ntext",
+        "bit",
+        "decimal(38,38)",
+        "smallmoney",
+        "bigint",
+        "varbinary(8000)",
+        "varchar(8000)",
+        "binary(8000)",
+        "char(8000)",
+        "timestamp",
+        "nvarchar(4000)",
+        "nchar(4000)",
+        "xml",
     ];
     let named = declared.into_iter().filter_map(SqlType::parse).map(|of| {
         let name = if matches!(of, SqlType::Decimal { .. }) { "decimal" } else { types::bare(of) };

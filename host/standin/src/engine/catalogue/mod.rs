@@ -194,7 +194,9 @@ impl Relation {
 
     /// The primary key's fields; empty without one.
     pub fn key(&self) -> impl Iterator<Item = &Field> {
-        self.primary().into_iter().flat_map(|index| index.columns.iter().map(|(at, _)| &self.fields[*at]))
+        self.primary()
+            .into_iter()
+            .flat_map(|index| index.columns.iter().map(|(at, _)| &self.fields[*at]))
     }
 
     pub fn identity(&self) -> Option<usize> {
@@ -255,7 +257,9 @@ impl Principals {
                 (Granted::Object(id), Some(table)) => *id == table.id,
                 _ => false,
             };
-            covers && self.acts_as(&user, principal) && (right == "CONTROL" || rights.contains(&right.as_str()))
+            covers
+                && self.acts_as(&user, principal)
+                && (right == "CONTROL" || rights.contains(&right.as_str()))
         })
     }
 

@@ -50,16 +50,25 @@ impl Aggregate<Option<(Decimal, u8)>, Cell> for DecimalSum {
         Ok(None)
     }
 
-    fn step(&self, context: &mut Context<'_>, sum: &mut Option<(Decimal, u8)>) -> rusqlite::Result<()> {
+    fn step(
+        &self,
+        context: &mut Context<'_>,
+        sum: &mut Option<(Decimal, u8)>,
+    ) -> rusqlite::Result<()> {
         let Some(number) = read(context.get_raw(0)) else { return Ok(()) };
         let scale: u8 = context.get(1)?;
         let so_far = sum.map_or(Decimal::ZERO, |(sum, _)| sum);
-        let next = so_far.checked_add(number).ok_or_else(|| failed(refusal::overflow("numeric")))?;
+        let next =
+            so_far.checked_add(number).ok_or_else(|| failed(refusal::overflow("numeric")))?;
         *sum = Some((next, scale));
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<(Decimal, u8)>>) -> rusqlite::Result<Cell> {
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        sum: Option<Option<(Decimal, u8)>>,
+    ) -> rusqlite::Result<Cell> {
         let Some((sum, scale)) = sum.flatten() else { return Ok(Cell::Null) };
         decimal_cell(sum, SqlType::Decimal { precision: 38, scale })
             .ok_or_else(|| failed(refusal::overflow("numeric")))
@@ -107,7 +116,11 @@ impl Aggregate<Option<String>, Cell> for Join {
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, joined: Option<Option<String>>) -> rusqlite::Result<Cell> {
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        joined: Option<Option<String>>,
+    ) -> rusqlite::Result<Cell> {
         Ok(joined.flatten().map_or(Cell::Null, Cell::Text))
     }
 }

@@ -17,6 +17,9 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Blind to case and to trailing blanks: the default collation's equality. Its order is only ours.
 pub fn folded(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
     let (a, b) = (a.trim_end_matches(' '), b.trim_end_matches(' '));
     let (mut at_a, mut at_b) = (a.bytes(), b.bytes());
     loop {
@@ -46,6 +49,12 @@ fn decimal(a: &str, b: &str) -> Ordering {
     if a == b {
         return Ordering::Equal;
     }
+    // One column's values have one scale: then digits of one length compare as they stand.
+    let point = |text: &str| text.bytes().position(|byte| byte == b'.');
+    let plain = a.len() == b.len() && !a.starts_with('-') && !b.starts_with('-');
+    if plain && point(a) == point(b) {
+        return a.cmp(b);
+    }
     match (Decimal::parse(a), Decimal::parse(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         // Never written by the engine; any total order will do.
@@ -57,6 +66,7 @@ fn decimal(a: &str, b: &str) -> Ordering {
 fn moment(a: &str, b: &str) -> Ordering {
     let shared = a.len().min(b.len());
     match a.as_bytes()[..shared].cmp(&b.as_bytes()[..shared]) {
+        Ordering::Equal if a.len() == b.len() => return Ordering::Equal,
         Ordering::Equal => {}
         unequal => return unequal,
     }
@@ -70,10 +80,11 @@ fn moment(a: &str, b: &str) -> Ordering {
 
 /// Instants, whatever the offset they are written at.
 fn offset(a: &str, b: &str) -> Ordering {
-    let instant = |text: &str| match tillhold_core::text::parse(text, SqlType::DateTimeOffset { scale: 7 }) {
-        Ok(Value::OffsetTimestamp(moment)) => moment.utc.0,
-        _ => i64::MIN,
-    };
+    let instant =
+        |text: &str| match tillhold_core::text::parse(text, SqlType::DateTimeOffset { scale: 7 }) {
+            Ok(Value::OffsetTimestamp(moment)) => moment.utc.0,
+            _ => i64::MIN,
+        };
     instant(a).cmp(&instant(b))
 }
 

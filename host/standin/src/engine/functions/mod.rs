@@ -24,8 +24,9 @@ use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
 /// Functions of nothing but their arguments: SQLite may call them once for many rows.
-const PURE: FunctionFlags =
-    FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC).union(FunctionFlags::SQLITE_INNOCUOUS);
+const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
+    .union(FunctionFlags::SQLITE_DETERMINISTIC)
+    .union(FunctionFlags::SQLITE_INNOCUOUS);
 /// Functions that look at the session: triggers may call them too.
 const SESSION: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_INNOCUOUS);
 
@@ -117,10 +118,24 @@ fn cast(context: &Context<'_>) -> Result<Cell, CastError> {
     }
     let from = argument_type(context, 1).map_err(CastError::Sqlite)?;
     let to = argument_type(context, 2).map_err(CastError::Sqlite)?;
+    if let Some(same) = unchanged(context, from, to) {
+        return Ok(same);
+    }
     let style = context.get_raw(3).as_i64().unwrap_or(values::NO_STYLE);
     let value = argument(context, 0, from).map_err(CastError::Sqlite)?;
     let converted = values::convert(value, from, to, style).map_err(CastError::Sql)?;
     Ok(values::encode(converted, to))
+}
+
+/// A text that is short enough for a varying type, seen without counting: it has no more units than bytes.
+fn unchanged(context: &Context<'_>, from: SqlType, to: SqlType) -> Option<Cell> {
+    let (SqlType::VarChar { length: Some(most) } | SqlType::NVarChar { length: Some(most) }) = to
+    else {
+        return None;
+    };
+    let text = text_argument(context, 0)
+        .filter(|text| from.is_text() && text.len() <= usize::from(most))?;
+    Some(Cell::Text(text.to_string()))
 }
 
 /// As a cast, but what is too long is error 2628 with the column's name.
@@ -129,6 +144,9 @@ fn assign(context: &Context<'_>) -> Answered {
         return Ok(Cell::Null);
     }
     let (from, to) = (argument_type(context, 1)?, argument_type(context, 2)?);
+    if let Some(same) = unchanged(context, from, to) {
+        return Ok(same);
+    }
     let value = argument(context, 0, from)?;
     let wide = match to {
         // The value as the target's family writes it, before anything is cut.

@@ -58,7 +58,10 @@ fn named(name: &str) -> Option<Part> {
 fn wanted(context: &Context<'_>) -> rusqlite::Result<Part> {
     let name = text_argument(context, 0).unwrap_or("");
     named(name).ok_or_else(|| {
-        failed(SqlError::new(155, format!("'{name}' is not a recognized date option.")).with_severity(15))
+        failed(
+            SqlError::new(155, format!("'{name}' is not a recognized date option."))
+                .with_severity(15),
+        )
     })
 }
 
@@ -96,7 +99,8 @@ fn add(context: &Context<'_>) -> Answered {
     let overflow =
         || failed(SqlError::new(517, "Adding a value to a 'datetime' column caused an overflow."));
     let moved = moved(start, part, number).ok_or_else(overflow)?;
-    let value = values::convert(Value::Timestamp(moved), WIDEST, of, values::NO_STYLE).map_err(failed)?;
+    let value =
+        values::convert(Value::Timestamp(moved), WIDEST, of, values::NO_STYLE).map_err(failed)?;
     Ok(values::encode(value, of))
 }
 
@@ -110,14 +114,16 @@ fn moved(start: Timestamp, part: Part, number: i64) -> Option<Timestamp> {
     };
     let (year, month, day) = start.date().civil();
     let total = (i64::from(year) * 12 + i64::from(month) - 1).checked_add(months)?;
-    let (year, month) = (i32::try_from(total.div_euclid(12)).ok()?, total.rem_euclid(12) as u32 + 1);
+    let (year, month) =
+        (i32::try_from(total.div_euclid(12)).ok()?, total.rem_euclid(12) as u32 + 1);
     // The last day of a shorter month stands for a day that it does not have.
     let date = (0..4).find_map(|back| Date::from_civil(year, month, day - back))?;
     Some(Timestamp::new(date, start.time()))
 }
 
 fn in_range(ticks: i64) -> Option<Timestamp> {
-    let last = Date::from_civil(9999, 12, 31).map_or(0, |date| Timestamp::new(date, start_of_day()).0);
+    let last =
+        Date::from_civil(9999, 12, 31).map_or(0, |date| Timestamp::new(date, start_of_day()).0);
     (0..last + TICKS_PER_DAY).contains(&ticks).then_some(Timestamp(ticks))
 }
 
@@ -143,7 +149,10 @@ fn difference(context: &Context<'_>) -> Answered {
         Part::Month => months(to) - months(from),
         Part::Nanosecond => (to.0 - from.0).saturating_mul(100),
         // Weeks begin on Sunday; 0001-01-01 was a Monday.
-        Part::Week => (to.0 + TICKS_PER_DAY).div_euclid(7 * TICKS_PER_DAY) - (from.0 + TICKS_PER_DAY).div_euclid(7 * TICKS_PER_DAY),
+        Part::Week => {
+            (to.0 + TICKS_PER_DAY).div_euclid(7 * TICKS_PER_DAY)
+                - (from.0 + TICKS_PER_DAY).div_euclid(7 * TICKS_PER_DAY)
+        }
         other => {
             let unit = ticks(other).unwrap_or(1);
             to.0.div_euclid(unit) - from.0.div_euclid(unit)

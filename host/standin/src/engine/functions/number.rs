@@ -42,11 +42,13 @@ fn range(context: &Context<'_>) -> Answered {
 fn count(context: &Context<'_>) -> Answered {
     match context.get::<Option<i64>>(0)? {
         Some(count) if count >= 0 => Ok(Cell::Integer(count)),
-        _ if context.get(1)? => Err(failed(SqlError::new(
-            1014,
-            "A TOP or FETCH clause contains an invalid value.",
+        _ if context.get(1)? => {
+            Err(failed(SqlError::new(1014, "A TOP or FETCH clause contains an invalid value.")))
+        }
+        _ => Err(failed(SqlError::new(
+            10742,
+            "The offset specified in a OFFSET clause may not be negative.",
         ))),
-        _ => Err(failed(SqlError::new(10742, "The offset specified in a OFFSET clause may not be negative."))),
     }
 }
 

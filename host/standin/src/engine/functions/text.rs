@@ -1,10 +1,10 @@
 //! Text functions: positions count UTF-16 units, comparisons follow the collation, LIKE knows `[a-z]`.
 
 use super::{Answered, argument_type, failed, is_null, pure, text_argument};
+use crate::answer::SqlError;
 use crate::engine::access::unbracketed;
 use crate::engine::catalogue::fold;
 use crate::engine::types::is_national;
-use crate::answer::SqlError;
 use rusqlite::Connection;
 use rusqlite::functions::Context;
 use rusqlite::types::{Value as Cell, ValueRef};
@@ -19,10 +19,18 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     pure(connection, "ts_datalength", 2, data_length)?;
     pure(connection, "ts_substring", 3, substring)?;
-    pure(connection, "ts_upper", 1, |context| map(context, |text| text.chars().map(upper).collect()))?;
-    pure(connection, "ts_lower", 1, |context| map(context, |text| text.chars().map(lower).collect()))?;
-    pure(connection, "ts_ltrim", 1, |context| map(context, |text| text.trim_start_matches(' ').to_string()))?;
-    pure(connection, "ts_rtrim", 1, |context| map(context, |text| text.trim_end_matches(' ').to_string()))?;
+    pure(connection, "ts_upper", 1, |context| {
+        map(context, |text| text.chars().map(upper).collect())
+    })?;
+    pure(connection, "ts_lower", 1, |context| {
+        map(context, |text| text.chars().map(lower).collect())
+    })?;
+    pure(connection, "ts_ltrim", 1, |context| {
+        map(context, |text| text.trim_start_matches(' ').to_string())
+    })?;
+    pure(connection, "ts_rtrim", 1, |context| {
+        map(context, |text| text.trim_end_matches(' ').to_string())
+    })?;
     pure(connection, "ts_reverse", 1, |context| map(context, |text| text.chars().rev().collect()))?;
     pure(connection, "ts_replicate", 2, replicate)?;
     pure(connection, "ts_replace", 4, replace)?;
@@ -30,9 +38,7 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     pure(connection, "ts_like", 4, like)?;
     pure(connection, "ts_concat", -1, concat)?;
     pure(connection, "ts_is_name", 3, is_name)?;
-    pure(connection, "ts_quotename", 1, |context| {
-        map(context, tillhold_core::table::bracket)
-    })
+    pure(connection, "ts_quotename", 1, |context| map(context, tillhold_core::table::bracket))
 }
 
 /// Simple case mapping, one character for one: `ß` stays as it is.
@@ -99,13 +105,17 @@ fn substring(context: &Context<'_>) -> Answered {
             let text = cell.as_str()?;
             if text.is_ascii() {
                 let end = end.min(text.len());
-                return Ok(Cell::Text(text.get(start.min(end)..end).unwrap_or_default().to_string()));
+                return Ok(Cell::Text(
+                    text.get(start.min(end)..end).unwrap_or_default().to_string(),
+                ));
             }
             let units: Vec<u16> = text.encode_utf16().collect();
             let end = end.min(units.len());
             let part = units.get(start.min(end)..end).unwrap_or_default();
             String::from_utf16(part).map(Cell::Text).map_err(|_| {
-                failed(crate::engine::refusal::unsupported("half of a character outside the basic plane"))
+                failed(crate::engine::refusal::unsupported(
+                    "half of a character outside the basic plane",
+                ))
             })
         }
     }
@@ -167,7 +177,8 @@ fn replace(context: &Context<'_>) -> Answered {
         replaced.push_str(&text[at..found]);
         replaced.push_str(to);
         // Folding keeps the number of characters, not of bytes.
-        at = found + text[found..].chars().take(from.chars().count()).map(char::len_utf8).sum::<usize>();
+        at = found
+            + text[found..].chars().take(from.chars().count()).map(char::len_utf8).sum::<usize>();
     }
     replaced.push_str(&text[at..]);
     Ok(Cell::Text(replaced))
@@ -318,7 +329,11 @@ mod tests {
         ] {
             let text: Vec<char> = text.chars().collect();
             let pattern: Vec<char> = pattern.chars().collect();
-            assert_eq!(matches(&text, &parts(&pattern, escape)), expected, "{text:?} like {pattern:?}");
+            assert_eq!(
+                matches(&text, &parts(&pattern, escape)),
+                expected,
+                "{text:?} like {pattern:?}"
+            );
         }
     }
 }

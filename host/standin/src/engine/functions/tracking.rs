@@ -12,13 +12,17 @@ use std::sync::Arc;
 pub fn register(connection: &Connection, running: &Arc<Running>) -> rusqlite::Result<()> {
     let session = |name: &str, arguments: i32, function: fn(&Running, &Context<'_>) -> Answered| {
         let running = running.clone();
-        connection.create_scalar_function(name, arguments, SESSION, move |context| function(&running, context))
+        connection.create_scalar_function(name, arguments, SESSION, move |context| {
+            function(&running, context)
+        })
     };
     session("ts_ct_version", 0, |running, _| Ok(Cell::Integer(running.tracked_version())))?;
     session("ts_ct_sequence", 0, |running, _| Ok(Cell::Integer(running.tracked_sequence())))?;
     session("ts_ct_context", 0, |running, _| Ok(running.context().map_or(Cell::Null, Cell::Blob)))?;
     session("ts_ct_mask", 0, |running, _| Ok(running.mask().map_or(Cell::Null, Cell::Blob)))?;
-    session("ts_identity", 1, |running, context| Ok(Cell::Integer(running.next_identity(context.get(0)?))))?;
+    session("ts_identity", 1, |running, context| {
+        Ok(Cell::Integer(running.next_identity(context.get(0)?)))
+    })?;
     session("ts_given_identity", 2, |running, context| {
         let value: Option<i64> = context.get(1)?;
         if let Some(value) = value {
@@ -34,7 +38,9 @@ pub fn register(connection: &Connection, running: &Arc<Running>) -> rusqlite::Re
 
 /// A mask is four zero bytes and then each column's number in four bytes, little-endian.
 fn columns_of(mask: &[u8]) -> impl Iterator<Item = u32> {
-    mask.chunks_exact(4).skip(1).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+    mask.chunks_exact(4)
+        .skip(1)
+        .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
 }
 
 pub fn mask_of(columns: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -48,7 +54,9 @@ fn in_mask(context: &Context<'_>) -> Answered {
     let column = context.get::<Option<i64>>(0)?;
     let Some(column) = column else { return Ok(Cell::Null) };
     match context.get_raw(1) {
-        ValueRef::Blob(mask) => Ok(Cell::Integer(i64::from(columns_of(mask).any(|c| i64::from(c) == column)))),
+        ValueRef::Blob(mask) => {
+            Ok(Cell::Integer(i64::from(columns_of(mask).any(|c| i64::from(c) == column))))
+        }
         _ => Ok(Cell::Integer(1)),
     }
 }
@@ -69,7 +77,11 @@ impl Aggregate<Option<Touched>, Cell> for Masks {
         Ok(None)
     }
 
-    fn step(&self, context: &mut Context<'_>, touched: &mut Option<Touched>) -> rusqlite::Result<()> {
+    fn step(
+        &self,
+        context: &mut Context<'_>,
+        touched: &mut Option<Touched>,
+    ) -> rusqlite::Result<()> {
         let touched = touched.get_or_insert_with(Touched::default);
         touched.all = context.get::<i64>(1)? as usize;
         match context.get_raw(0) {
@@ -79,7 +91,11 @@ impl Aggregate<Option<Touched>, Cell> for Masks {
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, touched: Option<Option<Touched>>) -> rusqlite::Result<Cell> {
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        touched: Option<Option<Touched>>,
+    ) -> rusqlite::Result<Cell> {
         Ok(match touched.flatten() {
             Some(touched) if !touched.unmasked && touched.columns.len() < touched.all => {
                 Cell::Blob(mask_of(touched.columns))

@@ -17,18 +17,14 @@ const COMPARISONS: &[(&str, Op)] = &[
     ("<", Op::Less),
     (">", Op::Greater),
 ];
-const SUMS: &[(&str, Op)] = &[
-    ("+", Op::Add),
-    ("-", Op::Subtract),
-    ("&", Op::BitAnd),
-    ("|", Op::BitOr),
-    ("^", Op::BitXor),
-];
+const SUMS: &[(&str, Op)] =
+    &[("+", Op::Add), ("-", Op::Subtract), ("&", Op::BitAnd), ("|", Op::BitOr), ("^", Op::BitXor)];
 const PRODUCTS: &[(&str, Op)] = &[("*", Op::Multiply), ("/", Op::Divide), ("%", Op::Modulo)];
 /// Functions that are written without parentheses.
 const BARE: &[&str] = &["CURRENT_TIMESTAMP", "SYSTEM_USER", "SESSION_USER", "CURRENT_USER", "USER"];
 /// Reserved words that are functions when a parenthesis follows.
-const RESERVED_FUNCTIONS: &[&str] = &["COALESCE", "CONVERT", "LEFT", "NULLIF", "RIGHT", "TRY_CONVERT"];
+const RESERVED_FUNCTIONS: &[&str] =
+    &["COALESCE", "CONVERT", "LEFT", "NULLIF", "RIGHT", "TRY_CONVERT"];
 
 fn binary(operator: Op, left: Expr, right: Expr) -> Expr {
     Expr::Binary(operator, Box::new(left), Box::new(right))
@@ -81,7 +77,9 @@ impl Parser<'_> {
             return Ok(Expr::IsNull { value: Box::new(left), negated });
         }
         let negated = self.is_word("NOT")
-            && (self.is_word_at(1, "IN") || self.is_word_at(1, "LIKE") || self.is_word_at(1, "BETWEEN"));
+            && (self.is_word_at(1, "IN")
+                || self.is_word_at(1, "LIKE")
+                || self.is_word_at(1, "BETWEEN"));
         if negated {
             self.step();
         }
@@ -97,7 +95,8 @@ impl Parser<'_> {
         }
         if self.accept_word("LIKE") {
             let pattern = Box::new(self.sum()?);
-            let escape = if self.accept_word("ESCAPE") { Some(Box::new(self.sum()?)) } else { None };
+            let escape =
+                if self.accept_word("ESCAPE") { Some(Box::new(self.sum()?)) } else { None };
             return Ok(Expr::Like { value, pattern, escape, negated });
         }
         if self.accept_word("IN") {
@@ -185,11 +184,8 @@ impl Parser<'_> {
 
     fn parenthesised(&mut self) -> Parsed<Expr> {
         self.expect("(")?;
-        let value = if self.starts_query() {
-            Expr::Query(Box::new(self.query()?))
-        } else {
-            self.expr()?
-        };
+        let value =
+            if self.starts_query() { Expr::Query(Box::new(self.query()?)) } else { self.expr()? };
         self.expect(")")?;
         Ok(value)
     }

@@ -10,7 +10,8 @@ impl Parser<'_> {
     pub(super) fn starts_query(&self) -> bool {
         self.is_word("SELECT")
             || self.is_word("WITH")
-            || (self.is("(") && (self.is_word_at(1, "SELECT") || self.is_at(1, "(") && self.nested_query()))
+            || (self.is("(")
+                && (self.is_word_at(1, "SELECT") || self.is_at(1, "(") && self.nested_query()))
     }
 
     /// `((((SELECT`: parentheses around a query, at any depth.
@@ -24,7 +25,8 @@ impl Parser<'_> {
 
     pub(super) fn query(&mut self) -> Parsed<Query> {
         self.deeper(|parser| {
-            let ctes = if parser.accept_word("WITH") { parser.commas(Self::cte)? } else { Vec::new() };
+            let ctes =
+                if parser.accept_word("WITH") { parser.commas(Self::cte)? } else { Vec::new() };
             parser.query_after(ctes)
         })
     }
@@ -138,11 +140,8 @@ impl Parser<'_> {
         let into = if self.accept_word("INTO") { Some(self.object_name()?) } else { None };
         let from = if self.accept_word("FROM") { self.commas(Self::source)? } else { Vec::new() };
         let filter = if self.accept_word("WHERE") { Some(self.expr()?) } else { None };
-        let group = if self.accept_words(&["GROUP", "BY"]) {
-            self.commas(Self::expr)?
-        } else {
-            Vec::new()
-        };
+        let group =
+            if self.accept_words(&["GROUP", "BY"]) { self.commas(Self::expr)? } else { Vec::new() };
         let having = if self.accept_word("HAVING") { Some(self.expr()?) } else { None };
         Ok(Select { distinct, top, items, into, from, filter, group, having })
     }
@@ -235,7 +234,8 @@ impl Parser<'_> {
         let mut left = self.deeper(Self::source_primary)?;
         while let Some(kind) = self.join_kind()? {
             let right = Box::new(self.deeper(Self::source_primary)?);
-            let conditional = !matches!(kind, JoinKind::Cross | JoinKind::CrossApply | JoinKind::OuterApply);
+            let conditional =
+                !matches!(kind, JoinKind::Cross | JoinKind::CrossApply | JoinKind::OuterApply);
             let on = if conditional {
                 self.expect_word("ON")?;
                 Some(self.expr()?)
@@ -340,11 +340,13 @@ impl Parser<'_> {
         while !self.accept(")") {
             let Kind::Word(word) = self.kind() else { return Err(self.unexpected()) };
             match word.to_ascii_uppercase().as_str() {
-                "UPDLOCK" | "XLOCK" | "HOLDLOCK" | "SERIALIZABLE" | "REPEATABLEREAD" | "TABLOCKX" => {
+                "UPDLOCK" | "XLOCK" | "HOLDLOCK" | "SERIALIZABLE" | "REPEATABLEREAD"
+                | "TABLOCKX" => {
                     hints.locks = true;
                 }
-                "ROWLOCK" | "PAGLOCK" | "TABLOCK" | "NOLOCK" | "READUNCOMMITTED" | "READCOMMITTED"
-                | "READPAST" | "FORCESEEK" | "FORCESCAN" | "NOWAIT" | "SNAPSHOT" => {}
+                "ROWLOCK" | "PAGLOCK" | "TABLOCK" | "NOLOCK" | "READUNCOMMITTED"
+                | "READCOMMITTED" | "READPAST" | "FORCESEEK" | "FORCESCAN" | "NOWAIT"
+                | "SNAPSHOT" => {}
                 _ => return Err(self.unexpected()),
             }
             self.step();

@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use crate::answer::SqlError;
-use crate::engine::refusal;
 use crate::engine::lexer::Kind;
+use crate::engine::refusal;
 use crate::engine::syntax::{
     Argument, Declaration, Execute, Expr, Level, SetOption, Statement, StatementKind,
 };
@@ -274,12 +274,14 @@ impl Parser<'_> {
             self.expect("=")?;
         }
         let value = match self.kind() {
-            Kind::Variable(_) | Kind::Text(_) | Kind::National(_) | Kind::Number(_) | Kind::Hex(_)
+            Kind::Variable(_)
+            | Kind::Text(_)
+            | Kind::National(_)
+            | Kind::Number(_)
+            | Kind::Hex(_)
             | Kind::Symbol("-") => self.signed_constant()?,
             Kind::Word(word) if word.eq_ignore_ascii_case("NULL") => self.signed_constant()?,
-            Kind::Word(_) | Kind::Quoted(_) => {
-                Expr::Text { text: self.name()?, national: true }
-            }
+            Kind::Word(_) | Kind::Quoted(_) => Expr::Text { text: self.name()?, national: true },
             _ => return Err(self.unexpected()),
         };
         let output = self.accept_word("OUTPUT") || self.accept_word("OUT");
@@ -322,7 +324,11 @@ impl Parser<'_> {
             "FMTONLY" => SetOption::FormatOnly(self.on_or_off()?),
             "IMPLICIT_TRANSACTIONS" => SetOption::ImplicitTransactions(self.on_or_off()?),
             // Advice about memory, language and text sizes: read and left.
-            "TEXTSIZE" | "DATEFIRST" | "ROWCOUNT" | "DEADLOCK_PRIORITY" | "QUERY_GOVERNOR_COST_LIMIT" => {
+            "TEXTSIZE"
+            | "DATEFIRST"
+            | "ROWCOUNT"
+            | "DEADLOCK_PRIORITY"
+            | "QUERY_GOVERNOR_COST_LIMIT" => {
                 if name == "ROWCOUNT" && self.kind() != &Kind::Number("0".to_string()) {
                     return Err(self.unsupported("SET ROWCOUNT"));
                 }

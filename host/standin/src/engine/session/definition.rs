@@ -10,7 +10,8 @@ use crate::engine::catalogue::{
 };
 use crate::engine::refusal;
 use crate::engine::syntax::{
-    ColumnDefinition, Constraint, CreateIndex, CreateTable, DatabaseChange, ObjectName, StatementKind as S, TableChange,
+    ColumnDefinition, Constraint, CreateIndex, CreateTable, DatabaseChange, ObjectName,
+    StatementKind as S, TableChange,
 };
 use crate::engine::tracking;
 use crate::engine::translate::{Translator, Uses};
@@ -22,7 +23,8 @@ use tillhold_core::text::hexadecimal;
 /// Tables of one database: AX has 548, SQL Server's own limit is far above.
 const TABLES_MAX: usize = 5_000;
 
-const WRITES: Uses = Uses { database: false, locks: false, writes_database: true, writes_temporary: false };
+const WRITES: Uses =
+    Uses { database: false, locks: false, writes_database: true, writes_temporary: false };
 
 impl EngineSession {
     pub(super) fn define(&mut self, statement: &S) -> Result<(), SqlError> {
@@ -35,17 +37,26 @@ impl EngineSession {
             S::CreateIndex(given) => self.create_index(given),
             S::CreateSchema { name } => self.owning(|session| session.create_schema(name)),
             S::Truncate(name) => self.truncate(name),
-            S::AlterTable { table, change } => self.owning(|session| session.alter_table(table, change)),
-            S::AlterDatabase { database, change } => self.alter_database(database.as_deref(), change),
-            S::CreateLogin { .. } | S::CreateUser { .. } | S::CreateRole { .. } | S::AddMember { .. } | S::Permission(_) => {
-                self.owning(|session| session.define_security(statement))
+            S::AlterTable { table, change } => {
+                self.owning(|session| session.alter_table(table, change))
             }
+            S::AlterDatabase { database, change } => {
+                self.alter_database(database.as_deref(), change)
+            }
+            S::CreateLogin { .. }
+            | S::CreateUser { .. }
+            | S::CreateRole { .. }
+            | S::AddMember { .. }
+            | S::Permission(_) => self.owning(|session| session.define_security(statement)),
             _ => Err(refusal::syntax("this statement")),
         }
     }
 
     /// Definitions belong to owners.
-    fn owning(&mut self, work: impl FnOnce(&mut Self) -> Result<(), SqlError>) -> Result<(), SqlError> {
+    fn owning(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
         if self.is_owner { work(self) } else { Err(refusal::no_permission()) }
     }
 
@@ -88,7 +99,12 @@ impl EngineSession {
         })
     }
 
-    fn make_table(&mut self, catalogue: &mut Catalogue, table: Relation, schema: i32) -> Result<(), SqlError> {
+    fn make_table(
+        &mut self,
+        catalogue: &mut Catalogue,
+        table: Relation,
+        schema: i32,
+    ) -> Result<(), SqlError> {
         if catalogue.tables.len() >= TABLES_MAX {
             return Err(refusal::unsupported("so many tables"));
         }
@@ -97,7 +113,8 @@ impl EngineSession {
         }
         let now_ms = self.engine.env.clock.wall_ms();
         self.kept(kept::write_table(&self.connection, &table, schema, now_ms))?;
-        count_identity(&self.connection, &self.engine.counters, &table).map_err(EngineError::into_sql)?;
+        count_identity(&self.connection, &self.engine.counters, &table)
+            .map_err(EngineError::into_sql)?;
         catalogue.put(table);
         Ok(())
     }
@@ -107,7 +124,11 @@ impl EngineSession {
         self.redefine(|session, catalogue| {
             for given in tables {
                 let schema = session.schema_or_new(catalogue, &given.name.schema)?;
-                let name = ObjectName { database: None, schema: Some(given.name.schema.clone()), name: given.name.name.clone() };
+                let name = ObjectName {
+                    database: None,
+                    schema: Some(given.name.schema.clone()),
+                    name: given.name.name.clone(),
+                };
                 if catalogue.find(&name).is_ok() {
                     return Err(refusal::object_exists(&given.name.to_string()));
                 }
@@ -124,7 +145,9 @@ impl EngineSession {
             return Ok(schema.id);
         }
         let id = catalogue.schemas.values().map(|schema| schema.id).max().unwrap_or(4).max(4) + 1;
-        let added = self.connection.execute("INSERT INTO tsql_schema VALUES (?1, ?2)", rusqlite::params![id, name]);
+        let added = self
+            .connection
+            .execute("INSERT INTO tsql_schema VALUES (?1, ?2)", rusqlite::params![id, name]);
         self.kept(added.map(|_| ()))?;
         catalogue.schemas.insert(fold(name), Schema { id, name: name.to_string() });
         Ok(id)
@@ -133,7 +156,10 @@ impl EngineSession {
     fn create_schema(&mut self, name: &str) -> Result<(), SqlError> {
         self.redefine(|session, catalogue| {
             if catalogue.schema(name).is_some() {
-                return Err(SqlError::new(2714, format!("There is already an object named '{name}' in the database.")));
+                return Err(SqlError::new(
+                    2714,
+                    format!("There is already an object named '{name}' in the database."),
+                ));
             }
             session.schema_or_new(catalogue, name).map(|_| ())
         })
@@ -141,13 +167,20 @@ impl EngineSession {
 
     fn create_index(&mut self, given: &CreateIndex) -> Result<(), SqlError> {
         if given.table.is_temporary() {
-            return Err(refusal::unsupported("an index on a temporary table (declare it UNIQUE or PRIMARY KEY)"));
+            return Err(refusal::unsupported(
+                "an index on a temporary table (declare it UNIQUE or PRIMARY KEY)",
+            ));
         }
         self.owning(|session| {
             session.redefine(|session, catalogue| {
                 let mut table = (**catalogue.find(&given.table)?).clone();
-                let index =
-                    definition::add_plain_index(&mut table, &given.name, &given.columns, given.unique, given.clustered)?;
+                let index = definition::add_plain_index(
+                    &mut table,
+                    &given.name,
+                    &given.columns,
+                    given.unique,
+                    given.clustered,
+                )?;
                 for sql in definition::index_statements(&table, &index) {
                     session
                         .connection
@@ -164,7 +197,11 @@ impl EngineSession {
     fn drop_table(&mut self, name: &ObjectName, if_exists: bool) -> Result<(), SqlError> {
         if name.is_temporary() {
             let dropped = self.drop_temporary(&name.name);
-            return if dropped || if_exists { Ok(()) } else { Err(refusal::no_such_object("drop", &name.name)) };
+            return if dropped || if_exists {
+                Ok(())
+            } else {
+                Err(refusal::no_such_object("drop", &name.name))
+            };
         }
         if if_exists && self.catalogue.find(name).is_err() {
             return Ok(());
@@ -214,9 +251,15 @@ impl EngineSession {
                 session.kept(tracking::restart(&session.connection, &table, version))?;
             }
             if let Some(identity) = table.identity().and_then(|at| table.fields[at].identity) {
-                let erased = session.connection.execute("DELETE FROM tsql_identity WHERE table_id = ?1", [table.id]);
+                let erased = session
+                    .connection
+                    .execute("DELETE FROM tsql_identity WHERE table_id = ?1", [table.id]);
                 session.kept(erased.map(|_| ()))?;
-                session.engine.counters.set_identity(table.id, identity.seed - identity.step, identity.step);
+                session.engine.counters.set_identity(
+                    table.id,
+                    identity.seed - identity.step,
+                    identity.step,
+                );
             }
             Ok(())
         })
@@ -234,7 +277,13 @@ impl EngineSession {
                 }
                 TableChange::DisableTracking => {
                     if table.tracking.take().is_none() {
-                        return Err(SqlError::new(4998, format!("Change tracking is not enabled on table '{}'.", table.name.name)));
+                        return Err(SqlError::new(
+                            4998,
+                            format!(
+                                "Change tracking is not enabled on table '{}'.",
+                                table.name.name
+                            ),
+                        ));
                     }
                     session.kept(tracking::disable(&session.connection, &table))?;
                 }
@@ -248,7 +297,12 @@ impl EngineSession {
         })
     }
 
-    fn enable_tracking(&mut self, catalogue: &Catalogue, table: &mut Relation, columns: bool) -> Result<(), SqlError> {
+    fn enable_tracking(
+        &mut self,
+        catalogue: &Catalogue,
+        table: &mut Relation,
+        columns: bool,
+    ) -> Result<(), SqlError> {
         if catalogue.tracking.is_none() {
             return Err(SqlError::new(
                 5088,
@@ -260,7 +314,10 @@ impl EngineSession {
             ));
         }
         if table.tracking.is_some() {
-            return Err(SqlError::new(4996, format!("Change tracking is already enabled for table '{}'.", table.name.name)));
+            return Err(SqlError::new(
+                4996,
+                format!("Change tracking is already enabled for table '{}'.", table.name.name),
+            ));
         }
         if table.primary().is_none() {
             return Err(SqlError::new(
@@ -290,11 +347,14 @@ impl EngineSession {
         }
         for column in columns {
             if column.identity.is_some() || column.of == tillhold_core::types::SqlType::RowVersion {
-                return Err(refusal::unsupported("ALTER TABLE ADD of a column that the server assigns"));
+                return Err(refusal::unsupported(
+                    "ALTER TABLE ADD of a column that the server assigns",
+                ));
             }
             definition::add_field(catalogue, table, column)?;
             let field = &table.fields[table.fields.len() - 1];
-            let mut sql = format!("ALTER TABLE {} ADD COLUMN {}", table.quoted(), field.declaration());
+            let mut sql =
+                format!("ALTER TABLE {} ADD COLUMN {}", table.quoted(), field.declaration());
             if !field.nullable {
                 let Some(default) = &field.default else {
                     return Err(SqlError::new(
@@ -306,7 +366,8 @@ impl EngineSession {
                         ),
                     ));
                 };
-                let plan = Translator::new(&self.surroundings(), 0).scalar(&default.value, Some(field.of))?;
+                let plan = Translator::new(&self.surroundings(), 0)
+                    .scalar(&default.value, Some(field.of))?;
                 let cell = self.first_row(&plan)?.into_iter().next().unwrap_or(Cell::Null);
                 sql += &format!(" DEFAULT {}", constant(&cell));
             }
@@ -324,16 +385,25 @@ impl EngineSession {
                 format!("ALTER TABLE DROP COLUMN failed because column '{column}' does not exist in table '{}'.", table.name.name),
             )
         })?;
-        let indexed = table.indexes.iter().any(|index| index.columns.iter().any(|(column, _)| *column == at));
+        let indexed =
+            table.indexes.iter().any(|index| index.columns.iter().any(|(column, _)| *column == at));
         if indexed || table.fields[at].default.is_some() {
             return Err(SqlError::new(
                 4922,
-                format!("ALTER TABLE DROP COLUMN {column} failed because one or more objects access this column."),
+                format!(
+                    "ALTER TABLE DROP COLUMN {column} failed because one or more objects access this column."
+                ),
             ));
         }
-        self.sqlite(&format!("ALTER TABLE {} DROP COLUMN {}", table.quoted(), quote(&table.fields[at].name)))?;
+        self.sqlite(&format!(
+            "ALTER TABLE {} DROP COLUMN {}",
+            table.quoted(),
+            quote(&table.fields[at].name)
+        ))?;
         let id = table.fields[at].id;
-        let erased = self.connection.execute("DELETE FROM tsql_column WHERE table_id = ?1 AND id = ?2", [table.id, id]);
+        let erased = self
+            .connection
+            .execute("DELETE FROM tsql_column WHERE table_id = ?1 AND id = ?2", [table.id, id]);
         self.kept(erased.map(|_| ()))?;
         table.fields.remove(at);
         for (column, _) in table.indexes.iter_mut().flat_map(|index| index.columns.iter_mut()) {
@@ -342,12 +412,19 @@ impl EngineSession {
         Ok(())
     }
 
-    fn alter_database(&mut self, database: Option<&str>, change: &DatabaseChange) -> Result<(), SqlError> {
+    fn alter_database(
+        &mut self,
+        database: Option<&str>,
+        change: &DatabaseChange,
+    ) -> Result<(), SqlError> {
         if database.is_some_and(|name| fold(name) != fold(&self.catalogue.database)) {
             return Err(refusal::no_database(database.unwrap_or_default()));
         }
         if self.transaction.open().is_some() {
-            return Err(SqlError::new(226, "ALTER DATABASE statement not allowed within multi-statement transaction."));
+            return Err(SqlError::new(
+                226,
+                "ALTER DATABASE statement not allowed within multi-statement transaction.",
+            ));
         }
         self.owning(|session| {
             session.redefine(|session, catalogue| {
@@ -387,14 +464,19 @@ impl EngineSession {
         auto_cleanup: Option<bool>,
     ) -> Result<(), SqlError> {
         if retention_minutes.is_some_and(|minutes| minutes < 1) {
-            return Err(SqlError::new(22118, "The change tracking retention period must be at least one minute."));
+            return Err(SqlError::new(
+                22118,
+                "The change tracking retention period must be at least one minute.",
+            ));
         }
         let before = catalogue.tracking.clone();
         let tracking = DatabaseTracking {
             retention_minutes: retention_minutes
                 .or(before.as_ref().map(|tracking| tracking.retention_minutes))
                 .unwrap_or(2 * 1440),
-            auto_cleanup: auto_cleanup.or(before.map(|tracking| tracking.auto_cleanup)).unwrap_or(true),
+            auto_cleanup: auto_cleanup
+                .or(before.map(|tracking| tracking.auto_cleanup))
+                .unwrap_or(true),
         };
         self.kept(set_state(&self.connection, "tracking", 1))?;
         self.kept(set_state(&self.connection, "retention_minutes", tracking.retention_minutes))?;
@@ -407,7 +489,8 @@ impl EngineSession {
     pub(super) fn clean_up_tracking(&mut self, only: Option<i32>) -> Result<usize, SqlError> {
         let Some(tracking) = self.catalogue.tracking.clone() else { return Ok(0) };
         let before = self.engine.env.clock.wall_ms() - tracking.retention_minutes * 60_000;
-        let version = tracking::version_before(&self.connection, before).map_err(|error| self.refused(error, None))?;
+        let version = tracking::version_before(&self.connection, before)
+            .map_err(|error| self.refused(error, None))?;
         version.map_or(Ok(0), |version| self.forget_up_to(version, only))
     }
 
@@ -434,14 +517,18 @@ impl EngineSession {
 fn cannot_find(name: &ObjectName) -> SqlError {
     SqlError::new(
         4902,
-        format!("Cannot find the object \"{name}\" because it does not exist or you do not have permissions."),
+        format!(
+            "Cannot find the object \"{name}\" because it does not exist or you do not have permissions."
+        ),
     )
 }
 
 fn no_schema(name: &str) -> SqlError {
     SqlError::new(
         2760,
-        format!("The specified schema name \"{name}\" either does not exist or you do not have permission to use it."),
+        format!(
+            "The specified schema name \"{name}\" either does not exist or you do not have permission to use it."
+        ),
     )
 }
 

@@ -27,7 +27,8 @@ fn reach(error: &SqlError) -> Reach {
         // The client cancelled: nothing of the batch goes on.
         0 => Reach::Batch,
         50_000 => Reach::Statement,
-        245 | 241 | 8114 | 8169 | 208 | 207 | 102 | 137 | 195 | 107 | 209 | 4104 | 468 | 3930 | 2812 | 266 | 22105 => Reach::Batch,
+        245 | 241 | 8114 | 8169 | 208 | 207 | 102 | 137 | 195 | 107 | 209 | 4104 | 468 | 3930
+        | 2812 | 266 | 22105 => Reach::Batch,
         number if number > 50_000 => Reach::Batch,
         _ if error.severity >= 19 => Reach::Batch,
         _ => Reach::Statement,
@@ -36,12 +37,17 @@ fn reach(error: &SqlError) -> Reach {
 
 impl EngineSession {
     /// Decides what an error of a plain statement ends: `Ok` when the batch goes on.
-    pub(super) fn failed(&mut self, error: SqlError, out: &mut Answers<'_>) -> Result<(), SqlError> {
+    pub(super) fn failed(
+        &mut self,
+        error: SqlError,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
         self.last_error = error.number;
         self.row_count = 0;
         let open = self.transaction.count > 0;
         // Constants are converted when a statement is translated; those errors belong to its run.
-        let compiling = std::mem::take(&mut self.untranslated) && !matches!(error.number, 8115 | 2628 | 281);
+        let compiling =
+            std::mem::take(&mut self.untranslated) && !matches!(error.number, 8115 | 2628 | 281);
         let reach = match reach(&error) {
             Reach::Statement if compiling => Reach::Batch,
             other => other,
@@ -64,12 +70,20 @@ impl EngineSession {
     }
 
     /// An error that a test ordered for this text ends the call before it begins.
-    pub(super) fn ordered_failure(&mut self, sql: &str, out: &mut Answers<'_>) -> Result<(), SqlError> {
+    pub(super) fn ordered_failure(
+        &mut self,
+        sql: &str,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
         if locked(&self.engine.injected).is_empty() {
             return Ok(());
         }
         let Some(error) = self.engine.injected(sql) else { return Ok(()) };
-        let error = if error.number == 1205 { SqlError { message: refusal::deadlock(self.id).message, ..error } } else { error };
+        let error = if error.number == 1205 {
+            SqlError { message: refusal::deadlock(self.id).message, ..error }
+        } else {
+            error
+        };
         if reach(&error) == Reach::Transaction || self.settings.xact_abort {
             self.roll_back_all(out);
         }
@@ -84,9 +98,16 @@ impl EngineSession {
         self.refused_in(error, table, verb)
     }
 
-    pub(in crate::engine) fn refused_in(&self, error: rusqlite::Error, table: Option<&Relation>, verb: &str) -> SqlError {
+    pub(in crate::engine) fn refused_in(
+        &self,
+        error: rusqlite::Error,
+        table: Option<&Relation>,
+        verb: &str,
+    ) -> SqlError {
         let (code, message) = match &error {
-            rusqlite::Error::SqliteFailure(code, message) => (code.extended_code, message.clone().unwrap_or_default()),
+            rusqlite::Error::SqliteFailure(code, message) => {
+                (code.extended_code, message.clone().unwrap_or_default())
+            }
             rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg.clone()),
             other => return refusal::below(&other.to_string()),
         };
@@ -100,11 +121,15 @@ impl EngineSession {
             ffi::SQLITE_BUSY => refusal::lock_timeout(),
             ffi::SQLITE_CONSTRAINT_NOTNULL => {
                 let column = message.rsplit('.').next().unwrap_or_default();
-                refusal::null_refused(&table.map_or_else(String::new, |table| table.full(database)), column, verb)
+                refusal::null_refused(
+                    &table.map_or_else(String::new, |table| table.full(database)),
+                    column,
+                    verb,
+                )
             }
-            ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_ROWID => {
-                duplicate(table, &message)
-            }
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_UNIQUE
+            | ffi::SQLITE_CONSTRAINT_ROWID => duplicate(table, &message),
             ffi::SQLITE_CONSTRAINT_FOREIGNKEY => refusal::foreign_key(verb, &shown(table)),
             _ if message.starts_with("no such table") && self.transaction.is_snapshot() => {
                 refusal::changed_under_snapshot(database)
@@ -123,10 +148,15 @@ fn duplicate(table: Option<&Relation>, message: &str) -> SqlError {
     let failed = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or(message);
     let found = table.and_then(|table| {
         let prefix = format!("{}.", table.storage);
-        let columns: Vec<&str> = failed.split(", ").map(|column| column.strip_prefix(&prefix).unwrap_or(column)).collect();
+        let columns: Vec<&str> = failed
+            .split(", ")
+            .map(|column| column.strip_prefix(&prefix).unwrap_or(column))
+            .collect();
         let named = |index: &&Index| {
-            let names: Vec<&str> = index.columns.iter().map(|(at, _)| table.fields[*at].name.as_str()).collect();
-            names == columns || failed.trim_end_matches("!'").ends_with(&index_storage(table, index))
+            let names: Vec<&str> =
+                index.columns.iter().map(|(at, _)| table.fields[*at].name.as_str()).collect();
+            names == columns
+                || failed.trim_end_matches("!'").ends_with(&index_storage(table, index))
         };
         table.indexes.iter().filter(|index| index.unique).find(named).map(|index| (table, index))
     });

@@ -22,7 +22,12 @@ impl Frame {
         for parameter in parameters {
             let name = named(&parameter.name);
             frame.declare(&name, parameter.of)?;
-            let value = values::convert(parameter.value.clone(), parameter.of, parameter.of, values::NO_STYLE)?;
+            let value = values::convert(
+                parameter.value.clone(),
+                parameter.of,
+                parameter.of,
+                values::NO_STYLE,
+            )?;
             frame.set(&name, values::encode(value, parameter.of));
         }
         Ok(frame)

@@ -120,7 +120,8 @@ impl EngineSession {
         application: &str,
     ) -> Result<EngineSession, SqlError> {
         let running = Arc::new(Running::new(engine.counters.clone(), engine.env.random.clone()));
-        functions::register(&connection, &running).map_err(|error| EngineError::File(error).into_sql())?;
+        functions::register(&connection, &running)
+            .map_err(|error| EngineError::File(error).into_sql())?;
         let interrupt = Arc::new(Interrupt {
             running: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
@@ -214,7 +215,11 @@ impl EngineSession {
     }
 
     /// A transaction that can no longer commit does not outlive the call that doomed it (3998).
-    fn end_of_call<T>(&mut self, answer: Result<T, SqlError>, out: &mut Answers<'_>) -> Result<T, SqlError> {
+    fn end_of_call<T>(
+        &mut self,
+        answer: Result<T, SqlError>,
+        out: &mut Answers<'_>,
+    ) -> Result<T, SqlError> {
         if !(self.transaction.count > 0 && self.transaction.doomed) {
             return answer;
         }
@@ -267,9 +272,13 @@ pub(super) fn count_identity(
     counters: &Counters,
     table: &Relation,
 ) -> Result<(), EngineError> {
-    let Some(identity) = table.identity().and_then(|at| table.fields[at].identity) else { return Ok(()) };
+    let Some(identity) = table.identity().and_then(|at| table.fields[at].identity) else {
+        return Ok(());
+    };
     let last: Option<i64> = connection
-        .query_row("SELECT last FROM tsql_identity WHERE table_id = ?1", [table.id], |row| row.get(0))
+        .query_row("SELECT last FROM tsql_identity WHERE table_id = ?1", [table.id], |row| {
+            row.get(0)
+        })
         .optional()?;
     counters.set_identity(table.id, last.unwrap_or(identity.seed - identity.step), identity.step);
     Ok(())
@@ -289,7 +298,12 @@ impl SqlSession for EngineSession {
         })
     }
 
-    fn execute(&mut self, sql: &str, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<(), SqlError> {
+    fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
         self.ordered_failure(sql, out)?;
         self.call(out, |session, out| session.execute_text(sql, parameters, out).map(|_| ()))
     }
@@ -313,7 +327,10 @@ impl SqlSession for EngineSession {
         out: &mut Answers<'_>,
     ) -> Result<(), SqlError> {
         let Some(sql) = self.prepared.get(&id).cloned() else {
-            return Err(SqlError::new(8179, format!("Could not find prepared statement with handle {id}.")));
+            return Err(SqlError::new(
+                8179,
+                format!("Could not find prepared statement with handle {id}."),
+            ));
         };
         self.execute(&sql, parameters, out)
     }
@@ -321,11 +338,19 @@ impl SqlSession for EngineSession {
     fn unprepare(&mut self, id: i32) -> Result<(), SqlError> {
         match self.prepared.remove(&id) {
             Some(_) => Ok(()),
-            None => Err(SqlError::new(8179, format!("Could not find prepared statement with handle {id}."))),
+            None => Err(SqlError::new(
+                8179,
+                format!("Could not find prepared statement with handle {id}."),
+            )),
         }
     }
 
-    fn procedure(&mut self, name: &str, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<i32, SqlError> {
+    fn procedure(
+        &mut self,
+        name: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError> {
         self.ordered_failure(name, out)?;
         self.call(out, |session, out| session.call_procedure(name, parameters, out))
     }

@@ -55,8 +55,12 @@ impl EngineSession {
         self.access(plan.uses)?;
         self.load_json(plan)?;
         let bound = self.bound_values(plan);
-        let mut statement = self.connection.prepare_cached(&plan.sql).map_err(|error| self.refused(error, Some(plan)))?;
-        let mut rows = query(&mut statement, bound).map_err(|error| self.refused(error, Some(plan)))?;
+        let mut statement = self
+            .connection
+            .prepare_cached(&plan.sql)
+            .map_err(|error| self.refused(error, Some(plan)))?;
+        let mut rows =
+            query(&mut statement, bound).map_err(|error| self.refused(error, Some(plan)))?;
         match rows.next().map_err(|error| self.refused(error, Some(plan)))? {
             Some(row) => (0..plan.columns.len())
                 .map(|at| row.get::<_, Cell>(at).map_err(|error| self.refused(error, Some(plan))))
@@ -82,8 +86,10 @@ impl EngineSession {
         let bound = self.bound_values(plan);
         let mut count = 0;
         let streamed = {
-            let mut statement =
-                self.connection.prepare_cached(&plan.sql).map_err(|error| self.refused(error, Some(plan)))?;
+            let mut statement = self
+                .connection
+                .prepare_cached(&plan.sql)
+                .map_err(|error| self.refused(error, Some(plan)))?;
             self.stream(&mut statement, bound, plan, &mut count, out)
         };
         streamed?;
@@ -112,7 +118,9 @@ impl EngineSession {
             }
             flow(out(Answer::Row(values)))?;
             *count += 1;
-            if count.is_multiple_of(ROWS_BETWEEN_LOOKS) && self.interrupt.cancelled.load(Ordering::Relaxed) {
+            if count.is_multiple_of(ROWS_BETWEEN_LOOKS)
+                && self.interrupt.cancelled.load(Ordering::Relaxed)
+            {
                 return Err(refusal::cancelled());
             }
             row = rows.next().map_err(refused)?;
@@ -146,12 +154,18 @@ impl EngineSession {
     }
 
     /// INSERT, UPDATE, DELETE; in a transaction of its own when none is open.
-    pub(super) fn run_change(&mut self, plan: &Plan, out: &mut Answers<'_>) -> Result<(), SqlError> {
+    pub(super) fn run_change(
+        &mut self,
+        plan: &Plan,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
         self.begin_implicitly(plan.uses, out);
         if self.settings.format_only {
             return Ok(());
         }
-        let Some(change) = plan.change.clone() else { return Err(refusal::below("a change without a table")) };
+        let Some(change) = plan.change.clone() else {
+            return Err(refusal::below("a change without a table"));
+        };
         let context = match &change.context {
             None => None,
             Some(context) => Some(self.context(context)?),
@@ -159,7 +173,9 @@ impl EngineSession {
         let mut uses = plan.uses;
         // Rows of a temporary table that was there before must come back with a rollback: SQLite's own does that.
         uses.locks |= self.transaction.open().is_some_and(|number| {
-            uses.writes_temporary && !self.transaction.is_snapshot() && self.temporary.is_older(&change.table, number)
+            uses.writes_temporary
+                && !self.transaction.is_snapshot()
+                && self.temporary.is_older(&change.table, number)
         });
         let count = self.within_write(uses, |session| {
             session.load_json(plan)?;
@@ -231,7 +247,9 @@ impl EngineSession {
     pub(super) fn now(&self, of: SqlType) -> Cell {
         let moment = Timestamp::from_unix_ms(self.engine.env.clock.wall_ms());
         let value = match of {
-            SqlType::DateTimeOffset { .. } => Value::OffsetTimestamp(OffsetTimestamp { utc: moment, offset_minutes: 0 }),
+            SqlType::DateTimeOffset { .. } => {
+                Value::OffsetTimestamp(OffsetTimestamp { utc: moment, offset_minutes: 0 })
+            }
             _ => Value::Timestamp(moment),
         };
         tillhold_core::text::fit(value, of).map_or(Cell::Null, |value| values::encode(value, of))
@@ -269,10 +287,14 @@ impl EngineSession {
         }
         let places: Vec<String> = (1..=shapes.len()).map(|at| format!("?{at}")).collect();
         let insert = format!("INSERT INTO temp.{table} VALUES ({})", places.join(", "));
-        let mut statement = self.connection.prepare_cached(&insert).map_err(|error| self.refused(error, None))?;
+        let mut statement =
+            self.connection.prepare_cached(&insert).map_err(|error| self.refused(error, None))?;
         for row in json::rows(&document, &path) {
-            let cells = shapes.iter().map(|shape| json::cell(row, shape)).collect::<Result<Vec<_>, _>>()?;
-            statement.execute(params_from_iter(cells)).map_err(|error| self.refused(error, None))?;
+            let cells =
+                shapes.iter().map(|shape| json::cell(row, shape)).collect::<Result<Vec<_>, _>>()?;
+            statement
+                .execute(params_from_iter(cells))
+                .map_err(|error| self.refused(error, None))?;
         }
         Ok(())
     }

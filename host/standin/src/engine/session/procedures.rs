@@ -52,7 +52,8 @@ impl EngineSession {
         let status = self.call_procedure(&execute.name.name, &parameters, out)?;
         let Some(into) = &execute.into else { return Ok(()) };
         let of = *self.frame.types.get(into).ok_or_else(|| refusal::undeclared(into))?;
-        let status = values::convert(Value::Int(i64::from(status)), SqlType::Int, of, values::NO_STYLE)?;
+        let status =
+            values::convert(Value::Int(i64::from(status)), SqlType::Int, of, values::NO_STYLE)?;
         self.frame.set(into, values::encode(status, of));
         Ok(())
     }
@@ -71,13 +72,21 @@ impl EngineSession {
             };
             let cell = self.evaluate(id | (at as u64 + 1) << 48, &argument.value, of)?;
             let value = values::decode(ValueRef::from(&cell), of)?;
-            parameters.push(Parameter { name: argument.name.clone().unwrap_or_default(), of, value });
+            parameters.push(Parameter {
+                name: argument.name.clone().unwrap_or_default(),
+                of,
+                value,
+            });
         }
         Ok(parameters)
     }
 
     /// `EXEC sp_executesql @stmt, N'@a int', @a = 1`
-    fn call_execute_sql(&mut self, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<i32, SqlError> {
+    fn call_execute_sql(
+        &mut self,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError> {
         let sql = text(parameters, 0, "@stmt").ok_or_else(|| refusal::syntax("sp_executesql"))?;
         let declared = match text(parameters, 1, "@params") {
             Some(declarations) => parse::declarations(&declarations)?,
@@ -86,15 +95,19 @@ impl EngineSession {
         let given = parameters.get(2..).unwrap_or_default();
         let mut bound = Vec::with_capacity(declared.len());
         for (at, (name, of)) in declared.into_iter().enumerate() {
-            let by_name = given.iter().find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == name);
-            let parameter = by_name.or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
+            let by_name = given
+                .iter()
+                .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == name);
+            let parameter =
+                by_name.or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
             let parameter = parameter.ok_or_else(|| {
                 SqlError::new(
                     8178,
                     format!("The parameterized query expects the parameter '{name}', which was not supplied."),
                 )
             })?;
-            let value = values::convert(parameter.value.clone(), parameter.of, of, values::NO_STYLE)?;
+            let value =
+                values::convert(parameter.value.clone(), parameter.of, of, values::NO_STYLE)?;
             bound.push(Parameter { name, of, value });
         }
         self.execute_text(&sql, &bound, out)
@@ -107,7 +120,10 @@ impl EngineSession {
             "exclusive" | "update" => Mode::Exclusive,
             "shared" | "intentshared" => Mode::Shared,
             other => {
-                return Err(SqlError::new(15_625, format!("Option '{other}' not recognized for '@LockMode' parameter.")));
+                return Err(SqlError::new(
+                    15_625,
+                    format!("Option '{other}' not recognized for '@LockMode' parameter."),
+                ));
             }
         };
         let owner = text(parameters, 2, "@lockowner").unwrap_or_else(|| "transaction".to_string());
@@ -144,7 +160,11 @@ impl EngineSession {
     }
 
     /// Forgets what is older than the retention, now; SQL Server's own says how many rows went.
-    fn flush_tracking(&mut self, parameters: &[Parameter], out: &mut Answers<'_>) -> Result<i32, SqlError> {
+    fn flush_tracking(
+        &mut self,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError> {
         if !self.is_owner {
             return Err(refusal::no_permission());
         }
@@ -167,7 +187,9 @@ fn application(parameters: &[Parameter]) -> Result<Resource, SqlError> {
 }
 
 fn find<'p>(parameters: &'p [Parameter], at: usize, name: &str) -> Option<&'p Parameter> {
-    let by_name = parameters.iter().find(|parameter| !parameter.name.is_empty() && frame::named(&parameter.name) == name);
+    let by_name = parameters
+        .iter()
+        .find(|parameter| !parameter.name.is_empty() && frame::named(&parameter.name) == name);
     by_name.or_else(|| parameters.get(at).filter(|parameter| parameter.name.is_empty()))
 }
 

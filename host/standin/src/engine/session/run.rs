@@ -22,7 +22,11 @@ pub enum Step {
 const TEXT: SqlType = SqlType::NVarChar { length: None };
 
 impl EngineSession {
-    pub(super) fn run_all(&mut self, statements: &[Statement], out: &mut Answers<'_>) -> Result<Step, SqlError> {
+    pub(super) fn run_all(
+        &mut self,
+        statements: &[Statement],
+        out: &mut Answers<'_>,
+    ) -> Result<Step, SqlError> {
         for statement in statements {
             match self.run(statement, out)? {
                 Step::Next => {}
@@ -41,7 +45,9 @@ impl EngineSession {
             S::Try { body, catch } => self.run_try(body, catch, out),
             S::If { condition, then, otherwise } => match self.holds(statement, condition, out)? {
                 Some(true) => self.run(then, out),
-                Some(false) => otherwise.as_ref().map_or(Ok(Step::Next), |other| self.run(other, out)),
+                Some(false) => {
+                    otherwise.as_ref().map_or(Ok(Step::Next), |other| self.run(other, out))
+                }
                 None => Ok(Step::Next),
             },
             S::While { condition, body } => self.run_while(statement, condition, body, out),
@@ -90,7 +96,12 @@ impl EngineSession {
     }
 
     /// CATCH runs for every error that a statement can make; not for one that the client or SQLite's file made.
-    fn run_try(&mut self, body: &[Statement], catch: &[Statement], out: &mut Answers<'_>) -> Result<Step, SqlError> {
+    fn run_try(
+        &mut self,
+        body: &[Statement],
+        catch: &[Statement],
+        out: &mut Answers<'_>,
+    ) -> Result<Step, SqlError> {
         self.trying += 1;
         let answer = self.run_all(body, out);
         self.trying = self.trying.saturating_sub(1);
@@ -115,7 +126,8 @@ impl EngineSession {
         if self.interrupt.cancelled.load(Ordering::Relaxed) {
             return Err(refusal::cancelled());
         }
-        let plan = self.planned(statement.id, |around, id| Translator::new(around, id).condition(condition));
+        let plan = self
+            .planned(statement.id, |around, id| Translator::new(around, id).condition(condition));
         let answer = plan.and_then(|plan| self.first_row(&plan));
         match answer {
             Ok(row) => Ok(Some(row.first() == Some(&Cell::Integer(1)))),
@@ -127,7 +139,9 @@ impl EngineSession {
         self.refresh();
         match &statement.kind {
             S::Declare(declarations) => self.declare(statement.id, declarations),
-            S::SetVariable { name, operator, value } => self.set_variable(statement.id, name, *operator, value),
+            S::SetVariable { name, operator, value } => {
+                self.set_variable(statement.id, name, *operator, value)
+            }
             S::SetOption(option) => self.set_option(option),
             S::Throw(given) => Err(self.thrown(statement.id, given.as_ref())?),
             S::RaiseError { message, severity, state } => {
@@ -162,27 +176,44 @@ impl EngineSession {
                 let Cell::Text(text) = text else { return Ok(()) };
                 self.execute_text(&text, &[], out).map(|_| ())
             }
-            S::Query(query) => {
-                let plan = self.planned(statement.id, |around, id| Translator::new(around, id).statement(query))?;
-                self.run_query(&plan, out)
-            }
-            S::Insert(insert) => {
-                let plan = self.planned(statement.id, |around, id| Translator::new(around, id).insert(insert))?;
-                self.run_change(&plan, out)
-            }
-            S::Update(update) => {
-                let plan = self.planned(statement.id, |around, id| Translator::new(around, id).update(update))?;
-                self.run_change(&plan, out)
-            }
-            S::Delete(delete) => {
-                let plan = self.planned(statement.id, |around, id| Translator::new(around, id).delete(delete))?;
-                self.run_change(&plan, out)
+            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) => {
+                self.run_data(statement, out)
             }
             other => {
                 self.define(other)?;
                 self.row_count = 0;
                 flow(out(Answer::Done { rows: None }))
             }
+        }
+    }
+
+    fn run_data(&mut self, statement: &Statement, out: &mut Answers<'_>) -> Result<(), SqlError> {
+        match &statement.kind {
+            S::Query(query) => {
+                let plan = self.planned(statement.id, |around, id| {
+                    Translator::new(around, id).statement(query)
+                })?;
+                self.run_query(&plan, out)
+            }
+            S::Insert(insert) => {
+                let plan = self.planned(statement.id, |around, id| {
+                    Translator::new(around, id).insert(insert)
+                })?;
+                self.run_change(&plan, out)
+            }
+            S::Update(update) => {
+                let plan = self.planned(statement.id, |around, id| {
+                    Translator::new(around, id).update(update)
+                })?;
+                self.run_change(&plan, out)
+            }
+            S::Delete(delete) => {
+                let plan = self.planned(statement.id, |around, id| {
+                    Translator::new(around, id).delete(delete)
+                })?;
+                self.run_change(&plan, out)
+            }
+            _ => Err(refusal::syntax("this statement")),
         }
     }
 
@@ -231,7 +262,10 @@ impl EngineSession {
                 if table.identity().is_none() {
                     return Err(SqlError::new(
                         8106,
-                        format!("Table '{}' does not have the identity property. Cannot perform SET operation.", table.name),
+                        format!(
+                            "Table '{}' does not have the identity property. Cannot perform SET operation.",
+                            table.name
+                        ),
                     ));
                 }
                 self.settings.identity_insert = on.then_some(table.id);
@@ -252,18 +286,24 @@ impl EngineSession {
     fn thrown(&mut self, id: u64, given: Option<&[Expr; 3]>) -> Result<SqlError, SqlError> {
         let Some([number, message, state]) = given else {
             return self.caught.last().cloned().ok_or_else(|| {
-                SqlError::new(10704, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+                SqlError::new(
+                    10704,
+                    "To rethrow an error, a THROW statement must be used inside a CATCH block.",
+                )
             });
         };
         let number = self.evaluate(part(id, 0), number, SqlType::Int)?;
-        let message = self.evaluate(part(id, 1), message, SqlType::NVarChar { length: Some(2048) })?;
+        let message =
+            self.evaluate(part(id, 1), message, SqlType::NVarChar { length: Some(2048) })?;
         let state = self.evaluate(part(id, 2), state, SqlType::TinyInt)?;
         let (Cell::Integer(number), Cell::Text(message)) = (number, message) else {
             return Err(refusal::syntax("THROW"));
         };
         if number < 50_000 {
-            let message = format!("Error number {number} in the THROW statement is outside the valid range. Specify an error \
-                                   number in the valid range of 50000 to 2147483647.");
+            let message = format!(
+                "Error number {number} in the THROW statement is outside the valid range. Specify an error \
+                                   number in the valid range of 50000 to 2147483647."
+            );
             return Err(SqlError::new(35_100, message));
         }
         let state = if let Cell::Integer(state) = state { state as u8 } else { 1 };
@@ -272,7 +312,8 @@ impl EngineSession {
 
     /// Up to severity 10 a message, from 11 an error that ends nothing but itself (and a TRY).
     fn raise(&mut self, id: u64, given: [&Expr; 3], out: &mut Answers<'_>) -> Result<(), SqlError> {
-        let message = self.evaluate(part(id, 0), given[0], SqlType::NVarChar { length: Some(2047) })?;
+        let message =
+            self.evaluate(part(id, 0), given[0], SqlType::NVarChar { length: Some(2047) })?;
         let severity = self.evaluate(part(id, 1), given[1], SqlType::Int)?;
         let state = self.evaluate(part(id, 2), given[2], SqlType::Int)?;
         let message = if let Cell::Text(message) = message { message } else { String::new() };
@@ -283,7 +324,8 @@ impl EngineSession {
             return flow(out(Answer::Info { number: 50_000, message }));
         }
         let state = state.clamp(0, 255) as u8;
-        Err(SqlError { state, ..SqlError::new(50_000, message) }.with_severity(severity.clamp(11, 18) as u8))
+        Err(SqlError { state, ..SqlError::new(50_000, message) }
+            .with_severity(severity.clamp(11, 18) as u8))
     }
 
     fn wait(&mut self, id: u64, time: &Expr) -> Result<(), SqlError> {
@@ -293,10 +335,17 @@ impl EngineSession {
         let time = match tillhold_core::text::parse(&text, of) {
             Ok(tillhold_core::value::Value::Time(time)) => Duration::from_nanos(time.0 * 100),
             _ => {
-                return Err(SqlError::new(148, format!("Incorrect time syntax in time string '{text}' used with WAITFOR.")));
+                return Err(SqlError::new(
+                    148,
+                    format!("Incorrect time syntax in time string '{text}' used with WAITFOR."),
+                ));
             }
         };
-        if self.engine.locks.sleep(time, &self.interrupt.cancelled) { Ok(()) } else { Err(refusal::cancelled()) }
+        if self.engine.locks.sleep(time, &self.interrupt.cancelled) {
+            Ok(())
+        } else {
+            Err(refusal::cancelled())
+        }
     }
 
     fn use_database(&mut self, name: &str, out: &mut Answers<'_>) -> Result<(), SqlError> {
@@ -307,8 +356,14 @@ impl EngineSession {
     }
 
     /// A value by itself, in the form in which its type is kept.
-    pub(super) fn evaluate(&mut self, id: u64, value: &Expr, of: SqlType) -> Result<Cell, SqlError> {
-        let plan = self.planned(id, |around, id| Translator::new(around, id).scalar(value, Some(of)))?;
+    pub(super) fn evaluate(
+        &mut self,
+        id: u64,
+        value: &Expr,
+        of: SqlType,
+    ) -> Result<Cell, SqlError> {
+        let plan =
+            self.planned(id, |around, id| Translator::new(around, id).scalar(value, Some(of)))?;
         Ok(self.first_row(&plan)?.into_iter().next().unwrap_or(Cell::Null))
     }
 
@@ -330,17 +385,23 @@ impl EngineSession {
             Fact::Error => Cell::Integer(i64::from(self.last_error)),
             Fact::Session => Cell::Integer(i64::from(self.id)),
             Fact::Version => Cell::Text(crate::engine::VERSION.to_string()),
-            Fact::Identity => self.running.last_identity().map_or(Cell::Null, |last| Cell::Text(last.to_string())),
-            Fact::TransactionState => Cell::Integer(match (self.transaction.count, self.transaction.doomed) {
-                (0, _) => 0,
-                (_, true) => -1,
-                (_, false) => 1,
-            }),
+            Fact::Identity => {
+                self.running.last_identity().map_or(Cell::Null, |last| Cell::Text(last.to_string()))
+            }
+            Fact::TransactionState => {
+                Cell::Integer(match (self.transaction.count, self.transaction.doomed) {
+                    (0, _) => 0,
+                    (_, true) => -1,
+                    (_, false) => 1,
+                })
+            }
             Fact::ErrorNumber => number(caught.map(|error| i64::from(error.number))),
             Fact::ErrorSeverity => number(caught.map(|error| i64::from(error.severity))),
             Fact::ErrorState => number(caught.map(|error| i64::from(error.state))),
             Fact::ErrorLine => number(caught.map(|error| i64::from(error.line))),
-            Fact::ErrorMessage => caught.map_or(Cell::Null, |error| Cell::Text(error.message.clone())),
+            Fact::ErrorMessage => {
+                caught.map_or(Cell::Null, |error| Cell::Text(error.message.clone()))
+            }
             Fact::NowUtc(of) => self.now(of),
             Fact::Application => Cell::Text(self.application.clone()),
             Fact::User => Cell::Text(self.user.clone()),

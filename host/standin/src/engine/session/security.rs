@@ -14,8 +14,12 @@ impl EngineSession {
             S::CreateLogin { name, password } => {
                 self.redefine(|session, _| session.create_login(name, password))
             }
-            S::CreateUser { name } => self.redefine(|session, catalogue| session.add_principal(catalogue, name, false)),
-            S::CreateRole { name } => self.redefine(|session, catalogue| session.add_principal(catalogue, name, true)),
+            S::CreateUser { name } => {
+                self.redefine(|session, catalogue| session.add_principal(catalogue, name, false))
+            }
+            S::CreateRole { name } => {
+                self.redefine(|session, catalogue| session.add_principal(catalogue, name, true))
+            }
             S::AddMember { role, member } => {
                 self.redefine(|session, catalogue| session.add_member(catalogue, role, member))
             }
@@ -29,32 +33,50 @@ impl EngineSession {
     fn create_login(&mut self, name: &str, password: &str) -> Result<(), SqlError> {
         let known: bool = self
             .connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM tsql_login WHERE name = ?1)", [fold(name)], |row| row.get(0))
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM tsql_login WHERE name = ?1)",
+                [fold(name)],
+                |row| row.get(0),
+            )
             .map_err(|error| self.refused(error, None))?;
         if known {
-            return Err(SqlError::new(15025, format!("The server principal '{name}' already exists.")));
+            return Err(SqlError::new(
+                15025,
+                format!("The server principal '{name}' already exists."),
+            ));
         }
         let random = self.engine.env.random.clone();
         access::keep_login(&self.connection, random.as_ref(), name, password, false)
             .map_err(crate::engine::EngineError::into_sql)
     }
 
-    fn add_principal(&mut self, catalogue: &mut Catalogue, name: &str, is_role: bool) -> Result<(), SqlError> {
+    fn add_principal(
+        &mut self,
+        catalogue: &mut Catalogue,
+        name: &str,
+        is_role: bool,
+    ) -> Result<(), SqlError> {
         if access::exists(catalogue, name) {
             return Err(SqlError::new(
                 15023,
                 format!("User, group, or role '{name}' already exists in the current database."),
             ));
         }
-        let added = self
-            .connection
-            .execute("INSERT INTO tsql_principal VALUES (?1, ?2, ?3)", params![fold(name), name, is_role]);
+        let added = self.connection.execute(
+            "INSERT INTO tsql_principal VALUES (?1, ?2, ?3)",
+            params![fold(name), name, is_role],
+        );
         self.kept(added.map(|_| ()))?;
         catalogue.principals.names.insert(fold(name), is_role);
         Ok(())
     }
 
-    fn add_member(&mut self, catalogue: &mut Catalogue, role: &str, member: &str) -> Result<(), SqlError> {
+    fn add_member(
+        &mut self,
+        catalogue: &mut Catalogue,
+        role: &str,
+        member: &str,
+    ) -> Result<(), SqlError> {
         for name in [role, member] {
             if !self.is_principal(catalogue, name)? {
                 return Err(unknown_principal(name));
@@ -77,11 +99,19 @@ impl EngineSession {
             return Ok(true);
         }
         self.connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM tsql_login WHERE name = ?1)", [fold(name)], |row| row.get(0))
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM tsql_login WHERE name = ?1)",
+                [fold(name)],
+                |row| row.get(0),
+            )
             .map_err(|error| self.refused(error, None))
     }
 
-    fn permit(&mut self, catalogue: &mut Catalogue, permission: &Permission) -> Result<(), SqlError> {
+    fn permit(
+        &mut self,
+        catalogue: &mut Catalogue,
+        permission: &Permission,
+    ) -> Result<(), SqlError> {
         let on = targets(catalogue, &permission.on)?;
         for name in &permission.to {
             if !self.is_principal(catalogue, name)? {
@@ -119,7 +149,8 @@ impl EngineSession {
             "DELETE FROM tsql_grant WHERE principal = ?1 AND permission = ?2 AND class = ?3 AND schema = ?4 AND object_id = ?5 \
              AND column_id = ?6"
         };
-        let changed = self.connection.execute(sql, params![principal, right, class, schema, object, column]);
+        let changed =
+            self.connection.execute(sql, params![principal, right, class, schema, object, column]);
         self.kept(changed.map(|_| ()))?;
         let entry = (principal.to_string(), right.to_string(), on.clone());
         catalogue.principals.grants.retain(|known| *known != entry);
@@ -134,7 +165,9 @@ fn targets(catalogue: &Catalogue, on: &Securable) -> Result<Vec<Granted>, SqlErr
     let missing = |what: &str, name: &str| {
         SqlError::new(
             15151,
-            format!("Cannot find the {what} '{name}', because it does not exist or you do not have permission."),
+            format!(
+                "Cannot find the {what} '{name}', because it does not exist or you do not have permission."
+            ),
         )
     };
     match on {
@@ -160,6 +193,8 @@ fn targets(catalogue: &Catalogue, on: &Securable) -> Result<Vec<Granted>, SqlErr
 fn unknown_principal(name: &str) -> SqlError {
     SqlError::new(
         15151,
-        format!("Cannot find the user or role '{name}', because it does not exist or you do not have permission."),
+        format!(
+            "Cannot find the user or role '{name}', because it does not exist or you do not have permission."
+        ),
     )
 }

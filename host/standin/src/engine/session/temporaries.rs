@@ -68,7 +68,8 @@ impl EngineSession {
                 default: None,
             });
         }
-        let given = CreateTable { name: name.clone(), columns: definitions, constraints: Vec::new() };
+        let given =
+            CreateTable { name: name.clone(), columns: definitions, constraints: Vec::new() };
         self.create_temporary(&given)?;
         self.temporary.find(&name.name)
     }
@@ -87,8 +88,9 @@ impl EngineSession {
         let Some((table, shape)) = self.temporary.remove(name) else { return false };
         let spare = self.empty(&table).is_ok() && self.temporary.keep(table.clone(), shape);
         if !spare {
-            let _dropped =
-                self.connection.execute_batch(&format!("DROP TABLE IF EXISTS temp.{}", quote(&table.storage)));
+            let _dropped = self
+                .connection
+                .execute_batch(&format!("DROP TABLE IF EXISTS temp.{}", quote(&table.storage)));
         }
         true
     }

@@ -57,7 +57,8 @@ impl EngineSession {
     pub(super) fn begin_transaction(&mut self, out: &mut Answers<'_>) {
         self.transaction.count += 1;
         if self.transaction.count == 1 {
-            let number = self.engine.next_transaction.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let number =
+                self.engine.next_transaction.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.transaction.number = number;
             self.transaction.level = Some(self.settings.level);
             let _told = out(Answer::TransactionBegun(number));
@@ -92,7 +93,11 @@ impl EngineSession {
         }
     }
 
-    pub(super) fn roll_back(&mut self, savepoint: Option<&str>, out: &mut Answers<'_>) -> Result<(), SqlError> {
+    pub(super) fn roll_back(
+        &mut self,
+        savepoint: Option<&str>,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
         if self.transaction.count == 0 {
             return Err(refusal::no_transaction("ROLLBACK"));
         }
@@ -100,7 +105,8 @@ impl EngineSession {
             self.roll_back_all(out);
             return Ok(());
         };
-        let at = self.transaction.savepoints.iter().rposition(|known| known.eq_ignore_ascii_case(name));
+        let at =
+            self.transaction.savepoints.iter().rposition(|known| known.eq_ignore_ascii_case(name));
         let Some(at) = at else { return Err(refusal::no_savepoint(name)) };
         if self.transaction.doomed {
             return Err(refusal::doomed());
@@ -112,7 +118,10 @@ impl EngineSession {
 
     pub(super) fn save_point(&mut self, name: &str) -> Result<(), SqlError> {
         if self.transaction.count == 0 {
-            return Err(SqlError::new(628, "Cannot issue SAVE TRANSACTION when there is no active transaction."));
+            return Err(SqlError::new(
+                628,
+                "Cannot issue SAVE TRANSACTION when there is no active transaction.",
+            ));
         }
         if self.transaction.doomed {
             return Err(refusal::doomed());
@@ -137,7 +146,9 @@ impl EngineSession {
     }
 
     fn end_transaction(&mut self) {
-        self.engine.locks.release_all(self.id, |resource| matches!(resource, Resource::Application(_)));
+        self.engine
+            .locks
+            .release_all(self.id, |resource| matches!(resource, Resource::Application(_)));
         let number = self.transaction.number;
         self.transaction = Transaction { number, ..Transaction::default() };
     }
@@ -167,12 +178,18 @@ impl EngineSession {
                 ),
             ));
         }
-        let strict = matches!(self.transaction.level, Some(Level::RepeatableRead | Level::Serializable));
+        let strict =
+            matches!(self.transaction.level, Some(Level::RepeatableRead | Level::Serializable));
         if uses.writes_database || uses.locks || (strict && uses.database) {
             return self.begin_write();
         }
-        if snapshot && self.transaction.below == Below::Nothing && (uses.database || uses.writes_temporary) {
-            self.connection.execute_batch("BEGIN DEFERRED").map_err(|error| self.refused(error, None))?;
+        if snapshot
+            && self.transaction.below == Below::Nothing
+            && (uses.database || uses.writes_temporary)
+        {
+            self.connection
+                .execute_batch("BEGIN DEFERRED")
+                .map_err(|error| self.refused(error, None))?;
             self.transaction.below = Below::Read;
             // SQLite's snapshot begins with the first read, SQL Server's with the first access: the same moment.
             state(&self.connection, "format").map_err(|error| self.refused(error, None))?;

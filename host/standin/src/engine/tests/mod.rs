@@ -25,7 +25,8 @@ pub struct Bench {
 
 pub fn bench() -> Bench {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let engine = Engine::open(&Env::real(), &folder.path().join("channel.db")).expect("a new engine");
+    let engine =
+        Engine::open(&Env::real(), &folder.path().join("channel.db")).expect("a new engine");
     engine.create_login("sa", "secret", true).expect("a login");
     Bench { engine, _folder: folder }
 }
@@ -48,7 +49,9 @@ pub fn executed(session: &mut EngineSession, sql: &str, parameters: &[Parameter]
 
 pub fn parameter(name: &str, declared: &str, text: Option<&str>) -> Parameter {
     let of = SqlType::parse(declared).expect("a type of the test");
-    let value = text.map_or(Value::Null, |text| tillhold_core::text::parse(text, of).expect("a value of the test"));
+    let value = text.map_or(Value::Null, |text| {
+        tillhold_core::text::parse(text, of).expect("a value of the test")
+    });
     Parameter { name: name.to_string(), of, value }
 }
 
@@ -59,7 +62,8 @@ fn render(run: impl FnOnce(&mut dyn FnMut(Answer) -> Flow) -> Result<(), SqlErro
         lines.push(match answer {
             Answer::Columns(columns) => {
                 types = columns.iter().map(|column| column.of).collect();
-                let shown: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name, column.of)).collect();
+                let shown: Vec<String> =
+                    columns.iter().map(|column| format!("{} {}", column.name, column.of)).collect();
                 format!("[{}]", shown.join(", "))
             }
             Answer::Row(values) => {
@@ -96,7 +100,8 @@ pub fn check(name: &str, text: &str) {
     for case in text.split("\n===\n").filter(|case| !case.trim().is_empty()) {
         let (sql, expected) = case.split_once("\n--->\n").unwrap_or((case, ""));
         let sql = sql.trim_start_matches('\n');
-        let session = sql.strip_prefix("-- session ").and_then(|rest| rest.lines().next()).unwrap_or("a");
+        let session =
+            sql.strip_prefix("-- session ").and_then(|rest| rest.lines().next()).unwrap_or("a");
         let session = sessions.entry(session.to_string()).or_insert_with(|| bench.session());
         let answer = shown(session, sql);
         if answer.trim_end() != expected.trim_end() {
@@ -108,5 +113,10 @@ pub fn check(name: &str, text: &str) {
     if let Ok(folder) = std::env::var("TILLHOLD_CASES_TO") {
         std::fs::write(format!("{folder}/{name}"), answers).expect("the cases written");
     }
-    assert!(different.is_empty(), "{} of {name} differ:\n{}", different.len(), different.join("\n"));
+    assert!(
+        different.is_empty(),
+        "{} of {name} differ:\n{}",
+        different.len(),
+        different.join("\n")
+    );
 }

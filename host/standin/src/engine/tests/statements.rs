@@ -10,7 +10,7 @@ use tillhold_core::value::Value;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../channel/statements");
 
 /// A golden file without its comment on parameters.
-fn golden(name: &str) -> String {
+pub fn golden(name: &str) -> String {
     let text = std::fs::read_to_string(format!("{FOLDER}/{name}.sql")).expect("a golden statement");
     text.lines().filter(|line| !line.starts_with("-- ")).collect::<Vec<_>>().join("\n")
 }
@@ -26,70 +26,36 @@ pub fn table(name: &str, columns: &str, key: &str) -> Table {
             of,
             nullable: words.contains(&"null"),
             assigned: if by_channel { Assigned::ByChannel } else { Assigned::ByWriter },
-            default: words.iter().find_map(|word| word.strip_prefix("default:")).map(str::to_string),
-            collation: words.iter().find_map(|word| word.strip_prefix("collate:")).map(str::to_string),
+            default: words
+                .iter()
+                .find_map(|word| word.strip_prefix("default:"))
+                .map(str::to_string),
+            collation: words
+                .iter()
+                .find_map(|word| word.strip_prefix("collate:"))
+                .map(str::to_string),
         }
     };
     let columns: Vec<Column> = columns.split(';').map(|text| one(text.trim())).collect();
-    let at = |key: &str| columns.iter().position(|column| column.name == key).expect("a key column");
+    let at =
+        |key: &str| columns.iter().position(|column| column.name == key).expect("a key column");
     let key = key.split_whitespace().map(at).collect();
     Table { name: TableName::parse(name).expect("a name"), columns, key }
 }
 
+/// `name | columns | key`, a table a line.
 fn channel_tables() -> Vec<Table> {
-    let utf8 = "collate:Latin1_General_100_CI_AS_SC_UTF8";
-    vec![
-        table(
-            "ax.INVENTITEMBARCODE",
-            "RECID bigint; BARCODESETUPID nvarchar(10); BLOCKED int; DESCRIPTION nvarchar(60); INVENTDIMID nvarchar(20); ITEMBARCODE \
-             nvarchar(80); ITEMID nvarchar(20); QTY numeric(32,16); RETAILSHOWFORITEM int; RETAILVARIANTID nvarchar(10) null; UNITID \
-             nvarchar(10); USEFORINPUT int; USEFORPRINTING int; DATAAREAID nvarchar(4); ROWVERSION timestamp",
-            "RECID",
-        ),
-        table(
-            "ax.TAXDATA",
-            "RECID bigint; TAXCODE nvarchar(10); TAXFROMDATE date; TAXTODATE date; TAXLIMITMIN numeric(32,16); TAXLIMITMAX \
-             numeric(32,16); TAXVALUE numeric(32,16); DATAAREAID nvarchar(4); ROWVERSION timestamp",
-            "TAXCODE TAXFROMDATE TAXTODATE TAXLIMITMIN RECID DATAAREAID",
-        ),
-        table("ax.CURRENCY", "CURRENCYCODE nvarchar(3); TXT nvarchar(120); SYMBOL nvarchar(5); ROWVERSION timestamp", "CURRENCYCODE"),
-        table(
-            "ax.RETAILPOSSEEDDATA",
-            "DATATYPE int; DATAVALUE bigint; STORENUMBER nvarchar(10); TERMINALID nvarchar(10); DATAAREAID nvarchar(4); ROWVERSION timestamp",
-            "DATATYPE STORENUMBER TERMINALID DATAAREAID",
-        ),
-        table(
-            "ax.RETAILTRANSACTIONPAYMENTTRANS",
-            "AMOUNTCUR numeric(32,16); BUSINESSDATE date; CHANNEL bigint; LINENUM numeric(32,16); PAYMENTAUTHORIZATION nvarchar(max) null; \
-             REPLICATIONCOUNTERFROMORIGIN int identity; STORE nvarchar(10); TENDERTYPE nvarchar(10); TERMINAL nvarchar(10); TRANSACTIONID \
-             nvarchar(44); CREATEDDATETIME datetime; DATAAREAID nvarchar(4); ROWVERSION timestamp",
-            "STORE TERMINAL TRANSACTIONID LINENUM CHANNEL DATAAREAID",
-        ),
-        table(
-            "dbo.EVERYTYPE",
-            &format!(
-                "ID int; CODE varchar(20) {utf8}; MOMENT datetime; A_BIT bit null; A_TINYINT tinyint null; A_SMALLINT smallint null; A_BIGINT \
-                 bigint null; A_DECIMAL decimal(38,10) null; A_MONEY money null; A_SMALLMONEY smallmoney null; A_FLOAT float null; A_REAL \
-                 real null; A_DATE date null; A_TIME time(3) null; A_SMALLDATETIME smalldatetime null; A_DATETIME2 datetime2(7) null; \
-                 AN_OFFSET datetimeoffset(7) null; A_GUID uniqueidentifier null; A_CHAR char(4) null; AN_NCHAR nchar(4) null; A_VARCHAR \
-                 varchar(30) null; A_VARCHAR_MAX varchar(max) null; AN_NVARCHAR nvarchar(30) null; AN_NVARCHAR_MAX nvarchar(max) null; A_TEXT \
-                 text null; AN_NTEXT ntext null; AN_XML xml null; A_BINARY binary(4) null; A_VARBINARY varbinary(30) null; A_VARBINARY_MAX \
-                 varbinary(max) null; AN_IMAGE image null; STAMP rowversion"
-            ),
-            "ID CODE MOMENT",
-        ),
-        table("ax.RETAILSTORETABLE", "RECID bigint; STORENUMBER nvarchar(10); OFFLINEPROFILE bigint", "RECID"),
-        table("ax.RETAILOFFLINEPROFILE", "RECID bigint; NAME nvarchar(10); DESCRIPTION nvarchar(256)", "RECID"),
-        table("ax.RETAILOFFLINEPROFILESCOPES", "RECID bigint; PROFILEID bigint; SCOPEID bigint", "RECID"),
-        table("ax.RETAILOFFLINESCOPE", "RECID bigint; DESCRIPTION nvarchar(100); SYNCDIRECTION int; SYNCFREQUENCY int", "RECID"),
-        table("ax.RETAILOFFLINESCOPETABLES", "RECID bigint; SCOPEID bigint; SYNCTABLEID bigint", "RECID"),
-        table("ax.RETAILOFFLINETABLE", "RECID bigint; TABLENAME nvarchar(50)", "RECID"),
-        table("ax.RETAILOFFLINETABLECOLUMNS", "RECID bigint; SYNCCOLUMNNAME nvarchar(40); SYNCTABLE bigint", "RECID"),
-    ]
+    let lines =
+        include_str!("cases/channel_tables.txt").lines().filter(|line| !line.starts_with('#'));
+    let one = |line: &str| {
+        let parts: Vec<&str> = line.split(" | ").collect();
+        table(parts[0], parts[1], parts[2])
+    };
+    lines.map(one).collect()
 }
 
 /// A channel that `prepare.sql` was run on, with every table of the goldens tracked.
-fn prepared() -> Bench {
+pub fn prepared() -> Bench {
     let bench = bench();
     bench.engine.create_tables(&channel_tables()).expect("the channel's tables");
     bench.engine.create_login("till", "till", false).expect("the register's login");
@@ -99,7 +65,8 @@ fn prepared() -> Bench {
         assert!(!answer.contains("ended") && !answer.contains("error"), "{block}\n{answer}");
     }
     for name in ["ax.TAXDATA", "ax.CURRENCY", "ax.RETAILPOSSEEDDATA", "dbo.EVERYTYPE"] {
-        let sql = format!("ALTER TABLE {name} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF)");
+        let sql =
+            format!("ALTER TABLE {name} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF)");
         assert_eq!(shown(&mut session, &sql), "()");
     }
     bench
@@ -119,7 +86,10 @@ fn json(name: &str, value: &str) -> Parameter {
 
 /// The rows of an answer; a failed one panics.
 fn rows(answer: &str) -> Vec<&str> {
-    assert!(!answer.lines().any(|line| line.starts_with("ended") || line.starts_with("error")), "{answer}");
+    assert!(
+        !answer.lines().any(|line| line.starts_with("ended") || line.starts_with("error")),
+        "{answer}"
+    );
     let plain = |line: &&str| !line.starts_with('[') && !line.starts_with('(') && !line.is_empty();
     answer.lines().filter(plain).collect()
 }
@@ -169,45 +139,68 @@ fn the_register_s_account_has_its_rights_and_no_more() {
     assert_eq!(answers[3..].iter().filter(|answer| **answer == "0").count(), 2, "{check}");
     let denied = shown(&mut till, "SELECT * FROM ax.CURRENCY");
     assert!(denied.starts_with("ended 229"), "{denied}");
-    let column = shown(&mut till, "SELECT PAYMENTAUTHORIZATION FROM ax.RETAILTRANSACTIONPAYMENTTRANS");
+    let column =
+        shown(&mut till, "SELECT PAYMENTAUTHORIZATION FROM ax.RETAILTRANSACTIONPAYMENTTRANS");
     assert!(column.starts_with("ended 230"), "{column}");
     assert!(shown(&mut till, "UPDATE tillhold.ledger SET [rows] = 1").starts_with("ended 229"));
     assert!(shown(&mut till, "CREATE TABLE x (a int)").contains("15247"));
-    assert_eq!(rows(&shown(&mut till, "SELECT AMOUNTCUR FROM ax.RETAILTRANSACTIONPAYMENTTRANS")), Vec::<&str>::new());
+    assert_eq!(
+        rows(&shown(&mut till, "SELECT AMOUNTCUR FROM ax.RETAILTRANSACTIONPAYMENTTRANS")),
+        Vec::<&str>::new()
+    );
 }
 
 #[test]
 fn pages_go_through_a_table_by_key() {
     let bench = prepared();
     let mut session = bench.session();
-    shown(&mut session, "INSERT INTO ax.INVENTITEMBARCODE (RECID, BARCODESETUPID, BLOCKED, DESCRIPTION, INVENTDIMID, ITEMBARCODE, ITEMID, QTY, \
+    shown(
+        &mut session,
+        "INSERT INTO ax.INVENTITEMBARCODE (RECID, BARCODESETUPID, BLOCKED, DESCRIPTION, INVENTDIMID, ITEMBARCODE, ITEMID, QTY, \
         RETAILSHOWFORITEM, UNITID, USEFORINPUT, USEFORPRINTING, DATAAREAID) VALUES (1, N'', 0, N'a', N'', N'4001', N'I1', 1, 0, N'St', 0, 0, N'usrt'), \
-        (3, N'', 0, N'b', N'', N'4003', N'I1', 1.5, 0, N'St', 0, 0, N'usrt'), (2, N'', 0, N'c', N'', N'50_1', N'I2', 2, 0, N'St', 0, 0, N'usrt')");
+        (3, N'', 0, N'b', N'', N'4003', N'I1', 1.5, 0, N'St', 0, 0, N'usrt'), (2, N'', 0, N'c', N'', N'50_1', N'I2', 2, 0, N'St', 0, 0, N'usrt')",
+    );
     let first = executed(&mut session, &golden("first_page"), &[int("@P1", 2)]);
     assert_eq!(rows(&first).iter().map(|row| &row[..1]).collect::<Vec<_>>(), ["1", "2"], "{first}");
-    let next = executed(&mut session, &golden("next_page_bigint_key"), &[int("@P1", 2), text("@P2", "2")]);
-    assert_eq!(rows(&next), ["3 |  | 0 | b |  | 4003 | I1 | 1.5000000000000000 | 0 | NULL | St | 0 | 0 | usrt"]);
+    let next =
+        executed(&mut session, &golden("next_page_bigint_key"), &[int("@P1", 2), text("@P2", "2")]);
+    assert_eq!(
+        rows(&next),
+        ["3 |  | 0 | b |  | 4003 | I1 | 1.5000000000000000 | 0 | NULL | St | 0 | 0 | usrt"]
+    );
     let by_key = executed(&mut session, &golden("read_by_key"), &[int("@P1", 5), text("@P2", "3")]);
     assert_eq!(rows(&by_key).len(), 1);
     let filtered = [int("@P1", 5), text("@P2", "I2"), text("@P3", "50~_%"), text("@P4", "0")];
     assert_eq!(rows(&executed(&mut session, &golden("read_filtered"), &filtered)).len(), 1);
 
-    shown(&mut session, "INSERT INTO ax.CURRENCY (CURRENCYCODE, TXT, SYMBOL) VALUES (N'EUR', N'Euro', N'€'), (N'chf', N'Franken', N'Fr')");
-    let currency = executed(&mut session, &golden("next_page_text_key"), &[int("@P1", 9), text("@P2", "CHF")]);
+    shown(
+        &mut session,
+        "INSERT INTO ax.CURRENCY (CURRENCYCODE, TXT, SYMBOL) VALUES (N'EUR', N'Euro', N'€'), (N'chf', N'Franken', N'Fr')",
+    );
+    let currency =
+        executed(&mut session, &golden("next_page_text_key"), &[int("@P1", 9), text("@P2", "CHF")]);
     assert_eq!(rows(&currency), ["EUR | Euro | €"]);
 
-    shown(&mut session, "INSERT INTO ax.TAXDATA (RECID, TAXCODE, TAXFROMDATE, TAXTODATE, TAXLIMITMIN, TAXLIMITMAX, TAXVALUE, DATAAREAID) VALUES \
+    shown(
+        &mut session,
+        "INSERT INTO ax.TAXDATA (RECID, TAXCODE, TAXFROMDATE, TAXTODATE, TAXLIMITMIN, TAXLIMITMAX, TAXVALUE, DATAAREAID) VALUES \
         (1, N'A', '2020-01-01', '2020-12-31', 0, 0, 19, N'u'), (2, N'A', '2020-01-01', '2020-12-31', 9.5, 0, 19, N'u'), \
-        (3, N'A', '2020-01-01', '2020-12-31', 10.25, 0, 19, N'u'), (4, N'B', '2019-01-01', '2020-12-31', 0, 0, 7, N'u')");
+        (3, N'A', '2020-01-01', '2020-12-31', 10.25, 0, 19, N'u'), (4, N'B', '2019-01-01', '2020-12-31', 0, 0, 7, N'u')",
+    );
     let last = ["A", "2020-01-01", "2020-12-31", "9.5000000000000000", "2", "u"];
     let mut parameters = vec![int("@P1", 9)];
-    parameters.extend(last.iter().enumerate().map(|(at, last)| text(&format!("@P{}", at + 2), last)));
+    parameters
+        .extend(last.iter().enumerate().map(|(at, last)| text(&format!("@P{}", at + 2), last)));
     let tax = executed(&mut session, &golden("next_page_six_column_key"), &parameters);
     assert_eq!(rows(&tax).iter().map(|row| &row[..1]).collect::<Vec<_>>(), ["3", "4"], "{tax}");
 
-    let parameters = [int("@P1", 9), text("@P2", "1"), text("@P3", "a"), text("@P4", "2026-01-01 00:00:00.003")];
-    shown(&mut session, "INSERT INTO dbo.EVERYTYPE (ID, CODE, MOMENT, A_MONEY) VALUES (1, 'A', '2026-01-01 00:00:00.003', 1.5), \
-        (1, 'a', '2026-01-01 00:00:00.007', 2.5), (2, 'a', '2020-01-01', 3.5)");
+    let parameters =
+        [int("@P1", 9), text("@P2", "1"), text("@P3", "a"), text("@P4", "2026-01-01 00:00:00.003")];
+    shown(
+        &mut session,
+        "INSERT INTO dbo.EVERYTYPE (ID, CODE, MOMENT, A_MONEY) VALUES (1, 'A', '2026-01-01 00:00:00.003', 1.5), \
+        (1, 'a', '2026-01-01 00:00:00.007', 2.5), (2, 'a', '2020-01-01', 3.5)",
+    );
     let every = executed(&mut session, &golden("next_page_every_type"), &parameters);
     assert_eq!(rows(&every).len(), 2, "{every}");
     assert!(rows(&every)[0].contains("2.5000"), "{every}");
@@ -217,8 +210,12 @@ fn pages_go_through_a_table_by_key() {
 fn a_pass_reads_changed_rows_in_one_moment() {
     let bench = prepared();
     let (mut session, mut other) = (bench.session(), bench.session());
-    let insert = |id: i32| format!("INSERT INTO ax.INVENTITEMBARCODE (RECID, BARCODESETUPID, BLOCKED, DESCRIPTION, INVENTDIMID, ITEMBARCODE, ITEMID, QTY, \
-        RETAILSHOWFORITEM, UNITID, USEFORINPUT, USEFORPRINTING, DATAAREAID) VALUES ({id}, N'', 0, N'a', N'', N'', N'I', 1, 0, N'St', 0, 0, N'usrt')");
+    let insert = |id: i32| {
+        format!(
+            "INSERT INTO ax.INVENTITEMBARCODE (RECID, BARCODESETUPID, BLOCKED, DESCRIPTION, INVENTDIMID, ITEMBARCODE, ITEMID, QTY, \
+        RETAILSHOWFORITEM, UNITID, USEFORINPUT, USEFORPRINTING, DATAAREAID) VALUES ({id}, N'', 0, N'a', N'', N'', N'I', 1, 0, N'St', 0, 0, N'usrt')"
+        )
+    };
     shown(&mut other, &insert(1));
     shown(&mut other, &insert(2));
     shown(&mut other, "DELETE FROM ax.INVENTITEMBARCODE WHERE RECID = 1");
@@ -228,10 +225,15 @@ fn a_pass_reads_changed_rows_in_one_moment() {
     assert!(rows(&standing)[0].starts_with("3 | "), "{standing}");
     // What commits after the pass has begun is not of it.
     shown(&mut other, &insert(3));
-    let keys = executed(&mut session, &golden("pass_keys"), &[int("@P1", 3), int("@P2", 0), int("@P3", 0)]);
+    let keys = executed(
+        &mut session,
+        &golden("pass_keys"),
+        &[int("@P1", 3), int("@P2", 0), int("@P3", 0)],
+    );
     assert_eq!(rows(&keys), ["2 | 2", "0 | 0"], "{keys}");
     let page = executed(&mut session, &golden("pass_page"), &[int("@P1", 0), int("@P2", 1000)]);
-    let page: Vec<Vec<&str>> = rows(&page).iter().map(|row| row.split(" | ").take(5).collect()).collect();
+    let page: Vec<Vec<&str>> =
+        rows(&page).iter().map(|row| row.split(" | ").take(5).collect()).collect();
     assert_eq!(page, [["1", "2", "NULL", "1", "2"], ["2", "3", "NULL", "0", "1"]]);
     let six = executed(&mut session, &golden("pass_page_six"), &[int("@P1", 0), int("@P2", 1000)]);
     assert!(rows(&six).is_empty());
@@ -239,7 +241,7 @@ fn a_pass_reads_changed_rows_in_one_moment() {
     assert!(shown(&mut session, "SELECT * FROM #k0").starts_with("ended 208"));
 }
 
-fn upload(session: &mut EngineSession, name: &str, document: &str) -> String {
+pub fn upload(session: &mut EngineSession, name: &str, document: &str) -> String {
     let context = |name: &str| Parameter {
         name: name.to_string(),
         of: SqlType::VarBinary { length: Some(8000) },
@@ -266,9 +268,15 @@ fn an_upload_lands_whole_and_once() {
     let answer = upload(&mut session, "upload_two_tables", FIRST);
     assert_eq!(rows(&answer), ["begun", "0 | 0", "committed"], "{answer}");
     let sale = "SELECT AMOUNTCUR, CREATEDDATETIME, REPLICATIONCOUNTERFROMORIGIN FROM ax.RETAILTRANSACTIONPAYMENTTRANS";
-    assert_eq!(rows(&shown(&mut session, sale)), ["12.5000000000000000 | 2026-01-02 10:00:00.003 | 1"]);
+    assert_eq!(
+        rows(&shown(&mut session, sale)),
+        ["12.5000000000000000 | 2026-01-02 10:00:00.003 | 1"]
+    );
     let ledger = "SELECT register, transaction_id, [rows] FROM tillhold.ledger";
-    assert_eq!(rows(&shown(&mut session, ledger)), ["S0001-T01 | 6f9619ff-8b86-d011-b42d-00c04fc964ff | 2"]);
+    assert_eq!(
+        rows(&shown(&mut session, ledger)),
+        ["S0001-T01 | 6f9619ff-8b86-d011-b42d-00c04fc964ff | 2"]
+    );
     let own = "SELECT SYS_CHANGE_OPERATION, CAST(SYS_CHANGE_CONTEXT AS varchar(30)) FROM CHANGETABLE(CHANGES ax.RETAILPOSSEEDDATA, 0) AS c";
     assert_eq!(rows(&shown(&mut session, own)), ["I | tillhold:0123456789abcdef"]);
 
@@ -276,8 +284,15 @@ fn an_upload_lands_whole_and_once() {
     assert_eq!(rows(&again), ["begun", "0 | 1", "committed"], "already there");
     let clash = upload(&mut session, "upload_two_tables", &FIRST.replace("0011", "1100"));
     assert_eq!(rows(&clash), ["begun", "0 | 2", "committed"], "another content");
-    assert_eq!(rows(&shown(&mut session, "SELECT COUNT(*) FROM ax.RETAILTRANSACTIONPAYMENTTRANS")), ["1"]);
-    let known = executed(&mut session, &golden("ledger"), &[json("@P1", r#"[{"id":"6F9619FF-8B86-D011-B42D-00C04FC964FF"}]"#)]);
+    assert_eq!(
+        rows(&shown(&mut session, "SELECT COUNT(*) FROM ax.RETAILTRANSACTIONPAYMENTTRANS")),
+        ["1"]
+    );
+    let known = executed(
+        &mut session,
+        &golden("ledger"),
+        &[json("@P1", r#"[{"id":"6F9619FF-8B86-D011-B42D-00C04FC964FF"}]"#)],
+    );
     assert_eq!(rows(&known).len(), 1);
 }
 
@@ -297,13 +312,17 @@ fn a_contested_row_holds_its_transaction_back_and_no_other() {
         ["begun", "0 | 3", "1 | 0", "0 | 1 | 2 | 1 | 1 | 77 | S0001 | T01 | usrt", "committed"],
         "{answer}"
     );
-    let landed = "SELECT TRANSACTIONID FROM ax.RETAILTRANSACTIONPAYMENTTRANS ORDER BY TRANSACTIONID";
+    let landed =
+        "SELECT TRANSACTIONID FROM ax.RETAILTRANSACTIONPAYMENTTRANS ORDER BY TRANSACTIONID";
     assert_eq!(rows(&shown(&mut session, landed)), ["S0001-T01-1", "Y"]);
 
     // With the version that it now knows, the same update goes through, and only the masked column changes.
     let third = r#"{"t":[{"s":0,"id":"00000000-0000-0000-0000-000000000003","h":"CC","n":1}],"r0":[],
      "r1":[{"t":0,"w":0,"o":"U","b":2,"m":"01000","k0":"1","k1":"s0001","k2":"T01","k3":"usrt","c1":"42"}]}"#;
-    assert_eq!(rows(&upload(&mut session, "upload_two_tables", third)), ["begun", "0 | 0", "committed"]);
+    assert_eq!(
+        rows(&upload(&mut session, "upload_two_tables", third)),
+        ["begun", "0 | 0", "committed"]
+    );
     let seed = "SELECT DATAVALUE, STORENUMBER FROM ax.RETAILPOSSEEDDATA";
     assert_eq!(rows(&shown(&mut session, seed)), ["42 | S0001"]);
 }
@@ -320,40 +339,92 @@ fn a_poisoned_upload_leaves_nothing() {
         (FIRST.replace("12.5000000000000000", "1234567890123456789012.5"), "8115"),
     ] {
         let answer = upload(&mut session, "upload_two_tables", &broken);
-        assert!(answer.ends_with(&answer[answer.rfind("rolled back").expect("a rollback")..]), "{answer}");
+        assert!(
+            answer.ends_with(&answer[answer.rfind("rolled back").expect("a rollback")..]),
+            "{answer}"
+        );
         assert!(answer.contains(&format!("ended {number} ")), "{number}: {answer}");
-        assert_eq!(rows(&shown(&mut session, "SELECT COUNT(*) FROM tillhold.ledger; SELECT @@TRANCOUNT")), ["0", "0"]);
+        assert_eq!(
+            rows(&shown(&mut session, "SELECT COUNT(*) FROM tillhold.ledger; SELECT @@TRANCOUNT")),
+            ["0", "0"]
+        );
     }
-    assert_eq!(rows(&upload(&mut session, "upload_two_tables", FIRST)), ["begun", "0 | 0", "committed"], "and then it works");
+    assert_eq!(
+        rows(&upload(&mut session, "upload_two_tables", FIRST)),
+        ["begun", "0 | 0", "committed"],
+        "and then it works"
+    );
 }
+
+/// One value of each type that travels, in canonical text.
+const EVERY_TYPE: [&str; 28] = [
+    "1",
+    "255",
+    "-32768",
+    "9223372036854775807",
+    "-1234567890123456789012345678.0123456789",
+    "-922337203685477.5808",
+    "214748.3647",
+    "0.1",
+    "0.10000000149011612",
+    "2026-02-28",
+    "23:59:59.999",
+    "2026-02-28 23:59:00",
+    "2026-02-28 23:59:59.9999999",
+    "2026-02-28 23:59:59.9999999 -05:30",
+    "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+    "ab  ",
+    "äb  ",
+    "v",
+    "vm",
+    "nv 😀",
+    "nvm",
+    "t",
+    "nt",
+    "<a/>",
+    "01020304",
+    "0102",
+    "010203",
+    "FF",
+];
 
 #[test]
 fn every_type_goes_up_and_comes_down() {
     let bench = prepared();
     let mut session = bench.session();
-    let values = [
-        "1", "255", "-32768", "9223372036854775807", "-1234567890123456789012345678.0123456789", "-922337203685477.5808", "214748.3647",
-        "0.1", "0.10000000149011612", "2026-02-28", "23:59:59.999", "2026-02-28 23:59:00", "2026-02-28 23:59:59.9999999",
-        "2026-02-28 23:59:59.9999999 -05:30", "6f9619ff-8b86-d011-b42d-00c04fc964ff", "ab  ", "äb  ", "v", "vm", "nv 😀", "nvm", "t", "nt",
-        "<a/>", "01020304", "0102", "010203", "FF",
-    ];
-    let cells: Vec<String> = values.iter().enumerate().map(|(at, value)| format!("\"c{}\":\"{value}\"", at + 3)).collect();
+    let values = EVERY_TYPE;
+    let cells: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| format!("\"c{}\":\"{value}\"", at + 3))
+        .collect();
     let row = |operation: &str, base: i64, extra: &str| {
         format!(
             "{{\"t\":[{{\"s\":0,\"id\":\"00000000-0000-0000-0000-00000000000{base}\",\"h\":\"AA\",\"n\":1}}],\"r0\":[{{\"t\":0,\"w\":0,\"o\":\"{operation}\",\"b\":{base},\
              \"k0\":\"1\",\"k1\":\"A\",\"k2\":\"2026-01-01 00:00:00.003\"{extra}}}]}}"
         )
     };
-    let inserted = upload(&mut session, "upload_every_type", &row("I", 0, &format!(",{}", cells.join(","))));
+    let inserted =
+        upload(&mut session, "upload_every_type", &row("I", 0, &format!(",{}", cells.join(","))));
     assert_eq!(rows(&inserted), ["begun", "0 | 0", "committed"], "{inserted}");
-    let read = executed(&mut session, &golden("next_page_every_type"), &[
-        int("@P1", 9), text("@P2", "0"), text("@P3", ""), text("@P4", "1900-01-01 00:00:00.000"),
-    ]);
-    assert_eq!(rows(&read), [format!("1 | A | 2026-01-01 00:00:00.003 | {}", values.join(" | "))], "{read}");
+    let read = executed(
+        &mut session,
+        &golden("next_page_every_type"),
+        &[int("@P1", 9), text("@P2", "0"), text("@P3", ""), text("@P4", "1900-01-01 00:00:00.000")],
+    );
+    assert_eq!(
+        rows(&read),
+        [format!("1 | A | 2026-01-01 00:00:00.003 | {}", values.join(" | "))],
+        "{read}"
+    );
 
     // An update of one column (A_BIT, the fourth of the mask) leaves the others as they are.
     let mask = format!("0001{}", "0".repeat(27));
-    let updated = upload(&mut session, "upload_every_type", &row("U", 1, &format!(",\"m\":\"{mask}\",\"c3\":\"0\"")));
+    let updated = upload(
+        &mut session,
+        "upload_every_type",
+        &row("U", 1, &format!(",\"m\":\"{mask}\",\"c3\":\"0\"")),
+    );
     assert_eq!(rows(&updated), ["begun", "0 | 0", "committed"], "{updated}");
     let read = shown(&mut session, "SELECT A_BIT, A_XML = AN_XML, A_TEXT FROM dbo.EVERYTYPE");
     assert_eq!(rows(&read), ["0 | <a/> | t"]);
@@ -366,12 +437,21 @@ fn every_type_goes_up_and_comes_down() {
 fn text_is_read_as_its_units_and_an_empty_upload_settles() {
     let bench = prepared();
     let mut session = bench.session();
-    shown(&mut session, "INSERT INTO ax.CURRENCY (CURRENCYCODE, TXT, SYMBOL) VALUES (N'EUR', N'ä€', N'')");
+    shown(
+        &mut session,
+        "INSERT INTO ax.CURRENCY (CURRENCYCODE, TXT, SYMBOL) VALUES (N'EUR', N'ä€', N'')",
+    );
     let bytes = executed(&mut session, &golden("text_as_bytes"), &[text("@P1", "EUR")]);
     assert_eq!(rows(&bytes), ["E400AC20"]);
     let empty = r#"{"t":[{"s":0,"id":"00000000-0000-0000-0000-000000000001","h":"AA","n":0}]}"#;
-    assert_eq!(rows(&upload(&mut session, "upload_no_rows", empty)), ["begun", "0 | 0", "committed"]);
-    assert_eq!(rows(&upload(&mut session, "upload_no_rows", empty)), ["begun", "0 | 1", "committed"]);
+    assert_eq!(
+        rows(&upload(&mut session, "upload_no_rows", empty)),
+        ["begun", "0 | 0", "committed"]
+    );
+    assert_eq!(
+        rows(&upload(&mut session, "upload_no_rows", empty)),
+        ["begun", "0 | 1", "committed"]
+    );
 }
 
 #[test]
@@ -384,20 +464,35 @@ fn decisions_are_written_once() {
         let answer = executed(&mut session, &golden("decision"), &[json("@P1", decision)]);
         assert!(rows(&answer).is_empty());
     }
-    assert_eq!(rows(&shown(&mut session, "SELECT [rule], decided_at FROM tillhold.decision")), ["channel-wins | 2026-01-02 10:00:00.1234567"]);
+    assert_eq!(
+        rows(&shown(&mut session, "SELECT [rule], decided_at FROM tillhold.decision")),
+        ["channel-wins | 2026-01-02 10:00:00.1234567"]
+    );
 }
 
 #[test]
 fn the_profile_is_read_scope_by_scope() {
     let bench = prepared();
     let mut session = bench.session();
-    shown(&mut session, "INSERT INTO ax.RETAILSTORETABLE VALUES (1, N'S0001', 7); INSERT INTO ax.RETAILOFFLINEPROFILE VALUES (7, N'Default pr', N'd'); \
+    shown(
+        &mut session,
+        "INSERT INTO ax.RETAILSTORETABLE VALUES (1, N'S0001', 7); INSERT INTO ax.RETAILOFFLINEPROFILE VALUES (7, N'Default pr', N'd'); \
         INSERT INTO ax.RETAILOFFLINEPROFILESCOPES VALUES (1, 7, 21), (2, 7, 20); INSERT INTO ax.RETAILOFFLINESCOPE VALUES (20, N'1000', 0, 60), (21, N'P-0001', 1, 30); \
         INSERT INTO ax.RETAILOFFLINESCOPETABLES VALUES (1, 20, 5); INSERT INTO ax.RETAILOFFLINETABLE VALUES (5, N'ax.CURRENCY'); \
-        INSERT INTO ax.RETAILOFFLINETABLECOLUMNS VALUES (1, N'TXT', 5)");
-    assert_eq!(rows(&executed(&mut session, &golden("profile"), &[text("@P1", "s0001")])), ["7 | Default pr | d"]);
+        INSERT INTO ax.RETAILOFFLINETABLECOLUMNS VALUES (1, N'TXT', 5)",
+    );
+    assert_eq!(
+        rows(&executed(&mut session, &golden("profile"), &[text("@P1", "s0001")])),
+        ["7 | Default pr | d"]
+    );
     let profile = [int("@P1", 7)];
-    assert_eq!(rows(&executed(&mut session, &golden("profile_scopes"), &profile)), ["21 | P-0001 | 1 | 30", "20 | 1000 | 0 | 60"]);
-    assert_eq!(rows(&executed(&mut session, &golden("profile_tables"), &profile)), ["20 | 5 | ax.CURRENCY"]);
+    assert_eq!(
+        rows(&executed(&mut session, &golden("profile_scopes"), &profile)),
+        ["21 | P-0001 | 1 | 30", "20 | 1000 | 0 | 60"]
+    );
+    assert_eq!(
+        rows(&executed(&mut session, &golden("profile_tables"), &profile)),
+        ["20 | 5 | ax.CURRENCY"]
+    );
     assert_eq!(rows(&executed(&mut session, &golden("profile_columns"), &profile)), ["5 | TXT"]);
 }

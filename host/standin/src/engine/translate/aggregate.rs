@@ -8,13 +8,21 @@ use crate::engine::syntax::{Call, Expr, Over};
 use crate::engine::types::{Family, bare, family, is_national};
 use tillhold_core::types::SqlType;
 
-pub(super) const AGGREGATES: &[&str] = &["COUNT", "COUNT_BIG", "SUM", "MIN", "MAX", "AVG", "STRING_AGG"];
+pub(super) const AGGREGATES: &[&str] =
+    &["COUNT", "COUNT_BIG", "SUM", "MIN", "MAX", "AVG", "STRING_AGG"];
 const RANKS: &[&str] = &["ROW_NUMBER", "RANK", "DENSE_RANK"];
 
 impl<'q> Translator<'_, 'q> {
     /// In a grouped query an expression that is one of the group's keys stands as a whole.
-    pub(super) fn grouped(&mut self, given: &'q Expr, scope: &Scope<'_>) -> Translated<Option<Typed>> {
-        let whole = !matches!(given, Expr::Column(_) | Expr::Null | Expr::Number(_) | Expr::Text { .. } | Expr::Variable(_));
+    pub(super) fn grouped(
+        &mut self,
+        given: &'q Expr,
+        scope: &Scope<'_>,
+    ) -> Translated<Option<Typed>> {
+        let whole = !matches!(
+            given,
+            Expr::Column(_) | Expr::Null | Expr::Number(_) | Expr::Text { .. } | Expr::Variable(_)
+        );
         if self.in_aggregate || !whole || self.grouping.as_ref().is_none_or(Vec::is_empty) {
             return Ok(None);
         }
@@ -57,17 +65,23 @@ impl<'q> Translator<'_, 'q> {
         }
         let outside = std::mem::replace(&mut self.in_aggregate, window.is_none());
         let value = self.value(&call.arguments[0], scope);
-        let separator = call.arguments.get(1).map(|separator| self.value(separator, scope)).transpose();
+        let separator =
+            call.arguments.get(1).map(|separator| self.value(separator, scope)).transpose();
         self.in_aggregate = outside;
         let (value, separator) = (value?, separator?);
         let distinct = if call.distinct { "DISTINCT " } else { "" };
-        if window.is_some() && !matches!(call.name.as_str(), "COUNT" | "COUNT_BIG" | "MIN" | "MAX") {
+        if window.is_some() && !matches!(call.name.as_str(), "COUNT" | "COUNT_BIG" | "MIN" | "MAX")
+        {
             return Err(refusal::unsupported(&format!("{} with OVER", call.name)));
         }
         let collated = format!("{}{}", value.sql, collate(value.collation()));
         match call.name.as_str() {
-            "COUNT" => Ok(Typed::new(format!("count({distinct}{collated}){over}"), SqlType::Int, false)),
-            "COUNT_BIG" => Ok(Typed::new(format!("count({distinct}{collated}){over}"), SqlType::BigInt, false)),
+            "COUNT" => {
+                Ok(Typed::new(format!("count({distinct}{collated}){over}"), SqlType::Int, false))
+            }
+            "COUNT_BIG" => {
+                Ok(Typed::new(format!("count({distinct}{collated}){over}"), SqlType::BigInt, false))
+            }
             "MIN" | "MAX" => {
                 let function = call.name.to_lowercase();
                 let sql = format!("{function}({collated}){over}");
@@ -80,7 +94,8 @@ impl<'q> Translator<'_, 'q> {
                 let separator = separator.map_or("''".to_string(), |separator| separator.sql);
                 let length = if is_national(value.of) { 4000 } else { 8000 };
                 let of = super::super::types::varying(is_national(value.of), Some(length));
-                Ok(Typed::new(format!("ts_join({}, {separator})", value.sql), of, true).with_label(value.label))
+                Ok(Typed::new(format!("ts_join({}, {separator})", value.sql), of, true)
+                    .with_label(value.label))
             }
         }
     }
@@ -128,18 +143,25 @@ impl<'q> Translator<'_, 'q> {
 }
 
 fn invalid(value: &Typed, function: &str) -> SqlError {
-    SqlError::new(8117, format!("Operand data type {} is invalid for {function} operator.", bare(value.of)))
+    SqlError::new(
+        8117,
+        format!("Operand data type {} is invalid for {function} operator.", bare(value.of)),
+    )
 }
 
 fn sum(value: Typed, distinct: &str) -> Translated<Typed> {
     let (sql, of) = match (family(value.of), value.of) {
         (_, SqlType::Bit) => return Err(invalid(&value, "sum")),
-        (Family::Integer, SqlType::BigInt) => (format!("ts_sum_bigint({distinct}{})", value.sql), SqlType::BigInt),
+        (Family::Integer, SqlType::BigInt) => {
+            (format!("ts_sum_bigint({distinct}{})", value.sql), SqlType::BigInt)
+        }
         (Family::Integer, _) => (format!("ts_sum_int({distinct}{})", value.sql), SqlType::Int),
         (Family::Float, _) => (format!("sum({distinct}{})", value.sql), SqlType::Float),
         (Family::Decimal, of) => {
             let (scale, of) = match of {
-                SqlType::Decimal { scale, .. } => (scale, SqlType::Decimal { precision: 38, scale }),
+                SqlType::Decimal { scale, .. } => {
+                    (scale, SqlType::Decimal { precision: 38, scale })
+                }
                 _ => (4, SqlType::Money),
             };
             if !distinct.is_empty() {
@@ -154,7 +176,9 @@ fn sum(value: Typed, distinct: &str) -> Translated<Typed> {
 
 fn average(value: Typed, distinct: &str) -> Translated<Typed> {
     match family(value.of) {
-        Family::Float => Ok(Typed::new(format!("avg({distinct}{})", value.sql), SqlType::Float, true)),
+        Family::Float => {
+            Ok(Typed::new(format!("avg({distinct}{})", value.sql), SqlType::Float, true))
+        }
         Family::Integer if value.of != SqlType::Bit => {
             let of = if value.of == SqlType::BigInt { SqlType::BigInt } else { SqlType::Int };
             // The average of integers is an integer, cut towards zero; of no rows it is NULL.

@@ -17,6 +17,9 @@ use crate::engine::syntax::{
 };
 use std::sync::Arc;
 
+/// Column and value of each SET, as SQLite writes them.
+type Sets = Vec<(String, String)>;
+
 /// A changed table with a source name, and where its rows are found when the statement joins.
 struct Target {
     table: Arc<Relation>,
@@ -41,7 +44,9 @@ impl<'q> Translator<'_, 'q> {
                 }
                 format!("VALUES {}", texts.join(", "))
             }
-            InsertRows::Query(query) => self.inserted_query(&table, &columns, query, insert.top.as_ref())?,
+            InsertRows::Query(query) => {
+                self.inserted_query(&table, &columns, query, insert.top.as_ref())?
+            }
         };
         let output = self.output(insert.output.as_ref(), &table, "inserted", &mut sql)?;
         self.finish(sql, output, insert.context.as_ref(), table, "INSERT", None)
@@ -49,7 +54,12 @@ impl<'q> Translator<'_, 'q> {
 
     /// A prepared insert for many rows: `columns` come from outside, the others are filled in. With `defaults` a
     /// NULL from outside gives way to the column's default, as bulk copy does without KEEP_NULLS.
-    pub fn loading(mut self, table: &Arc<Relation>, columns: &[usize], defaults: bool) -> Translated<Plan> {
+    pub fn loading(
+        mut self,
+        table: &Arc<Relation>,
+        columns: &[usize],
+        defaults: bool,
+    ) -> Translated<Plan> {
         self.allow("INSERT", table)?;
         let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
         let mut cells = Vec::with_capacity(table.fields.len());
@@ -64,11 +74,18 @@ impl<'q> Translator<'_, 'q> {
             let given = self.bind(super::Bound::Given(place));
             cells.push(match (field.identity, &field.default) {
                 (Some(_), _) => format!("ts_given_identity({}, {given})", table.id),
-                (None, Some(_)) if defaults => format!("ifnull({given}, {})", self.left_out(table, field)?),
+                (None, Some(_)) if defaults => {
+                    format!("ifnull({given}, {})", self.left_out(table, field)?)
+                }
                 _ => given,
             });
         }
-        let sql = format!("INSERT INTO {} ({}) VALUES ({})", table.quoted(), names.join(", "), cells.join(", "));
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            table.quoted(),
+            names.join(", "),
+            cells.join(", ")
+        );
         self.uses.database = true;
         if table.temporary {
             self.uses.writes_temporary = true;
@@ -93,7 +110,9 @@ impl<'q> Translator<'_, 'q> {
             if positions.contains(&at) {
                 return Err(SqlError::new(
                     264,
-                    format!("The column name '{name}' is specified more than once in the SET clause or column list of an INSERT."),
+                    format!(
+                        "The column name '{name}' is specified more than once in the SET clause or column list of an INSERT."
+                    ),
                 ));
             }
             positions.push(at);
@@ -107,13 +126,21 @@ impl<'q> Translator<'_, 'q> {
         if !explicit && on && identity.is_some() {
             return Err(SqlError::new(
                 545,
-                format!("Explicit value must be specified for identity column in table '{}' when IDENTITY_INSERT is set to ON.", table.name.name),
+                format!(
+                    "Explicit value must be specified for identity column in table '{}' when IDENTITY_INSERT is set to ON.",
+                    table.name.name
+                ),
             ));
         }
         Ok(positions)
     }
 
-    fn values_row(&mut self, table: &Relation, columns: &[usize], row: &'q [Option<Expr>]) -> Translated<String> {
+    fn values_row(
+        &mut self,
+        table: &Relation,
+        columns: &[usize],
+        row: &'q [Option<Expr>],
+    ) -> Translated<String> {
         let scope = Scope::empty();
         let mut cells = Vec::with_capacity(table.fields.len());
         for (at, field) in table.fields.iter().enumerate() {
@@ -144,7 +171,11 @@ impl<'q> Translator<'_, 'q> {
         for (at, field) in table.fields.iter().enumerate() {
             cells.push(match columns.iter().position(|column| *column == at) {
                 Some(place) => {
-                    let value = Typed { sql: format!("q.c{place}"), native: "", ..given[place].value.clone() };
+                    let value = Typed {
+                        sql: format!("q.c{place}"),
+                        native: "",
+                        ..given[place].value.clone()
+                    };
                     self.written(table, field, value)?
                 }
                 None => self.left_out(table, field)?,
@@ -188,7 +219,8 @@ impl<'q> Translator<'_, 'q> {
                 let scope = Scope::empty();
                 let full = table.full(&self.around.catalogue.database);
                 let value = inner.value(&default.value, &scope);
-                let value = value.and_then(|value| inner.assign(value, field.of, Some((&full, &field.name))));
+                let value = value
+                    .and_then(|value| inner.assign(value, field.of, Some((&full, &field.name))));
                 std::mem::swap(&mut inner.bound, &mut self.bound);
                 Ok(value?.sql)
             }
@@ -206,32 +238,46 @@ impl<'q> Translator<'_, 'q> {
             source = target.source.clone();
             scope.add(visible_table(&table, None, source.clone()))?;
             from = String::new();
-            condition = update.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
+            condition =
+                update.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
         } else {
             let joined = self.joined_rows(&update.target, &update.from, &mut scope, &table)?;
             source = joined.0;
             from = joined.1;
-            condition = update.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
+            condition =
+                update.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
         }
         let (sets, mask) = self.assignments(&update.assignments, &table, &source, &scope)?;
         let changed = self.alias();
         let mut sql;
         if direct {
-            let sets: Vec<String> = sets.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            let sets: Vec<String> =
+                sets.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             sql = format!("UPDATE {} AS {source} SET {}", table.quoted(), sets.join(", "));
             if let Some(condition) = condition {
                 sql += &format!(" WHERE {condition}");
             }
         } else {
             let keys = row_key(&table);
-            let mut items: Vec<String> =
-                keys.iter().enumerate().map(|(at, key)| format!("{source}.{key} AS k{at}")).collect();
-            items.extend(sets.iter().enumerate().map(|(at, (_, value))| format!("{value} AS n{at}")));
+            let mut items: Vec<String> = keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| format!("{source}.{key} AS k{at}"))
+                .collect();
+            items.extend(
+                sets.iter().enumerate().map(|(at, (_, value))| format!("{value} AS n{at}")),
+            );
             let found = self.found(items, &from, condition, update.top.as_ref())?;
-            let sets: Vec<String> =
-                sets.iter().enumerate().map(|(at, (name, _))| format!("{name} = q.n{at}")).collect();
-            let same: Vec<String> =
-                keys.iter().enumerate().map(|(at, key)| format!("{changed}.{key} = q.k{at}")).collect();
+            let sets: Vec<String> = sets
+                .iter()
+                .enumerate()
+                .map(|(at, (name, _))| format!("{name} = q.n{at}"))
+                .collect();
+            let same: Vec<String> = keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| format!("{changed}.{key} = q.k{at}"))
+                .collect();
             sql = format!(
                 "UPDATE {} AS {changed} SET {} FROM ({found}) AS q WHERE {}",
                 table.quoted(),
@@ -250,10 +296,12 @@ impl<'q> Translator<'_, 'q> {
         table: &Relation,
         source: &str,
         scope: &Scope<'_>,
-    ) -> Translated<(Vec<(String, String)>, Vec<u8>)> {
+    ) -> Translated<(Sets, Vec<u8>)> {
         let (mut sets, mut touched) = (Vec::new(), Vec::new());
         for assignment in given {
-            let at = table.position(&assignment.column).ok_or_else(|| refusal::unknown_column(&assignment.column))?;
+            let at = table
+                .position(&assignment.column)
+                .ok_or_else(|| refusal::unknown_column(&assignment.column))?;
             let field = &table.fields[at];
             if field.identity.is_some() {
                 return Err(refusal::assigned_column(&field.name));
@@ -264,7 +312,10 @@ impl<'q> Translator<'_, 'q> {
             if touched.contains(&(field.id as u32)) {
                 return Err(SqlError::new(
                     264,
-                    format!("The column name '{}' is specified more than once in the SET clause.", field.name),
+                    format!(
+                        "The column name '{}' is specified more than once in the SET clause.",
+                        field.name
+                    ),
                 ));
             }
             touched.push(field.id as u32);
@@ -273,7 +324,8 @@ impl<'q> Translator<'_, 'q> {
                 Some(value) => {
                     let mut value = self.value(value, scope)?;
                     if let Some(operator) = assignment.operator {
-                        let present = visible_table(&Arc::new(table.clone()), None, source.to_string());
+                        let present =
+                            visible_table(&Arc::new(table.clone()), None, source.to_string());
                         let present = present.columns[at].value.clone();
                         value = self.operation(operator, present, value)?;
                     }
@@ -300,8 +352,10 @@ impl<'q> Translator<'_, 'q> {
                 sql += &format!(" WHERE {}", self.predicate(filter, &scope)?);
             }
         } else {
-            let (source, from) = self.joined_rows(&delete.target, &delete.from, &mut scope, &table)?;
-            let condition = delete.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
+            let (source, from) =
+                self.joined_rows(&delete.target, &delete.from, &mut scope, &table)?;
+            let condition =
+                delete.filter.as_ref().map(|filter| self.predicate(filter, &scope)).transpose()?;
             let keys = row_key(&table);
             let items = keys.iter().map(|key| format!("{source}.{key}")).collect();
             let found = self.found(items, &from, condition, delete.top.as_ref())?;
@@ -364,7 +418,12 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// The table that an UPDATE or DELETE names, perhaps by an alias of its FROM clause.
-    fn place(&mut self, name: &'q ObjectName, from: &'q [Source], verb: &'static str) -> Translated<Target> {
+    fn place(
+        &mut self,
+        name: &'q ObjectName,
+        from: &'q [Source],
+        verb: &'static str,
+    ) -> Translated<Target> {
         let mut meant = None;
         if name.schema.is_none() {
             for source in from {

@@ -52,14 +52,24 @@ impl<'q> Translator<'_, 'q> {
         }
     }
 
-    pub(super) fn comparison(&mut self, operator: Op, left: Typed, right: Typed) -> Translated<String> {
+    pub(super) fn comparison(
+        &mut self,
+        operator: Op,
+        left: Typed,
+        right: Typed,
+    ) -> Translated<String> {
         let (left, right, collation) = self.comparable(left, right, "equal to")?;
         let symbol = symbol(operator).unwrap_or("=");
         Ok(format!("({} {symbol} {}{})", left.sql, right.sql, collate(collation)))
     }
 
     /// Two values brought to where SQLite compares them as SQL Server would, and the collation that does it.
-    fn comparable(&mut self, left: Typed, right: Typed, operation: &str) -> Translated<(Typed, Typed, &'static str)> {
+    fn comparable(
+        &mut self,
+        left: Typed,
+        right: Typed,
+        operation: &str,
+    ) -> Translated<(Typed, Typed, &'static str)> {
         if left.null || right.null {
             return Ok((left, right, ""));
         }
@@ -72,7 +82,9 @@ impl<'q> Translator<'_, 'q> {
             }
             // Kept alike at every length, scale and width: compared as they are, so that indexes serve.
             (Family::Integer | Family::Binary, (a, b)) if a == b => Ok((left, right, "")),
-            (Family::Decimal, (Family::Decimal, Family::Decimal)) => Ok((left, right, "TSQL_DECIMAL")),
+            (Family::Decimal, (Family::Decimal, Family::Decimal)) => {
+                Ok((left, right, "TSQL_DECIMAL"))
+            }
             (Family::Moment, (Family::Moment, Family::Moment)) if same_clock(left.of, right.of) => {
                 Ok((left, right, collation_of(of, None)))
             }
@@ -83,7 +95,13 @@ impl<'q> Translator<'_, 'q> {
         }
     }
 
-    fn in_list(&mut self, value: &'q Expr, list: &'q [Expr], negated: bool, scope: &Scope<'_>) -> Translated<String> {
+    fn in_list(
+        &mut self,
+        value: &'q Expr,
+        list: &'q [Expr],
+        negated: bool,
+        scope: &Scope<'_>,
+    ) -> Translated<String> {
         let value = self.value(value, scope)?;
         let mut all = Vec::with_capacity(list.len());
         for item in list {
@@ -106,7 +124,13 @@ impl<'q> Translator<'_, 'q> {
         Ok(format!("({} {word} ({}))", with_collation(&value, collation), items.join(", ")))
     }
 
-    fn in_query(&mut self, value: &'q Expr, query: &'q Query, negated: bool, scope: &Scope<'_>) -> Translated<String> {
+    fn in_query(
+        &mut self,
+        value: &'q Expr,
+        query: &'q Query,
+        negated: bool,
+        scope: &Scope<'_>,
+    ) -> Translated<String> {
         let value = self.value(value, scope)?;
         let inner = self.subquery(query, scope)?;
         let [column] = inner.columns.as_slice() else {
@@ -120,7 +144,8 @@ impl<'q> Translator<'_, 'q> {
         let label = value.label.meet(&column.value.label)?;
         let collation = self.member_collation(of, &label)?;
         let value = self.member(value, of)?;
-        let item = self.member(Typed { sql: "c0".to_string(), native: "", ..column.value.clone() }, of)?;
+        let item =
+            self.member(Typed { sql: "c0".to_string(), native: "", ..column.value.clone() }, of)?;
         let rows = if item.sql == "c0" {
             inner.sql
         } else {
@@ -131,12 +156,17 @@ impl<'q> Translator<'_, 'q> {
     }
 
     fn member_collation(&self, of: SqlType, label: &Label) -> Translated<&'static str> {
-        if family(of) == Family::Text { label.compared("equal to") } else { Ok(collation_of(of, None)) }
+        if family(of) == Family::Text {
+            label.compared("equal to")
+        } else {
+            Ok(collation_of(of, None))
+        }
     }
 
     /// A member of IN: texts, numbers of one family and bytes stay as they are kept.
     fn member(&mut self, value: Typed, of: SqlType) -> Translated<Typed> {
-        let alike = matches!(family(of), Family::Text | Family::Integer | Family::Decimal | Family::Binary);
+        let alike =
+            matches!(family(of), Family::Text | Family::Integer | Family::Decimal | Family::Binary);
         if alike && family(value.of) == family(of) { Ok(value) } else { self.convert(value, of) }
     }
 
@@ -166,7 +196,11 @@ impl<'q> Translator<'_, 'q> {
             return Ok(value);
         }
         let most = SqlType::NVarChar { length: Some(64) };
-        let of = if family(value.of) == Family::Binary { return Err(refusal::operand_clash("varbinary", "nvarchar")) } else { most };
+        let of = if family(value.of) == Family::Binary {
+            return Err(refusal::operand_clash("varbinary", "nvarchar"));
+        } else {
+            most
+        };
         self.convert(value, of)
     }
 }
@@ -178,7 +212,8 @@ fn same_clock(a: SqlType, b: SqlType) -> bool {
     match (a, b) {
         (SqlType::Time { .. }, SqlType::Time { .. }) => true,
         (SqlType::DateTimeOffset { .. }, SqlType::DateTimeOffset { .. }) => true,
-        (SqlType::DateTime, SqlType::SmallDateTime) | (SqlType::SmallDateTime, SqlType::DateTime) => true,
+        (SqlType::DateTime, SqlType::SmallDateTime)
+        | (SqlType::SmallDateTime, SqlType::DateTime) => true,
         _ => a == b || (plain(a) && plain(b)),
     }
 }

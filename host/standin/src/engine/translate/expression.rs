@@ -2,6 +2,7 @@
 
 use super::scope::{Label, Scope, Typed};
 use super::{Bound, Fact, Translated, Translator, literal};
+use crate::answer::SqlError;
 use crate::engine::catalogue::DATABASE_COLLATION;
 use crate::engine::refusal;
 use crate::engine::syntax::{BinaryOperator as Op, Expr, Query, UnaryOperator};
@@ -9,7 +10,6 @@ use crate::engine::types::{
     self, Family, arithmetic, bare, code, family, is_national, kept_alike, length, unify, varying,
 };
 use crate::engine::values;
-use crate::answer::SqlError;
 use rusqlite::types::Value as Cell;
 use tillhold_core::text::hexadecimal;
 use tillhold_core::types::SqlType;
@@ -43,10 +43,17 @@ impl<'q> Translator<'_, 'q> {
             Expr::Collate { value, collation } => {
                 let value = self.value(value, scope)?;
                 if family(value.of) != Family::Text {
-                    return Err(SqlError::new(447, format!("Expression type {} is invalid for COLLATE clause.", bare(value.of))));
+                    return Err(SqlError::new(
+                        447,
+                        format!(
+                            "Expression type {} is invalid for COLLATE clause.",
+                            bare(value.of)
+                        ),
+                    ));
                 }
                 let database = collation.eq_ignore_ascii_case("database_default");
-                let name = if database { DATABASE_COLLATION.to_string() } else { collation.clone() };
+                let name =
+                    if database { DATABASE_COLLATION.to_string() } else { collation.clone() };
                 Ok(Typed { native: "", ..value.with_label(Label::Explicit(name)) })
             }
             Expr::IsNull { .. }
@@ -89,14 +96,21 @@ impl<'q> Translator<'_, 'q> {
         Ok(found)
     }
 
-    fn unary(&mut self, operator: UnaryOperator, value: &'q Expr, scope: &Scope<'_>) -> Translated<Typed> {
+    fn unary(
+        &mut self,
+        operator: UnaryOperator,
+        value: &'q Expr,
+        scope: &Scope<'_>,
+    ) -> Translated<Typed> {
         if operator == UnaryOperator::Not {
             return Err(refusal::syntax("NOT"));
         }
         let value = self.value(value, scope)?;
         match (operator, family(value.of)) {
             (UnaryOperator::Plus, _) => Ok(value),
-            (UnaryOperator::Minus, Family::Integer | Family::Float | Family::Decimal) => negated(value),
+            (UnaryOperator::Minus, Family::Integer | Family::Float | Family::Decimal) => {
+                negated(value)
+            }
             (UnaryOperator::BitNot, Family::Integer) if value.of != SqlType::Bit => {
                 Ok(Typed::new(format!("(~{})", value.sql), value.of, value.nullable))
             }
@@ -107,10 +121,23 @@ impl<'q> Translator<'_, 'q> {
         }
     }
 
-    fn binary(&mut self, operator: Op, left: &'q Expr, right: &'q Expr, scope: &Scope<'_>) -> Translated<Typed> {
+    fn binary(
+        &mut self,
+        operator: Op,
+        left: &'q Expr,
+        right: &'q Expr,
+        scope: &Scope<'_>,
+    ) -> Translated<Typed> {
         if !matches!(
             operator,
-            Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo | Op::BitAnd | Op::BitOr | Op::BitXor
+            Op::Add
+                | Op::Subtract
+                | Op::Multiply
+                | Op::Divide
+                | Op::Modulo
+                | Op::BitAnd
+                | Op::BitOr
+                | Op::BitXor
         ) {
             return Err(refusal::syntax("a condition where a value is expected"));
         }
@@ -118,14 +145,22 @@ impl<'q> Translator<'_, 'q> {
         self.operation(operator, left, right)
     }
 
-    pub(super) fn operation(&mut self, operator: Op, left: Typed, right: Typed) -> Translated<Typed> {
+    pub(super) fn operation(
+        &mut self,
+        operator: Op,
+        left: Typed,
+        right: Typed,
+    ) -> Translated<Typed> {
         let texts = |a: &Typed, b: &Typed| {
             (family(a.of) == Family::Text && !a.null) && (family(b.of) == Family::Text || b.null)
         };
         if operator == Op::Add && (texts(&left, &right) || texts(&right, &left)) {
             return concatenated(left, right);
         }
-        if operator == Op::Add && family(left.of) == Family::Binary && family(right.of) == Family::Binary {
+        if operator == Op::Add
+            && family(left.of) == Family::Binary
+            && family(right.of) == Family::Binary
+        {
             return joined_bytes(left, right);
         }
         // A text beside a number is converted to the number's type.
@@ -210,7 +245,10 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// Values brought to their common type; NULLs take it without a say.
-    pub(super) fn unified(&mut self, values: Vec<Typed>) -> Translated<(Vec<Typed>, SqlType, Label)> {
+    pub(super) fn unified(
+        &mut self,
+        values: Vec<Typed>,
+    ) -> Translated<(Vec<Typed>, SqlType, Label)> {
         let (mut of, mut label) = (None, Label::Default);
         for value in values.iter().filter(|value| !value.null) {
             of = Some(match of {
@@ -222,7 +260,8 @@ impl<'q> Translator<'_, 'q> {
             }
         }
         let of = of.unwrap_or(SqlType::Int);
-        let values = values.into_iter().map(|value| self.convert(value, of)).collect::<Translated<_>>()?;
+        let values =
+            values.into_iter().map(|value| self.convert(value, of)).collect::<Translated<_>>()?;
         Ok((values, of, label))
     }
 
@@ -242,7 +281,8 @@ impl<'q> Translator<'_, 'q> {
             Some(_) => None,
         };
         // CAST of a text keeps where its collation comes from; of anything else the result is a new text.
-        let label = if family(value.of) == Family::Text { value.label.clone() } else { Label::Default };
+        let label =
+            if family(value.of) == Family::Text { value.label.clone() } else { Label::Default };
         let nullable = value.nullable || attempt;
         if value.null || (kept_alike(value.of, of) && fixed == Some(values::NO_STYLE)) {
             return Ok(Typed { sql: value.sql, ..Typed::new("", of, nullable).with_label(label) });
@@ -272,7 +312,12 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// A conversion into a column or variable: what is too long for a column is error 2628.
-    pub(super) fn assign(&mut self, value: Typed, to: SqlType, place: Option<(&str, &str)>) -> Translated<Typed> {
+    pub(super) fn assign(
+        &mut self,
+        value: Typed,
+        to: SqlType,
+        place: Option<(&str, &str)>,
+    ) -> Translated<Typed> {
         if value.null || kept_alike(value.of, to) {
             return Ok(Typed { of: to, ..value });
         }
@@ -285,7 +330,10 @@ impl<'q> Translator<'_, 'q> {
         if let Some(given) = &value.constant
             && values::fits(given, to)
         {
-            return Ok(constant(values::convert(given.clone(), value.of, to, values::NO_STYLE)?, to));
+            return Ok(constant(
+                values::convert(given.clone(), value.of, to, values::NO_STYLE)?,
+                to,
+            ));
         }
         let sql = format!(
             "ts_assign({}, {}, {}, {}, {})",
@@ -326,7 +374,9 @@ fn implicit(from: SqlType, to: SqlType) -> Translated<()> {
         (Text, _) | (Integer | Decimal | Float, Text | Integer | Decimal | Float) => Ok(()),
         (Moment | Guid, Text) => Ok(()),
         (Integer, Binary) | (Binary, Integer | Guid) => Ok(()),
-        (Integer | Decimal | Float, Moment) if matches!(to, SqlType::DateTime | SqlType::SmallDateTime) => {
+        (Integer | Decimal | Float, Moment)
+            if matches!(to, SqlType::DateTime | SqlType::SmallDateTime) =>
+        {
             Err(refusal::unsupported("a number as a datetime"))
         }
         (Guid, _) | (_, Guid) | (Moment, _) | (_, Moment) => {
@@ -344,7 +394,8 @@ fn concatenated(left: Typed, right: Typed) -> Translated<Typed> {
     }
     let national = is_national(left.of) || is_national(right.of);
     let lengths = length(left.of).zip(length(right.of));
-    let total = lengths.map(|(a, b)| (u32::from(a) + u32::from(b)).min(if national { 4000 } else { 8000 }));
+    let total =
+        lengths.map(|(a, b)| (u32::from(a) + u32::from(b)).min(if national { 4000 } else { 8000 }));
     let label = left.label.meet(&right.label)?;
     let sql = format!("({} || {})", left.sql, right.sql);
     Ok(Typed::new(sql, varying(national, total), left.nullable || right.nullable).with_label(label))
@@ -434,9 +485,16 @@ fn number(text: &str) -> Translated<Typed> {
         return Ok(constant(Value::Int(i64::from(number)), SqlType::Int));
     }
     let too_long = || {
-        SqlError::new(1007, format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."))
+        SqlError::new(
+            1007,
+            format!(
+                "The number '{text}' is out of the range for numeric representation (maximum precision 38)."
+            ),
+        )
     };
-    let decimal = Decimal::parse(text.trim_start_matches('0')).or_else(|| Decimal::parse(text)).ok_or_else(too_long)?;
+    let decimal = Decimal::parse(text.trim_start_matches('0'))
+        .or_else(|| Decimal::parse(text))
+        .ok_or_else(too_long)?;
     let digits = decimal.unscaled().unsigned_abs().to_string().len() as u8;
     let precision = digits.max(decimal.scale()).max(1);
     Ok(constant(Value::Decimal(decimal), SqlType::Decimal { precision, scale: decimal.scale() }))
@@ -444,7 +502,12 @@ fn number(text: &str) -> Translated<Typed> {
 
 impl Translator<'_, '_> {
     /// The name of a type's family rule, for messages of functions.
-    pub(super) fn expect_family(&self, value: &Typed, wanted: Family, function: &str) -> Translated<()> {
+    pub(super) fn expect_family(
+        &self,
+        value: &Typed,
+        wanted: Family,
+        function: &str,
+    ) -> Translated<()> {
         if value.null || family(value.of) == wanted {
             return Ok(());
         }

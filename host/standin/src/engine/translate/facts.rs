@@ -55,8 +55,8 @@ impl Fact {
             "SYSUTCDATETIME" | "SYSDATETIME" => Fact::NowUtc(moment),
             "SYSDATETIMEOFFSET" => Fact::NowUtc(SqlType::DateTimeOffset { scale: 7 }),
             "APP_NAME" => Fact::Application,
-            "SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN" | "SYSTEM_USER" | "USER_NAME" | "USER"
-            | "CURRENT_USER" | "SESSION_USER" => Fact::User,
+            "SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN" | "SYSTEM_USER" | "USER_NAME"
+            | "USER" | "CURRENT_USER" | "SESSION_USER" => Fact::User,
             "DB_NAME" => Fact::Database,
             "ROWCOUNT_BIG" => Fact::RowCount,
             _ => return None,

@@ -28,7 +28,11 @@ struct Link {
 }
 
 impl<'q> Translator<'_, 'q> {
-    pub(super) fn from(&mut self, sources: &'q [Source], scope: &mut Scope<'_>) -> Translated<From> {
+    pub(super) fn from(
+        &mut self,
+        sources: &'q [Source],
+        scope: &mut Scope<'_>,
+    ) -> Translated<From> {
         let mut links = Vec::new();
         for source in sources {
             self.chain(source, JoinKind::Cross, scope, &mut links)?;
@@ -75,9 +79,15 @@ impl<'q> Translator<'_, 'q> {
                 let visible = self.version(table, keys, values, alias, scope)?;
                 return scope.add(visible);
             }
-            _ if apply => return Err(refusal::unsupported("APPLY of anything but CHANGETABLE(VERSION …)")),
-            Source::Table { name, alias, hints } => self.table_source(name, alias.as_deref(), *hints)?,
-            Source::Derived { query, alias, columns } => self.derived(query, alias, columns, scope)?,
+            _ if apply => {
+                return Err(refusal::unsupported("APPLY of anything but CHANGETABLE(VERSION …)"));
+            }
+            Source::Table { name, alias, hints } => {
+                self.table_source(name, alias.as_deref(), *hints)?
+            }
+            Source::Derived { query, alias, columns } => {
+                self.derived(query, alias, columns, scope)?
+            }
             Source::Rows { rows, alias, columns } => self.rows(rows, alias, columns, scope)?,
             Source::Changes { table, since, alias } => self.changes(table, since, alias)?,
             Source::OpenJson { json, path, columns, alias } => {
@@ -86,6 +96,7 @@ impl<'q> Translator<'_, 'q> {
             Source::Join { .. } => return Err(refusal::unsupported("this join")),
         };
         scope.add(visible)?;
+        scope.pad(kind);
         links.push(Link { kind, sql, on: None, small });
         Ok(())
     }
@@ -145,7 +156,11 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// A common table expression by name: its query in place of it.
-    fn cte(&mut self, name: &'q ObjectName, alias: Option<&str>) -> Translated<Option<(String, Visible, bool)>> {
+    fn cte(
+        &mut self,
+        name: &'q ObjectName,
+        alias: Option<&str>,
+    ) -> Translated<Option<(String, Visible, bool)>> {
         if name.schema.is_some() {
             return Ok(None);
         }
@@ -181,7 +196,13 @@ impl<'q> Translator<'_, 'q> {
         };
         let source = self.alias();
         let columns = renamed(rendered.columns, names, &source)?;
-        let visible = Visible { alias: alias.to_string(), schema: None, columns, table: None, source: source.clone() };
+        let visible = Visible {
+            alias: alias.to_string(),
+            schema: None,
+            columns,
+            table: None,
+            source: source.clone(),
+        };
         Ok((format!("({}) AS {source}", rendered.sql), visible, false))
     }
 
@@ -194,7 +215,10 @@ impl<'q> Translator<'_, 'q> {
     ) -> Translated<(String, Visible, bool)> {
         let width = rows.first().map_or(0, Vec::len);
         if rows.iter().any(|row| row.len() != width) {
-            return Err(SqlError::new(10709, "The number of columns for each row in a table value constructor must be the same."));
+            return Err(SqlError::new(
+                10709,
+                "The number of columns for each row in a table value constructor must be the same.",
+            ));
         }
         let mut cells: Vec<Vec<Typed>> = Vec::new();
         for at in 0..width {
@@ -211,13 +235,20 @@ impl<'q> Translator<'_, 'q> {
             for (row, cell) in texts.iter_mut().zip(&column) {
                 row.push(cell.sql.clone());
             }
-            let value = Typed::new(format!("column{}", shown.len() + 1), of, nullable).with_label(label);
+            let value =
+                Typed::new(format!("column{}", shown.len() + 1), of, nullable).with_label(label);
             shown.push(Shown::new("", value));
         }
         let source = self.alias();
         let rows: Vec<String> = texts.iter().map(|row| format!("({})", row.join(", "))).collect();
         let columns = renamed(shown, names, &source)?;
-        let visible = Visible { alias: alias.to_string(), schema: None, columns, table: None, source: source.clone() };
+        let visible = Visible {
+            alias: alias.to_string(),
+            schema: None,
+            columns,
+            table: None,
+            source: source.clone(),
+        };
         Ok((format!("(VALUES {}) AS {source}", rows.join(", ")), visible, true))
     }
 
@@ -233,7 +264,10 @@ impl<'q> Translator<'_, 'q> {
         };
         let of = self.variable_type(name)?;
         if family(of) != Family::Text {
-            return Err(SqlError::new(8116, "Argument data type is invalid for argument 1 of OpenJson function."));
+            return Err(SqlError::new(
+                8116,
+                "Argument data type is invalid for argument 1 of OpenJson function.",
+            ));
         }
         let storage = self.json_table(Bound::Variable(name.clone()), path, columns);
         let source = self.alias();
@@ -242,7 +276,13 @@ impl<'q> Translator<'_, 'q> {
             Shown::new(column.name.clone(), value)
         });
         let columns = shown.collect();
-        let visible = Visible { alias: alias.to_string(), schema: None, columns, table: None, source: source.clone() };
+        let visible = Visible {
+            alias: alias.to_string(),
+            schema: None,
+            columns,
+            table: None,
+            source: source.clone(),
+        };
         Ok((format!("temp.{} AS {source}", quote(&storage)), visible, true))
     }
 }
@@ -259,7 +299,8 @@ pub(super) fn visible_table(table: &Arc<Relation>, alias: Option<&str>, source: 
             };
             let sql = format!("{source}.{}", quote(&field.name));
             let native = field.sqlite_collation();
-            let value = Typed { native, ..Typed::new(sql, field.of, field.nullable).with_label(label) };
+            let value =
+                Typed { native, ..Typed::new(sql, field.of, field.nullable).with_label(label) };
             Shown::new(field.name.clone(), value)
         })
         .collect();
@@ -275,14 +316,20 @@ pub(super) fn visible_table(table: &Arc<Relation>, alias: Option<&str>, source: 
 /// A derived table's columns under its own names; every one must have a name.
 fn renamed(columns: Vec<Shown>, names: &[String], source: &str) -> Translated<Vec<Shown>> {
     if !names.is_empty() && names.len() != columns.len() {
-        return Err(SqlError::new(8158, "A derived table has more columns than were specified in the column list."));
+        return Err(SqlError::new(
+            8158,
+            "A derived table has more columns than were specified in the column list.",
+        ));
     }
     let one = |(at, mut shown): (usize, Shown)| {
         if let Some(name) = names.get(at) {
             shown.name.clone_from(name);
         }
         if shown.name.is_empty() {
-            return Err(SqlError::new(8155, format!("No column name was specified for column {} of a derived table.", at + 1)));
+            return Err(SqlError::new(
+                8155,
+                format!("No column name was specified for column {} of a derived table.", at + 1),
+            ));
         }
         shown.value.sql = format!("{source}.{}", shown.value.sql);
         Ok(shown)
@@ -294,7 +341,8 @@ fn joined(mut links: Vec<Link>) -> From {
     let outer = |kind| matches!(kind, JoinKind::Left | JoinKind::Right | JoinKind::Full);
     let both_ways = links.iter().any(|link| matches!(link.kind, JoinKind::Right | JoinKind::Full));
     let leading = links.iter().position(|link| outer(link.kind)).unwrap_or(links.len());
-    let mixed = links[..leading].iter().any(|link| link.small) && links[..leading].iter().any(|link| !link.small);
+    let mixed = links[..leading].iter().any(|link| link.small)
+        && links[..leading].iter().any(|link| !link.small);
     let mut conditions = Vec::new();
     if !both_ways {
         for link in links[..leading].iter_mut() {

@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod call;
+mod catalogue_call;
 mod change;
 mod compare;
 mod expression;
@@ -16,6 +17,7 @@ mod facts;
 mod joins;
 mod query;
 mod scope;
+mod text_call;
 mod tracking;
 
 pub use facts::Fact;

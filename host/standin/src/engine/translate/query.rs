@@ -61,7 +61,9 @@ impl<'q> Translator<'_, 'q> {
         for item in &select.items {
             match item {
                 Item::Assign { variable, operator: None, .. } => assigned.push(variable.clone()),
-                Item::Assign { .. } => return Err(refusal::unsupported("a compound assignment in SELECT")),
+                Item::Assign { .. } => {
+                    return Err(refusal::unsupported("a compound assignment in SELECT"));
+                }
                 _ => {
                     return Err(SqlError::new(
                         141,
@@ -91,7 +93,11 @@ impl<'q> Translator<'_, 'q> {
         rendered
     }
 
-    pub(super) fn query(&mut self, query: &'q Query, around: Option<&Scope<'_>>) -> Translated<Rendered> {
+    pub(super) fn query(
+        &mut self,
+        query: &'q Query,
+        around: Option<&Scope<'_>>,
+    ) -> Translated<Rendered> {
         let visible = self.ctes.len();
         self.ctes.extend(query.ctes.iter());
         let rendered = match &query.body {
@@ -102,7 +108,12 @@ impl<'q> Translator<'_, 'q> {
         rendered
     }
 
-    fn select(&mut self, select: &'q Select, paging: Paging<'q>, around: Option<&Scope<'_>>) -> Translated<Rendered> {
+    fn select(
+        &mut self,
+        select: &'q Select,
+        paging: Paging<'q>,
+        around: Option<&Scope<'_>>,
+    ) -> Translated<Rendered> {
         let mut scope = Scope::within(around);
         let from = self.from(&select.from, &mut scope)?;
         let mut conditions = from.conditions;
@@ -121,7 +132,11 @@ impl<'q> Translator<'_, 'q> {
         };
         let order = self.order(paging.order, &items, &scope, &grouped)?;
         let limit = self.limit(select.top.as_ref(), paging, &scope)?;
-        let mut sql = format!("SELECT {}{}", if select.distinct { "DISTINCT " } else { "" }, rendered_items(&items, select.distinct));
+        let mut sql = format!(
+            "SELECT {}{}",
+            if select.distinct { "DISTINCT " } else { "" },
+            rendered_items(&items, select.distinct)
+        );
         if !from.sql.is_empty() {
             sql += &format!(" FROM {}", from.sql);
         }
@@ -141,11 +156,18 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// The select list; and, when the query groups or aggregates, the keys it groups by.
-    fn items(&mut self, select: &'q Select, scope: &Scope<'_>) -> Translated<(Vec<Shown>, Option<Vec<GroupKey>>)> {
+    fn items(
+        &mut self,
+        select: &'q Select,
+        scope: &Scope<'_>,
+    ) -> Translated<(Vec<Shown>, Option<Vec<GroupKey>>)> {
         let mut keys = Vec::new();
         for key in &select.group {
             let value = self.value(key, scope)?;
-            keys.push(GroupKey { term: format!("{}{}", value.sql, collate(value.collation())), sql: value.sql });
+            keys.push(GroupKey {
+                term: format!("{}{}", value.sql, collate(value.collation())),
+                sql: value.sql,
+            });
         }
         let plain: Vec<String> = keys.iter().map(|key| key.sql.clone()).collect();
         self.saw_aggregate = false;
@@ -170,7 +192,11 @@ impl<'q> Translator<'_, 'q> {
         self.grouping = Some(grouped.iter().flatten().map(|key| key.sql.clone()).collect());
     }
 
-    pub(super) fn item_list(&mut self, items: &'q [Item], scope: &Scope<'_>) -> Translated<Vec<Shown>> {
+    pub(super) fn item_list(
+        &mut self,
+        items: &'q [Item],
+        scope: &Scope<'_>,
+    ) -> Translated<Vec<Shown>> {
         let mut shown = Vec::new();
         for item in items {
             match item {
@@ -183,7 +209,8 @@ impl<'q> Translator<'_, 'q> {
                     }
                 }
                 Item::AllOf(name) => {
-                    let source = scope.sources.iter().find(|source| source.alias.eq_ignore_ascii_case(name));
+                    let source =
+                        scope.sources.iter().find(|source| source.alias.eq_ignore_ascii_case(name));
                     let source = source.ok_or_else(|| refusal::unknown_prefix(name))?;
                     for column in source.columns.clone() {
                         shown.push(column.allowed()?);
@@ -210,7 +237,12 @@ impl<'q> Translator<'_, 'q> {
     }
 
     /// A set operation, ordered by its own columns only.
-    fn ordered_set(&mut self, body: &'q Body, query: &'q Query, around: Option<&Scope<'_>>) -> Translated<Rendered> {
+    fn ordered_set(
+        &mut self,
+        body: &'q Body,
+        query: &'q Query,
+        around: Option<&Scope<'_>>,
+    ) -> Translated<Rendered> {
         let rendered = self.set(body, around)?;
         if query.order.is_empty() {
             return Ok(rendered);
@@ -252,7 +284,8 @@ impl<'q> Translator<'_, 'q> {
             let (pair, of, label) = self.unified(vec![a.value.clone(), b.value.clone()])?;
             let at = columns.len();
             // The left side's collation decides which rows of a UNION are the same.
-            let kept = Typed::new(format!("c{at}"), of, a.value.nullable || b.value.nullable).with_label(label);
+            let kept = Typed::new(format!("c{at}"), of, a.value.nullable || b.value.nullable)
+                .with_label(label);
             lefts.push(format!("{}{} AS c{at}", pair[0].sql, collate(kept.collation())));
             rights.push(format!("{} AS c{at}", pair[1].sql));
             columns.push(Shown::new(a.name.clone(), kept));
@@ -267,7 +300,11 @@ impl<'q> Translator<'_, 'q> {
         Ok(Rendered { sql, columns, at_most_one: false })
     }
 
-    fn plain_select(&mut self, select: &'q Select, around: Option<&Scope<'_>>) -> Translated<Rendered> {
+    fn plain_select(
+        &mut self,
+        select: &'q Select,
+        around: Option<&Scope<'_>>,
+    ) -> Translated<Rendered> {
         self.select(select, Paging::NONE, around)
     }
 
@@ -312,7 +349,9 @@ impl<'q> Translator<'_, 'q> {
                     Some(item) => Ok(Some(item.value.clone())),
                     None => Err(SqlError::new(
                         108,
-                        format!("The ORDER BY position number {text} is out of range of the number of items in the select list."),
+                        format!(
+                            "The ORDER BY position number {text} is out of range of the number of items in the select list."
+                        ),
                     )),
                 }
             }
@@ -324,7 +363,12 @@ impl<'q> Translator<'_, 'q> {
         }
     }
 
-    fn limit(&mut self, top: Option<&'q Expr>, paging: Paging<'q>, scope: &Scope<'_>) -> Translated<String> {
+    fn limit(
+        &mut self,
+        top: Option<&'q Expr>,
+        paging: Paging<'q>,
+        scope: &Scope<'_>,
+    ) -> Translated<String> {
         let mut count = |value: &'q Expr, of_top: bool| -> Translated<String> {
             let value = self.value(value, scope)?;
             let value = self.convert(value, SqlType::BigInt)?;
@@ -350,7 +394,11 @@ impl<'q> Translator<'_, 'q> {
 
 fn assigning(query: &Query) -> Option<&Select> {
     match &query.body {
-        Body::Select(select) if select.items.iter().any(|item| matches!(item, Item::Assign { .. })) => Some(select),
+        Body::Select(select)
+            if select.items.iter().any(|item| matches!(item, Item::Assign { .. })) =>
+        {
+            Some(select)
+        }
         _ => None,
     }
 }

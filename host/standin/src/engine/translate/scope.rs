@@ -1,10 +1,11 @@
 //! Names in reach of an expression, and what is known of each value.
 
 use super::Translated;
+use crate::answer::SqlError;
 use crate::engine::catalogue::{DATABASE_COLLATION, Relation, fold};
 use crate::engine::refusal;
+use crate::engine::syntax::JoinKind;
 use crate::engine::types::{collation_of, text_collation};
-use crate::answer::SqlError;
 use std::sync::Arc;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -63,7 +64,9 @@ impl Label {
             (Label::Explicit(a), Label::Explicit(b)) if fold(a) != fold(b) => {
                 return Err(SqlError::new(
                     457,
-                    format!("Implicit conversion cannot be performed because collations '{a}' and '{b}' both are explicit."),
+                    format!(
+                        "Implicit conversion cannot be performed because collations '{a}' and '{b}' both are explicit."
+                    ),
                 ));
             }
             (Label::Explicit(_), _) => self.clone(),
@@ -84,7 +87,9 @@ impl Label {
         match self {
             Label::Conflict(a, b) => Err(SqlError::new(
                 468,
-                format!("Cannot resolve the collation conflict between \"{a}\" and \"{b}\" in the {operation} operation."),
+                format!(
+                    "Cannot resolve the collation conflict between \"{a}\" and \"{b}\" in the {operation} operation."
+                ),
             )),
             Label::Implicit(name) | Label::Explicit(name) => Ok(text_collation(Some(name))),
             Label::Default => Ok(text_collation(Some(DATABASE_COLLATION))),
@@ -159,6 +164,21 @@ impl<'s> Scope<'s> {
         }
         self.sources.push(source);
         Ok(())
+    }
+
+    /// An outer join that just added its right side pads rows without a partner with NULLs, whatever the columns'
+    /// definitions say.
+    pub fn pad(&mut self, kind: JoinKind) {
+        let right = self.sources.len().saturating_sub(1);
+        let padded = match kind {
+            JoinKind::Left | JoinKind::OuterApply => right..right + 1,
+            JoinKind::Right => 0..right,
+            JoinKind::Full => 0..right + 1,
+            _ => return,
+        };
+        for column in self.sources[padded].iter_mut().flat_map(|source| &mut source.columns) {
+            column.value.nullable = true;
+        }
     }
 
     /// A column by its name parts; the flag tells whether it is of this query (and not of one around it).

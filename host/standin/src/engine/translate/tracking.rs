@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tillhold_core::types::SqlType;
 
 /// The newest version that this reader may see.
-pub(super) const COMMITTED: &str = "(SELECT value FROM main.tsql_state WHERE name = 'change_version')";
+pub(super) const COMMITTED: &str =
+    "(SELECT value FROM main.tsql_state WHERE name = 'change_version')";
 
 const CONTEXT: SqlType = SqlType::VarBinary { length: Some(128) };
 const MASK: SqlType = SqlType::VarBinary { length: Some(4100) };
@@ -57,12 +58,20 @@ impl<'q> Translator<'_, 'q> {
         ];
         let mut columns: Vec<Shown> = fixed
             .into_iter()
-            .map(|(name, sql, of, nullable)| Shown::new(name, Typed::new(format!("{source}.{sql}"), of, nullable)))
+            .map(|(name, sql, of, nullable)| {
+                Shown::new(name, Typed::new(format!("{source}.{sql}"), of, nullable))
+            })
             .collect();
         columns.extend(table.key().enumerate().map(|(at, field)| {
             Shown::new(field.name.clone(), key_value(field, format!("{source}.k{at}")))
         }));
-        let visible = Visible { alias: alias.to_string(), schema: None, columns, table: None, source: source.clone() };
+        let visible = Visible {
+            alias: alias.to_string(),
+            schema: None,
+            columns,
+            table: None,
+            source: source.clone(),
+        };
         Ok((format!("({sql}) AS {source}"), visible, false))
     }
 
@@ -117,7 +126,13 @@ impl<'q> Translator<'_, 'q> {
         columns.extend(fields.iter().zip(&given).map(|(field, value)| {
             Shown::new(field.name.clone(), key_value(field, value.sql.clone()))
         }));
-        Ok(Visible { alias: alias.to_string(), schema: None, columns, table: None, source: String::new() })
+        Ok(Visible {
+            alias: alias.to_string(),
+            schema: None,
+            columns,
+            table: None,
+            source: String::new(),
+        })
     }
 }
 
@@ -132,7 +147,9 @@ fn last_change(table: &Relation, fields: &[Field], given: &[Typed], wanted: &str
         .iter()
         .zip(given)
         .enumerate()
-        .map(|(at, (field, value))| format!("l.k{at} = {}{}", value.sql, super::collate(field.sqlite_collation())))
+        .map(|(at, (field, value))| {
+            format!("l.k{at} = {}{}", value.sql, super::collate(field.sqlite_collation()))
+        })
         .collect();
     format!(
         "(SELECT l.{wanted} FROM main.{log} AS l WHERE {} AND l.version <= {COMMITTED} ORDER BY l.version DESC, \
@@ -148,10 +165,14 @@ fn changes_sql(table: &Relation, since: &str) -> String {
     let keys: Vec<String> = (0..count).map(|at| format!("e.k{at} AS k{at}")).collect();
     let same: Vec<String> = (0..count).map(|at| format!("f.k{at} = e.k{at}")).collect();
     let same = same.join(" AND ");
-    let after = format!("FROM main.{log} AS f WHERE {same} AND f.version > {since} AND f.version <= {COMMITTED}");
+    let after = format!(
+        "FROM main.{log} AS f WHERE {same} AND f.version > {since} AND f.version <= {COMMITTED}"
+    );
     let plain = table.fields.len() - count;
     let mask = if table.tracking.is_some_and(|tracking| tracking.columns) {
-        format!("CASE WHEN e.operation = 'D' THEN NULL ELSE (SELECT ts_ct_masks(f.mask, {plain}) {after}) END")
+        format!(
+            "CASE WHEN e.operation = 'D' THEN NULL ELSE (SELECT ts_ct_masks(f.mask, {plain}) {after}) END"
+        )
     } else {
         "NULL".to_string()
     };
