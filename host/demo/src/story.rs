@@ -18,7 +18,7 @@ use crate::register::{
 };
 use crate::scope_bars::ScopeBars;
 use crate::shop::{Basket, Shop, ShopFiles};
-use crate::summary::{Moved, Summary};
+use crate::summary::{Moved, Sales, Summary};
 use crate::verify::{Acknowledged, Findings, RegisterFiles, verify};
 use crate::{plugins, raw};
 use serde_json::Value as Json;
@@ -215,7 +215,11 @@ impl<'a> Story<'a> {
         self.stage.line(&format!("{offline} sales offline, not one failed"));
         let baskets: Vec<&Basket> = baskets.take(SALES_RETURNING).collect();
         self.come_back(&client, &mut cashier, &baskets).await?;
-        self.summary.sales = sales(online, offline);
+        self.summary.sales = Sales {
+            online: online as u64,
+            offline: offline as u64,
+            returning: baskets.len() as u64,
+        };
         self.summary.waits = std::mem::take(&mut cashier.waits);
         self.sold = std::mem::take(&mut cashier.sold);
         Ok(())
@@ -403,14 +407,6 @@ fn own_first(store: &DemoStore) -> Vec<&Basket> {
         store.shop.baskets.iter().partition(|basket| basket.store == *own);
     baskets.extend(others);
     baskets
-}
-
-fn sales(online: usize, offline: usize) -> crate::summary::Sales {
-    crate::summary::Sales {
-        online: online as u64,
-        offline: offline as u64,
-        returning: SALES_RETURNING as u64,
-    }
 }
 
 trait Median {

@@ -70,8 +70,10 @@ impl Summary {
 
     fn sales_line(&self) -> String {
         let Sales { online, offline, returning } = self.sales;
+        let asked = online + offline + returning;
         format!(
-            "{online} online, {offline} offline, {returning} during and after the return; 0 failed"
+            "{online} online, {offline} offline, {returning} during the return; {} of {asked} acknowledged",
+            self.findings.sales
         )
     }
 

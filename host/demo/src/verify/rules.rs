@@ -18,10 +18,9 @@ pub(crate) fn expected(table: &Table, store: &str, mut row: Cells) -> Option<Cel
     }
     if name == "RETAILCUSTTABLE" {
         mask(table, &mut row, "RECEIPTEMAIL");
-    } else if name == "LOGISTICSELECTRONICADDRESS" {
-        if cell(table, &row, "TYPE") == EMAIL {
-            mask(table, &mut row, "LOCATOR");
-        }
+    }
+    if name == "LOGISTICSELECTRONICADDRESS" && cell(table, &row, "TYPE") == EMAIL {
+        mask(table, &mut row, "LOCATOR");
     }
     Some(row)
 }
