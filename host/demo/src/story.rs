@@ -33,8 +33,9 @@ const RETURN_LIMIT: Duration = Duration::from_secs(300);
 /// The switch must come within the profile's two seconds and the agent's own rhythm.
 const SWITCH_LIMIT: Duration = Duration::from_secs(30);
 const SYNC_LIMIT: Duration = Duration::from_secs(300);
-/// Sales while the register comes back, and after it.
+/// Sales while the register comes back, and when it is online again.
 const SALES_RETURNING: usize = 10;
+const SALES_AFTER: usize = 10;
 
 /// Runs the whole demonstration; the summary goes to stdout, everything else to stderr.
 pub async fn run(env: &Env, options: DemoOptions) -> Result<Outcome, DemoError> {
@@ -213,12 +214,17 @@ impl<'a> Story<'a> {
         }
         self.summary.median_offline_us = std::mem::take(&mut cashier.waits.sales_us).median();
         self.stage.line(&format!("{offline} sales offline, not one failed"));
-        let baskets: Vec<&Basket> = baskets.take(SALES_RETURNING).collect();
-        self.come_back(&client, &mut cashier, &baskets).await?;
+        let returning: Vec<&Basket> = baskets.by_ref().take(SALES_RETURNING).collect();
+        self.come_back(&client, &mut cashier, &returning).await?;
+        for basket in baskets.take(SALES_AFTER) {
+            cashier.sell(basket).await?;
+        }
         self.summary.sales = Sales {
             online: online as u64,
             offline: offline as u64,
-            returning: baskets.len() as u64,
+            returning: SALES_RETURNING as u64,
+            after: SALES_AFTER as u64,
+            at_the_channel: cashier.sold.iter().filter(|s| s.committed == "channel").count() as u64,
         };
         self.summary.waits = std::mem::take(&mut cashier.waits);
         self.sold = std::mem::take(&mut cashier.sold);

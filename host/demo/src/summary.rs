@@ -20,6 +20,9 @@ pub(crate) struct Sales {
     pub(crate) online: u64,
     pub(crate) offline: u64,
     pub(crate) returning: u64,
+    pub(crate) after: u64,
+    /// Of all of them, those that were in the channel when they were acknowledged.
+    pub(crate) at_the_channel: u64,
 }
 
 #[derive(Debug, Default)]
@@ -69,10 +72,11 @@ impl Summary {
     }
 
     fn sales_line(&self) -> String {
-        let Sales { online, offline, returning } = self.sales;
-        let asked = online + offline + returning;
+        let Sales { online, offline, returning, after, at_the_channel } = self.sales;
+        let asked = online + offline + returning + after;
         format!(
-            "{online} online, {offline} offline, {returning} during the return; {} of {asked} acknowledged",
+            "{online} online, {offline} offline, {returning} during the return, {after} after it: {} of {asked} \
+             acknowledged, {at_the_channel} of them by the channel itself",
             self.findings.sales
         )
     }
