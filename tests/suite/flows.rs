@@ -8,6 +8,7 @@ use serde_json::json;
 fn pull_brings_changes_and_takes_rows_away() {
     proof(async {
         let mut stage = Stage::online(40).await;
+        stage.rehearsal.sell(1).await.expect("a sale");
         stage.rehearsal.edit_on_both_sides().await.expect("edits");
         stage.holds().await;
         let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
@@ -90,6 +91,22 @@ fn a_transaction_is_recorded_once_whatever_is_asked_again() {
         let rows = stage.rehearsal.get(rows).await.expect("rows").body;
         assert_eq!(rows["rows"][0]["TAXLICENSENUM"], "one");
         assert_eq!(rows["rows"].as_array().map(Vec::len), Some(1));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// A channel that was restored from a backup has another epoch: its tables are loaded anew, unsent sales stay.
+#[test]
+fn a_restored_channel_is_loaded_anew() {
+    proof(async {
+        let mut stage = Stage::online(30).await;
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.rehearsal.sell(2).await.expect("sales offline");
+        let epoch = "UPDATE [tillhold].[epoch] SET [id] = NEWID();";
+        assert_eq!(stage.rehearsal.office(epoch).expect("a restored channel"), 1);
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.state("online").await;
+        stage.holds().await;
         stage.rehearsal.close().await.expect("an end");
     });
 }

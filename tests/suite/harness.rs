@@ -11,7 +11,8 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tillhold");
 /// A store on a folder of its own, which lasts as long as the store.
 pub struct Stage {
     pub rehearsal: Rehearsal,
-    folder: TempDir,
+    /// Removed when the stage goes.
+    _folder: TempDir,
 }
 
 impl Stage {
@@ -22,7 +23,7 @@ impl Stage {
             .await
             .expect("a channel of the proof");
         rehearsal.prepare().await.expect("a prepared channel");
-        Stage { rehearsal, folder }
+        Stage { rehearsal, _folder: folder }
     }
 
     /// A register that is online.
@@ -54,10 +55,6 @@ impl Stage {
         let findings = self.rehearsal.verify().await.expect("a check");
         assert!(findings.hold(), "{findings:#?}");
         assert_eq!(findings.sales, self.rehearsal.sold.len() as u64, "every sale was looked at");
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -17,6 +17,10 @@ pub enum FlowError {
     Plugin(#[from] PluginError),
     #[error("a batch of {stage} does not balance: {cause}")]
     Unbalanced { stage: &'static str, cause: Unbalanced },
+    #[error(
+        "scope {scope} was loaded anew again and again: the channel forgets its changes faster"
+    )]
+    Outrun { scope: String },
     #[error("the work of {0} broke off inside the agent")]
     BrokeOff(&'static str),
     #[error("the register was never synchronised and its channel cannot be reached: {0}")]
@@ -31,6 +35,7 @@ impl FlowError {
             FlowError::Plugin(error) => error.class(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
             FlowError::NeverSynchronised(_) => Class::Retry,
+            FlowError::Outrun { .. } => Class::Reconfigure,
         }
     }
 
@@ -41,6 +46,7 @@ impl FlowError {
             FlowError::Local(error) => error.code(),
             FlowError::Plugin(error) => error.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
+            FlowError::Outrun { .. } => "flow-outrun",
             FlowError::BrokeOff(_) => "flow-broke-off",
             FlowError::NeverSynchronised(_) => "register-never-synchronised",
         }
@@ -53,6 +59,9 @@ impl FlowError {
             FlowError::Plugin(error) => error.hint(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
+            }
+            FlowError::Outrun { .. } => {
+                Some("let the channel keep its changes longer (CHANGE_RETENTION)".to_string())
             }
             FlowError::NeverSynchronised(_) => Some(
                 "bring the channel database within reach once; `tillhold provision` then fills the \

@@ -16,7 +16,7 @@ use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::sync::Arc;
 use tillhold_channel::capture::{Captured, Pass, Standing, own_context};
-use tillhold_channel::{Link, snapshot};
+use tillhold_channel::{ChannelError, Link, snapshot};
 use tillhold_core::limits;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
@@ -49,7 +49,7 @@ pub async fn pull(
     for state in pull.tables_not_loaded().await? {
         tally += pull.load(link, &state).await?;
     }
-    loop {
+    for _ in 0..RELOADS_MAX {
         match pull.changes(link).await? {
             Round::Landed(landed) => {
                 tally += landed;
@@ -62,7 +62,11 @@ pub async fn pull(
             }
         }
     }
+    Err(FlowError::Outrun { scope: run.scope.name.clone() })
 }
+
+/// How often tables are loaded anew in one pull before it is given up: the channel forgets faster than it is read.
+const RELOADS_MAX: u32 = 3;
 
 fn balanced(stage: &'static str, tally: Tally) -> Result<Tally, FlowError> {
     tally.balanced().map_err(|cause| FlowError::Unbalanced { stage, cause })
@@ -185,7 +189,14 @@ impl<'p> Pull<'p> {
         local.discard_staged(scope).await?;
         let own = own_context(local.incarnation());
         let epoch = local.epoch_of(scope).await?;
-        let mut pass = Pass::begin(link, epoch, own, &tables).await?;
+        let mut pass = match Pass::begin(link, epoch, own, &tables).await {
+            // Another channel than the one that was read before: everything is loaded anew, nothing unsent is lost.
+            Err(ChannelError::ChannelRestored { .. }) => {
+                let all = tables.into_iter().map(|(table, _)| table).collect();
+                return Ok(Round::Outdated(all));
+            }
+            begun => begun?,
+        };
         let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
         let outdated: Vec<Arc<Table>> =
             (0..tables.len()).filter(outdated).map(|at| tables[at].0.clone()).collect();

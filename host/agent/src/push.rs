@@ -112,7 +112,7 @@ async fn outgoing(
         match transformed(register, transaction).await? {
             Ok(transaction) => batch.push(transaction),
             Err((id, reason)) => {
-                register.local.quarantine(id, "plugin-refused", &reason).await?;
+                register.local.quarantine(id, "rule-refused", &reason).await?;
                 pushed.quarantined += 1;
             }
         }

@@ -6,6 +6,7 @@
 
 use crate::fault::FlowError;
 use crate::kept;
+use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::register_file::RegisterFile;
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 use tillhold_local::{Identity, InstalledTable, LocalDatabase};
-use tillhold_plugin::{ComponentSource, Plugin, PluginHost, PluginLimits, PluginSource};
+use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
 
 pub struct Register {
     pub env: Env,
@@ -213,8 +214,13 @@ struct Plugins<'r> {
 impl<'r> Plugins<'r> {
     fn new(env: &'r Env, file: &'r RegisterFile) -> anyhow::Result<Plugins<'r>> {
         let cache = file.folder.join("compiled-plugins");
-        let host = Arc::new(PluginHost::new(env, &cache, PluginLimits::default())?);
-        Ok(Plugins { env, file, host })
+        let talk = env.clone();
+        let sink = Arc::new(move |line: LogLine| {
+            let level = if line.is_warning { "warns" } else { "says" };
+            report::line(&talk, &format!("plugin {} {level}: {}", line.plugin.name, line.text));
+        });
+        let host = PluginHost::new(env, &cache, PluginLimits::default())?.with_log(sink);
+        Ok(Plugins { env, file, host: Arc::new(host) })
     }
 
     async fn equip(

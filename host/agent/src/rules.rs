@@ -7,6 +7,7 @@
 
 use crate::fault::FlowError;
 use crate::register::ScopeRun;
+use crate::report;
 use std::sync::Arc;
 use tillhold_core::fault::Class;
 use tillhold_core::limits;
@@ -38,6 +39,7 @@ pub async fn transform(
         return Ok(rows.into_iter().map(Ruled::Kept).collect());
     };
     let mut work = Batch {
+        env: env.clone(),
         plugin,
         context: context.clone(),
         table: table.clone(),
@@ -49,6 +51,7 @@ pub async fn transform(
 }
 
 struct Batch {
+    env: Env,
     plugin: Arc<Plugin>,
     context: BatchContext,
     table: Arc<Table>,
@@ -70,7 +73,12 @@ impl Batch {
         }
         match self.on_failure {
             OnPluginFailure::Halt => Err(error),
-            OnPluginFailure::Pass => Ok(rows.into_iter().map(Ruled::Kept).collect()),
+            OnPluginFailure::Pass => {
+                let passed =
+                    format!("{} rows of {} pass unchanged: {error}", rows.len(), self.table.name);
+                report::line(&self.env, &passed);
+                Ok(rows.into_iter().map(Ruled::Kept).collect())
+            }
             OnPluginFailure::Quarantine => self.halve(rows, &error),
         }
     }

@@ -37,7 +37,7 @@ fn build(args: BuildArgs) -> anyhow::Result<Done> {
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{package}.wasm")));
     std::fs::write(&output, &built.component)
         .with_context(|| format!("{} cannot be written", output.display()))?;
-    println!("{}\t{} bytes\t{}", output.display(), built.size, built.digest);
+    println!("{}\t{} bytes\tsha256:{}", output.display(), built.size, built.digest);
     Ok(Done::Yes)
 }
 
