@@ -63,10 +63,11 @@ impl EngineSession {
                 "The incoming tabular data stream (TDS) protocol stream is incorrect: rows came without INSERT BULK.",
             ));
         };
-        let uses = target.plan.uses;
+        let uses = self.returning_uses(target.plan.uses, &target.table);
         let answer = self.within_write(uses, |session| {
-            session.insert_rows(&target, &mut rows.into_iter()).map_err(EngineError::into_sql)
+            session.all_or_nothing(|session| session.insert_rows(&target, &mut rows.into_iter()))
         });
+        let answer = answer.map_err(EngineError::into_sql);
         self.set_bulk(Some(target));
         answer
     }

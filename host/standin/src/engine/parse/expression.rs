@@ -26,6 +26,23 @@ const BARE: &[&str] = &["CURRENT_TIMESTAMP", "SYSTEM_USER", "SESSION_USER", "CUR
 const RESERVED_FUNCTIONS: &[&str] =
     &["COALESCE", "CONVERT", "LEFT", "NULLIF", "RIGHT", "TRY_CONVERT"];
 
+/// Operators one after another, and the levels around them.
+const CHAIN_MAX: usize = 100;
+
+/// AND and OR of many terms as a tree of little depth: a filter of hundreds of keys is nothing unusual.
+fn balanced(operator: Op, mut terms: Vec<Expr>) -> Expr {
+    if terms.len() > 2 {
+        let right = balanced(operator, terms.split_off(terms.len() / 2));
+        return binary(operator, balanced(operator, terms), right);
+    }
+    match (terms.pop(), terms.pop()) {
+        (Some(right), Some(left)) => binary(operator, left, right),
+        (Some(only), None) => only,
+        // No caller gives an empty list.
+        _ => Expr::Null,
+    }
+}
+
 fn binary(operator: Op, left: Expr, right: Expr) -> Expr {
     Expr::Binary(operator, Box::new(left), Box::new(right))
 }
@@ -40,19 +57,19 @@ impl Parser<'_> {
     }
 
     fn disjunction(&mut self) -> Parsed<Expr> {
-        let mut left = self.conjunction()?;
+        let mut terms = vec![self.conjunction()?];
         while self.accept_word("OR") {
-            left = binary(Op::Or, left, self.conjunction()?);
+            terms.push(self.conjunction()?);
         }
-        Ok(left)
+        Ok(balanced(Op::Or, terms))
     }
 
     fn conjunction(&mut self) -> Parsed<Expr> {
-        let mut left = self.negation()?;
+        let mut terms = vec![self.negation()?];
         while self.accept_word("AND") {
-            left = binary(Op::And, left, self.negation()?);
+            terms.push(self.negation()?);
         }
-        Ok(left)
+        Ok(balanced(Op::And, terms))
     }
 
     fn negation(&mut self) -> Parsed<Expr> {
@@ -120,19 +137,27 @@ impl Parser<'_> {
     }
 
     fn sum(&mut self) -> Parsed<Expr> {
-        let mut left = self.product()?;
+        let (mut left, mut length) = (self.product()?, 0);
         while let Some(operator) = self.operator(SUMS) {
             left = binary(operator, left, self.product()?);
+            self.chained(&mut length)?;
         }
         Ok(left)
     }
 
     fn product(&mut self) -> Parsed<Expr> {
-        let mut left = self.signed()?;
+        let (mut left, mut length) = (self.signed()?, 0);
         while let Some(operator) = self.operator(PRODUCTS) {
             left = binary(operator, left, self.signed()?);
+            self.chained(&mut length)?;
         }
         Ok(left)
+    }
+
+    /// `1 + 1 + 1`: each operator is one level more of the tree.
+    pub(super) fn chained(&self, length: &mut usize) -> Parsed<()> {
+        *length += 1;
+        if self.depth + *length > CHAIN_MAX { Err(self.too_deep()) } else { Ok(()) }
     }
 
     fn signed(&mut self) -> Parsed<Expr> {
@@ -153,8 +178,9 @@ impl Parser<'_> {
     }
 
     fn collated(&mut self) -> Parsed<Expr> {
-        let mut value = self.primary()?;
+        let (mut value, mut length) = (self.primary()?, 0);
         while self.accept_word("COLLATE") {
+            self.chained(&mut length)?;
             let collation = match self.kind() {
                 Kind::Word(name) => name.clone(),
                 _ => return Err(self.unexpected()),

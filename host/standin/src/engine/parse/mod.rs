@@ -187,7 +187,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Statements within statements and parentheses within parentheses; past it the text is refused (SQL Server: 191).
-const DEPTH_MAX: usize = 120;
+const DEPTH_MAX: usize = 60;
 
 static NEXT_STATEMENT: AtomicU64 = AtomicU64::new(1);
 
@@ -341,14 +341,18 @@ impl Parser<'_> {
     /// Runs a rule one level deeper.
     fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= DEPTH_MAX {
-            let message = "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up \
-                           into smaller queries.";
-            return Err(SqlError { line: self.line(), ..SqlError::new(191, message) });
+            return Err(self.too_deep());
         }
         self.depth += 1;
         let answer = rule(self);
         self.depth -= 1;
         answer
+    }
+
+    fn too_deep(&self) -> SqlError {
+        let message = "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into \
+                       smaller queries.";
+        SqlError { line: self.line(), ..SqlError::new(191, message) }
     }
 
     /// `( rule, rule, ... )`

@@ -98,8 +98,9 @@ impl Parser<'_> {
     }
 
     fn union(&mut self) -> Parsed<Body> {
-        let mut left = self.intersect()?;
+        let (mut left, mut length) = (self.intersect()?, 0);
         loop {
+            self.chained(&mut length)?;
             if self.accept_word("UNION") {
                 let all = self.accept_word("ALL");
                 let right = Box::new(self.intersect()?);
@@ -113,8 +114,9 @@ impl Parser<'_> {
     }
 
     fn intersect(&mut self) -> Parsed<Body> {
-        let mut left = self.body()?;
+        let (mut left, mut length) = (self.body()?, 0);
         while self.accept_word("INTERSECT") {
+            self.chained(&mut length)?;
             left = Body::Intersect { left: Box::new(left), right: Box::new(self.body()?) };
         }
         Ok(left)
@@ -231,8 +233,9 @@ impl Parser<'_> {
 
     /// One entry of FROM: a source and everything joined to it.
     pub(super) fn source(&mut self) -> Parsed<Source> {
-        let mut left = self.deeper(Self::source_primary)?;
+        let (mut left, mut length) = (self.deeper(Self::source_primary)?, 0);
         while let Some(kind) = self.join_kind()? {
+            self.chained(&mut length)?;
             let right = Box::new(self.deeper(Self::source_primary)?);
             let conditional =
                 !matches!(kind, JoinKind::Cross | JoinKind::CrossApply | JoinKind::OuterApply);

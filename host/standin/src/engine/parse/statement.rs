@@ -22,7 +22,6 @@ const FIXED: &[(&str, bool)] = &[
     ("CONCAT_NULL_YIELDS_NULL", true),
     ("QUOTED_IDENTIFIER", true),
     ("NUMERIC_ROUNDABORT", false),
-    ("CURSOR_CLOSE_ON_COMMIT", false),
     ("NOEXEC", false),
     ("PARSEONLY", false),
     ("SHOWPLAN_ALL", false),
@@ -323,6 +322,11 @@ impl Parser<'_> {
             "LOCK_TIMEOUT" => SetOption::LockTimeout(self.integer()?),
             "FMTONLY" => SetOption::FormatOnly(self.on_or_off()?),
             "IMPLICIT_TRANSACTIONS" => SetOption::ImplicitTransactions(self.on_or_off()?),
+            // There are no cursors to close.
+            "CURSOR_CLOSE_ON_COMMIT" => {
+                self.on_or_off()?;
+                SetOption::Accepted
+            }
             // Advice about memory, language and text sizes: read and left.
             "TEXTSIZE"
             | "DATEFIRST"

@@ -181,6 +181,24 @@ impl EngineSession {
         }
     }
 
+    /// SQLite's plans of everything translated so far, each with its statement.
+    #[cfg(test)]
+    pub(super) fn explained(&self) -> Vec<(String, String)> {
+        let one = |(_, plan): &(u64, Arc<Plan>)| {
+            let mut statement = self
+                .connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", plan.sql))
+                .expect("a statement");
+            let mut rows = statement.raw_query();
+            let mut lines = Vec::new();
+            while let Some(row) = rows.next().expect("a line of the plan") {
+                lines.push(row.get::<_, String>(3).expect("its text"));
+            }
+            (plan.sql.clone(), lines.join("\n"))
+        };
+        self.plans.values().map(one).collect()
+    }
+
     fn parsed(&mut self, sql: &str) -> Result<Arc<Batch>, SqlError> {
         if let Some(batch) = self.batches.get(sql) {
             return Ok(batch.clone());

@@ -170,13 +170,7 @@ impl EngineSession {
             None => None,
             Some(context) => Some(self.context(context)?),
         };
-        let mut uses = plan.uses;
-        // Rows of a temporary table that was there before must come back with a rollback: SQLite's own does that.
-        uses.locks |= self.transaction.open().is_some_and(|number| {
-            uses.writes_temporary
-                && !self.transaction.is_snapshot()
-                && self.temporary.is_older(&change.table, number)
-        });
+        let uses = self.returning_uses(plan.uses, &change.table);
         let count = self.within_write(uses, |session| {
             session.load_json(plan)?;
             session.running.set_change(context, change.mask.clone());

@@ -6,6 +6,7 @@ use crate::engine::catalogue::{Relation, definition, quote};
 use crate::engine::refusal;
 use crate::engine::syntax::{ColumnDefinition, CreateTable, ObjectName};
 use crate::engine::temporary::TEMPORARY_MAX;
+use crate::engine::translate::Uses;
 use std::sync::Arc;
 
 impl EngineSession {
@@ -72,6 +73,33 @@ impl EngineSession {
             CreateTable { name: name.clone(), columns: definitions, constraints: Vec::new() };
         self.create_temporary(&given)?;
         self.temporary.find(&name.name)
+    }
+
+    /// Rows of a temporary table that is older than the transaction must come back with a rollback; only SQLite's own
+    /// transaction does that, and it begins with the write lock (or is there already, in a snapshot).
+    pub(in crate::engine) fn returning_uses(&self, uses: Uses, table: &Relation) -> Uses {
+        let older =
+            self.transaction.open().is_some_and(|number| self.temporary.is_older(table, number));
+        let locks =
+            uses.locks || (uses.writes_temporary && older && !self.transaction.is_snapshot());
+        Uses { locks, ..uses }
+    }
+
+    /// All of the work on a temporary table, or nothing of it.
+    pub(in crate::engine) fn all_or_nothing<T, E: From<SqlError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let ask = |session: &Self, sql: &str| {
+            session.connection.execute_batch(sql).map_err(|error| session.refused(error, None))
+        };
+        ask(self, "SAVEPOINT rows")?;
+        let answer = work(self);
+        if answer.is_err() {
+            ask(self, "ROLLBACK TO rows")?;
+        }
+        ask(self, "RELEASE rows")?;
+        answer
     }
 
     fn empty(&self, table: &Relation) -> Result<(), SqlError> {

@@ -116,6 +116,14 @@ fn bulk_rows_reach_tables_and_temporary_tables() {
     session.bulk_target("INSERT BULK #t (A int) WITH (TABLOCK)").expect("a target");
     assert_eq!(session.bulk_rows(vec![vec![Value::Int(7)]]), Ok(1));
     assert!(shown(&mut session, "SELECT A FROM #t").contains("\n7\n"));
+    // A failing row takes its batch with it, and a rollback what came before.
+    shown(&mut session, "CREATE TABLE #u (A int NOT NULL PRIMARY KEY); BEGIN TRAN");
+    session.bulk_target("INSERT BULK #u (A int)").expect("a target");
+    assert_eq!(session.bulk_rows(vec![vec![Value::Int(1)]]), Ok(1));
+    let twice = vec![vec![Value::Int(2)], vec![Value::Int(2)]];
+    assert_eq!(session.bulk_rows(twice).map_err(|error| error.number), Err(2627));
+    assert!(shown(&mut session, "SELECT COUNT(*) FROM #u").contains("\n1\n"));
+    assert!(shown(&mut session, "ROLLBACK; SELECT COUNT(*) FROM #u").contains("\n0\n"));
     assert_eq!(
         session.bulk_target("INSERT BULK nowhere (A int)").map_err(|error| error.number),
         Err(208)

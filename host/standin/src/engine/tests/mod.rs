@@ -5,6 +5,7 @@
 
 mod cases;
 mod load;
+mod sessions;
 mod statements;
 mod tracking;
 

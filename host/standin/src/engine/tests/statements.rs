@@ -496,3 +496,41 @@ fn the_profile_is_read_scope_by_scope() {
     );
     assert_eq!(rows(&executed(&mut session, &golden("profile_columns"), &profile)), ["5 | TXT"]);
 }
+
+/// No table of the database is read from end to end: its size must not matter to an upload or a page.
+#[test]
+fn keys_are_sought_and_big_tables_never_scanned() {
+    let bench = prepared();
+    let mut session = bench.session();
+    upload(&mut session, "upload_two_tables", FIRST);
+    executed(&mut session, &golden("next_page_bigint_key"), &[int("@P1", 2), text("@P2", "2")]);
+    let mut last = vec![int("@P1", 9)];
+    last.extend(
+        (2..8).map(|at| text(&format!("@P{at}"), if at == 6 { "2" } else { "2020-01-01" })),
+    );
+    last[4] = text("@P5", "0");
+    executed(&mut session, &golden("next_page_six_column_key"), &last);
+    shown(&mut session, &golden("pass_begin"));
+    executed(&mut session, &golden("pass_keys"), &[int("@P1", 3), int("@P2", 0), int("@P3", 0)]);
+    executed(&mut session, &golden("pass_page"), &[int("@P1", 0), int("@P2", 9)]);
+    shown(&mut session, "SELECT QTY FROM ax.INVENTITEMBARCODE WHERE RECID = 5637144576");
+    let (mut looked, mut sought) = (0, 0);
+    for (sql, plan) in session.explained() {
+        let aliases =
+            sql.split("main.\"ax.").skip(1).filter_map(|rest| rest.split("\" AS ").nth(1));
+        for alias in aliases.filter_map(|rest| rest.split([' ', ')']).next()) {
+            let scan = format!("SCAN {alias}");
+            assert!(
+                !plan.lines().any(|line| line.split(" USING").next() == Some(&scan)),
+                "{plan}\n{sql}"
+            );
+            sought += usize::from(plan.contains(&format!("SEARCH {alias} ")));
+        }
+        looked += 1;
+    }
+    assert!(looked > 30 && sought > 10, "only {looked} plans with {sought} searches");
+    let plain = shown(&mut session, "SELECT QTY FROM ax.INVENTITEMBARCODE");
+    assert!(plain.starts_with('['));
+    let scans = session.explained().iter().filter(|(_, plan)| plan.starts_with("SCAN s1")).count();
+    assert!(scans > 0, "a whole table is a scan, and would have been seen");
+}

@@ -1,5 +1,6 @@
 //! Conditions: comparisons under the right collation, IN, LIKE, BETWEEN, EXISTS, and three-valued logic as it is.
 
+use super::expression::constant;
 use super::scope::{Label, Scope, Typed};
 use super::{Translated, Translator, collate};
 use crate::answer::SqlError;
@@ -7,6 +8,7 @@ use crate::engine::refusal;
 use crate::engine::syntax::{BinaryOperator as Op, Expr, Query, UnaryOperator};
 use crate::engine::types::{Family, collation_of, family, unify};
 use tillhold_core::types::SqlType;
+use tillhold_core::value::Value;
 
 impl<'q> Translator<'_, 'q> {
     pub(super) fn predicate(&mut self, given: &'q Expr, scope: &Scope<'_>) -> Translated<String> {
@@ -73,6 +75,7 @@ impl<'q> Translator<'_, 'q> {
         if left.null || right.null {
             return Ok((left, right, ""));
         }
+        let (left, right) = (whole(&left, right.of), whole(&right, left.of));
         let of = unify(left.of, right.of)?;
         let both = (family(left.of), family(right.of));
         match (family(of), both) {
@@ -105,7 +108,7 @@ impl<'q> Translator<'_, 'q> {
         let value = self.value(value, scope)?;
         let mut all = Vec::with_capacity(list.len());
         for item in list {
-            all.push(self.value(item, scope)?);
+            all.push(whole(&self.value(item, scope)?, value.of));
         }
         // One common type for the whole list, as SQL Server finds it.
         let mut of = value.of;
@@ -247,4 +250,16 @@ fn near(given: &Expr) -> &'static str {
         Expr::Call(_) => "a function",
         _ => "a value",
     }
+}
+
+/// A constant too long for int is a decimal; beside an integer column it is compared as a bigint, so that the
+/// column's index serves.
+fn whole(value: &Typed, beside: SqlType) -> Typed {
+    let number = match &value.constant {
+        Some(Value::Decimal(d)) if d.scale() == 0 && family(beside) == Family::Integer => {
+            i64::try_from(d.unscaled()).ok()
+        }
+        _ => None,
+    };
+    number.map_or_else(|| value.clone(), |number| constant(Value::Int(number), SqlType::BigInt))
 }
