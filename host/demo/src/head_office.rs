@@ -99,6 +99,21 @@ impl Contested {
         )
     }
 
+    /// How it had to end, for people: `CREDITMAX 7500.00 (head office), …`.
+    pub(crate) fn outcome(&self) -> String {
+        let part = |cell: &ContestedCell| {
+            let who =
+                if cell.till.as_ref() == Some(&cell.remains) { "register" } else { "head office" };
+            let value = match &cell.remains {
+                Value::Text(text) => text.clone(),
+                Value::Decimal(decimal) => decimal.to_string(),
+                other => format!("{other:?}"),
+            };
+            format!("{} {value} ({who}'s)", cell.column)
+        };
+        self.cells.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
     /// How the channel's row differs from what must remain; `None` when it does not.
     pub(crate) fn differs(&self, channel: &mut Session) -> Result<Option<String>, DemoError> {
         let columns: Vec<String> = self.cells.iter().map(|c| format!("[{}]", c.column)).collect();

@@ -23,6 +23,7 @@ pub(crate) const HEADER: &str = "RETAILTRANSACTIONTABLE";
 pub(crate) const LINES: &str = "RETAILTRANSACTIONSALESTRANS";
 pub(crate) const TAXES: &str = "RETAILTRANSACTIONTAXTRANS";
 pub(crate) const PAYMENTS: &str = "RETAILTRANSACTIONPAYMENTTRANS";
+pub(crate) const SEEDS: &str = "RETAILPOSSEEDDATA";
 /// RETAILTRANSACTIONTABLE.TYPE of a sale.
 const SALES_TYPE: i64 = 2;
 const CASH: &str = "1";
@@ -382,7 +383,7 @@ impl Ringing<'_> {
             ("DATAAREAID", text(COMPANY)),
             ("DATAVALUE", Value::Int(self.draft.sequence)),
         ];
-        WrittenRow::new(self.schema, &ax("RETAILPOSSEEDDATA"), Operation::Update, cells)
+        WrittenRow::new(self.schema, &ax(SEEDS), Operation::Update, cells)
     }
 
     fn receipt(&self) -> String {

@@ -337,6 +337,7 @@ impl<'a> Story<'a> {
         let (findings, decisions, raw) = checked.ok_or(DemoError::BrokeOff("the check"))??;
         self.summary.findings = findings;
         self.summary.decisions = decisions;
+        self.summary.outcome = self.contested.outcome();
         self.summary.raw = raw;
         Ok(())
     }

@@ -40,6 +40,8 @@ pub(crate) struct Summary {
     pub(crate) raw: RawRate,
     pub(crate) edits: Edits,
     pub(crate) decisions: Vec<Decision>,
+    /// What remained of the customer that both sides edited.
+    pub(crate) outcome: String,
     pub(crate) findings: Findings,
 }
 
@@ -67,6 +69,7 @@ impl Summary {
         for decision in &self.decisions {
             lines.push(("conflict", decision_line(decision)));
         }
+        lines.push(("what remained", self.outcome.clone()));
         lines.push(("checked from outside", self.checked_line()));
         lines
     }
@@ -124,12 +127,13 @@ fn rate(moved: Moved) -> String {
     )
 }
 
+/// `ax.CUSTTABLE ["C1989","USRT"] decided by customer-merge (plugin sha256:2570ee48f994)`
 fn decision_line(decision: &Decision) -> String {
-    let by = match &decision.plugin {
-        Some(plugin) => format!("plugin {plugin}"),
-        None => decision.rule.clone(),
-    };
-    format!("{} {}: {} ({by})", decision.table, decision.key, decision.rule)
+    let Decision { table, key, rule, plugin } = decision;
+    let digest = |plugin: &String| plugin.chars().take("sha256:".len() + 12).collect::<String>();
+    let by =
+        plugin.as_ref().map(|plugin| format!(" (plugin {})", digest(plugin))).unwrap_or_default();
+    format!("{table} {key} decided by {rule}{by}")
 }
 
 impl fmt::Display for Summary {

@@ -2,8 +2,8 @@
 
 use super::{Cells, Findings, ax, folded, named};
 use crate::DemoError;
-use crate::generate::DemoStore;
-use crate::sale::{HEADER, LINES, PAYMENTS, Sale, TAXES};
+use crate::generate::{DemoStore, TRANSACTION_SEED};
+use crate::sale::{HEADER, LINES, PAYMENTS, SEEDS, Sale, TAXES};
 use crate::session::{ChannelRows, literal};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tillhold_core::table::{Table, TableName};
@@ -36,6 +36,7 @@ pub(super) fn check(
     for place in TABLES {
         check_table(store, sold, place, channel, &mut broken, findings)?;
     }
+    check_last_number(store, sold, channel, findings)?;
     findings.sales = sold.len() as u64;
     let ledger = ledger(channel)?;
     for acknowledged in sold {
@@ -126,6 +127,43 @@ fn unlike(written: &crate::sale::WrittenRow, asked: &Table, found: &Cells) -> Op
             format!("{} is '{}', not '{}'", column.name, side(found), side(expected))
         })
     })
+}
+
+/// The register's last used number must have come up with the last sale: the next register file begins there.
+fn check_last_number(
+    store: &DemoStore,
+    sold: &[Acknowledged],
+    channel: &mut dyn ChannelRows,
+    findings: &mut Findings,
+) -> Result<(), DemoError> {
+    let written = |a: &Acknowledged| {
+        let seed = a.sale.rows.iter().find(|row| row.table.name.name == SEEDS);
+        seed.and_then(|row| row.value("DATAVALUE").cloned())
+    };
+    let Some(expected) = sold.last().and_then(written) else { return Ok(()) };
+    let filter = format!(
+        "[DATATYPE] = {TRANSACTION_SEED} AND [STORENUMBER] = {} AND [TERMINALID] = {}",
+        literal(&store.own().number),
+        literal(store.register())
+    );
+    let columns = ["DATATYPE", "STORENUMBER", "TERMINALID", "DATAVALUE"];
+    let own = [
+        Value::Int(TRANSACTION_SEED),
+        Value::Text(store.own().number.clone()),
+        Value::Text(store.register().to_string()),
+    ];
+    let mut found = None;
+    channel.rows(&ax(SEEDS), &columns, Some(&filter), &mut |row| {
+        if row.starts_with(&own) {
+            found = row.last().cloned();
+        }
+    })?;
+    if found.as_ref() != Some(&expected) {
+        findings.differing += 1;
+        findings
+            .tell(format!("the channel's last number is {found:?}, the last sale's {expected:?}"));
+    }
+    Ok(())
 }
 
 /// How often each transaction is in the ledger.

@@ -2,8 +2,8 @@
 
 use super::{Acknowledged, Findings, RegisterFiles, cells, rules, verify};
 use crate::DemoError;
-use crate::generate::{DemoStore, StoreSize, is_secret, profile_scopes};
-use crate::sale::{Draft, Item, Till, ring_up};
+use crate::generate::{DemoStore, StoreSize, TRANSACTION_SEED, is_secret, profile_scopes};
+use crate::sale::{Draft, Item, SEEDS, Sale, Till, ring_up};
 use crate::session::ChannelRows;
 use crate::shop::{Shop, ShopFiles};
 use crate::verify::register::quoted;
@@ -81,6 +81,7 @@ fn channel(store: &DemoStore, sold: &[Acknowledged]) -> Memory {
     }
     for acknowledged in sold {
         memory.ledger.push(acknowledged.sale.id);
+        count_up(store, &mut memory, &acknowledged.sale);
         for written in acknowledged.sale.rows.iter().filter(|r| r.table.name.name.contains("TRANS"))
         {
             let travelling = Arc::new(written.table.travelling(&[]));
@@ -95,6 +96,23 @@ fn channel(store: &DemoStore, sold: &[Acknowledged]) -> Memory {
         }
     }
     memory
+}
+
+/// The sale's update of the register's last number.
+fn count_up(store: &DemoStore, memory: &mut Memory, sale: &Sale) {
+    let last = sale.rows.last().and_then(|row| row.value("DATAVALUE").cloned()).expect("a number");
+    let (table, rows) = rows(memory, SEEDS);
+    let own = [
+        Value::Int(TRANSACTION_SEED),
+        Value::Text(store.own().number.clone()),
+        Value::Text(store.register().to_string()),
+    ];
+    let places =
+        ["DATATYPE", "STORENUMBER", "TERMINALID"].map(|c| table.position(c).expect("a column"));
+    let number = table.position("DATAVALUE").expect("a column");
+    let is_own =
+        |row: &&mut Vec<Value>| places.iter().zip(&own).all(|(at, value)| row[*at] == *value);
+    rows.iter_mut().find(is_own).expect("the register's number")[number] = last;
 }
 
 /// The register's files as a faithful agent leaves them.
@@ -168,7 +186,7 @@ type Tamper = fn(&mut Memory, &Connection, &Connection);
 
 #[test]
 fn every_tampering_is_found_and_named() {
-    let cases: [(&str, Tamper); 12] = [
+    let cases: [(&str, Tamper); 13] = [
         ("is not in the channel", |m, _, _| rows(m, "RETAILTRANSACTIONSALESTRANS").1.clear()),
         ("is not in the ledger", |m, _, _| m.ledger.clear()),
         ("in the ledger 2 times", |m, _, _| m.ledger.push([9; 16])),
@@ -201,6 +219,11 @@ fn every_tampering_is_found_and_named() {
         }),
         ("PASSWORD reached the register", |_, _, c| {
             drop(c.execute("ALTER TABLE \"ax.RETAILSTAFFTABLE\" ADD COLUMN PASSWORD", ()))
+        }),
+        ("the channel's last number", |m, _, _| {
+            let (table, rows) = rows(m, SEEDS);
+            let at = table.position("DATAVALUE").expect("a column");
+            rows.iter_mut().for_each(|row| row[at] = Value::Int(0));
         }),
         ("not settled", |_, j, _| {
             drop(j.execute("INSERT INTO tillhold_transaction VALUES ('quarantined')", ()))
