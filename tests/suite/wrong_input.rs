@@ -2,7 +2,7 @@
 
 use crate::harness::{PROGRAM, Stage, proof};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A component of a world that is not ours.
 const OTHER_WORLD: &str = r#"(component
@@ -13,8 +13,25 @@ const OTHER_WORLD: &str = r#"(component
 
 /// Runs a command that must fail; what it told.
 fn refused(words: &[&str], config: &Path) -> String {
-    let output = Command::new(PROGRAM).args(words).arg("--config").arg(config).output();
-    let output = output.expect("a run of the program");
+    let mut child = Command::new(PROGRAM)
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run of the program");
+    for _ in 0..600 {
+        if child.try_wait().expect("a child of ours").is_some() {
+            break;
+        }
+        #[allow(clippy::disallowed_methods)]
+        // No simulated time here: it waits for a real process.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // One that still runs was not refused; killed, it has no exit status and the assertion below says so.
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("its output");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "exit status of {words:?}, which told:\n{told}");
     assert!(output.stdout.is_empty(), "a failure has no data");
@@ -100,6 +117,10 @@ fn a_damaged_offline_file_is_left_as_it_is() {
         let config = stage.rehearsal.config();
         for file in ["journal.db", "catalogue.db"] {
             let path = stage.rehearsal.folder().join("offline").join(file);
+            // What the killed agent left in the write-ahead log would stand in for the damaged page.
+            let file_alone = rusqlite::Connection::open(&path).expect("the offline file");
+            file_alone.pragma_update(None, "wal_checkpoint", "TRUNCATE").expect("a checkpoint");
+            drop(file_alone);
             let good = std::fs::read(&path).expect("an offline file");
             let mut damaged = good.clone();
             damaged[..64].fill(0x5A);

@@ -160,6 +160,16 @@ impl Agent {
         self.front_lanes[0].lock().await
     }
 
+    /// After trouble, connections that lie idle may be dead without knowing it; busy ones find out by themselves.
+    pub fn drop_idle_connections(&self) {
+        let lanes = [&self.probe_lane, &self.push_lane, &self.pull_lane];
+        for lane in lanes.into_iter().chain(&self.front_lanes) {
+            if let Ok(mut idle) = lane.try_lock() {
+                idle.disconnect();
+            }
+        }
+    }
+
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
         let now = self.register.env.clock.wall_ms();
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);

@@ -87,6 +87,9 @@ impl Watch {
 fn announce(agent: &Arc<Agent>) {
     let standing = agent.standing();
     agent.say(&format!("the register is {}", standing.machine.state.name()));
+    if standing.machine.state != State::Online {
+        agent.drop_idle_connections();
+    }
     agent.announce();
 }
 

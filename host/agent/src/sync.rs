@@ -21,9 +21,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Push everything, pull every scope, and push what was sold meanwhile.
 pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
-    // Connections from before the outage may be dead without knowing it.
-    agent.push_lane().await.disconnect();
-    agent.pull_lane().await.disconnect();
     push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
     for run in &agent.register.scopes {
