@@ -38,7 +38,8 @@ impl Place {
 
     /// A run that went wrong leaves its files for a look.
     pub(crate) fn leave(self, keep: bool, stage: &Stage) {
-        if keep {
+        let is_empty = self.path().read_dir().is_ok_and(|mut entries| entries.next().is_none());
+        if keep && !is_empty {
             let path = match self {
                 Place::Given(path) => path,
                 Place::Temporary(folder) => folder.keep(),
