@@ -16,6 +16,8 @@
 //!   snapshot transaction that writes after *any* other commit gets 3960.
 //! * READ COMMITTED reads the last committed state and never waits (as with READ_COMMITTED_SNAPSHOT ON, which it says).
 //! * Text sorts by code point after folding case; SQL Server's collations sort punctuation and accents differently.
+//! * An UPDATE that moves keys onto one another (`SET k = k + 1`) is 2627: rows are checked one by one.
+//! * Change tracking cleans up when the file is opened and on command, not every half hour.
 //! * Local time is UTC. `varchar` keeps characters outside its code page.
 
 mod access;
@@ -138,8 +140,13 @@ impl Engine {
         for table in catalogue.by_id.values() {
             session::count_identity(&connection, &counters, table)?;
         }
+        let cleans = catalogue.tracking.as_ref().is_some_and(|tracking| tracking.auto_cleanup);
         *locked(&engine.catalogue) = Arc::new(catalogue);
-        Ok(Arc::new(engine))
+        let engine = Arc::new(engine);
+        if cleans {
+            engine.own_session()?.clean_up_tracking(None)?;
+        }
+        Ok(engine)
     }
 
     /// Lets a client in: 18456 for a wrong user or password, 4060 for another database, 17809 when all seats are taken.

@@ -486,7 +486,10 @@ impl EngineSession {
     }
 
     /// Clean-up on command: forgets what is older than the retention, of one table or of all. How many rows went.
-    pub(super) fn clean_up_tracking(&mut self, only: Option<i32>) -> Result<usize, SqlError> {
+    pub(in crate::engine) fn clean_up_tracking(
+        &mut self,
+        only: Option<i32>,
+    ) -> Result<usize, SqlError> {
         let Some(tracking) = self.catalogue.tracking.clone() else { return Ok(0) };
         let before = self.engine.env.clock.wall_ms() - tracking.retention_minutes * 60_000;
         let version = tracking::version_before(&self.connection, before)
@@ -502,6 +505,12 @@ impl EngineSession {
                     gone += tracking::forget(&session.connection, table, version)
                         .map_err(|error| session.refused(error, None))?;
                 }
+            }
+            if only.is_none() {
+                let forgotten = session
+                    .connection
+                    .execute("DELETE FROM tsql_commit WHERE version <= ?1", [version]);
+                session.kept(forgotten.map(|_| ()))?;
             }
             Ok(gone)
         })

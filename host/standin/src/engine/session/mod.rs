@@ -69,8 +69,9 @@ pub struct EngineSession {
     plans: HashMap<u64, (u64, Arc<Plan>)>,
     prepared: HashMap<i32, Arc<str>>,
     next_prepared: i32,
-    /// OPENJSON's temporary tables that exist.
+    /// OPENJSON's temporary tables that exist, and those that hold rows of this call.
     json_tables: HashSet<String>,
+    json_filled: HashSet<String>,
     json: Option<(String, Arc<serde_json::Value>)>,
     interrupt: Arc<Interrupt>,
     bulk: Option<BulkTarget>,
@@ -152,6 +153,7 @@ impl EngineSession {
             prepared: HashMap::new(),
             next_prepared: 1,
             json_tables: HashSet::new(),
+            json_filled: HashSet::new(),
             json: None,
             interrupt,
             bulk: None,
@@ -228,7 +230,7 @@ impl EngineSession {
         self.interrupt.cancelled.store(false, Ordering::Relaxed);
         self.trying = 0;
         self.caught.clear();
-        self.json = None;
+        self.forget_json();
         answer
     }
 
@@ -266,6 +268,10 @@ impl EngineSession {
         self.depth -= 1;
         let xact_abort = self.settings.xact_abort;
         self.frame = outer;
+        if self.settings.identity_insert != settings.identity_insert {
+            // What was translated under the other setting no longer holds.
+            self.plans.clear();
+        }
         self.settings = settings;
         self.drop_temporaries_of_ended_calls();
         let after = self.transaction.count;

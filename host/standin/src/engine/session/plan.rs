@@ -269,6 +269,7 @@ impl EngineSession {
             .prepare_cached(&delete)
             .and_then(|mut statement| statement.execute([]))
             .map_err(|error| self.refused(error, None))?;
+        self.json_filled.insert(load.storage.clone());
         let Some(document) = self.document(&load.json)? else { return Ok(()) };
         let path = load.path.as_deref().map_or(Ok(Vec::new()), json::path)?;
         let mut shapes = Vec::with_capacity(load.columns.len());
@@ -291,6 +292,15 @@ impl EngineSession {
                 .map_err(|error| self.refused(error, None))?;
         }
         Ok(())
+    }
+
+    /// Nothing of a call's JSON is kept when it has ended.
+    pub(super) fn forget_json(&mut self) {
+        self.json = None;
+        for storage in std::mem::take(&mut self.json_filled) {
+            let table = crate::engine::catalogue::quote(&storage);
+            let _emptied = self.connection.execute_batch(&format!("DELETE FROM temp.{table}"));
+        }
     }
 
     /// A JSON text is parsed once for all the OPENJSON of a call that read it.

@@ -151,5 +151,6 @@ impl EngineSession {
     pub(super) fn temporaries_gone(&mut self) {
         self.temporary.forget_made_below();
         self.json_tables.clear();
+        self.json_filled.clear();
     }
 }

@@ -1,7 +1,12 @@
 //! Change tracking, rule by rule of Microsoft's text: each test is one of them and fails without it.
 
 use super::{Bench, bench, shown};
+use crate::answer::SqlSession;
 use crate::engine::EngineSession;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tillhold_core::value::Value;
+use tillhold_env::{Clock, Env};
 
 const TABLE: &str = "CREATE TABLE T (A nvarchar(5) NOT NULL, B int NOT NULL, V int NULL, W nvarchar(5) NULL, CONSTRAINT PK_T PRIMARY KEY (A, B))";
 
@@ -189,6 +194,11 @@ fn the_context_is_the_last_change_s() {
     assert_eq!(one(&mut session, context), "CD");
     run(&mut session, &["UPDATE T SET V = 2"]);
     assert_eq!(one(&mut session, context), "NULL", "it does not stick to the session");
+    run(&mut session, &["WITH CHANGE_TRACKING_CONTEXT (0xCD) UPDATE T SET V = 3"]);
+    session.bulk_target("INSERT BULK T (A nvarchar(5), B int)").expect("a target");
+    let row = vec![Value::Text("z".to_string()), Value::Int(1)];
+    assert_eq!(session.bulk_rows(vec![row]), Ok(1));
+    assert_eq!(one(&mut session, &format!("{context} WHERE c.A = N'z'")), "NULL");
     let null = shown(
         &mut session,
         "DECLARE @c varbinary(128); WITH CHANGE_TRACKING_CONTEXT (@c) DELETE FROM T",
@@ -349,4 +359,58 @@ fn versions_and_values_go_on_after_the_process_ended() {
     run(&mut session, &["INSERT INTO T (A) VALUES (N'b')"]);
     assert_eq!(changes(&mut session, 0), ["1 | I | a | 1", "2 | I | b | 2"]);
     assert_eq!(one(&mut session, "SELECT COUNT(DISTINCT RV) FROM T"), "2");
+}
+
+/// A clock that stands where the test puts it.
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn wall_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn what_is_older_than_the_retention_goes_on_command_and_at_opening() {
+    const DAY_MS: i64 = 86_400_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let hands = Arc::new(Hands(AtomicI64::new(1_000 * DAY_MS)));
+    let env = Env { clock: hands.clone(), ..Env::real() };
+    let open =
+        || crate::engine::Engine::open(&env, &folder.path().join("channel.db")).expect("an engine");
+    let engine = open();
+    engine.create_login("sa", "x", true).expect("a login");
+    let mut session = engine.login("sa", "x", "", "").expect("a session");
+    run(
+        &mut session,
+        &[
+            TABLE,
+            "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS)",
+            "ALTER TABLE T ENABLE CHANGE_TRACKING",
+        ],
+    );
+    let minimum = "SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(N'T'))";
+    run(&mut session, &["INSERT INTO T (A, B) VALUES (N'a', 1)"]);
+    hands.0.fetch_add(DAY_MS, Ordering::Relaxed);
+    run(&mut session, &["INSERT INTO T (A, B) VALUES (N'b', 1)"]);
+    hands.0.fetch_add(DAY_MS + 1, Ordering::Relaxed);
+    assert_eq!(
+        shown(&mut session, "EXEC sp_flush_CT_internal_table_on_demand"),
+        "info: Total rows deleted: 1."
+    );
+    assert_eq!(one(&mut session, minimum), "1");
+    drop(session);
+    drop(engine);
+    hands.0.fetch_add(DAY_MS, Ordering::Relaxed);
+    let mut session = open().login("sa", "x", "", "").expect("a session");
+    assert_eq!(
+        one(&mut session, minimum),
+        "2",
+        "the second change is past its time at the next opening"
+    );
+    assert_eq!(changes(&mut session, 1), Vec::<String>::new());
 }

@@ -243,7 +243,8 @@ impl<'a, 'q> Translator<'a, 'q> {
     }
 
     fn json_table(&mut self, json: Bound, path: Option<String>, columns: &[JsonColumn]) -> String {
-        let storage = format!("json:{}:{}", self.statement, self.json.len());
+        // Shared by all statements with so many columns at this place: their number stays small.
+        let storage = format!("json:{}:{}", self.json.len(), columns.len());
         let columns = columns
             .iter()
             .map(|column| (column.name.clone(), column.of, column.path.clone(), column.as_json))
