@@ -336,7 +336,7 @@ fn tracking_needs_a_key_and_a_database_that_tracks() {
 }
 
 #[test]
-fn versions_and_values_go_on_after_the_process_ended() {
+fn versions_and_values_go_on_when_the_file_is_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let env = tillhold_env::Env::real();
     let file = folder.path().join("channel.db");
