@@ -101,10 +101,15 @@ fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
     since.is_none_or(|since| since < 0 || since as u128 >= run.scope.frequency.as_millis())
 }
 
+/// Under this name push reports, beside the scopes that pull.
+pub const PUSH: &str = "push";
+
 async fn push_pending(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.push_lane().await;
     let settled = || agent.note_settlement();
-    match push::push(&agent.register, &mut link, &settled).await {
+    let result = push::push(&agent.register, &mut link, &settled).await.map(|_| Tally::default());
+    agent.report(PUSH, &result, 0);
+    match result {
         Err(error) if error.is_channel_trouble() => Err(error),
         Err(error) => {
             agent.say(&format!("push stands still: [{}] {error}", error.code()));

@@ -77,8 +77,8 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let mut link = Link::new(env, Arc::new(config));
     let shapes = shapes(&mut link, &file).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
-    let mut options = PrepareOptions::default();
-    options.members = if args.member.is_empty() { vec![register_user] } else { args.member };
+    let members = if args.member.is_empty() { vec![register_user] } else { args.member };
+    let options = PrepareOptions { members, ..PrepareOptions::default() };
     if args.print {
         print!("{}", script(&tables, &options));
         return Ok(Done::Yes);

@@ -48,7 +48,8 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
     } else {
         print!("{}", table(&status));
     }
-    let well = status["state"] == "online" && status["quarantined"] == 0;
+    let nothing_waits = ["quarantined", "conflicts", "rows_aside"].iter().all(|n| status[*n] == 0);
+    let well = status["state"] == "online" && nothing_waits && faults(&status).is_empty();
     Ok(if well { Done::Yes } else { Done::No })
 }
 
@@ -62,7 +63,21 @@ pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
     for scope in done["scopes"].as_array().into_iter().flatten() {
         println!("{}\t{} rows in", text(&scope["scope"]), scope["rows"]["rows_in"]);
     }
-    Ok(Done::Yes)
+    let faults = faults(&done);
+    for (what, fault) in &faults {
+        eprintln!("{what} stands still: [{}] {}", text(&fault["code"]), text(&fault["message"]));
+    }
+    Ok(if faults.is_empty() { Done::Yes } else { Done::No })
+}
+
+/// What stands still, of push and of the scopes.
+fn faults(answer: &Json) -> Vec<(String, &Json)> {
+    let push = std::iter::once(("push".to_string(), &answer["push_fault"]));
+    let scopes = answer["scopes"].as_array().into_iter().flatten().map(|scope| {
+        let name = if scope["name"].is_string() { &scope["name"] } else { &scope["scope"] };
+        (text(name), &scope["fault"])
+    });
+    push.chain(scopes).filter(|(_, fault)| fault.is_object()).collect()
 }
 
 fn client(env: &Env, settings: &Settings) -> anyhow::Result<Client> {

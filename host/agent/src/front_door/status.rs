@@ -2,7 +2,7 @@
 
 use super::Door;
 use super::problem::Problem;
-use crate::agent::Agent;
+use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::sync;
 use axum::Json as JsonBody;
@@ -44,6 +44,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "rows_aside": counts.rows_aside,
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
+        "push_fault": fault(agent.scope_report(sync::PUSH)),
         "scopes": scopes,
     }))
 }
@@ -61,9 +62,6 @@ fn scope(agent: &Agent, run: &crate::register::ScopeRun, states: &[TableState]) 
         Direction::Upload => "upload",
         Direction::Bidirectional => "bidirectional",
     };
-    let fault = report
-        .fault
-        .map(|(code, message, hint)| json!({ "code": code, "message": message, "hint": hint }));
     json!({
         "name": run.scope.name,
         "direction": direction,
@@ -75,8 +73,16 @@ fn scope(agent: &Agent, run: &crate::register::ScopeRun, states: &[TableState]) 
         "took_ms": report.took_ms,
         "last": tally(report.last),
         "total": tally(report.total),
-        "fault": fault,
+        "fault": fault(report),
     })
+}
+
+/// Why the scope (or push) stands still; null when it does not.
+fn fault(report: ScopeReport) -> Json {
+    match report.fault {
+        Some((code, message, hint)) => json!({ "code": code, "message": message, "hint": hint }),
+        None => Json::Null,
+    }
 }
 
 fn tally(tally: Tally) -> Json {
