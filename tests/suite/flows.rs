@@ -31,6 +31,24 @@ fn push_brings_sales_before_they_are_acknowledged() {
     });
 }
 
+/// PUSH, local-first: the answer does not wait for the channel; the sale arrives all the same.
+#[test]
+fn local_first_sales_answer_at_once_and_arrive() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        let profile = stage.rehearsal.folder().join("profile.toml");
+        let text = std::fs::read_to_string(&profile).expect("the profile");
+        assert!(text.contains("channel-first"), "the write path is not named");
+        let text = text.replace("channel-first", "local-first");
+        std::fs::write(&profile, text).expect("a changed profile");
+        stage.start().await;
+        stage.rehearsal.sell(4).await.expect("sales");
+        assert!(stage.rehearsal.sold.iter().all(|sold| sold.committed == "offline"));
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// HOLD: the cut is noticed without a request, selling goes on, and everything comes back in order.
 #[test]
 fn a_cut_loses_nothing_and_doubles_nothing() {

@@ -212,7 +212,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn process_id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }

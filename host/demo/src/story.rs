@@ -345,10 +345,7 @@ impl<'a> Story<'a> {
     /// `--keep`: everything goes on running until Ctrl-C.
     async fn stay(&self, agent: &Agent, door: &Door) -> Result<(), DemoError> {
         let config = self.register.config();
-        println!(
-            "  Everything is still running (agent: process {}). Have a look:",
-            agent.process_id()
-        );
+        println!("  Everything is still running (agent: process {}). Have a look:", agent.id());
         println!("    {} status --config {}", self.options.program.display(), config.display());
         println!("    tail -f {}", self.register.log().display());
         println!("    the front door: http://{}:{}", door.host, door.port);

@@ -94,8 +94,7 @@ fn stores(store: &DemoStore) -> Vec<Load<'_>> {
     let (schema, branches) = (&store.schema, &store.branches);
     let count = branches.len() as u64;
     let number = |i: u64| words(branches[i as usize].number.as_str());
-    let city = |i: u64| CITIES[i as usize % CITIES.len()];
-    vec![
+    let mut loads = vec![
         load(schema, "OMINTERNALORGANIZATION", ["ORGANIZATIONTYPE"], count, |_| [whole(2)]),
         load(
             schema,
@@ -157,6 +156,18 @@ fn stores(store: &DemoStore) -> Vec<Load<'_>> {
                 ]
             },
         ),
+    ];
+    loads.extend(what_stores_have(store));
+    loads
+}
+
+/// A warehouse and a group of prices each.
+fn what_stores_have(store: &DemoStore) -> [Load<'_>; 3] {
+    let (schema, branches) = (&store.schema, &store.branches);
+    let count = branches.len() as u64;
+    let number = |i: u64| words(branches[i as usize].number.as_str());
+    let city = |i: u64| CITIES[i as usize % CITIES.len()];
+    [
         load(
             schema,
             "INVENTLOCATION",

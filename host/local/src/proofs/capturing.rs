@@ -216,6 +216,77 @@ async fn a_row_stands_on_the_version_of_its_first_unsent_change() {
     assert_eq!(versions, vec![5, 5, 9]);
 }
 
+/// One row a list: the extremes of every type, NULLs, and what text and JSON stumble over.
+const EXTREMES: [&[&str]; 4] = [
+    &[
+        "1",
+        "1",
+        "255",
+        "-2147483648",
+        "9223372036854775807",
+        "-12345678901234567890.123456789012345678",
+        "-922337203685477.5808",
+        "1.7976931348623157e308",
+        "0.1",
+        "0001-01-01",
+        "23:59:59.9999999",
+        "9999-12-31 23:59:59.997",
+        "9999-12-31 23:59:59.9999999",
+        "2026-03-29 23:30:00.1 -05:30",
+        "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+        "ab",
+        "quote \" ' back\\slash \u{1F600}\n\t\u{1}é{\"a\":[1]}",
+        "00FF7f",
+        "",
+    ],
+    &[
+        "2",
+        "0",
+        "0",
+        "2147483647",
+        "-9223372036854775808",
+        "0.000000000000000001",
+        "0.0001",
+        "5e-324",
+        "-3.4028234663852886e38",
+        "9999-12-31",
+        "00:00:00",
+        "1753-01-01 00:00:00.003",
+        "0001-01-01",
+        "0001-01-02 00:00:00 +14:00",
+        "00000000-0000-0000-0000-000000000000",
+        "",
+        "[1,2]",
+        "",
+        "0xDEADBEEF",
+    ],
+    &[
+        "3", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL",
+        "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL",
+    ],
+    &[
+        "-4",
+        "1",
+        "7",
+        "0",
+        "0",
+        "1",
+        "1",
+        "2.2250738585072014e-308",
+        "0.3333333432674408",
+        "2026-11-21",
+        "12:00:00",
+        "2026-11-21 12:00:00",
+        "2026-11-21",
+        "2026-11-21 12:00:00 +00:00",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "    ",
+        "trailing and a nul \u{0} inside  ",
+        "010203",
+        "00",
+    ],
+];
+
 /// Every type at its extremes: what a trigger writes and what is read back is the value that was recorded.
 #[tokio::test]
 async fn every_type_comes_out_of_the_log_as_it_went_in() {
@@ -230,86 +301,17 @@ async fn every_type_comes_out_of_the_log_as_it_went_in() {
     let install =
         InstalledTable { scope: "all".into(), direction: Direction::Upload, table: all.clone() };
     house.db.install(vec![install], Vec::new()).await.expect("an installation");
-    let cases: [&[&str]; 4] = [
-        &[
-            "1",
-            "1",
-            "255",
-            "-2147483648",
-            "9223372036854775807",
-            "-12345678901234567890.123456789012345678",
-            "-922337203685477.5808",
-            "1.7976931348623157e308",
-            "0.1",
-            "0001-01-01",
-            "23:59:59.9999999",
-            "9999-12-31 23:59:59.997",
-            "9999-12-31 23:59:59.9999999",
-            "2026-03-29 23:30:00.1 -05:30",
-            "6f9619ff-8b86-d011-b42d-00c04fc964ff",
-            "ab",
-            "quote \" ' back\\slash \u{1F600}\n\t\u{1}é{\"a\":[1]}",
-            "00FF7f",
-            "",
-        ],
-        &[
-            "2",
-            "0",
-            "0",
-            "2147483647",
-            "-9223372036854775808",
-            "0.000000000000000001",
-            "0.0001",
-            "5e-324",
-            "-3.4028234663852886e38",
-            "9999-12-31",
-            "00:00:00",
-            "1753-01-01 00:00:00.003",
-            "0001-01-01",
-            "0001-01-02 00:00:00 +14:00",
-            "00000000-0000-0000-0000-000000000000",
-            "",
-            "[1,2]",
-            "",
-            "0xDEADBEEF",
-        ],
-        &[
-            "3", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL",
-            "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL",
-        ],
-        &[
-            "-4",
-            "1",
-            "7",
-            "0",
-            "0",
-            "1",
-            "1",
-            "2.2250738585072014e-308",
-            "0.3333333432674408",
-            "2026-11-21",
-            "12:00:00",
-            "2026-11-21 12:00:00",
-            "2026-11-21",
-            "2026-11-21 12:00:00 +00:00",
-            "ffffffff-ffff-ffff-ffff-ffffffffffff",
-            "    ",
-            "trailing and a nul \u{0} inside  ",
-            "010203",
-            "00",
-        ],
-    ];
-    for (number, values) in cases.iter().enumerate() {
+    for (number, values) in EXTREMES.iter().enumerate() {
         house.insert(number as u8 + 1, &all, values).await;
     }
-    for (transaction, values) in house.pending().await.iter().zip(cases) {
+    for (transaction, values) in house.pending().await.iter().zip(EXTREMES) {
         let logged = transaction.writes[0].offline.as_ref().expect("an insert's row");
         assert_eq!(logged, &row(&all, values));
     }
     let filter = tillhold_core::filter::Filter { limit: 10, ..Default::default() };
     let mut read = house.db.read(&all.name, &filter).await.expect("a read");
     read.rotate_left(1);
-    assert_eq!(read, cases.map(|values| row(&all, values)).to_vec());
+    assert_eq!(read, EXTREMES.map(|values| row(&all, values)).to_vec());
 }
 
 /// printf('%!.17g') is how a float gets into the log; it must give back every bit.
