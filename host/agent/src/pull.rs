@@ -15,6 +15,7 @@ use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tillhold_channel::capture::{Captured, Pass, Standing, own_context};
 use tillhold_channel::{ChannelError, Link, snapshot};
 use tillhold_core::limits;
@@ -44,7 +45,8 @@ pub async fn pull(
     run: &ScopeRun,
     progress: &dyn Progress,
 ) -> Result<Tally, FlowError> {
-    let pull = Pull::new(register, run, progress);
+    let mut pull = Pull::new(register, run, progress);
+    pull.rows_aside = AtomicBool::new(register.local.counts().await?.rows_aside > 0);
     let mut tally = Tally::default();
     for state in pull.tables_not_loaded().await? {
         tally += pull.load(link, &state).await?;
@@ -83,6 +85,8 @@ struct Pull<'p> {
     run: &'p ScopeRun,
     progress: &'p dyn Progress,
     context: BatchContext,
+    /// Whether marks may stand that rows of this pull take away; asked once a pull, not once a page.
+    rows_aside: AtomicBool,
 }
 
 impl<'p> Pull<'p> {
@@ -90,7 +94,7 @@ impl<'p> Pull<'p> {
         let file = &register.file;
         let context =
             rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
-        Pull { register, run, progress, context }
+        Pull { register, run, progress, context, rows_aside: AtomicBool::new(false) }
     }
 
     async fn states(&self) -> Result<Vec<TableState>, FlowError> {
@@ -246,7 +250,10 @@ impl<'p> Pull<'p> {
     /// Marks the rows that the rule refused, and takes earlier marks away from rows that pass now.
     async fn set_aside(&self, table: &Arc<Table>, ruling: &Ruling) -> Result<(), FlowError> {
         let local = &self.register.local;
-        if ruling.quarantined.is_empty() && local.counts().await?.rows_aside == 0 {
+        if !ruling.quarantined.is_empty() {
+            self.rows_aside.store(true, Ordering::Relaxed);
+        }
+        if !self.rows_aside.load(Ordering::Relaxed) {
             return Ok(());
         }
         let kept = ruling.kept.iter().map(|row| row.key(table));

@@ -10,6 +10,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use tillhold_core::table::TableName;
 use tillhold_core::text;
 use tillhold_core::version::{Incarnation, Sequence};
 use tillhold_env::Env;
@@ -96,6 +97,14 @@ impl LocalDatabase {
         states.extend(self.states_in(Kind::Catalogue).await?);
         states.sort_by(|a, b| a.table.name.cmp(&b.table.name));
         Ok(states)
+    }
+
+    /// One table, without looking at the others: a till asks for it with every price.
+    pub async fn state_of(&self, table: &TableName) -> Result<TableState, LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        let kind = entry.kind;
+        let read = move |conn: &Connection| Ok(entry.state(&entry.progress(conn)?)?);
+        self.readers(kind).run(read).await
     }
 
     async fn states_in(&self, kind: Kind) -> Result<Vec<TableState>, LocalError> {

@@ -83,10 +83,8 @@ async fn from_channel(
 }
 
 async fn version(agent: &Agent, table: &Table) -> Result<Json, Problem> {
-    let states = agent.register.local.tables().await.map_err(FlowError::from)?;
-    let state = states.into_iter().find(|state| state.table.name == table.name);
-    let version = state.and_then(|state| state.version);
-    Ok(version.map_or(Json::Null, |version| Json::String(version.to_string())))
+    let state = agent.register.local.state_of(&table.name).await.map_err(FlowError::from)?;
+    Ok(state.version.map_or(Json::Null, |version| Json::String(version.to_string())))
 }
 
 fn page(source: &str, version: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
