@@ -16,6 +16,10 @@ test *arguments="--workspace":
 demo *arguments:
     cargo run --release -- demo {{arguments}}
 
+# Clients of other makers against the embedded channel (just clients pymssql)
+clients *names:
+    tests/clients/run {{names}}
+
 # Format all code
 fmt:
     cargo fmt --all
