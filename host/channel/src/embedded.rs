@@ -133,7 +133,7 @@ fn options() -> PrepareOptions {
 
 /// Plain T-SQL as head office.
 async fn run(link: &mut Link, sql: &str) {
-    link.ask(Ask::batch("run head office's batch", sql)).await.expect(sql);
+    link.ask(Ask::of_a_test(sql)).await.expect(sql);
 }
 
 fn prices_whole() -> Table {

@@ -14,7 +14,7 @@ use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 
 /// File name, parameters, text.
-type Golden = (&'static str, &'static str, String);
+pub(crate) type Golden = (&'static str, &'static str, String);
 
 fn travelling(table: Table) -> Arc<Table> {
     Arc::new(table.travelling(&[]))
@@ -116,12 +116,15 @@ fn reading() -> Vec<Golden> {
     ]
 }
 
+pub(crate) fn all() -> Vec<Golden> {
+    [setting_up(), loading(), passing(), pushing(), reading()].into_iter().flatten().collect()
+}
+
 #[test]
 fn every_statement_is_as_reviewed() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("statements");
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let all = [setting_up(), loading(), passing(), pushing(), reading()];
-    for (name, parameters, sql) in all.into_iter().flatten() {
+    for (name, parameters, sql) in all() {
         let path = folder.join(format!("{name}.sql"));
         let text = format!("-- {parameters}\n{sql}");
         if update {

@@ -33,6 +33,8 @@ mod surrogate;
 pub mod upload;
 
 #[cfg(test)]
+mod collected;
+#[cfg(test)]
 mod embedded;
 #[cfg(test)]
 mod golden;

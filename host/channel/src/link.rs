@@ -29,6 +29,7 @@ pub(crate) type ResultSet = Vec<Vec<ColumnData<'static>>>;
 
 /// What every statement of ours relies on; isolation is set back after a pass.
 pub(crate) const SESSION_SQL: &str = "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+pub(crate) const UNDO_SQL: &str = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;";
 
 const DOUBT: &str = "show a text as bytes";
 
@@ -38,7 +39,8 @@ pub struct Link {
     client: Option<TdsClient>,
 }
 
-/// A statement with its parameters, or a plain batch.
+/// A statement with its parameters, or a plain batch: the one way to the channel, so that in tests
+/// each statement is shown to be among the collected ones.
 pub(crate) struct Ask<'a> {
     /// Completes "the channel did not …".
     pub what: &'static str,
@@ -49,12 +51,22 @@ pub(crate) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub(crate) fn query(what: &'static str, sql: &'a str, parameters: &'a [Parameter]) -> Ask<'a> {
+        #[cfg(test)]
+        crate::collected::assert_known(what, sql);
         Ask { what, sql, parameters, is_batch: false }
     }
 
     /// For what must outlive the statement: session settings, temporary tables, transactions.
     pub(crate) fn batch(what: &'static str, sql: &'a str) -> Ask<'a> {
+        #[cfg(test)]
+        crate::collected::assert_known(what, sql);
         Ask { what, sql, parameters: &[], is_batch: true }
+    }
+
+    /// A plain batch that only a test says.
+    #[cfg(test)]
+    pub(crate) fn of_a_test(sql: &'a str) -> Ask<'a> {
+        Ask { what: "run a test's batch", sql, parameters: &[], is_batch: true }
     }
 }
 
@@ -135,7 +147,7 @@ impl Link {
         if self.client.is_none() {
             return;
         }
-        let undo = Ask::batch("roll back", "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;");
+        let undo = Ask::batch("roll back", UNDO_SQL);
         if self.ask(undo).await.is_err() {
             self.disconnect();
         }

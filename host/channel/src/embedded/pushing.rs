@@ -206,7 +206,7 @@ async fn a_decision_is_recorded_once() {
     }
     let sql =
         "SELECT COUNT(*) AS [n], MAX(d.[offline_row]) AS [r] FROM [tillhold].[decision] AS d;";
-    let sets = shop.office().ask(Ask::query("count", sql, &[])).await.expect("a count");
+    let sets = shop.office().ask(Ask::of_a_test(sql)).await.expect("a count");
     let mut cells = crate::cells::Cells::new("count", sets[0][0].clone());
     assert_eq!(cells.number("n").expect("a number"), 1);
     let row = cells.text("r").expect("a text");
