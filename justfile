@@ -28,6 +28,10 @@ fmt:
 lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
-# The measured rates: the demo at ten times its size prints them at its end
-bench:
+# The measured rates: a first load against its two ceilings, then the demo at ten times its size
+bench: bench-snapshot
     cargo run --release -- demo --scale 10
+
+# A first load of a million rows, against reading them and against inserting them (just bench-snapshot --rows 100000)
+bench-snapshot *arguments:
+    cargo bench --bench channel_snapshot -- {{arguments}}
