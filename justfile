@@ -20,6 +20,10 @@ demo *arguments:
 clients *names:
     tests/clients/run {{names}}
 
+# Microsoft's own parser over every statement for SQL Server
+grammar:
+    tests/grammar/run
+
 # Format all code
 fmt:
     cargo fmt --all
