@@ -10,10 +10,10 @@
 
 use crate::values::{key_text, read_key, read_value, row_text};
 use crate::world::{Answer, INCARNATION, Open, World, listed, named, refusal};
-use std::sync::Arc;
-use tillhold_channel::capture::{Captured, Pass, Standing, own_context};
+use tillhold_channel::capture::{Captured, Followed, Pass, Standing, current, own_context};
 use tillhold_channel::{ChannelError, read as front, snapshot as first};
 use tillhold_core::filter::Filter;
+use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::{Change, Key};
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation};
@@ -23,7 +23,7 @@ const PAGE: usize = 1_000;
 const PAGES_MAX: usize = 10_000;
 
 pub async fn mark(world: &mut World<'_>, rest: &str) -> Answer {
-    match first::current_version(world.link("till")).await {
+    match current(world.link("till"), Capture::ChangeTracking).await {
         Ok((epoch, version)) => {
             world.epoch = Some(epoch);
             world.marks.insert(rest.to_string(), version);
@@ -96,14 +96,16 @@ fn filter(conditions: &str, table: &Table) -> Result<Filter, String> {
     Ok(filter)
 }
 
-type Wanted = (Vec<String>, Vec<(Arc<Table>, ChannelVersion)>);
+type Wanted = (Vec<String>, Vec<Followed>);
 
 fn wanted(world: &World<'_>, rest: &str) -> Result<Wanted, String> {
     let (names, options) = rest.split_once(" since ").ok_or("pull what since when?")?;
     let since = options.split_whitespace().next().ok_or("since when?")?;
     let mut tables = Vec::new();
     for name in listed(names) {
-        tables.push((world.known(name)?.travelling.clone(), world.mark(since)?));
+        let table = world.known(name)?.travelling.clone();
+        let entry = ScopeTable::whole(table.name.clone());
+        tables.push(Followed { table, entry, position: world.mark(since)?.into() });
     }
     Ok((listed(names).map(str::to_string).collect(), tables))
 }
@@ -121,7 +123,7 @@ pub async fn pull(world: &mut World<'_>, rest: &str) -> Answer {
     let (epoch, context) = (world.epoch, context(rest));
     let mut lines = Vec::new();
     let link = world.link("till");
-    let reached = match Pass::begin(link, epoch, context, &tables).await {
+    let reached = match Pass::begin(link, Capture::ChangeTracking, epoch, context, &tables).await {
         Ok(pass) => whole(pass, &names, &tables, &mut lines).await,
         Err(error) => Err(error),
     };
@@ -135,10 +137,10 @@ pub async fn pull(world: &mut World<'_>, rest: &str) -> Answer {
 async fn whole(
     mut pass: Pass<'_>,
     names: &[String],
-    tables: &[(Arc<Table>, ChannelVersion)],
+    tables: &[Followed],
     lines: &mut Vec<String>,
 ) -> Result<ChannelVersion, ChannelError> {
-    for (at, (table, _)) in tables.iter().enumerate() {
+    for (at, Followed { table, .. }) in tables.iter().enumerate() {
         if pass.standing(at) == Standing::Outdated {
             lines.push(format!("{} outdated", names[at]));
             continue;
@@ -169,7 +171,7 @@ fn keep(world: &mut World<'_>, rest: &str, reached: ChannelVersion) {
 pub async fn begin(world: &mut World<'_>, rest: &str) -> Answer {
     let (names, tables) = wanted(world, rest)?;
     let link = Box::leak(Box::new(world.ground.link("till")));
-    match Pass::begin(link, world.epoch, context(rest), &tables).await {
+    match Pass::begin(link, Capture::ChangeTracking, world.epoch, context(rest), &tables).await {
         Ok(pass) => {
             let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
             let lines: Vec<String> = (0..names.len())

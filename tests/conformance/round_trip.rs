@@ -13,10 +13,11 @@ use crate::world::{Answer, INCARNATION, World, named, refusal};
 use crate::writing::write;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tillhold_channel::capture::{Pass, own_context};
-use tillhold_channel::snapshot::{current_version, page};
+use tillhold_channel::capture::{Followed, Pass, current, own_context};
+use tillhold_channel::snapshot::page;
 use tillhold_channel::upload::{WriteMark, upload};
 use tillhold_channel::{ChannelError, Link};
+use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::{Change, Row};
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{ContentHash, Operation, Receipt, Transaction, TransactionId};
@@ -67,7 +68,7 @@ async fn both_ways(
     turn: u64,
     pairs: &[Pair],
 ) -> Result<Option<String>, ChannelError> {
-    let (_, since) = current_version(link).await?;
+    let (_, since) = current(link, Capture::ChangeTracking).await?;
     let sales: Vec<Transaction> =
         pairs.iter().enumerate().map(|(at, pair)| sale(table, turn, at, pair, since)).collect();
     let receipts = upload(link, "S1-1", INCARNATION, &sales, WriteMark::Own).await?;
@@ -123,7 +124,9 @@ async fn all_changes(
     since: ChannelVersion,
 ) -> Result<Vec<Row>, ChannelError> {
     let other = own_context(Incarnation([8; 16]));
-    let mut pass = Pass::begin(link, None, other, &[(table.clone(), since)]).await?;
+    let (table, entry) = (table.clone(), ScopeTable::whole(table.name.clone()));
+    let tables = [Followed { table, entry, position: since.into() }];
+    let mut pass = Pass::begin(link, Capture::ChangeTracking, None, other, &tables).await?;
     let mut rows = Vec::new();
     while let Some(page) = pass.page(0).await? {
         rows.extend(page.into_iter().filter_map(|captured| match captured.change {

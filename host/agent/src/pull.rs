@@ -8,7 +8,10 @@
 //! * A scope's rows and its channel version land in one SQLite transaction: a POS never sees half of it.
 //! * The first load takes the channel's version before its first page and then pulls from it, so that nothing that
 //!   moved meanwhile is missed.
-//! * A table whose history the channel no longer keeps is loaded anew beside the old rows and swapped in.
+//! * A table whose history the channel no longer keeps, or whose history is another (made anew, tracking switched off
+//!   and on, another capture method), is loaded anew beside the old rows and swapped in; no other table is.
+//! * A table that was altered so that the register cannot follow stops its scope, naming the columns; selling and the
+//!   other scopes go on.
 //! * rows in = applied + dropped + quarantined, or the pull stops.
 
 use crate::fault::FlowError;
@@ -16,13 +19,14 @@ use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tillhold_channel::capture::{Captured, Pass, Standing, own_context};
-use tillhold_channel::{ChannelError, Link, snapshot};
+use tillhold_channel::capture::{self, Captured, Followed, Pass, Standing, own_context};
+use tillhold_channel::{ChannelError, Link, schema, snapshot};
 use tillhold_core::limits;
+use tillhold_core::profile::ScopeTable;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
-use tillhold_core::table::Table;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::table::{Table, TableName};
+use tillhold_core::version::Position;
 use tillhold_local::{Load, RulingOutcome, TableState};
 use tillhold_plugin::{BatchContext, Flow};
 
@@ -48,8 +52,10 @@ pub async fn pull(
     let mut pull = Pull::new(register, run, progress);
     pull.rows_aside = AtomicBool::new(register.local.counts().await?.rows_aside > 0);
     let mut tally = Tally::default();
-    for state in pull.tables_not_loaded().await? {
-        tally += pull.load(link, &state).await?;
+    let unloaded = pull.tables_not_loaded().await?;
+    pull.verify(link, &unloaded).await?;
+    for state in &unloaded {
+        tally += pull.load(link, state).await?;
     }
     for _ in 0..RELOADS_MAX {
         match pull.changes(link).await? {
@@ -109,14 +115,30 @@ impl<'p> Pull<'p> {
         Ok(states)
     }
 
+    fn entry(&self, table: &Table) -> ScopeTable {
+        let entry = self.run.scope.tables.iter().find(|entry| entry.name == table.name);
+        entry.cloned().unwrap_or_else(|| ScopeTable::whole(table.name.clone()))
+    }
+
+    /// A page of a column that is gone would say so in the server's words only.
+    async fn verify(&self, link: &mut Link, states: &[TableState]) -> Result<(), FlowError> {
+        if states.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<ScopeTable> =
+            states.iter().map(|state| self.entry(&state.table)).collect();
+        let tables: Vec<(&Table, &ScopeTable)> =
+            states.iter().map(|state| state.table.as_ref()).zip(&entries).collect();
+        Ok(schema::verify(link, &tables).await?)
+    }
+
     /// A table's first load, from where an earlier one stopped.
     async fn load(&self, link: &mut Link, state: &TableState) -> Result<Tally, FlowError> {
         let table = &state.table;
         let after = match &state.load {
             Load::Loading { after, .. } => after.clone(),
             _ => {
-                let (epoch, from) = snapshot::current_version(link).await?;
-                self.register.local.begin_load(&table.name, epoch, from).await?;
+                self.begin(link, table).await?;
                 None
             }
         };
@@ -124,9 +146,14 @@ impl<'p> Pull<'p> {
     }
 
     async fn reload(&self, link: &mut Link, table: &Arc<Table>) -> Result<Tally, FlowError> {
-        let (epoch, from) = snapshot::current_version(link).await?;
-        self.register.local.begin_load(&table.name, epoch, from).await?;
+        self.begin(link, table).await?;
         self.load_pages(link, table, None).await
+    }
+
+    async fn begin(&self, link: &mut Link, table: &Arc<Table>) -> Result<(), FlowError> {
+        let method = self.register.profile.capture;
+        let (epoch, from) = capture::start(link, method, table).await?;
+        Ok(self.register.local.begin_load(&table.name, epoch, from).await?)
     }
 
     /// Reads the next page while the last one is ruled and written.
@@ -181,44 +208,50 @@ impl<'p> Pull<'p> {
     async fn changes(&self, link: &mut Link) -> Result<Round, FlowError> {
         let local = &self.register.local;
         let scope = &self.run.scope.name;
-        let tables: Vec<(Arc<Table>, ChannelVersion)> = self
-            .states()
-            .await?
-            .into_iter()
-            .map(|state| (state.table, state.version.unwrap_or_default()))
-            .collect();
+        let tables = self.followed().await?;
         if tables.is_empty() {
             return Ok(Round::Landed(Tally::default()));
         }
         local.discard_staged(scope).await?;
         let own = own_context(local.incarnation());
         let epoch = local.epoch_of(scope).await?;
-        let mut pass = match Pass::begin(link, epoch, own, &tables).await {
+        let method = self.register.profile.capture;
+        let mut pass = match Pass::begin(link, method, epoch, own, &tables).await {
             // Another channel than the one that was read before: everything is loaded anew, nothing unsent is lost.
             Err(ChannelError::ChannelRestored { .. }) => {
-                let all = tables.into_iter().map(|(table, _)| table).collect();
+                let all = tables.into_iter().map(|followed| followed.table).collect();
                 return Ok(Round::Outdated(all));
             }
             begun => begun?,
         };
         let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
         let outdated: Vec<Arc<Table>> =
-            (0..tables.len()).filter(outdated).map(|at| tables[at].0.clone()).collect();
+            (0..tables.len()).filter(outdated).map(|at| tables[at].table.clone()).collect();
         if !outdated.is_empty() {
             pass.finish().await?;
             return Ok(Round::Outdated(outdated));
         }
         let mut counted = Counted::default();
-        for (at, (table, _)) in tables.iter().enumerate() {
+        for (at, followed) in tables.iter().enumerate() {
             while let Some(page) = pass.page(at).await? {
-                counted += self.stage(table, page).await?;
+                counted += self.stage(&followed.table, page).await?;
             }
         }
-        let (epoch, reached) = (pass.epoch(), pass.reached());
+        let epoch = pass.epoch();
+        let positions = positions(&pass, &tables);
         pass.finish().await?;
-        let positions = tables.iter().map(|(table, _)| (table.name.clone(), reached)).collect();
         let landed = local.land(scope, positions, epoch).await?;
         Ok(Round::Landed(balanced("pull", counted.tally(landed))?))
+    }
+
+    /// The scope's tables with the positions that the next pass goes on from.
+    async fn followed(&self) -> Result<Vec<Followed>, FlowError> {
+        let followed = |state: TableState| Followed {
+            entry: self.entry(&state.table),
+            table: state.table,
+            position: Position { version: state.version.unwrap_or_default(), mark: state.mark },
+        };
+        Ok(self.states().await?.into_iter().map(followed).collect())
     }
 
     async fn stage(&self, table: &Arc<Table>, page: Vec<Captured>) -> Result<Counted, FlowError> {
@@ -263,6 +296,12 @@ impl<'p> Pull<'p> {
         };
         Ok(local.set_rows_aside(&self.run.scope.name, &table.name, outcome).await?)
     }
+}
+
+fn positions(pass: &Pass<'_>, tables: &[Followed]) -> Vec<(TableName, Position)> {
+    let at =
+        |number: usize| Position { version: pass.reached(), mark: Some(pass.mark(number).clone()) };
+    tables.iter().enumerate().map(|(n, followed)| (followed.table.name.clone(), at(n))).collect()
 }
 
 async fn read_page(

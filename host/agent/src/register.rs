@@ -1,6 +1,8 @@
 //! One register's parts, put together: settings, profile, offline database, plugins, and the way to its channel.
 //!
 //! * Opened with the channel in reach, the profile and the table shapes are read there and kept.
+//! * A table that the register has already keeps the shape that it has there, whatever became of it at the channel:
+//!   the register opens and sells, and pull says what was altered.
 //! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage;
 //!   one that was never synchronised says so.
 
@@ -58,7 +60,10 @@ impl Register {
         let local = LocalDatabase::open(env, &file.folder, &identity).await?;
 
         let mut link = Link::new(env, channel.clone());
-        let shape = match Shape::of_channel(&mut link, &profile_file, &file.store).await {
+        let known: Vec<Arc<Table>> =
+            local.tables().await?.into_iter().map(|state| state.table).collect();
+        let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await;
+        let shape = match shape {
             Ok(shape) => {
                 shape.keep(&local).await?;
                 shape
@@ -139,6 +144,7 @@ impl Shape {
         link: &mut Link,
         file: &ProfileFile,
         store: &str,
+        known: &[Arc<Table>],
     ) -> Result<Shape, ShapeError> {
         let channel_profile = match file.source {
             ProfileSource::Channel => Some(read_profile(link, store).await?),
@@ -147,8 +153,8 @@ impl Shape {
         let profile = file.complete(channel_profile.as_ref())?;
         let names: Vec<TableName> =
             profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
-        let full = schema::tables(link, &names).await?;
-        let (tables, left_out) = travelling(&profile, full);
+        let full = tables_there(link, names, known).await?;
+        let (tables, left_out) = travelling(&profile, full, known);
         Ok(Shape { profile, channel_profile, tables, left_out })
     }
 
@@ -188,13 +194,47 @@ impl Shape {
     }
 }
 
-fn travelling(profile: &Profile, full: Vec<Table>) -> (Vec<Arc<Table>>, Vec<TableName>) {
+/// The channel's tables of these names. One that is gone there but known here stays as it is known.
+async fn tables_there(
+    link: &mut Link,
+    mut names: Vec<TableName>,
+    known: &[Arc<Table>],
+) -> Result<Vec<Table>, ChannelError> {
+    let mut gone: Vec<Table> = Vec::new();
+    loop {
+        match schema::tables(link, &names).await {
+            Err(ChannelError::UnknownTable { table, nearest }) => {
+                let Some(kept) = known.iter().find(|kept| kept.name == table) else {
+                    return Err(ChannelError::UnknownTable { table, nearest });
+                };
+                gone.push(kept.as_ref().clone());
+                names.retain(|name| *name != table);
+            }
+            there => return there.map(|tables| [tables, gone].concat()),
+        }
+    }
+}
+
+fn travelling(
+    profile: &Profile,
+    full: Vec<Table>,
+    known: &[Arc<Table>],
+) -> (Vec<Arc<Table>>, Vec<TableName>) {
     let mut tables = Vec::new();
     let mut without_key = Vec::new();
     for table in full {
         let entry = profile.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == table.name);
-        let left_out = entry.map(|entry| entry.left_out(&table)).unwrap_or_default();
-        let shape = table.travelling(&left_out);
+        let travels = |table: &Table| match entry {
+            Some(entry) => entry.travelling(table),
+            None => table.travelling(&[]),
+        };
+        // A column that the profile leaves out now must not go on travelling: that one is refused when it is installed.
+        let kept = known.iter().find(|kept| kept.name == table.name && travels(kept) == ***kept);
+        if let Some(kept) = kept {
+            tables.push(kept.clone());
+            continue;
+        }
+        let shape = travels(&table);
         if shape.key.is_empty() {
             without_key.push(shape.name);
         } else {

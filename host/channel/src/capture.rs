@@ -1,15 +1,18 @@
 //! The channel's changes since the register last looked: one pass over all tables of a scope, under
 //! one snapshot.
 //!
-//! 1. [`Pass::begin`]: temporary tables, SNAPSHOT transaction, then version, epoch and each table's
-//!    oldest retained version in its first statement. So nothing later than [`Pass::reached`] can
-//!    appear, and all tables agree.
-//! 2. [`Pass::standing`]: a table whose last version is no longer retained must be loaded afresh;
-//!    only that one.
+//! 1. [`Pass::begin`]: temporary tables, SNAPSHOT transaction, then version, epoch, each table's
+//!    oldest retained version and its mark in its first statements. So nothing later than
+//!    [`Pass::reached`] can appear, and all tables agree.
+//! 2. [`Pass::standing`]: a table whose last version is no longer retained, or whose history is
+//!    another (dropped and made again, tracking switched off and on, another method), must be loaded
+//!    afresh; only that one.
 //! 3. [`Pass::page`] until `None`, table by table, bounded in memory.
 //! 4. [`Pass::finish`]: the retained versions once more (clean-up runs beside us), then commit.
-//!    Only after it may the caller store `reached`.
+//!    Only after it may the caller store `reached`, each table's [`Pass::mark`] with it.
 //!
+//! * A table that was altered since its mark was taken is looked at once. The same travelling
+//!   shape: the pass goes on. Another one: it is refused, naming each column, and nothing is read.
 //! * A row's existence is decided by the row itself in the same snapshot, never by the operation
 //!   letter.
 //! * A pass that is dropped, or that meets any error, takes its connection with it: no half
@@ -17,18 +20,21 @@
 //! * A channel whose version went back, or whose epoch is another, was restored: nothing is
 //!   delivered.
 
+mod standing;
 pub(crate) mod statement;
 
 use crate::cells::Cells;
 use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link, ResultSet};
-use crate::snapshot::{no_position, position};
+use crate::schema;
+use standing::TableStanding;
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
+use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::Change;
 use tillhold_core::table::Table;
-use tillhold_core::version::{ChannelVersion, Incarnation};
+use tillhold_core::version::{ChannelVersion, Incarnation, Position, TableMark};
 
 /// What every write of this register carries, so that pull knows its own rows again.
 pub fn own_context(incarnation: Incarnation) -> Vec<u8> {
@@ -53,8 +59,60 @@ pub enum Standing {
     Outdated,
 }
 
+/// A table that a pass is to read, as the register has it.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// In its travelling shape.
+    pub table: Arc<Table>,
+    /// What of it travels, by the profile: an altered table is compared under it.
+    pub entry: ScopeTable,
+    pub position: Position,
+}
+
+/// Where a load of `table` begins: the channel's epoch, and the position that its first pass goes on
+/// from. Nothing of the table may be read before. Its shape counts as not looked at yet.
+pub async fn start(
+    link: &mut Link,
+    capture: Capture,
+    table: &Arc<Table>,
+) -> Result<([u8; 16], Position), ChannelError> {
+    let (epoch, version) = current(link, capture).await?;
+    let tables = std::slice::from_ref(table);
+    let sql = statement::standing_sql(capture, tables);
+    let sets = link.ask(Ask::query(START, &sql, &[])).await?;
+    let mut tables = standing::read(START, capture, sets, tables)?.tables;
+    let TableStanding { oldest, mark } = tables.remove(0);
+    let Some(mark) = mark else {
+        let (table, nearest) = (table.name.clone(), None);
+        return Err(ChannelError::UnknownTable { table, nearest });
+    };
+    if oldest.is_none() {
+        return Err(why_untracked(link, table).await);
+    }
+    let mark = TableMark { altered: String::new(), ..mark };
+    Ok((epoch, Position { version, mark: Some(mark) }))
+}
+
+/// Which life of the channel database it is, and how far it has come.
+pub async fn current(
+    link: &mut Link,
+    capture: Capture,
+) -> Result<([u8; 16], ChannelVersion), ChannelError> {
+    let sql = match capture {
+        Capture::ChangeTracking => statement::VERSION_SQL,
+        Capture::Triggers => statement::BOUND_SQL,
+    };
+    let sets = link.ask(Ask::query(START, sql, &[])).await?;
+    let row = sets.into_iter().flatten().next().ok_or_else(no_position)?;
+    let mut cells = Cells::new(START, row);
+    let version = cells.optional_version("current")?;
+    let version = version.ok_or(ChannelError::TrackingOff { table: None })?;
+    Ok((standing::epoch(&mut cells)?, version))
+}
+
 pub struct Pass<'a> {
     link: &'a mut Link,
+    capture: Capture,
     own: Vec<u8>,
     epoch: [u8; 16],
     reached: ChannelVersion,
@@ -66,6 +124,8 @@ struct Tracked {
     table: Arc<Table>,
     from: ChannelVersion,
     oldest: ChannelVersion,
+    mark: TableMark,
+    is_same_history: bool,
     progress: Progress,
 }
 
@@ -83,30 +143,36 @@ enum Progress {
 }
 
 impl<'a> Pass<'a> {
-    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`]; each
-    /// table comes in its travelling shape with the version it was last read at.
+    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`].
     pub async fn begin(
         link: &'a mut Link,
+        capture: Capture,
         epoch_known: Option<[u8; 16]>,
         own: Vec<u8>,
-        tables: &[(Arc<Table>, ChannelVersion)],
+        tables: &[Followed],
     ) -> Result<Pass<'a>, ChannelError> {
-        if let Some((table, _)) = tables.iter().find(|(table, _)| table.key.is_empty()) {
-            return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+        if let Some(keyless) = tables.iter().find(|followed| followed.table.key.is_empty()) {
+            return Err(ChannelError::NoPrimaryKey { table: keyless.table.name.clone() });
         }
-        let shapes: Vec<Arc<Table>> = tables.iter().map(|(table, _)| table.clone()).collect();
+        let shapes: Vec<Arc<Table>> = tables.iter().map(|one| one.table.clone()).collect();
         link.connect().await?;
         let mut pass = Pass {
             link,
+            capture,
             own,
             epoch: [0; 16],
             reached: ChannelVersion(0),
             tables: Vec::with_capacity(tables.len()),
             finished: false,
         };
-        pass.ask(Ask::batch(BEGIN, &statement::begin_sql(&shapes))).await?;
+        let begun =
+            pass.ask_all(Ask::batch(BEGIN, &statement::begin_sql(capture, &shapes))).await?;
+        if capture == Capture::Triggers {
+            pass.reached = read_bound(BEGIN, begun)?;
+        }
         pass.stand(&shapes, tables).await?;
         pass.refuse_restored(epoch_known)?;
+        pass.refuse_altered(tables).await?;
         Ok(pass)
     }
 
@@ -121,8 +187,13 @@ impl<'a> Pass<'a> {
     }
 
     pub fn standing(&self, table: usize) -> Standing {
-        let Tracked { from, oldest, .. } = &self.tables[table];
-        if from < oldest { Standing::Outdated } else { Standing::Current }
+        let Tracked { from, oldest, is_same_history, .. } = &self.tables[table];
+        if from < oldest || !is_same_history { Standing::Outdated } else { Standing::Current }
+    }
+
+    /// What the table is now; to be stored with [`Pass::reached`].
+    pub fn mark(&self, table: usize) -> &TableMark {
+        &self.tables[table].mark
     }
 
     /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there
@@ -158,7 +229,8 @@ impl<'a> Pass<'a> {
     /// be kept.
     pub async fn finish(mut self) -> Result<(), ChannelError> {
         let shapes: Vec<Arc<Table>> = self.tables.iter().map(|t| t.table.clone()).collect();
-        if !shapes.is_empty() {
+        // A purge of trigger tables is part of the snapshot or is not: it cannot run beside us.
+        if !shapes.is_empty() && self.capture == Capture::ChangeTracking {
             self.check_minima(&shapes).await?;
         }
         self.ask(Ask::batch("end a pass", &statement::end_sql(shapes.len()))).await?;
@@ -188,35 +260,60 @@ impl<'a> Pass<'a> {
     async fn stand(
         &mut self,
         shapes: &[Arc<Table>],
-        tables: &[(Arc<Table>, ChannelVersion)],
+        tables: &[Followed],
     ) -> Result<(), ChannelError> {
-        let sql = statement::standing_sql(shapes);
-        let row = self.ask(Ask::query(BEGIN, &sql, &[])).await?.into_iter().next();
-        let mut cells = Cells::new(BEGIN, row.ok_or_else(no_position)?);
-        (self.epoch, self.reached) = position(&mut cells)?;
-        for (table, from) in tables {
-            let Some(oldest) = cells.optional_version("min")? else {
-                return Err(self.why_untracked(table).await);
+        let sql = statement::standing_sql(self.capture, shapes);
+        let sets = self.ask_all(Ask::query(BEGIN, &sql, &[])).await?;
+        let read = standing::read(BEGIN, self.capture, sets, shapes)?;
+        self.epoch = read.epoch;
+        self.reached = read.current.unwrap_or(self.reached);
+        for (followed, TableStanding { oldest, mark }) in tables.iter().zip(read.tables) {
+            let (table, Position { version, mark: known }) =
+                (followed.table.clone(), &followed.position);
+            let Some(mark) = mark else {
+                return Err(self.why_missing(followed).await);
             };
-            let progress = Progress::Untouched;
-            self.tables.push(Tracked { table: table.clone(), from: *from, oldest, progress });
+            let Some(oldest) = oldest else {
+                return Err(why_untracked(self.link, &table).await);
+            };
+            let is_same_history = match known {
+                Some(known) => known.is_same_history(&mark),
+                // Before marks were kept there was one method.
+                None => self.capture == Capture::ChangeTracking,
+            };
+            let (from, progress) = (*version, Progress::Untouched);
+            self.tables.push(Tracked { table, from, oldest, mark, is_same_history, progress });
         }
         Ok(())
     }
 
-    /// NULL means no tracking as well as no right to see it; taken for a number it would pass for
-    /// "still valid".
-    async fn why_untracked(&mut self, table: &Arc<Table>) -> ChannelError {
-        let sql = statement::right_sql(table);
-        let row = match self.ask(Ask::query(BEGIN, &sql, &[])).await {
-            Ok(rows) => rows.into_iter().next().unwrap_or_default(),
-            Err(error) => return error,
+    /// Asks the catalogue, which knows the nearest name.
+    async fn why_missing(&mut self, followed: &Followed) -> ChannelError {
+        match schema::verify(self.link, &[(&followed.table, &followed.entry)]).await {
+            Err(error) => error,
+            // Made anew between the two questions.
+            Ok(()) => {
+                let table = followed.table.name.clone();
+                ChannelError::UnknownTable { table, nearest: None }
+            }
+        }
+    }
+
+    /// A moment of alteration other than the known one says nothing yet: an index moves it as well.
+    async fn refuse_altered(&mut self, tables: &[Followed]) -> Result<(), ChannelError> {
+        let is_unseen = |(followed, tracked): &(&Followed, &Tracked)| {
+            let known = followed.position.mark.as_ref();
+            known.is_none_or(|known| *known != tracked.mark)
         };
-        match Cells::new(BEGIN, row).optional_number("right") {
-            Ok(Some(0)) => ChannelError::NoRight {
-                message: format!("VIEW CHANGE TRACKING on {} is not granted", table.name),
-            },
-            _ => ChannelError::TrackingOff { table: Some(table.name.clone()) },
+        let unseen: Vec<(&Table, &ScopeTable)> = tables
+            .iter()
+            .zip(&self.tables)
+            .filter(is_unseen)
+            .map(|(followed, _)| (followed.table.as_ref(), &followed.entry))
+            .collect();
+        match unseen.is_empty() {
+            true => Ok(()),
+            false => schema::verify(self.link, &unseen).await,
         }
     }
 
@@ -253,7 +350,7 @@ impl<'a> Pass<'a> {
             .collect();
         let mut versions = vec![Parameter::version(self.reached)];
         versions.extend(wanted.iter().map(|(at, _)| Parameter::version(self.tables[*at].from)));
-        let sql = statement::keys_sql(&wanted);
+        let sql = statement::keys_sql(self.capture, &wanted);
         let sets = self.ask_all(Ask::query(KEYS, &sql, &versions)).await?;
         if sets.len() != wanted.len() {
             let what = format!("{} lists of changes for {} tables", sets.len(), wanted.len());
@@ -322,6 +419,32 @@ impl Drop for Pass<'_> {
     }
 }
 
+/// NULL means no tracking as well as no right to see it; taken for a number it would pass for "still
+/// valid".
+async fn why_untracked(link: &mut Link, table: &Table) -> ChannelError {
+    let sql = statement::right_sql(table);
+    let row = match link.ask(Ask::query(BEGIN, &sql, &[])).await {
+        Ok(sets) => sets.into_iter().flatten().next().unwrap_or_default(),
+        Err(error) => return error,
+    };
+    match Cells::new(BEGIN, row).optional_number("right") {
+        Ok(Some(0)) => ChannelError::NoRight {
+            message: format!("VIEW CHANGE TRACKING on {} is not granted", table.name),
+        },
+        _ => ChannelError::TrackingOff { table: Some(table.name.clone()) },
+    }
+}
+
+fn read_bound(what: &'static str, sets: Vec<ResultSet>) -> Result<ChannelVersion, ChannelError> {
+    let row = sets.into_iter().flatten().next().ok_or_else(no_position)?;
+    Cells::new(what, row).version("current")
+}
+
+fn no_position() -> ChannelError {
+    ChannelError::Unexpected { what: "no row tells the current version".to_string() }
+}
+
+const START: &str = "begin a load";
 const BEGIN: &str = "begin a pass of changes";
 const KEYS: &str = "list the changed rows";
 const PAGE: &str = "give a page of changes";

@@ -24,10 +24,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tillhold_core::filter::Filter;
-use tillhold_core::profile::Direction;
+use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
+
+const CAPTURES: [Capture; 2] = [Capture::ChangeTracking, Capture::Triggers];
 
 /// What it is, and its text.
 type Named = (String, String);
@@ -106,14 +108,18 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
     let mut list = vec![
         named("first_page", snapshot::page_sql(table, false)),
         named("next_page", snapshot::page_sql(table, true)),
-        named("pass_begin", pass::begin_sql(one)),
-        named("pass_standing", pass::standing_sql(one)),
-        named("pass_keys", pass::keys_sql(&[(0, table.clone())])),
         named("pass_page", pass::page_sql(0, table)),
         named("pass_minima", pass::minima_sql(one)),
         named("pass_right", pass::right_sql(table)),
         named("pass_end", pass::end_sql(1)),
     ];
+    for capture in CAPTURES {
+        list.extend([
+            named("pass_begin", pass::begin_sql(capture, one)),
+            named("pass_standing", pass::standing_sql(capture, one)),
+            named("pass_keys", pass::keys_sql(capture, &[(0, table.clone())])),
+        ]);
+    }
     let is_text = |at: usize| table.columns[at].of.is_text();
     let damaged = |at| if is_text(at) { Value::Text("\u{FFFD}".to_string()) } else { Value::Null };
     let row = Row((0..table.columns.len()).map(damaged).collect());
@@ -179,13 +185,19 @@ fn fullest(list: Vec<Named>) -> Vec<Named> {
 /// What is said about several tables at once.
 fn of_several(tables: &[Arc<Table>]) -> Vec<Named> {
     let numbered: Vec<(usize, Arc<Table>)> = tables.iter().cloned().enumerate().collect();
-    vec![
-        named("several/pass_begin", pass::begin_sql(tables)),
-        named("several/pass_standing", pass::standing_sql(tables)),
-        named("several/pass_keys", pass::keys_sql(&numbered)),
+    let of = |capture: Capture| {
+        [
+            named("several/pass_begin", pass::begin_sql(capture, tables)),
+            named("several/pass_standing", pass::standing_sql(capture, tables)),
+            named("several/pass_keys", pass::keys_sql(capture, &numbered)),
+        ]
+    };
+    let mut list: Vec<Named> = CAPTURES.into_iter().flat_map(of).collect();
+    list.extend([
         named("several/pass_minima", pass::minima_sql(tables)),
         named("several/pass_end", pass::end_sql(tables.len())),
-    ]
+    ]);
+    list
 }
 
 /// One table's operations are not another's.

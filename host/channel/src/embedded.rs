@@ -2,12 +2,13 @@
 //!
 //! Each test is named for what it would lose without the rule; LESSONS.md 5c numbers the rules.
 
+mod altered;
 mod first_load;
 mod passes;
 mod preparing;
 mod pushing;
 
-use crate::capture::{Captured, Pass, own_context};
+use crate::capture::{Captured, Followed, Pass, own_context, start};
 use crate::config::{ChannelConfig, Encryption, Secret};
 use crate::error::ChannelError;
 use crate::link::{Ask, Link};
@@ -16,12 +17,12 @@ use crate::snapshot::page;
 use crate::upload::{WriteMark, upload};
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
-use tillhold_core::profile::Direction;
+use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{Operation, Receipt, Transaction, Write};
 use tillhold_core::value::Value;
-use tillhold_core::version::{ChannelVersion, Incarnation};
+use tillhold_core::version::{ChannelVersion, Incarnation, Position};
 use tillhold_env::Env;
 use tillhold_standin::{Engine, Gate, Server, ServerOptions};
 
@@ -95,7 +96,13 @@ impl Shop {
     }
 
     async fn version(&self) -> ChannelVersion {
-        crate::snapshot::current_version(&mut self.office()).await.expect("a version").1
+        self.start().await.1.version
+    }
+
+    /// Where a load of the cards would begin.
+    async fn start(&self) -> ([u8; 16], Position) {
+        let started = start(&mut self.office(), Capture::ChangeTracking, &cards()).await;
+        started.expect("a position")
     }
 
     /// Everything that changed since, and the version it reaches.
@@ -105,8 +112,8 @@ impl Shop {
         from: ChannelVersion,
     ) -> Result<(Vec<Captured>, ChannelVersion), ChannelError> {
         let mut till = self.till();
-        let tables = [(table.clone(), from)];
-        let mut pass = Pass::begin(&mut till, None, own_context(INCARNATION), &tables).await?;
+        let tables = [followed(table.clone(), from)];
+        let mut pass = begin(&mut till, None, own_context(INCARNATION), &tables).await?;
         let mut changes = Vec::new();
         while let Some(page) = pass.page(0).await? {
             assert!(page.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.len());
@@ -125,6 +132,19 @@ impl Shop {
         let sent = upload(&mut self.till(), "S1-1", INCARNATION, transactions, mark).await;
         sent.expect("receipts")
     }
+}
+
+fn followed(table: Arc<Table>, from: impl Into<Position>) -> Followed {
+    Followed { entry: ScopeTable::whole(table.name.clone()), table, position: from.into() }
+}
+
+async fn begin<'a>(
+    link: &'a mut Link,
+    epoch_known: Option<[u8; 16]>,
+    own: Vec<u8>,
+    tables: &[Followed],
+) -> Result<Pass<'a>, ChannelError> {
+    Pass::begin(link, Capture::ChangeTracking, epoch_known, own, tables).await
 }
 
 fn options() -> PrepareOptions {

@@ -5,7 +5,9 @@
 //! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the
 //!   ledger, by simply being sent again.
 
+use std::fmt;
 use std::time::Duration;
+use tillhold_core::alteration::Alteration;
 use tillhold_core::fault::Class;
 use tillhold_core::table::TableName;
 use tillhold_core::version::ChannelVersion;
@@ -32,6 +34,10 @@ pub enum ChannelError {
     NoRight { message: String },
     #[error("change tracking is off{}", of_table(table))]
     TrackingOff { table: Option<TableName> },
+    #[error("the trigger that notes the changes of {table} {trouble}")]
+    TriggersOff { table: TableName, trouble: TriggerTrouble },
+    #[error("{table} was altered at the channel: {}", listed(alterations))]
+    Altered { table: TableName, alterations: Vec<Alteration> },
     #[error("the database does not allow snapshot isolation")]
     SnapshotIsolationOff,
     #[error("the channel is not prepared: {what}")]
@@ -62,6 +68,29 @@ pub enum ChannelError {
     Unexpected { what: String },
 }
 
+/// Why a table's changes are not noted by its trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriggerTrouble {
+    Missing,
+    Disabled,
+    /// Nothing keeps the table from being truncated, which no trigger sees.
+    Unguarded,
+}
+
+impl fmt::Display for TriggerTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TriggerTrouble::Missing => "is not there, or its tracking table is not",
+            TriggerTrouble::Disabled => "is disabled",
+            TriggerTrouble::Unguarded => "has lost the guard that refuses TRUNCATE TABLE",
+        })
+    }
+}
+
+fn listed(alterations: &[Alteration]) -> String {
+    alterations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn of_table(table: &Option<TableName>) -> String {
     table.as_ref().map(|t| format!(" for {t}")).unwrap_or_default()
 }
@@ -79,6 +108,8 @@ impl ChannelError {
             | Tls { .. }
             | NoRight { .. }
             | TrackingOff { .. }
+            | TriggersOff { .. }
+            | Altered { .. }
             | SnapshotIsolationOff
             | NotPrepared { .. }
             | UnknownTable { .. }
@@ -105,6 +136,8 @@ impl ChannelError {
             Sql { .. } => "channel-sql",
             NoRight { .. } => "channel-right",
             TrackingOff { .. } => "channel-tracking",
+            TriggersOff { .. } => "channel-triggers",
+            Altered { .. } => "channel-altered",
             SnapshotIsolationOff => "channel-snapshot",
             NotPrepared { .. } => "channel-unprepared",
             ReadOnly { .. } => "channel-read-only",
@@ -133,7 +166,9 @@ impl ChannelError {
                 format!("check that {database} is the database's name and that the login has a user in it")
             }
             Tls { .. } => "trust the server's certificate (trust = a certificate file), ask for one in the name that the register connects to, or check that both sides want the same encryption".to_string(),
-            NoRight { .. } | TrackingOff { .. } | SnapshotIsolationOff | NotPrepared { .. } => {
+            SnapshotIsolationOff => "let a database administrator run ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON, the first step of `tillhold channel prepare --print`; without it nothing is read, because tables would come from different moments".to_string(),
+            Altered { .. } => "selling and the other scopes go on; `tillhold sync` sends what is unsent, then provision into an empty folder".to_string(),
+            NoRight { .. } | TrackingOff { .. } | TriggersOff { .. } | NotPrepared { .. } => {
                 "let a database administrator run `tillhold channel prepare --print`'s script".to_string()
             }
             ReadOnly { .. } => "connect to the primary replica, or set the database to READ_WRITE".to_string(),

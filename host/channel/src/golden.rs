@@ -8,7 +8,7 @@ use crate::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_core::filter::Filter;
-use tillhold_core::profile::Direction;
+use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
@@ -49,7 +49,6 @@ fn loading() -> Vec<Golden> {
     let first = "@P1 bigint rows";
     let next = "@P1 bigint rows, @P2 and on: the last key";
     vec![
-        ("version", "no parameters", snapshot::VERSION_SQL.to_string()),
         ("first_page", first, of(sample::barcode(), false)),
         ("next_page_bigint_key", next, of(sample::barcode(), true)),
         ("next_page_text_key", next, of(sample::currency(), true)),
@@ -70,15 +69,22 @@ fn passing() -> Vec<Golden> {
     let tables = [travelling(sample::barcode()), travelling(sample::tax())];
     let numbered: Vec<(usize, Arc<Table>)> = tables.iter().cloned().enumerate().collect();
     let bounds = "@P1 bigint last row number, @P2 bigint last of page";
+    let from = "@P1 bigint reached, @P2 and @P3 bigint from";
+    let (tracking, triggers) = (Capture::ChangeTracking, Capture::Triggers);
     vec![
-        ("pass_begin", "a plain batch", pass::begin_sql(&tables)),
-        ("pass_standing", "no parameters", pass::standing_sql(&tables)),
-        ("pass_keys", "@P1 bigint reached, @P2 and @P3 bigint from", pass::keys_sql(&numbered)),
+        ("pass_begin", "a plain batch", pass::begin_sql(tracking, &tables)),
+        ("pass_standing", "no parameters", pass::standing_sql(tracking, &tables)),
+        ("pass_keys", from, pass::keys_sql(tracking, &numbered)),
         ("pass_page", bounds, pass::page_sql(0, &tables[0])),
         ("pass_page_six", bounds, pass::page_sql(1, &tables[1])),
         ("pass_minima", "no parameters", pass::minima_sql(&tables)),
         ("pass_right", "no parameters", pass::right_sql(&tables[0])),
         ("pass_end", "a plain batch", pass::end_sql(2)),
+        ("version", "no parameters", pass::VERSION_SQL.to_string()),
+        ("triggers_bound", "no parameters", pass::BOUND_SQL.to_string()),
+        ("triggers_begin", "a plain batch", pass::begin_sql(triggers, &tables)),
+        ("triggers_standing", "no parameters", pass::standing_sql(triggers, &tables)),
+        ("triggers_keys", from, pass::keys_sql(triggers, &numbered)),
     ]
 }
 

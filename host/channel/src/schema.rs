@@ -11,6 +11,8 @@ use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link};
 use std::collections::BTreeMap;
+use tillhold_core::alteration::alterations;
+use tillhold_core::profile::ScopeTable;
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 
@@ -68,6 +70,18 @@ pub async fn all_table_names(link: &mut Link) -> Result<Vec<TableName>, ChannelE
     sets.into_iter().flatten().map(one).collect()
 }
 
+/// Refuses a table that cannot be followed any more in the shape that the register has.
+pub async fn verify(link: &mut Link, tables: &[(&Table, &ScopeTable)]) -> Result<(), ChannelError> {
+    let names: Vec<TableName> = tables.iter().map(|(table, _)| table.name.clone()).collect();
+    for ((known, entry), now) in tables.iter().zip(self::tables(link, &names).await?) {
+        let alterations = alterations(known, &entry.travelling(&now));
+        if !alterations.is_empty() {
+            return Err(ChannelError::Altered { table: known.name.clone(), alterations });
+        }
+    }
+    Ok(())
+}
+
 const WHAT: &str = "describe its tables";
 
 /// Well below the 2,100 parameters that a call may have.
@@ -108,7 +122,8 @@ impl Building {
     }
 }
 
-fn folded(name: &TableName) -> (String, String) {
+/// Names are compared blind to case.
+pub(crate) fn folded(name: &TableName) -> (String, String) {
     (name.schema.to_lowercase(), name.name.to_lowercase())
 }
 

@@ -1,8 +1,8 @@
 //! First load of a table: pages in key order, without one long transaction.
 //!
-//! 1. [`current_version`] first, and keep it.
+//! 1. [`crate::capture::start`] first, and keep its position.
 //! 2. [`page`] from the beginning, then after the last row's key, until a page comes short.
-//! 3. A pass of changes from the kept version: whatever moved during the load is among them, and
+//! 3. A pass of changes from the kept position: whatever moved during the load is among them, and
 //!    applying a change twice does no harm. Only then is the table as the channel has it.
 //!
 //! * The order is the server's: guids and collations sort there as nowhere else, so only the last
@@ -17,14 +17,6 @@ use crate::link::{Ask, Link};
 use crate::statement::{after_key, key_list, select_list};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
-use tillhold_core::version::ChannelVersion;
-
-/// Which life of the channel database it is, and how far it has come.
-pub async fn current_version(link: &mut Link) -> Result<([u8; 16], ChannelVersion), ChannelError> {
-    let sets = link.ask(Ask::query(WHAT, VERSION_SQL, &[])).await?;
-    let cells = sets.into_iter().flatten().next().ok_or_else(no_position)?;
-    position(&mut Cells::new(WHAT, cells))
-}
 
 /// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end
 /// is reached.
@@ -49,22 +41,6 @@ pub async fn page(
 }
 
 const WHAT: &str = "give a page of a table";
-
-/// Version and epoch, in that order; both are there once the channel is prepared.
-pub(crate) fn position(cells: &mut Cells) -> Result<([u8; 16], ChannelVersion), ChannelError> {
-    let version = cells.optional_version("current")?;
-    let version = version.ok_or(ChannelError::TrackingOff { table: None })?;
-    let epoch = cells.optional_guid("epoch")?;
-    let no_epoch = || ChannelError::NotPrepared { what: "tillhold.epoch is empty".to_string() };
-    Ok((epoch.ok_or_else(no_epoch)?, version))
-}
-
-pub(crate) fn no_position() -> ChannelError {
-    ChannelError::Unexpected { what: "no row tells the current version".to_string() }
-}
-
-/// No parameters.
-pub(crate) const VERSION_SQL: &str = "SELECT CHANGE_TRACKING_CURRENT_VERSION() AS [current], (SELECT TOP (1) e.[id] FROM [tillhold].[epoch] AS e ORDER BY e.[set_at] DESC) AS [epoch];\n";
 
 /// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text. Each
 /// page is its own snapshot: it waits for no writer and no writer waits for it.

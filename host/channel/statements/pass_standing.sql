@@ -1,2 +1,3 @@
 -- no parameters
 SELECT CHANGE_TRACKING_CURRENT_VERSION() AS [current], (SELECT TOP (1) e.[id] FROM [tillhold].[epoch] AS e ORDER BY e.[set_at] DESC) AS [epoch], CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(N'[ax].[INVENTITEMBARCODE]')) AS [min0], CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(N'[ax].[TAXDATA]')) AS [min1];
+SELECT s.[name] AS [schema_name], t.[name] AS [table_name], t.[object_id], CONVERT(nvarchar(33), t.[modify_date], 126) AS [altered], c.[begin_version] FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.[schema_id] = t.[schema_id] LEFT OUTER JOIN sys.change_tracking_tables AS c ON c.[object_id] = t.[object_id] WHERE t.[object_id] IN (OBJECT_ID(N'[ax].[INVENTITEMBARCODE]'), OBJECT_ID(N'[ax].[TAXDATA]'));

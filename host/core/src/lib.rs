@@ -7,10 +7,11 @@
 //! * [`table`], [`row`], [`version`]: what a row is, which table it is of, and how far a flow has come.
 //! * [`transaction`]: what a point of sale writes, whole or not at all. [`filter`]: what it asks.
 //! * [`stage`]: the count that every stage of pull and push must balance.
-//! * [`profile`]: which scopes are synchronised, in which order, under which rules.
+//! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
 //! * [`limits`]: every bound in one place, each with its reason.
 
+pub mod alteration;
 pub mod conflict;
 pub mod failover;
 pub mod fault;

@@ -16,6 +16,7 @@ pub struct Profile {
     /// The least time Offline before a return begins, so that a flapping link does not flap the till.
     pub dwell: Duration,
     pub write_path: WritePath,
+    pub capture: Capture,
     /// In the order in which they are pulled.
     pub scopes: Vec<Scope>,
 }
@@ -26,6 +27,30 @@ pub enum WritePath {
     ChannelFirst,
     /// Every sale commits to the offline database and is pushed at once: no network in the cashier's way.
     LocalFirst,
+}
+
+/// How the channel database notes which rows changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Capture {
+    /// SQL Server's own change tracking: versions in the order of commits, kept by the server.
+    #[default]
+    ChangeTracking,
+    /// A trigger and a tracking table for each table, for owners who cannot have change tracking.
+    Triggers,
+}
+
+impl Capture {
+    /// As the profile spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Capture::ChangeTracking => "change-tracking",
+            Capture::Triggers => "triggers",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Capture> {
+        [Capture::ChangeTracking, Capture::Triggers].into_iter().find(|of| of.name() == name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +93,16 @@ pub struct ScopeTable {
 }
 
 impl ScopeTable {
+    /// Every column that can travel does.
+    pub fn whole(name: TableName) -> ScopeTable {
+        ScopeTable { name, only_columns: None, excluded_columns: Vec::new() }
+    }
+
+    /// `table` as it travels under this profile.
+    pub fn travelling(&self, table: &Table) -> Table {
+        table.travelling(&self.left_out(table))
+    }
+
     /// The columns of `table` that must stay where they are.
     pub fn left_out(&self, table: &Table) -> Vec<String> {
         let among =

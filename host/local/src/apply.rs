@@ -14,13 +14,13 @@ use crate::cell::{bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
-use crate::registry::{Entry, LoadState, Progress};
+use crate::registry::{Entry, LoadState, Progress, StoredPosition};
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::version::Position;
 
 impl LocalDatabase {
     /// Forgets changes that were staged and never landed; the next pass brings them again. A load that is under way, or
@@ -49,17 +49,17 @@ impl LocalDatabase {
     pub async fn land(
         &self,
         scope: &str,
-        positions: Vec<(TableName, ChannelVersion)>,
+        positions: Vec<(TableName, impl Into<Position>)>,
         epoch: [u8; 16],
     ) -> Result<Tally, LocalError> {
         let mut landing = Vec::with_capacity(positions.len());
-        for (table, version) in positions {
+        for (table, position) in positions {
             let entry = self.pulled(&table)?;
             if entry.scope != scope {
                 return Err(LocalError::OutsideScope { table, scope: scope.to_string() });
             }
-            let version = entry.stored_version(version)?;
-            landing.push((entry, version));
+            let position = entry.stored(position.into())?;
+            landing.push((entry, position));
         }
         let Some((first, _)) = landing.first() else {
             return Ok(Tally::default());
@@ -194,16 +194,16 @@ fn landable(entry: &Entry, progress: &Progress) -> Result<(), LocalError> {
 fn land(
     conn: &mut Connection,
     kind: Kind,
-    landing: &[(Arc<Entry>, i64)],
+    landing: &[(Arc<Entry>, StoredPosition)],
     epoch: [u8; 16],
     now_ms: i64,
 ) -> Result<Tally, Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tally = quietly(&transaction, kind, |conn| {
         let mut tally = Tally::default();
-        for (entry, version) in landing {
+        for (entry, position) in landing {
             tally += land_table(conn, entry)?;
-            set_position(conn, entry, *version, epoch, now_ms)?;
+            set_position(conn, entry, position, epoch, now_ms)?;
         }
         Ok(tally)
     })?;
@@ -233,15 +233,15 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
 fn set_position(
     conn: &Connection,
     entry: &Entry,
-    version: i64,
+    (version, mark): &StoredPosition,
     epoch: [u8; 16],
     now_ms: i64,
 ) -> Result<(), Trouble> {
     conn.prepare_cached(
         "UPDATE tillhold_table SET version = ?2, epoch = ?3, positioned_ms = ?4, ready = 1, \
-         load_state = 'loaded', load_from = NULL, load_epoch = NULL, load_after = NULL \
-         WHERE table_id = ?1",
+         mark = ?5, load_state = 'loaded', load_from = NULL, load_epoch = NULL, \
+         load_after = NULL, load_mark = NULL WHERE table_id = ?1",
     )?
-    .execute((entry.id, version, epoch, now_ms))?;
+    .execute((entry.id, version, epoch, now_ms, mark))?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! 1. Look: is it ours, of this layout, undamaged, of this register? Until that is known nothing is written: not even
 //!    the checkpoint that SQLite makes when a connection closes.
 //! 2. Set: write-ahead log, synchronous=FULL (less loses acknowledged sales at a power cut), and the rest.
-//! 3. Create the layout in a new file, in one transaction.
+//! 3. Create the layout in a new file, or bring an older one to it, in one transaction.
 
 use crate::database::Identity;
 use crate::error::LocalError;
@@ -90,8 +90,9 @@ impl OfflineFile {
         let mut conn = self.connect(writable()).map_err(at)?;
         let found = self.look(&conn, identity).map_err(at)?;
         settle_in(&conn, self).map_err(at)?;
-        if found == Found::Nothing {
-            self.create(&mut conn, env, identity).map_err(at)?;
+        match found {
+            Found::Nothing => self.create(&mut conn, env, identity).map_err(at)?,
+            Found::Ours { layout } => migrate(&mut conn, layout).map_err(at)?,
         }
         Ok(conn)
     }
@@ -141,14 +142,14 @@ impl OfflineFile {
         if application_id != layout::APPLICATION_ID {
             return Err(LocalError::Foreign { file, application_id }.into());
         }
-        if layout != layout::LAYOUT {
+        if !(1..=layout::LAYOUT).contains(&layout) {
             return Err(LocalError::Newer { file, found: layout, known: layout::LAYOUT }.into());
         }
         if self.is_checked_at_open() {
             quick_check(conn, &self.path)?;
         }
         self.check_identity(conn, identity)?;
-        Ok(Found::Ours)
+        Ok(Found::Ours { layout })
     }
 
     /// The journal is created before the catalogue, so a catalogue without a journal means that one was lost. Looked at before
@@ -211,7 +212,21 @@ impl OfflineFile {
 #[derive(PartialEq, Eq)]
 enum Found {
     Nothing,
-    Ours,
+    Ours { layout: i32 },
+}
+
+/// From an older layout to the present one, whole or not at all.
+fn migrate(conn: &mut Connection, from: i32) -> Result<(), Trouble> {
+    let steps = &layout::MIGRATIONS[(from - 1) as usize..];
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
+    Ok(transaction.commit()?)
 }
 
 /// One thread has the connection, so SQLite's own locks around it are not needed.

@@ -9,7 +9,13 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 1;
+pub(crate) const LAYOUT: i32 = 2;
+
+/// What brings an older file to the next layout, the first from layout 1 to 2; both kinds of file.
+pub(crate) const MIGRATIONS: [&str; 1] = ["
+ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
+ALTER TABLE tillhold_table ADD COLUMN load_mark TEXT;
+"];
 
 pub(crate) const BOTH_FILES: &str = "
 CREATE TABLE tillhold_meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
@@ -28,7 +34,10 @@ CREATE TABLE tillhold_table (
   load_state TEXT NOT NULL CHECK (load_state IN ('none', 'table', 'stage', 'staged', 'loaded')),
   load_from INTEGER,
   load_epoch BLOB,
-  load_after TEXT
+  load_after TEXT,
+  -- What the table was at the channel when version (load_mark: load_from) was taken; NULL before layout 2.
+  mark TEXT,
+  load_mark TEXT
 ) STRICT;
 ";
 

@@ -15,13 +15,13 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
 use crate::image;
-use crate::registry::{Entry, LoadState};
+use crate::registry::{Entry, LoadState, StoredPosition};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::version::Position;
 
 impl LocalDatabase {
     /// Begins or resumes loading `table` as of `from`, which was read before its first page.
@@ -29,11 +29,11 @@ impl LocalDatabase {
         &self,
         table: &TableName,
         epoch: [u8; 16],
-        from: ChannelVersion,
+        from: impl Into<Position>,
     ) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
-        let from = entry.stored_version(from)?;
-        let begin = move |conn: &mut Connection| begin(conn, &entry, epoch, from);
+        let from = entry.stored(from.into())?;
+        let begin = move |conn: &mut Connection| begin(conn, &entry, epoch, &from);
         self.writer_of(table)?.run(begin).await
     }
 
@@ -95,10 +95,17 @@ impl LocalDatabase {
     }
 }
 
-fn begin(conn: &mut Connection, entry: &Entry, epoch: [u8; 16], from: i64) -> Result<(), Trouble> {
+fn begin(
+    conn: &mut Connection,
+    entry: &Entry,
+    epoch: [u8; 16],
+    (from, mark): &StoredPosition,
+) -> Result<(), Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let progress = entry.progress(&transaction)?;
-    let is_same = progress.from == Some(from as u64) && progress.load_epoch == Some(epoch);
+    let is_same = progress.from == Some(*from as u64)
+        && progress.load_epoch == Some(epoch)
+        && progress.load_mark == *mark;
     let state = match progress.state {
         LoadState::IntoTable | LoadState::IntoStage if is_same => return Ok(()),
         LoadState::IntoTable => {
@@ -113,8 +120,8 @@ fn begin(conn: &mut Connection, entry: &Entry, epoch: [u8; 16], from: i64) -> Re
     apply::clear_stage(&transaction, entry)?;
     transaction.execute(
         "UPDATE tillhold_table SET load_state = ?2, load_from = ?3, load_epoch = ?4, \
-         load_after = NULL WHERE table_id = ?1",
-        (entry.id, state.name(), from, epoch),
+         load_after = NULL, load_mark = ?5 WHERE table_id = ?1",
+        (entry.id, state.name(), from, epoch, mark),
     )?;
     Ok(transaction.commit()?)
 }
@@ -215,7 +222,7 @@ fn end(conn: &mut Connection, entry: &Entry, now_ms: i64) -> Result<(), Trouble>
     let sql = match entry.progress(&transaction)?.state {
         LoadState::IntoTable => {
             "UPDATE tillhold_table SET load_state = 'loaded', version = load_from, \
-             epoch = load_epoch, positioned_ms = ?2 WHERE table_id = ?1"
+             epoch = load_epoch, mark = load_mark, positioned_ms = ?2 WHERE table_id = ?1"
         }
         LoadState::IntoStage => {
             "UPDATE tillhold_table SET load_state = 'staged', positioned_ms = ?2 \

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tillhold_core::profile::Direction;
 use tillhold_core::row::Key;
 use tillhold_core::table::{Table, TableName};
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::version::{ChannelVersion, Position, TableMark};
 
 /// One synchronised table.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub struct TableState {
     pub version: Option<ChannelVersion>,
     /// The channel's epoch under which `version` was taken.
     pub epoch: Option<[u8; 16]>,
+    /// What the table was at the channel when `version` was taken, or the version of the load that is under way.
+    pub mark: Option<TableMark>,
     pub load: Load,
     /// Whether a POS may read it: after its first landing; always for a table that is only pushed.
     pub ready: bool,
@@ -92,6 +94,9 @@ impl LoadState {
     }
 }
 
+/// Version and mark.
+pub(crate) type StoredPosition = (i64, Option<String>);
+
 /// A table's row in `tillhold_table`, as far as pull needs it.
 pub(crate) struct Progress {
     pub(crate) state: LoadState,
@@ -101,10 +106,12 @@ pub(crate) struct Progress {
     pub(crate) load_epoch: Option<[u8; 16]>,
     pub(crate) after: Option<String>,
     pub(crate) ready: bool,
+    pub(crate) mark: Option<String>,
+    pub(crate) load_mark: Option<String>,
 }
 
 const PROGRESS: &str = "SELECT load_state, version, epoch, load_from, load_epoch, load_after, \
-                        ready FROM tillhold_table WHERE table_id = ?1";
+                        ready, mark, load_mark FROM tillhold_table WHERE table_id = ?1";
 
 pub(crate) fn direction_name(direction: Direction) -> &'static str {
     match direction {
@@ -193,6 +200,8 @@ impl Entry {
             load_epoch: row.get(4)?,
             after: row.get(5)?,
             ready: row.get(6)?,
+            mark: row.get(7)?,
+            load_mark: row.get(8)?,
         })
     }
 
@@ -203,13 +212,21 @@ impl Entry {
             None => None,
         };
         let landed = progress.version.map(ChannelVersion);
-        let (version, epoch, load) = match progress.state {
-            LoadState::NotStarted => (None, None, Load::NotStarted),
+        let (mark, load_mark) = (&progress.mark, &progress.load_mark);
+        let (version, epoch, mark, load) = match progress.state {
+            LoadState::NotStarted => (None, None, &None, Load::NotStarted),
             LoadState::IntoTable | LoadState::IntoStage => {
-                (landed, progress.epoch, Load::Loading { from, after })
+                (landed, progress.epoch, load_mark, Load::Loading { from, after })
             }
-            LoadState::Staged => (Some(from), progress.load_epoch, Load::Loaded),
-            LoadState::Loaded => (landed, progress.epoch, Load::Loaded),
+            LoadState::Staged => (Some(from), progress.load_epoch, load_mark, Load::Loaded),
+            LoadState::Loaded => (landed, progress.epoch, mark, Load::Loaded),
+        };
+        let mark = match mark {
+            Some(text) => {
+                let file = Path::new(self.kind.name());
+                Some(TableMark::parse(text).ok_or_else(|| damaged(file, "mark"))?)
+            }
+            None => None,
         };
         Ok(TableState {
             table: self.table.clone(),
@@ -217,14 +234,17 @@ impl Entry {
             direction: self.direction,
             version,
             epoch,
+            mark,
             load,
             ready: progress.ready,
         })
     }
 
-    /// A version as SQLite stores it; past 63 bits change tracking cannot go.
-    pub(crate) fn stored_version(&self, version: ChannelVersion) -> Result<i64, LocalError> {
-        i64::try_from(version.0)
-            .map_err(|_| unreadable(&self.table, "version", format!("{version} is past 63 bits")))
+    /// A position as SQLite stores it; past 63 bits a version cannot go.
+    pub(crate) fn stored(&self, position: Position) -> Result<StoredPosition, LocalError> {
+        let Position { version, mark } = position;
+        let past = |_| unreadable(&self.table, "version", format!("{version} is past 63 bits"));
+        let version = i64::try_from(version.0).map_err(past)?;
+        Ok((version, mark.map(|mark| mark.to_string())))
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tillhold_channel::profile::ChannelProfile;
 use tillhold_core::conflict::Policy;
 use tillhold_core::profile::{
-    Direction, OnPluginFailure, PluginUse, Profile, Resolver, Scope, ScopeTable, WritePath,
+    Capture, Direction, OnPluginFailure, PluginUse, Profile, Resolver, Scope, ScopeTable, WritePath,
 };
 use tillhold_core::table::TableName;
 
@@ -37,6 +37,7 @@ pub struct ProfileFile {
     reconnect_interval: Duration,
     dwell: Duration,
     write_path: WritePath,
+    capture: Capture,
     order: Vec<String>,
     scopes: Vec<ScopeEntry>,
 }
@@ -84,6 +85,7 @@ impl ProfileFile {
             reconnect_interval: Duration::from_secs_f64(minutes.unwrap_or(1.0) * 60.0),
             dwell: seconds("dwell_s", 3_600.0).unwrap_or(Duration::from_secs(10)),
             write_path: top.word("write_path", &paths).unwrap_or(WritePath::ChannelFirst),
+            capture: capture(top),
             order: top.texts("order").unwrap_or_default(),
             scopes: top.sections("scope").iter().map(scope_entry).collect(),
         }
@@ -128,6 +130,7 @@ impl ProfileFile {
             reconnect_interval: self.reconnect_interval,
             dwell: self.dwell,
             write_path: self.write_path,
+            capture: self.capture,
             scopes,
         })
     }
@@ -246,6 +249,12 @@ fn channel_scopes(channel: &ChannelProfile, mistakes: &mut Vec<Mistake>) -> Vec<
         });
     }
     entries
+}
+
+fn capture(top: &Section<'_>) -> Capture {
+    let methods = [Capture::ChangeTracking, Capture::Triggers].map(|of| (of.name(), of));
+    let section = top.section("capture");
+    section.and_then(|section| section.word("method", &methods)).unwrap_or_default()
 }
 
 fn scope_entry(section: &Section<'_>) -> ScopeEntry {

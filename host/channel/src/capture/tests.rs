@@ -1,15 +1,17 @@
 //! The wire is real, the answers are told: what a pass makes of each thing that a channel may say.
 
-use super::{Captured, Pass, Standing, own_context};
+use super::{Captured, Followed, Pass, Standing, own_context};
 use crate::error::ChannelError;
+use crate::link::Link;
 use crate::sample;
-use crate::scripted::{Channel, Line, refuses, says};
+use crate::scripted::{Channel, Line, Set, refuses, says};
 use crate::upload::payload::tests::cards;
 use std::sync::Arc;
+use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
-use tillhold_core::version::{ChannelVersion, Incarnation};
+use tillhold_core::version::{ChannelVersion, Incarnation, Position, TableMark};
 
 const EPOCH: [u8; 16] = [9; 16];
 const INCARNATION: Incarnation = Incarnation([7; 16]);
@@ -20,7 +22,39 @@ fn standing_line(current: Option<i64>, oldest: &[Option<i64>]) -> Line {
     columns.extend(oldest.iter().map(|_| ("min", "bigint")));
     let mut row = vec![number(current), Value::Guid(EPOCH)];
     row.extend(oldest.iter().map(|n| number(*n)));
-    says("CHANGE_TRACKING_CURRENT_VERSION", vec![(columns, vec![row])])
+    says("CHANGE_TRACKING_CURRENT_VERSION", vec![(columns, vec![row]), marks(1, ALTERED, 0)])
+}
+
+/// The table's object, when it was last altered, and the version that tracking began at.
+fn marks(object: i64, altered: &str, begun: i64) -> Set {
+    let columns = vec![
+        ("schema_name", "nvarchar(128)"),
+        ("table_name", "nvarchar(128)"),
+        ("object_id", "int"),
+        ("altered", "nvarchar(33)"),
+        ("begin_version", "bigint"),
+    ];
+    let text = |text: &str| Value::Text(text.to_string());
+    let name = cards().name.clone();
+    let row = vec![
+        text(&name.schema),
+        text(&name.name),
+        Value::Int(object),
+        text(altered),
+        Value::Int(begun),
+    ];
+    (columns, vec![row])
+}
+
+const ALTERED: &str = "2026-11-22T01:02:03.123";
+
+async fn begin<'a>(
+    link: &'a mut Link,
+    epoch_known: Option<[u8; 16]>,
+    own: Vec<u8>,
+    tables: &[Followed],
+) -> Result<Pass<'a>, ChannelError> {
+    Pass::begin(link, Capture::ChangeTracking, epoch_known, own, tables).await
 }
 
 fn begin_line() -> Line {
@@ -74,8 +108,18 @@ fn end_line() -> Line {
     says("COMMIT TRANSACTION;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;", Vec::new())
 }
 
-fn tables(versions: &[u64]) -> Vec<(Arc<Table>, ChannelVersion)> {
-    versions.iter().map(|version| (cards(), ChannelVersion(*version))).collect()
+fn tables(versions: &[u64]) -> Vec<Followed> {
+    versions.iter().map(|version| followed(cards(), *version)).collect()
+}
+
+fn followed(table: Arc<Table>, version: u64) -> Followed {
+    let mark = TableMark {
+        capture: Capture::ChangeTracking,
+        history: "1/0".to_string(),
+        altered: ALTERED.to_string(),
+    };
+    let position = Position { version: ChannelVersion(version), mark: Some(mark) };
+    Followed { entry: ScopeTable::whole(table.name.clone()), table, position }
 }
 
 fn card(key: &str) -> Key {
@@ -100,7 +144,7 @@ async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = Pass::begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
     assert_eq!((pass.reached(), pass.epoch()), (ChannelVersion(30), EPOCH));
     let page = pass.page(0).await.expect("a page").expect("changes");
     let present = |key: &str, points, version, own| Captured {
@@ -127,7 +171,7 @@ async fn a_restored_channel_is_noticed_before_anything_is_delivered() {
     for (epoch, from) in [([1; 16], 10), (EPOCH, 31)] {
         let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
         let mut link = channel.link();
-        let begun = Pass::begin(&mut link, Some(epoch), Vec::new(), &tables(&[from])).await;
+        let begun = begin(&mut link, Some(epoch), Vec::new(), &tables(&[from])).await;
         assert_eq!(begun.err().expect("a refusal").code(), "channel-restored");
         assert!(!link.is_connected(), "the snapshot transaction stayed open");
     }
@@ -145,8 +189,7 @@ async fn a_table_is_outdated_by_its_own_history() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass =
-        Pass::begin(&mut link, None, Vec::new(), &tables(&[10, 10])).await.expect("a pass");
+    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10, 10])).await.expect("a pass");
     assert_eq!([pass.standing(0), pass.standing(1)], [Standing::Outdated, Standing::Current]);
     assert_eq!(pass.page(1).await.expect("no changes"), None);
     pass.finish().await.expect("the end");
@@ -156,7 +199,7 @@ async fn a_table_is_outdated_by_its_own_history() {
 async fn an_outdated_table_gives_no_page() {
     let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(11)])]).await;
     let mut link = channel.link();
-    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect_err("outdated").code(), "channel-outdated");
 }
 
@@ -172,7 +215,7 @@ async fn an_unknown_minimum_is_no_minimum() {
         ])
         .await;
         let mut link = channel.link();
-        let begun = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+        let begun = begin(&mut link, None, Vec::new(), &tables(&[10])).await;
         assert_eq!(begun.err().expect("a refusal").code(), code);
     }
 }
@@ -187,7 +230,7 @@ async fn history_that_is_cleaned_up_during_the_pass_spoils_it() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect("no changes"), None);
     assert_eq!(pass.finish().await.expect_err("too late").code(), "channel-outdated");
     assert!(!link.is_connected());
@@ -204,7 +247,7 @@ async fn every_collected_change_must_come_back() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect_err("a row is missing").code(), "channel-answer");
 }
 
@@ -212,7 +255,7 @@ async fn every_collected_change_must_come_back() {
 async fn a_pass_never_goes_on_over_another_connection() {
     let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
     let mut link = channel.link();
-    let mut pass = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
     channel.gate.cut().await.expect("a cut");
     channel.gate.restore().await.expect("the channel back");
     assert!(pass.page(0).await.expect_err("the cut").is_in_doubt());
@@ -225,7 +268,7 @@ async fn snapshot_isolation_that_is_off_is_said_so() {
     let text = "Snapshot isolation transaction failed accessing database 'Channel'.";
     let channel = Channel::start(vec![begin_line(), refuses("CURRENT_VERSION", 3952, text)]).await;
     let mut link = channel.link();
-    let begun = Pass::begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+    let begun = begin(&mut link, None, Vec::new(), &tables(&[10])).await;
     assert_eq!(begun.err(), Some(ChannelError::SnapshotIsolationOff));
 }
 
@@ -234,7 +277,7 @@ async fn a_table_without_a_travelling_key_is_refused_before_anything_is_sent() {
     let channel = Channel::start(Vec::new()).await;
     let keyless = Arc::new(sample::table("ax.LOG", &["TXT nvarchar(10)"], &[]));
     let mut link = channel.link();
-    let begun = Pass::begin(&mut link, None, Vec::new(), &[(keyless, ChannelVersion(0))]).await;
+    let begun = begin(&mut link, None, Vec::new(), &[followed(keyless, 0)]).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-key");
     assert!(channel.asked().is_empty());
 }

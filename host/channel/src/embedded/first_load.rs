@@ -2,7 +2,7 @@
 
 use super::{Shop, card, card_key, cards, prices, run};
 use crate::read::read;
-use crate::snapshot::{current_version, page};
+use crate::snapshot::page;
 use crate::upload::{WriteMark, upload};
 use std::sync::Arc;
 use tillhold_core::filter::Filter;
@@ -55,7 +55,7 @@ async fn a_load_with_the_changes_since_its_beginning_is_the_table() {
     run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1), (N'b', 2), (N'c', 3), (N'd', 4);").await;
     let table = cards();
     let mut till = shop.till();
-    let (_, from) = current_version(&mut till).await.expect("a version");
+    let from = shop.version().await;
     let first = page(&mut till, &table, None, 2).await.expect("a page");
     let moved = "UPDATE [dbo].[CARDS] SET [POINTS] = 9 WHERE [CARD] = N'a'; DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'b'; INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'aa', 7);";
     run(&mut office, moved).await;

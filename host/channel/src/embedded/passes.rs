@@ -1,8 +1,9 @@
 //! Passes over changes.
 
-use super::{INCARNATION, Shop, card, card_key, cards, prices, run, transaction, wrote};
-use crate::capture::{Pass, Standing, own_context};
-use crate::snapshot::current_version;
+use super::{
+    INCARNATION, Shop, begin, card, card_key, cards, followed, prices, run, transaction, wrote,
+};
+use crate::capture::{Standing, own_context};
 use crate::upload::WriteMark;
 use tillhold_core::row::Change;
 use tillhold_core::transaction::Receipt;
@@ -30,9 +31,9 @@ async fn all_tables_of_a_pass_are_of_one_moment() {
     let mut office = shop.office();
     run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1);").await;
     let mut till = shop.till();
-    let tables = [(cards(), ChannelVersion(0)), (prices(), ChannelVersion(0))];
+    let tables = [followed(cards(), ChannelVersion(0)), followed(prices(), ChannelVersion(0))];
     let own = own_context(INCARNATION);
-    let mut pass = Pass::begin(&mut till, None, own.clone(), &tables).await.expect("a pass");
+    let mut pass = begin(&mut till, None, own.clone(), &tables).await.expect("a pass");
     let both = "BEGIN TRANSACTION; UPDATE [dbo].[CARDS] SET [POINTS] = 2; INSERT INTO [dbo].[PRICES] ([ITEM], [UNIT], [AMOUNT]) VALUES (1, N'pcs', 1); COMMIT TRANSACTION;";
     run(&mut office, both).await;
     let seen = pass.page(0).await.expect("a page").expect("a change");
@@ -40,8 +41,8 @@ async fn all_tables_of_a_pass_are_of_one_moment() {
     assert_eq!(pass.page(1).await.expect("a page"), None);
     let reached = pass.reached();
     pass.finish().await.expect("the end");
-    let tables = [(cards(), reached), (prices(), reached)];
-    let mut pass = Pass::begin(&mut till, None, own, &tables).await.expect("a pass");
+    let tables = [followed(cards(), reached), followed(prices(), reached)];
+    let mut pass = begin(&mut till, None, own, &tables).await.expect("a pass");
     let seen = pass.page(0).await.expect("a page").expect("a change");
     assert_eq!(seen[0].change, Change::Present(card("a", 2, None)));
     assert_eq!(pass.page(1).await.expect("a page").expect("a change").len(), 1);
@@ -94,9 +95,9 @@ async fn only_what_stands_as_the_register_wrote_it_is_its_own() {
     own.sort_unstable();
     assert_eq!(own, expected);
     let mut other = shop.till();
-    let tables = [(table, from)];
+    let tables = [followed(table, from)];
     let context = own_context(tillhold_core::version::Incarnation([8; 16]));
-    let mut pass = Pass::begin(&mut other, None, context, &tables).await.expect("a pass");
+    let mut pass = begin(&mut other, None, context, &tables).await.expect("a pass");
     let page = pass.page(0).await.expect("a page").expect("changes");
     assert!(page.iter().all(|captured| !captured.own), "another register's rows are news");
 }
@@ -106,18 +107,19 @@ async fn only_what_stands_as_the_register_wrote_it_is_its_own() {
 async fn a_replaced_epoch_is_a_restored_channel() {
     let shop = Shop::open().await;
     let mut till = shop.till();
-    let (epoch, version) = current_version(&mut till).await.expect("a position");
+    let (epoch, at) = shop.start().await;
+    let version = at.version;
     let own = own_context(INCARNATION);
-    let tables = [(cards(), version)];
-    let pass = Pass::begin(&mut till, Some(epoch), own.clone(), &tables).await.expect("a pass");
+    let tables = [followed(cards(), version)];
+    let pass = begin(&mut till, Some(epoch), own.clone(), &tables).await.expect("a pass");
     pass.finish().await.expect("the end");
     let restored =
         "DELETE FROM [tillhold].[epoch]; INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());";
     run(&mut shop.office(), restored).await;
-    let begun = Pass::begin(&mut till, Some(epoch), own.clone(), &tables).await;
+    let begun = begin(&mut till, Some(epoch), own.clone(), &tables).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-restored");
-    let ahead = [(cards(), ChannelVersion(version.0 + 1_000))];
-    let begun = Pass::begin(&mut till, None, own, &ahead).await;
+    let ahead = [followed(cards(), ChannelVersion(version.0 + 1_000))];
+    let begun = begin(&mut till, None, own, &ahead).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-restored");
 }
 
@@ -131,9 +133,8 @@ async fn a_truncated_table_is_loaded_afresh_and_no_other() {
     run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD]) VALUES (N'b');").await;
     run(&mut office, "TRUNCATE TABLE [dbo].[CARDS];").await;
     let mut till = shop.till();
-    let tables = [(cards(), from), (prices(), from)];
-    let mut pass =
-        Pass::begin(&mut till, None, own_context(INCARNATION), &tables).await.expect("a pass");
+    let tables = [followed(cards(), from), followed(prices(), from)];
+    let mut pass = begin(&mut till, None, own_context(INCARNATION), &tables).await.expect("a pass");
     assert_eq!([pass.standing(0), pass.standing(1)], [Standing::Outdated, Standing::Current]);
     assert_eq!(pass.page(1).await.expect("no changes"), None);
     pass.finish().await.expect("the end");
@@ -173,9 +174,8 @@ async fn a_pass_that_is_cut_delivers_nothing_half() {
     let shop = Shop::open().await;
     run(&mut shop.office(), "INSERT INTO [dbo].[CARDS] ([CARD]) VALUES (N'a');").await;
     let mut till = shop.till();
-    let tables = [(cards(), ChannelVersion(0))];
-    let mut pass =
-        Pass::begin(&mut till, None, own_context(INCARNATION), &tables).await.expect("a pass");
+    let tables = [followed(cards(), ChannelVersion(0))];
+    let mut pass = begin(&mut till, None, own_context(INCARNATION), &tables).await.expect("a pass");
     assert!(pass.page(0).await.expect("a page").is_some());
     shop.gate.cut().await.expect("a cut");
     shop.gate.restore().await.expect("the channel back");

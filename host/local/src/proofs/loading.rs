@@ -1,11 +1,12 @@
 //! First loads and loads anew.
 
-use super::{EPOCH, House, barcodes, customers, key, prices, row};
+use super::{EPOCH, House, barcodes, customers, key, open, prices, row};
 use crate::{Load, LocalError, TableState};
+use tillhold_core::profile::Capture;
 use tillhold_core::row::Change;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::version::{ChannelVersion, Position, TableMark};
 
 async fn state(house: &House, table: &Table) -> TableState {
     let states = house.db.tables().await.expect("the tables");
@@ -246,4 +247,34 @@ async fn a_scope_stands_under_its_own_epoch() {
     assert_eq!(house.db.epoch_of("prices").await.expect("an epoch"), Some(restored));
     assert_eq!(house.db.epoch_of("customers").await.expect("an epoch"), Some(EPOCH));
     assert_eq!(house.db.epoch_of("sales").await.expect("an epoch"), None);
+}
+
+/// LESSONS R8: a position without what the table was then says nothing; both commit together.
+#[tokio::test]
+async fn a_position_and_its_mark_land_together() {
+    let house = House::new().await;
+    let prices = prices();
+    let at = |version, history: &str| Position {
+        version: ChannelVersion(version),
+        mark: Some(TableMark {
+            capture: Capture::ChangeTracking,
+            history: history.to_string(),
+            altered: "2026-11-22T01:02:03.123".to_string(),
+        }),
+    };
+    let mark = async || house.db.state_of(&prices.name).await.expect("a state").mark;
+    assert_eq!(mark().await, None);
+    house.db.begin_load(&prices.name, EPOCH, at(5, "1/0")).await.expect("a begin");
+    assert_eq!(mark().await, at(5, "1/0").mark, "of the load");
+    house.db.end_load(&prices.name).await.expect("an end");
+    assert_eq!(mark().await, at(5, "1/0").mark);
+    let positions = vec![(prices.name.clone(), at(9, "1/3"))];
+    house.db.land("prices", positions, EPOCH).await.expect("landed");
+    assert_eq!(mark().await, at(9, "1/3").mark);
+    // A load anew of another table under the same name does not go on where the first one stopped.
+    house.db.begin_load(&prices.name, EPOCH, at(9, "2/9")).await.expect("a begin");
+    assert_eq!(mark().await, at(9, "2/9").mark);
+    house.db.close().await.expect("a close");
+    let again = open(house.folder.path()).await;
+    assert_eq!(again.state_of(&prices.name).await.expect("a state").mark, at(9, "2/9").mark);
 }

@@ -1,10 +1,11 @@
 //! Opening: settings, identity, refusal of files that are not ours, and that a refused file is left as it was.
 
-use super::{House, identity, open};
+use super::{House, identity, open, prices};
 use crate::{Identity, LocalDatabase, LocalError};
 use rusqlite::Connection;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
+use tillhold_core::version::ChannelVersion;
 use tillhold_env::Env;
 
 async fn refusal(folder: &Path, identity: &Identity) -> LocalError {
@@ -59,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(1)"),
+        ("user_version", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
     ] {
@@ -79,6 +80,26 @@ async fn a_folder_in_use_is_refused_and_free_again_once_closed() {
     assert_eq!(house.db.counts().await.map_err(|e| e.code()), Err("local-closed"));
     let elsewhere = House::new().await;
     assert_ne!(elsewhere.db.incarnation(), incarnation, "another file is another life");
+}
+
+/// A register of the first layout goes on with what it has; its positions have no marks yet.
+#[tokio::test]
+async fn files_of_the_first_layout_are_brought_to_the_present_one() {
+    let house = House::new().await;
+    house.make_ready("prices", &[&prices()], 5).await;
+    house.db.close().await.expect("a close");
+    for file in ["journal.db", "catalogue.db"] {
+        let conn = Connection::open(house.folder.path().join(file)).expect("a file");
+        let older = "ALTER TABLE tillhold_table DROP COLUMN mark; \
+                     ALTER TABLE tillhold_table DROP COLUMN load_mark; PRAGMA user_version = 1;";
+        conn.execute_batch(older).expect("an older layout");
+    }
+    for _ in 0..2 {
+        let again = open(house.folder.path()).await;
+        let state = again.state_of(&prices().name).await.expect("a state");
+        assert_eq!((state.version, state.mark), (Some(ChannelVersion(5)), None));
+        again.close().await.expect("a close");
+    }
 }
 
 #[tokio::test]

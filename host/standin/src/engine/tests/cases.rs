@@ -13,14 +13,4 @@ macro_rules! case_files {
     };
 }
 
-case_files!(
-    triggers,
-    selects,
-    changes,
-    types,
-    control,
-    transactions,
-    temporaries,
-    refusals,
-    catalogue_views
-);
+case_files!(selects, changes, types, control, transactions, temporaries, refusals, catalogue_views);

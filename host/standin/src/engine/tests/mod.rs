@@ -8,7 +8,6 @@ mod load;
 mod sessions;
 mod statements;
 mod tracking;
-mod triggers;
 
 use super::{Engine, EngineSession};
 use crate::answer::{Answer, Flow, Parameter, SqlError, SqlSession};
