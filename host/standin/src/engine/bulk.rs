@@ -9,7 +9,7 @@ use super::session::EngineSession;
 use super::syntax::ObjectName;
 use super::translate::{Bound, Plan, Translator};
 use super::values;
-use crate::answer::{ResultColumn, SqlError};
+use crate::answer::{Flow, ResultColumn, SqlError};
 use rusqlite::types::Value as Cell;
 use std::sync::Arc;
 use tillhold_core::table::TableName;
@@ -21,6 +21,8 @@ pub struct BulkTarget {
     table: Arc<Relation>,
     columns: Vec<usize>,
     plan: Arc<Plan>,
+    /// Triggers fire, once a portion of rows; without being told they do not.
+    fires: bool,
 }
 
 impl EngineSession {
@@ -46,7 +48,8 @@ impl EngineSession {
         self.refresh();
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let keep_nulls = options.iter().any(|option| option == "KEEP_NULLS");
-        let target = self.target(&name, &names, !keep_nulls)?;
+        let mut target = self.target(&name, &names, !keep_nulls)?;
+        target.fires = options.iter().any(|option| option == "FIRE_TRIGGERS");
         let shown = target.columns.iter().map(|at| {
             let field = &target.table.fields[*at];
             ResultColumn { name: field.name.clone(), of: field.of, nullable: field.nullable }
@@ -64,9 +67,18 @@ impl EngineSession {
             ));
         };
         let uses = self.returning_uses(target.plan.uses, &target.table);
-        let answer = self.within_write(uses, |session| {
-            session.all_or_nothing(|session| session.insert_rows(&target, &mut rows.into_iter()))
-        });
+        let load = |session: &mut EngineSession| {
+            session.within_write(uses, |session| {
+                session
+                    .all_or_nothing(|session| session.insert_rows(&target, &mut rows.into_iter()))
+            })
+        };
+        let answer = if target.fires {
+            let mut unheard = |_| Flow::Continue;
+            self.with_triggers(&target.table, "INSERT", &mut unheard, |session, _| load(session))
+        } else {
+            load(self)
+        };
         let answer = answer.map_err(EngineError::into_sql);
         self.set_bulk(Some(target));
         answer
@@ -88,7 +100,7 @@ impl EngineSession {
             |column: &&str| table.position(column).ok_or_else(|| refusal::unknown_column(column));
         let columns = columns.iter().map(position).collect::<Result<Vec<_>, _>>()?;
         let plan = Arc::new(Translator::new(&around, 0).loading(&table, &columns, defaults)?);
-        Ok(BulkTarget { table, columns, plan })
+        Ok(BulkTarget { table, columns, plan, fires: false })
     }
 
     fn insert_rows(

@@ -10,7 +10,7 @@
 //! * Change tracking has commit-ordered versions; snapshot isolation is one moment over all tables.
 //! * A commit that was answered survives the end of the process.
 //!
-//! Refuses: more than one database, more than [`SESSIONS_MAX`] sessions, stored procedures, views, triggers, cursors.
+//! Refuses: more than one database, more than [`SESSIONS_MAX`] sessions, stored procedures, views, cursors.
 //! How it differs from SQL Server where it does answer:
 //! * One writer at a time: whoever writes first holds off all other writers, not only those of the same row. A
 //!   snapshot transaction that writes after *any* other commit gets 3960.
@@ -136,7 +136,7 @@ impl Engine {
         kept::prepare(&connection, &options.database)?;
         connection.execute_batch("COMMIT")?;
         let catalogue = kept::read(&connection, 1)?;
-        counters.rowversion.store(kept::state(&connection, "rowversion")?, Ordering::Relaxed);
+        counters.start_row_versions(kept::state(&connection, "rowversion")?);
         for table in catalogue.by_id.values() {
             session::count_identity(&connection, &counters, table)?;
         }

@@ -25,6 +25,13 @@ pub fn argument_count(name: &str, count: &str) -> SqlError {
         .with_severity(15)
 }
 
+pub fn argument_type(of: &str, at: u32, function: &str) -> SqlError {
+    error(
+        8116,
+        format!("Argument data type {of} is invalid for argument {at} of {function} function."),
+    )
+}
+
 pub fn undeclared(name: &str) -> SqlError {
     error(137, format!("Must declare the scalar variable \"{name}\".")).with_severity(15)
 }
@@ -200,6 +207,14 @@ pub fn no_such_object(verb: &str, name: &str) -> SqlError {
     .with_severity(11)
 }
 
+pub fn no_trigger(verb: &str, name: &str) -> SqlError {
+    error(
+        3701,
+        format!("Cannot {verb} the trigger '{name}', because it does not exist or you do not have permission."),
+    )
+    .with_severity(11)
+}
+
 pub fn no_transaction(verb: &str) -> SqlError {
     let number = if verb == "COMMIT" { 3902 } else { 3903 };
     error(number, format!("The {verb} TRANSACTION request has no corresponding BEGIN TRANSACTION."))
@@ -225,6 +240,29 @@ pub fn doomed_at_the_end() -> SqlError {
     error(
         3998,
         "Uncommittable transaction is detected at the end of the batch. The transaction is rolled back.".to_string(),
+    )
+}
+
+/// A trigger's body rolled back the transaction that fired it.
+pub fn ended_in_trigger() -> SqlError {
+    error(3609, "The transaction ended in the trigger. The batch has been aborted.".to_string())
+}
+
+/// A trigger's body caught its own error: the transaction is lost all the same.
+pub fn failed_in_trigger() -> SqlError {
+    error(
+        3616,
+        "An error was raised during trigger execution. The batch has been aborted and the user transaction, if any, has \
+         been rolled back."
+            .to_string(),
+    )
+}
+
+pub fn nested_too_deeply() -> SqlError {
+    error(
+        217,
+        "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32)."
+            .to_string(),
     )
 }
 

@@ -16,12 +16,48 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// in SQL Server.
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub rowversion: AtomicI64,
+    row_versions: Mutex<RowVersions>,
     /// Table -> last value given and step.
     identities: Mutex<HashMap<i32, (i64, i64)>>,
 }
 
+/// The database's one counter of row versions, and what of it is not yet committed.
+#[derive(Debug, Default)]
+struct RowVersions {
+    last: i64,
+    /// Session -> the first that its open transaction has given.
+    active: BTreeMap<u32, i64>,
+}
+
 impl Counters {
+    /// Where the file says that the counter stands.
+    pub fn start_row_versions(&self, last: i64) {
+        locked(&self.row_versions).last = last;
+    }
+
+    /// `@@DBTS`: the last that was given, committed or not.
+    pub fn last_row_version(&self) -> i64 {
+        locked(&self.row_versions).last
+    }
+
+    /// `MIN_ACTIVE_ROWVERSION()`: every smaller one is committed or will never be seen.
+    pub fn min_active_row_version(&self) -> i64 {
+        let versions = locked(&self.row_versions);
+        versions.active.values().min().copied().unwrap_or(versions.last + 1)
+    }
+
+    fn next_row_version(&self, session: u32) -> i64 {
+        let mut versions = locked(&self.row_versions);
+        versions.last += 1;
+        let given = versions.last;
+        versions.active.entry(session).or_insert(given);
+        given
+    }
+
+    fn settle_row_versions(&self, session: u32) {
+        locked(&self.row_versions).active.remove(&session);
+    }
+
     pub fn set_identity(&self, table: i32, last: i64, step: i64) {
         locked(&self.identities).insert(table, (last, step));
     }
@@ -49,6 +85,7 @@ impl Counters {
 }
 
 pub struct Running {
+    session: u32,
     counters: Arc<Counters>,
     random: Arc<dyn Random>,
     /// The change version of the last commit that this transaction saw when it took the write lock.
@@ -56,6 +93,10 @@ pub struct Running {
     sequence: AtomicI64,
     tracked: AtomicBool,
     rowversion_used: AtomicBool,
+    /// Row versions of temporary tables: tempdb has a counter of its own.
+    own_rowversion: AtomicI64,
+    /// The level of triggers for which changed rows are laid aside; 0: they are not.
+    capture: AtomicI64,
     context: Mutex<Option<Vec<u8>>>,
     mask: Mutex<Option<Vec<u8>>>,
     /// Temporary tables' counters by their (negative) number.
@@ -63,22 +104,28 @@ pub struct Running {
     /// Identities given in this transaction, to be written at commit.
     identities: Mutex<BTreeMap<i32, i64>>,
     last_identity: Mutex<Option<i64>>,
+    /// SCOPE_IDENTITY(): what a trigger gave is not in it.
+    scope_identity: Mutex<Option<i64>>,
 }
 
 impl Running {
-    pub fn new(counters: Arc<Counters>, random: Arc<dyn Random>) -> Running {
+    pub fn new(session: u32, counters: Arc<Counters>, random: Arc<dyn Random>) -> Running {
         Running {
+            session,
             counters,
             random,
             base_version: AtomicI64::new(0),
             sequence: AtomicI64::new(0),
             tracked: AtomicBool::new(false),
             rowversion_used: AtomicBool::new(false),
+            own_rowversion: AtomicI64::new(2000),
+            capture: AtomicI64::new(0),
             context: Mutex::default(),
             mask: Mutex::default(),
             temporary: Mutex::default(),
             identities: Mutex::default(),
             last_identity: Mutex::default(),
+            scope_identity: Mutex::default(),
         }
     }
 
@@ -132,7 +179,7 @@ impl Running {
             locked(&self.identities).insert(table, value);
             value
         };
-        *locked(&self.last_identity) = Some(value);
+        self.identity_given(value);
         value
     }
 
@@ -146,7 +193,12 @@ impl Running {
         if let Some(last) = self.counters.identity(table) {
             locked(&self.identities).insert(table, last);
         }
+        self.identity_given(value);
+    }
+
+    fn identity_given(&self, value: i64) {
         *locked(&self.last_identity) = Some(value);
+        *locked(&self.scope_identity) = Some(value);
     }
 
     pub fn identities_to_commit(&self) -> Vec<(i32, i64)> {
@@ -157,14 +209,41 @@ impl Running {
         *locked(&self.last_identity)
     }
 
-    pub fn next_rowversion(&self) -> Vec<u8> {
-        self.rowversion_used.store(true, Relaxed);
-        let number = self.counters.rowversion.fetch_add(1, Relaxed) + 1;
-        number.to_be_bytes().to_vec()
+    pub fn scope_identity(&self) -> Option<i64> {
+        *locked(&self.scope_identity)
     }
 
-    pub fn rowversion_to_commit(&self) -> Option<i64> {
-        self.rowversion_used.load(Relaxed).then(|| self.counters.rowversion.load(Relaxed))
+    pub fn set_scope_identity(&self, value: Option<i64>) {
+        *locked(&self.scope_identity) = value;
+    }
+
+    pub fn next_rowversion(&self) -> Vec<u8> {
+        self.rowversion_used.store(true, Relaxed);
+        self.counters.next_row_version(self.session).to_be_bytes().to_vec()
+    }
+
+    pub fn next_own_rowversion(&self) -> Vec<u8> {
+        (self.own_rowversion.fetch_add(1, Relaxed) + 1).to_be_bytes().to_vec()
+    }
+
+    /// Where the counter stands, when this transaction has moved it.
+    pub fn rowversion_to_keep(&self) -> Option<i64> {
+        self.rowversion_used.load(Relaxed).then(|| self.counters.last_row_version())
+    }
+
+    /// The transaction that gave row versions has ended, and the file knows how far the counter went.
+    pub fn settle_rowversions(&self) {
+        if self.rowversion_used.swap(false, Relaxed) {
+            self.counters.settle_row_versions(self.session);
+        }
+    }
+
+    pub fn capture(&self) -> i64 {
+        self.capture.load(Relaxed)
+    }
+
+    pub fn set_capture(&self, level: i64) {
+        self.capture.store(level, Relaxed);
     }
 
     pub fn new_guid(&self) -> String {

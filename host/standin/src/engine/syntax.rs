@@ -19,24 +19,46 @@ pub struct Statement {
 #[derive(Debug)]
 pub enum StatementKind {
     Declare(Vec<Declaration>),
-    SetVariable { name: String, operator: Option<BinaryOperator>, value: Expr },
+    SetVariable {
+        name: String,
+        operator: Option<BinaryOperator>,
+        value: Expr,
+    },
     SetOption(SetOption),
-    If { condition: Expr, then: Box<Statement>, otherwise: Option<Box<Statement>> },
-    While { condition: Expr, body: Box<Statement> },
+    If {
+        condition: Expr,
+        then: Box<Statement>,
+        otherwise: Option<Box<Statement>>,
+    },
+    While {
+        condition: Expr,
+        body: Box<Statement>,
+    },
     Break,
     Continue,
     Block(Vec<Statement>),
-    Try { body: Vec<Statement>, catch: Vec<Statement> },
+    Try {
+        body: Vec<Statement>,
+        catch: Vec<Statement>,
+    },
     Throw(Option<[Expr; 3]>),
-    RaiseError { message: Expr, severity: Expr, state: Expr },
+    RaiseError {
+        message: Expr,
+        severity: Expr,
+        state: Expr,
+    },
     Return(Option<Expr>),
     Print(Expr),
     WaitDelay(Expr),
     Use(String),
     Begin,
     Commit,
-    Rollback { savepoint: Option<String> },
-    Save { savepoint: String },
+    Rollback {
+        savepoint: Option<String>,
+    },
+    Save {
+        savepoint: String,
+    },
     Execute(Execute),
     ExecuteText(Expr),
     Query(Query),
@@ -45,15 +67,52 @@ pub enum StatementKind {
     Delete(Delete),
     Truncate(ObjectName),
     CreateTable(CreateTable),
-    DropTable { names: Vec<ObjectName>, if_exists: bool },
+    DropTable {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
     CreateIndex(CreateIndex),
-    CreateSchema { name: String },
-    AlterTable { table: ObjectName, change: TableChange },
-    AlterDatabase { database: Option<String>, change: DatabaseChange },
-    CreateLogin { name: String, password: String },
-    CreateUser { name: String },
-    CreateRole { name: String },
-    AddMember { role: String, member: String },
+    DropIndex {
+        index: String,
+        table: ObjectName,
+        if_exists: bool,
+    },
+    CreateTrigger(CreateTrigger),
+    DropTrigger {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    /// `None` is the word ALL.
+    SwitchTrigger {
+        trigger: Option<String>,
+        table: ObjectName,
+        on: bool,
+    },
+    CreateSchema {
+        name: String,
+    },
+    AlterTable {
+        table: ObjectName,
+        change: TableChange,
+    },
+    AlterDatabase {
+        database: Option<String>,
+        change: DatabaseChange,
+    },
+    CreateLogin {
+        name: String,
+        password: String,
+    },
+    CreateUser {
+        name: String,
+    },
+    CreateRole {
+        name: String,
+    },
+    AddMember {
+        role: String,
+        member: String,
+    },
     Permission(Permission),
 }
 
@@ -311,6 +370,32 @@ pub struct CreateIndex {
     pub unique: bool,
     pub clustered: bool,
     pub columns: Vec<(String, bool)>,
+}
+
+/// Which changes of its table fire a trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    pub insert: bool,
+    pub update: bool,
+    pub delete: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    Create,
+    Alter,
+    CreateOrAlter,
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateTrigger {
+    pub making: Making,
+    pub name: ObjectName,
+    pub table: ObjectName,
+    pub events: Events,
+    pub body: Arc<[Statement]>,
+    /// The whole statement, as it is kept and shown.
+    pub definition: String,
 }
 
 #[derive(Debug)]

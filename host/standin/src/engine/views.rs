@@ -3,7 +3,7 @@
 //! Only the columns that readers of a schema ask for; an unknown one is error 207 like anywhere else.
 
 use super::catalogue::DATABASE_COLLATION;
-use super::catalogue::kept::system_types;
+use super::catalogue::shape::system_types;
 use super::syntax::ObjectName;
 use super::translate::{Label, Shown, Typed};
 use std::sync::LazyLock;
@@ -81,6 +81,7 @@ const OBJECT: &str = "name sysname, object_id int, schema_id int, parent_object_
 
 fn views() -> Vec<View> {
     let mut all = objects();
+    all.extend(triggers());
     all.extend(columns());
     all.extend(keys());
     all.extend(database());
@@ -88,13 +89,43 @@ fn views() -> Vec<View> {
     all
 }
 
-/// A table as an object; its creation moment in datetime's canonical text.
+/// A kept moment in datetime's canonical text.
+fn moment(ms: &str) -> String {
+    format!("strftime('%Y-%m-%d %H:%M:%f', {ms} / 1000.0, 'unixepoch')")
+}
+
 fn table_object() -> String {
-    let moment = "strftime('%Y-%m-%d %H:%M:%S', created_ms / 1000, 'unixepoch') || '.000'";
+    let modified =
+        "ifnull((SELECT at_ms FROM main.tsql_modified AS m WHERE m.object_id = t.id), created_ms)";
     format!(
         "SELECT name, id AS object_id, schema_id, 0 AS parent_object_id, 'U ' AS type, 'USER_TABLE' AS type_desc, \
-         {moment} AS create_date, {moment} AS modify_date, 0 AS is_ms_shipped FROM main.tsql_table"
+         {} AS create_date, {} AS modify_date, 0 AS is_ms_shipped FROM main.tsql_table AS t",
+        moment("created_ms"),
+        moment(modified)
     )
+}
+
+const TRIGGER: &str = "name sysname, object_id int, parent_class tinyint, parent_class_desc nvarchar(60), parent_id int, type char(2), \
+    type_desc nvarchar(60), create_date datetime, modify_date datetime, is_ms_shipped bit, is_disabled bit, \
+    is_not_for_replication bit, is_instead_of_trigger bit";
+
+fn triggers() -> Vec<View> {
+    let trigger = format!(
+        "SELECT name, id AS object_id, 1 AS parent_class, 'OBJECT_OR_COLUMN' AS parent_class_desc, table_id AS parent_id, \
+         'TR' AS type, 'SQL_TRIGGER' AS type_desc, {} AS create_date, {} AS modify_date, 0 AS is_ms_shipped, disabled AS is_disabled, \
+         0 AS is_not_for_replication, 0 AS is_instead_of_trigger FROM main.tsql_trigger",
+        moment("created_ms"),
+        moment("modified_ms")
+    );
+    vec![
+        view("sys", "triggers", TRIGGER, trigger),
+        view(
+            "sys",
+            "sql_modules",
+            "object_id int, definition nvarchar(max)",
+            "SELECT id AS object_id, definition FROM main.tsql_trigger",
+        ),
+    ]
 }
 
 fn objects() -> Vec<View> {
@@ -106,7 +137,11 @@ fn objects() -> Vec<View> {
          CASE WHEN i.is_primary THEN 'PRIMARY_KEY_CONSTRAINT' ELSE 'UNIQUE_CONSTRAINT' END, NULL, NULL, 0 \
          FROM main.tsql_index AS i JOIN main.tsql_table AS t ON t.id = i.table_id WHERE i.is_constraint \
          UNION ALL SELECT f.name, f.id, t.schema_id, t.id, 'F ', 'FOREIGN_KEY_CONSTRAINT', NULL, NULL, 0 \
-         FROM main.tsql_foreign_key AS f JOIN main.tsql_table AS t ON t.id = f.table_id"
+         FROM main.tsql_foreign_key AS f JOIN main.tsql_table AS t ON t.id = f.table_id \
+         UNION ALL SELECT g.name, g.id, t.schema_id, t.id, 'TR', 'SQL_TRIGGER', {}, {}, 0 \
+         FROM main.tsql_trigger AS g JOIN main.tsql_table AS t ON t.id = g.table_id",
+        moment("g.created_ms"),
+        moment("g.modified_ms")
     );
     vec![
         view(

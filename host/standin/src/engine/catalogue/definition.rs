@@ -74,8 +74,17 @@ pub fn described(catalogue: &mut Catalogue, given: &Table) -> Result<Relation, S
 }
 
 fn blank(id: i32, name: TableName, storage: String, temporary: bool) -> Relation {
-    let (fields, indexes, foreign) = (Vec::new(), Vec::new(), Vec::new());
-    Relation { id, name, storage, temporary, fields, indexes, foreign, tracking: None }
+    Relation {
+        id,
+        name,
+        storage,
+        temporary,
+        fields: Vec::new(),
+        indexes: Vec::new(),
+        foreign: Vec::new(),
+        tracking: None,
+        triggers: Vec::new(),
+    }
 }
 
 fn fill(
@@ -329,6 +338,13 @@ fn columns(table: &Relation, index: &Index) -> String {
 /// SQLite's name of an index: the table's and its own.
 pub fn index_storage(table: &Relation, index: &Index) -> String {
     format!("{}.{}", table.storage, index.name)
+}
+
+/// SQLite's names of what [`index_statements`] makes; the second is there only where NULLs are.
+pub fn index_storages(table: &Relation, index: &Index) -> [String; 2] {
+    let name = index_storage(table, index);
+    let forbidding = format!("{name}!");
+    [name, forbidding]
 }
 
 /// For SQL Server two NULLs are one key; for SQLite they are two. A unique index with a nullable column is

@@ -1,13 +1,15 @@
 //! The catalogue in the file: its own tables, how it is read at opening, and the rows each definition writes.
 
+use super::shape::Shape;
 use super::{
     Catalogue, DatabaseTracking, Field, FieldDefault, Foreign, Granted, Identity, Index, Relation,
-    Schema, TableTracking, default_value, fold,
+    Schema, TableTracking, Trigger, default_value, fold,
 };
 use crate::engine::EngineError;
-use crate::engine::types::{self, length};
+use crate::engine::parse;
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tillhold_core::table::TableName;
 use tillhold_core::types::SqlType;
 
@@ -30,6 +32,9 @@ CREATE TABLE IF NOT EXISTS tsql_foreign_key_column (foreign_key_id INTEGER NOT N
 CREATE TABLE IF NOT EXISTS tsql_identity (table_id INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_tracking (table_id INTEGER PRIMARY KEY, track_columns INTEGER NOT NULL, min_valid INTEGER NOT NULL, begin_version INTEGER NOT NULL,
   cleanup_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tsql_trigger (id INTEGER PRIMARY KEY, table_id INTEGER NOT NULL, name TEXT NOT NULL, disabled INTEGER NOT NULL, definition TEXT NOT NULL,
+  created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tsql_modified (object_id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_commit (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_login (name TEXT PRIMARY KEY, shown TEXT NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL, is_owner INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tsql_principal (name TEXT PRIMARY KEY, shown TEXT NOT NULL, is_role INTEGER NOT NULL) WITHOUT ROWID;
@@ -126,12 +131,14 @@ fn tables(connection: &Connection) -> Result<Vec<Relation>, EngineError> {
             indexes: Vec::new(),
             foreign: Vec::new(),
             tracking: tracking.map(|columns| TableTracking { columns }),
+            triggers: Vec::new(),
         };
         found.insert(table.id, table);
     }
     read_fields(connection, &mut found)?;
     read_indexes(connection, &mut found)?;
     read_foreign(connection, &mut found)?;
+    read_triggers(connection, &mut found)?;
     Ok(found.into_values().collect())
 }
 
@@ -246,6 +253,27 @@ fn read_foreign(
     Ok(())
 }
 
+fn read_triggers(
+    connection: &Connection,
+    found: &mut HashMap<i32, Relation>,
+) -> Result<(), EngineError> {
+    let sql = "SELECT table_id, id, name, disabled, definition FROM tsql_trigger ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let definition: String = row.get(4)?;
+        let parsed = parse::trigger(&definition)
+            .map_err(|error| EngineError::Corrupt { what: error.to_string() })?;
+        if let Some(table) = found.get_mut(&row.get(0)?) {
+            let (id, name, disabled) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let (events, body) = (parsed.events, parsed.body);
+            let trigger = Trigger { id, name, events, disabled, definition, body };
+            table.triggers.push(Arc::new(trigger));
+        }
+    }
+    Ok(())
+}
+
 fn read_principals(connection: &Connection, catalogue: &mut Catalogue) -> Result<(), EngineError> {
     let principals = &mut catalogue.principals;
     let mut statement = connection.prepare("SELECT name, is_role FROM tsql_principal")?;
@@ -283,7 +311,7 @@ pub fn write_table(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO tsql_table VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![table.id, schema_id, table.name.name, now_ms])?;
+        .execute(params![table.id, schema_id, table.name.name, tick_ms(now_ms)])?;
     for field in &table.fields {
         write_field(connection, table.id, field)?;
     }
@@ -364,6 +392,60 @@ pub fn write_index(
     Ok(())
 }
 
+/// The row of a trigger, new or changed; when it was made stays.
+pub fn write_trigger(
+    connection: &Connection,
+    table_id: i32,
+    trigger: &Trigger,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO tsql_trigger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (id) DO UPDATE
+         SET disabled = ?4, definition = ?5, modified_ms = ?6",
+        params![
+            trigger.id,
+            table_id,
+            trigger.name,
+            trigger.disabled,
+            trigger.definition,
+            tick_ms(now_ms)
+        ],
+    )?;
+    Ok(())
+}
+
+/// Moves a table's `modify_date`, by one of datetime's steps at least: whoever compares sees it.
+pub fn touch(connection: &Connection, table_id: i32, now_ms: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT max(t.created_ms, ifnull(m.at_ms, 0)) FROM tsql_table AS t
+               LEFT JOIN tsql_modified AS m ON m.object_id = t.id WHERE t.id = ?1";
+    let last: i64 = connection.query_row(sql, [table_id], |row| row.get(0))?;
+    connection.execute(
+        "INSERT OR REPLACE INTO tsql_modified VALUES (?1, ?2)",
+        params![table_id, tick_ms(now_ms.max(last + 4))],
+    )?;
+    Ok(())
+}
+
+/// A moment as datetime keeps it: milliseconds that end in 0, 3 or 7.
+fn tick_ms(ms: i64) -> i64 {
+    let near = [0, 0, 3, 3, 3, 7, 7, 7, 7, 10];
+    ms - ms.rem_euclid(10) + near[ms.rem_euclid(10) as usize]
+}
+
+pub fn erase_index(connection: &Connection, table_id: i32, id: i32) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM tsql_index_column WHERE table_id = ?1 AND index_id = ?2",
+        "DELETE FROM tsql_index WHERE table_id = ?1 AND id = ?2",
+    ] {
+        connection.execute(sql, [table_id, id])?;
+    }
+    Ok(())
+}
+
+pub fn erase_trigger(connection: &Connection, id: i32) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM tsql_trigger WHERE id = ?1", [id]).map(|_| ())
+}
+
 pub fn erase_table(connection: &Connection, id: i32) -> rusqlite::Result<()> {
     for sql in [
         "DELETE FROM tsql_foreign_key_column WHERE foreign_key_id IN (SELECT id FROM tsql_foreign_key WHERE table_id = ?1)",
@@ -373,114 +455,12 @@ pub fn erase_table(connection: &Connection, id: i32) -> rusqlite::Result<()> {
         "DELETE FROM tsql_column WHERE table_id = ?1",
         "DELETE FROM tsql_identity WHERE table_id = ?1",
         "DELETE FROM tsql_tracking WHERE table_id = ?1",
+        "DELETE FROM tsql_trigger WHERE table_id = ?1",
+        "DELETE FROM tsql_modified WHERE object_id = ?1",
         "DELETE FROM tsql_grant WHERE class IN ('OBJECT', 'COLUMN') AND object_id = ?1",
         "DELETE FROM tsql_table WHERE id = ?1",
     ] {
         connection.execute(sql, [id])?;
     }
     Ok(())
-}
-
-/// A type as `sys.columns` describes it.
-pub struct Shape {
-    pub system_type_id: i32,
-    pub max_length: i32,
-    pub precision: i32,
-    pub scale: i32,
-}
-
-impl Shape {
-    pub fn of(of: SqlType) -> Shape {
-        let shape = |system_type_id, max_length, precision, scale: u8| Shape {
-            system_type_id,
-            max_length,
-            precision,
-            scale: i32::from(scale),
-        };
-        let bytes = |unit: i32| length(of).map_or(-1, |length| i32::from(length) * unit);
-        match of {
-            SqlType::Bit => shape(104, 1, 1, 0),
-            SqlType::TinyInt => shape(48, 1, 3, 0),
-            SqlType::SmallInt => shape(52, 2, 5, 0),
-            SqlType::Int => shape(56, 4, 10, 0),
-            SqlType::BigInt => shape(127, 8, 19, 0),
-            SqlType::Decimal { precision, scale } => {
-                let bytes = match precision {
-                    0..=9 => 5,
-                    10..=19 => 9,
-                    20..=28 => 13,
-                    _ => 17,
-                };
-                shape(106, bytes, i32::from(precision), scale)
-            }
-            SqlType::Money => shape(60, 8, 19, 4),
-            SqlType::SmallMoney => shape(122, 4, 10, 4),
-            SqlType::Float => shape(62, 8, 53, 0),
-            SqlType::Real => shape(59, 4, 24, 0),
-            SqlType::Date => shape(40, 3, 10, 0),
-            SqlType::Time { scale } => shape(41, 5, 8 + dotted(scale), scale),
-            SqlType::SmallDateTime => shape(58, 4, 16, 0),
-            SqlType::DateTime => shape(61, 8, 23, 3),
-            SqlType::DateTime2 { scale } => shape(42, 8, 19 + dotted(scale), scale),
-            SqlType::DateTimeOffset { scale } => shape(43, 10, 26 + dotted(scale), scale),
-            SqlType::UniqueIdentifier => shape(36, 16, 0, 0),
-            SqlType::Char { .. } => shape(175, bytes(1), 0, 0),
-            SqlType::NChar { .. } => shape(239, bytes(2), 0, 0),
-            SqlType::VarChar { .. } => shape(167, bytes(1), 0, 0),
-            SqlType::NVarChar { .. } => shape(231, bytes(2), 0, 0),
-            SqlType::Text => shape(35, 16, 0, 0),
-            SqlType::NText => shape(99, 16, 0, 0),
-            SqlType::Xml => shape(241, -1, 0, 0),
-            SqlType::Binary { .. } => shape(173, bytes(1), 0, 0),
-            SqlType::VarBinary { .. } => shape(165, bytes(1), 0, 0),
-            SqlType::Image => shape(34, 16, 0, 0),
-            SqlType::RowVersion => shape(189, 8, 0, 0),
-        }
-    }
-}
-
-/// The point counts as a digit of a time's precision.
-fn dotted(scale: u8) -> i32 {
-    if scale == 0 { 0 } else { i32::from(scale) + 1 }
-}
-
-/// Every type's name and number: `sys.types`.
-pub fn system_types() -> Vec<(&'static str, Shape)> {
-    let declared = [
-        "image",
-        "text",
-        "uniqueidentifier",
-        "date",
-        "time",
-        "datetime2",
-        "datetimeoffset",
-        "tinyint",
-        "smallint",
-        "int",
-        "smalldatetime",
-        "real",
-        "money",
-        "datetime",
-        "float",
-        "ntext",
-        "bit",
-        "decimal(38,38)",
-        "smallmoney",
-        "bigint",
-        "varbinary(8000)",
-        "varchar(8000)",
-        "binary(8000)",
-        "char(8000)",
-        "timestamp",
-        "nvarchar(4000)",
-        "nchar(4000)",
-        "xml",
-    ];
-    let named = declared.into_iter().filter_map(SqlType::parse).map(|of| {
-        let name = if matches!(of, SqlType::Decimal { .. }) { "decimal" } else { types::bare(of) };
-        (name, Shape::of(of))
-    });
-    let mut all: Vec<_> = named.collect();
-    all.push(("numeric", Shape { system_type_id: 108, max_length: 17, precision: 38, scale: 38 }));
-    all
 }

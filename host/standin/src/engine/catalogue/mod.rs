@@ -3,10 +3,11 @@
 
 pub mod definition;
 pub mod kept;
+pub mod shape;
 
 use super::parse;
 use super::refusal;
-use super::syntax::{Expr, ObjectName};
+use super::syntax::{Events, Expr, ObjectName, Statement};
 use super::types::{self, collation_of};
 use crate::answer::SqlError;
 use std::collections::{BTreeMap, HashMap};
@@ -60,6 +61,8 @@ pub struct Relation {
     pub indexes: Vec<Index>,
     pub foreign: Vec<Foreign>,
     pub tracking: Option<TableTracking>,
+    /// In the order in which they were made, which is the order in which they fire.
+    pub triggers: Vec<Arc<Trigger>>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +113,16 @@ pub struct Foreign {
     pub to: i32,
     pub to_columns: Vec<usize>,
     pub cascade: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    pub id: i32,
+    pub name: String,
+    pub events: Events,
+    pub disabled: bool,
+    pub definition: String,
+    pub body: Arc<[Statement]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +186,15 @@ impl Catalogue {
         self.tables.remove(&(fold(&table.name.schema), fold(&table.name.name)));
     }
 
+    /// A trigger and its table; a trigger is in its table's schema.
+    pub fn trigger(&self, name: &ObjectName) -> Option<(&Arc<Relation>, &Arc<Trigger>)> {
+        let schema = fold(name.schema.as_deref().unwrap_or("dbo"));
+        let wanted = fold(&name.name);
+        let here = self.by_id.values().filter(|table| fold(&table.name.schema) == schema);
+        here.flat_map(|table| table.triggers.iter().map(move |trigger| (table, trigger)))
+            .find(|(_, trigger)| fold(&trigger.name) == wanted)
+    }
+
     pub fn next_id(&mut self) -> i32 {
         self.next_object += 1;
         self.next_object
@@ -197,6 +219,11 @@ impl Relation {
         self.primary()
             .into_iter()
             .flat_map(|index| index.columns.iter().map(|(at, _)| &self.fields[*at]))
+    }
+
+    /// Whether the change named by `verb` fires a trigger.
+    pub fn fires(&self, verb: &str) -> bool {
+        self.triggers.iter().any(|trigger| !trigger.disabled && trigger.events.has(verb))
     }
 
     pub fn identity(&self) -> Option<usize> {
@@ -243,6 +270,16 @@ impl Field {
         let collation = types::collation_clause(self.sqlite_collation());
         let null = if self.nullable { "" } else { " NOT NULL" };
         format!("{} {}{collation}{null}", quote(&self.name), types::storage(self.of))
+    }
+}
+
+impl Events {
+    pub fn has(self, verb: &str) -> bool {
+        match verb {
+            "INSERT" => self.insert,
+            "UPDATE" => self.update,
+            _ => self.delete,
+        }
     }
 }
 

@@ -78,7 +78,7 @@ fn data_length(context: &Context<'_>) -> Answered {
             if is_national(of) { units(&text) * 2 } else { text.chars().count() }
         }
         ValueRef::Blob(bytes) => bytes.len(),
-        _ => crate::engine::catalogue::kept::Shape::of(of).max_length.max(0) as usize,
+        _ => crate::engine::catalogue::shape::Shape::of(of).max_length.max(0) as usize,
     };
     Ok(Cell::Integer(bytes as i64))
 }

@@ -31,6 +31,8 @@ pub fn register(connection: &Connection, running: &Arc<Running>) -> rusqlite::Re
         Ok(value.map_or(Cell::Null, Cell::Integer))
     })?;
     session("ts_rowversion", 0, |running, _| Ok(Cell::Blob(running.next_rowversion())))?;
+    session("ts_own_rowversion", 0, |running, _| Ok(Cell::Blob(running.next_own_rowversion())))?;
+    session("ts_capture", 0, |running, _| Ok(Cell::Integer(running.capture())))?;
     session("ts_newid", 0, |running, _| Ok(Cell::Text(running.new_guid())))?;
     connection.create_scalar_function("ts_ct_in_mask", 2, super::PURE, in_mask)?;
     connection.create_aggregate_function("ts_ct_masks", 2, super::PURE, Masks)

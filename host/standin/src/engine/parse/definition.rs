@@ -4,7 +4,7 @@ use super::{Parsed, Parser};
 use crate::engine::lexer::Kind;
 use crate::engine::syntax::{
     ColumnDefinition, Constraint, ConstraintKind, CreateIndex, CreateTable, DatabaseChange,
-    DefaultDefinition, StatementKind, TableChange,
+    DefaultDefinition, Making, StatementKind, TableChange,
 };
 use std::sync::Arc;
 
@@ -24,6 +24,12 @@ impl Parser<'_> {
         }
         if self.is_any_word(&["LOGIN", "USER", "ROLE"]) {
             return self.create_principal();
+        }
+        if self.accept_word("TRIGGER") {
+            return self.create_trigger(Making::Create);
+        }
+        if self.accept_words(&["OR", "ALTER", "TRIGGER"]) {
+            return self.create_trigger(Making::CreateOrAlter);
         }
         let unique = self.accept_word("UNIQUE");
         let clustered = self.clustered()?.unwrap_or(false);
@@ -271,6 +277,16 @@ impl Parser<'_> {
     }
 
     pub(super) fn drop(&mut self) -> Parsed<StatementKind> {
+        if self.accept_word("TRIGGER") {
+            return self.drop_trigger();
+        }
+        if self.accept_word("INDEX") {
+            let if_exists = self.accept_words(&["IF", "EXISTS"]);
+            let index = self.name()?;
+            self.expect_word("ON")?;
+            let table = self.object_name()?;
+            return Ok(S::DropIndex { index, table, if_exists });
+        }
         self.expect_word("TABLE")?;
         let if_exists = self.accept_words(&["IF", "EXISTS"]);
         let names = self.commas(Self::object_name)?;
@@ -284,8 +300,17 @@ impl Parser<'_> {
         if self.accept_word("ROLE") {
             return self.alter_role();
         }
+        if self.accept_word("TRIGGER") {
+            return self.create_trigger(Making::Alter);
+        }
         self.expect_word("TABLE")?;
         let table = self.object_name()?;
+        for (word, on) in [("ENABLE", true), ("DISABLE", false)] {
+            if self.accept_words(&[word, "TRIGGER"]) {
+                let trigger = if self.accept_word("ALL") { None } else { Some(self.name()?) };
+                return Ok(S::SwitchTrigger { trigger, table, on });
+            }
+        }
         let change = self.table_change()?;
         Ok(S::AlterTable { table, change })
     }

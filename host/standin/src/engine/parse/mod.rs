@@ -9,10 +9,11 @@ mod expression;
 mod query;
 mod security;
 mod statement;
+mod trigger;
 
 use super::lexer::{Kind, Token, tokens};
 use super::refusal;
-use super::syntax::{Batch, Expr, ObjectName};
+use super::syntax::{Batch, CreateTrigger, Expr, ObjectName};
 use crate::answer::SqlError;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -207,6 +208,13 @@ pub fn expression(text: &str) -> Parsed<Expr> {
     let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let value = parser.expr()?;
     if parser.at_end() { Ok(value) } else { Err(parser.unexpected()) }
+}
+
+/// A trigger as the catalogue keeps it.
+pub fn trigger(definition: &str) -> Parsed<CreateTrigger> {
+    let tokens = tokens(definition)?;
+    let mut parser = Parser { sql: definition, tokens, at: 0, depth: 0, declared: HashSet::new() };
+    parser.kept_trigger()
 }
 
 /// `@P1 nvarchar(max), @P2 int`: the declarations of `sp_executesql` and `sp_prepare`.

@@ -104,6 +104,9 @@ impl Parser<'_> {
             "DROP" => self.drop(),
             "ALTER" => self.alter(),
             "GRANT" | "DENY" | "REVOKE" => self.permission(&word),
+            "ENABLE" | "DISABLE" if self.accept_word("TRIGGER") => {
+                self.switch_trigger(word == "ENABLE")
+            }
             _ => {
                 self.at -= 1;
                 self.bare_execute(&word)

@@ -6,12 +6,12 @@ use crate::answer::SqlError;
 use crate::engine::EngineError;
 use crate::engine::catalogue::kept::{self, set_state};
 use crate::engine::catalogue::{
-    Catalogue, DatabaseTracking, Relation, Schema, TableTracking, definition, fold, quote,
+    Catalogue, Relation, Schema, TableTracking, definition, fold, quote,
 };
 use crate::engine::refusal;
 use crate::engine::syntax::{
-    ColumnDefinition, Constraint, CreateIndex, CreateTable, DatabaseChange, ObjectName,
-    StatementKind as S, TableChange,
+    ColumnDefinition, Constraint, CreateIndex, CreateTable, ObjectName, StatementKind as S,
+    TableChange,
 };
 use crate::engine::tracking;
 use crate::engine::translate::{Translator, Uses};
@@ -23,7 +23,7 @@ use tillhold_core::text::hexadecimal;
 /// Tables of one database: AX has 548, SQL Server's own limit is far above.
 const TABLES_MAX: usize = 5_000;
 
-const WRITES: Uses =
+pub(super) const WRITES: Uses =
     Uses { database: false, locks: false, writes_database: true, writes_temporary: false };
 
 impl EngineSession {
@@ -35,6 +35,16 @@ impl EngineSession {
             }
             S::CreateTable(given) => self.owning(|session| session.create_table(given)),
             S::CreateIndex(given) => self.create_index(given),
+            S::DropIndex { index, table, if_exists } => {
+                self.owning(|session| session.drop_index(index, table, *if_exists))
+            }
+            S::CreateTrigger(given) => self.owning(|session| session.create_trigger(given)),
+            S::DropTrigger { names, if_exists } => self.owning(|session| {
+                names.iter().try_for_each(|name| session.drop_trigger(name, *if_exists))
+            }),
+            S::SwitchTrigger { trigger, table, on } => {
+                self.owning(|session| session.switch_trigger(trigger.as_deref(), table, *on))
+            }
             S::CreateSchema { name } => self.owning(|session| session.create_schema(name)),
             S::Truncate(name) => self.truncate(name),
             S::AlterTable { table, change } => {
@@ -53,7 +63,7 @@ impl EngineSession {
     }
 
     /// Definitions belong to owners.
-    fn owning(
+    pub(super) fn owning(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
@@ -68,6 +78,8 @@ impl EngineSession {
         self.within_write(WRITES, |session| {
             // Others may have changed definitions while this session waited for the write lock.
             session.refresh();
+            // What SQLite keeps for triggers would stand in the way of a changed table; it is made anew when needed.
+            session.drop_captures()?;
             let mut catalogue = (*session.catalogue).clone();
             let answer = work(session, &mut catalogue)?;
             catalogue.version += 1;
@@ -79,7 +91,7 @@ impl EngineSession {
         })
     }
 
-    fn sqlite(&self, sql: &str) -> Result<(), SqlError> {
+    pub(super) fn sqlite(&self, sql: &str) -> Result<(), SqlError> {
         self.connection.execute_batch(sql).map_err(|error| self.refused(error, None))
     }
 
@@ -188,6 +200,7 @@ impl EngineSession {
                         .map_err(|error| session.refused_in(error, Some(&table), "CREATE INDEX"))?;
                 }
                 session.kept(kept::write_index(&session.connection, &table, &index))?;
+                session.touched(&table)?;
                 catalogue.put(table);
                 Ok(())
             })
@@ -292,6 +305,45 @@ impl EngineSession {
                 }
                 TableChange::DropColumn(column) => session.drop_column(&mut table, column)?,
             }
+            session.touched(&table)?;
+            catalogue.put(table);
+            Ok(())
+        })
+    }
+
+    /// The table's `modify_date` moves.
+    fn touched(&self, table: &Relation) -> Result<(), SqlError> {
+        let now_ms = self.engine.env.clock.wall_ms();
+        self.kept(kept::touch(&self.connection, table.id, now_ms))
+    }
+
+    fn drop_index(
+        &mut self,
+        name: &str,
+        table: &ObjectName,
+        if_exists: bool,
+    ) -> Result<(), SqlError> {
+        self.redefine(|session, catalogue| {
+            let mut table = (**catalogue.find(table)?).clone();
+            let found = table.indexes.iter().position(|index| fold(&index.name) == fold(name));
+            let Some(at) = found else {
+                return if if_exists { Ok(()) } else { Err(no_index(&table, name)) };
+            };
+            if table.indexes[at].constraint {
+                return Err(SqlError::new(
+                    3723,
+                    format!(
+                        "An explicit DROP INDEX is not allowed on index '{}.{name}'. It is being used for constraint enforcement.",
+                        table.name
+                    ),
+                ));
+            }
+            let index = table.indexes.remove(at);
+            for storage in definition::index_storages(&table, &index) {
+                session.sqlite(&format!("DROP INDEX IF EXISTS main.{}", quote(&storage)))?;
+            }
+            session.kept(kept::erase_index(&session.connection, table.id, index.id))?;
+            session.touched(&table)?;
             catalogue.put(table);
             Ok(())
         })
@@ -411,116 +463,6 @@ impl EngineSession {
         }
         Ok(())
     }
-
-    fn alter_database(
-        &mut self,
-        database: Option<&str>,
-        change: &DatabaseChange,
-    ) -> Result<(), SqlError> {
-        if database.is_some_and(|name| fold(name) != fold(&self.catalogue.database)) {
-            return Err(refusal::no_database(database.unwrap_or_default()));
-        }
-        if self.transaction.open().is_some() {
-            return Err(SqlError::new(
-                226,
-                "ALTER DATABASE statement not allowed within multi-statement transaction.",
-            ));
-        }
-        self.owning(|session| {
-            session.redefine(|session, catalogue| {
-                let answer = match change {
-                    DatabaseChange::Accepted => Ok(()),
-                    DatabaseChange::SnapshotIsolation(on) => {
-                        catalogue.snapshot_allowed = *on;
-                        set_state(&session.connection, "snapshot_allowed", i64::from(*on))
-                    }
-                    DatabaseChange::TrackingOn { retention_minutes, auto_cleanup } => {
-                        return session.tracking_on(catalogue, *retention_minutes, *auto_cleanup);
-                    }
-                    DatabaseChange::TrackingOff => {
-                        if catalogue.by_id.values().any(|table| table.tracking.is_some()) {
-                            return Err(SqlError::new(
-                                22115,
-                                format!(
-                                    "Change tracking is enabled for one or more tables in database '{}'. Disable change tracking on \
-                                     each table before disabling it for the database.",
-                                    catalogue.database
-                                ),
-                            ));
-                        }
-                        catalogue.tracking = None;
-                        set_state(&session.connection, "tracking", 0)
-                    }
-                };
-                session.kept(answer)
-            })
-        })
-    }
-
-    fn tracking_on(
-        &mut self,
-        catalogue: &mut Catalogue,
-        retention_minutes: Option<i64>,
-        auto_cleanup: Option<bool>,
-    ) -> Result<(), SqlError> {
-        if retention_minutes.is_some_and(|minutes| minutes < 1) {
-            return Err(SqlError::new(
-                22118,
-                "The change tracking retention period must be at least one minute.",
-            ));
-        }
-        let before = catalogue.tracking.clone();
-        let tracking = DatabaseTracking {
-            retention_minutes: retention_minutes
-                .or(before.as_ref().map(|tracking| tracking.retention_minutes))
-                .unwrap_or(2 * 1440),
-            auto_cleanup: auto_cleanup
-                .or(before.map(|tracking| tracking.auto_cleanup))
-                .unwrap_or(true),
-        };
-        self.kept(set_state(&self.connection, "tracking", 1))?;
-        self.kept(set_state(&self.connection, "retention_minutes", tracking.retention_minutes))?;
-        self.kept(set_state(&self.connection, "auto_cleanup", i64::from(tracking.auto_cleanup)))?;
-        catalogue.tracking = Some(tracking);
-        Ok(())
-    }
-
-    /// Clean-up on command: forgets what is older than the retention, of one table or of all. How many rows went.
-    pub(in crate::engine) fn clean_up_tracking(
-        &mut self,
-        only: Option<i32>,
-    ) -> Result<usize, SqlError> {
-        let Some(tracking) = self.catalogue.tracking.clone() else { return Ok(0) };
-        let before = self.engine.env.clock.wall_ms() - tracking.retention_minutes * 60_000;
-        let version = tracking::version_before(&self.connection, before)
-            .map_err(|error| self.refused(error, None))?;
-        version.map_or(Ok(0), |version| self.forget_up_to(version, only))
-    }
-
-    fn forget_up_to(&mut self, version: i64, only: Option<i32>) -> Result<usize, SqlError> {
-        self.within_write(WRITES, |session| {
-            let mut gone = 0;
-            for table in session.catalogue.by_id.values().filter(|table| table.tracking.is_some()) {
-                if only.is_none_or(|id| id == table.id) {
-                    gone += tracking::forget(&session.connection, table, version)
-                        .map_err(|error| session.refused(error, None))?;
-                }
-            }
-            if only.is_none() {
-                let forgotten = session
-                    .connection
-                    .execute("DELETE FROM tsql_commit WHERE version <= ?1", [version]);
-                session.kept(forgotten.map(|_| ()))?;
-            }
-            Ok(gone)
-        })
-    }
-
-    pub(in crate::engine) fn forget_changes(&mut self, version: u64) -> Result<u64, EngineError> {
-        self.refresh();
-        let version = i64::try_from(version).unwrap_or(i64::MAX);
-        Ok(self.forget_up_to(version, None)? as u64)
-    }
 }
 
 fn cannot_find(name: &ObjectName) -> SqlError {
@@ -530,6 +472,17 @@ fn cannot_find(name: &ObjectName) -> SqlError {
             "Cannot find the object \"{name}\" because it does not exist or you do not have permissions."
         ),
     )
+}
+
+fn no_index(table: &Relation, name: &str) -> SqlError {
+    SqlError::new(
+        3701,
+        format!(
+            "Cannot drop the index '{}.{name}', because it does not exist or you do not have permission.",
+            table.name
+        ),
+    )
+    .with_severity(11)
 }
 
 fn no_schema(name: &str) -> SqlError {

@@ -49,6 +49,7 @@ impl EngineSession {
         let compiling =
             std::mem::take(&mut self.untranslated) && !matches!(error.number, 8115 | 2628 | 281);
         let reach = match reach(&error) {
+            _ if std::mem::take(&mut self.failed_in_trigger) => Reach::Transaction,
             Reach::Statement if compiling => Reach::Batch,
             other => other,
         };

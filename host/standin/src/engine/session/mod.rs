@@ -3,8 +3,10 @@
 //! A call (`batch`, `execute`, …) parses its text once, then runs statement by statement (`run`), each translated
 //! once and remembered (`plan`), within the transaction that `transaction` keeps.
 
+mod database;
 mod definition;
 mod failure;
+mod firing;
 mod frame;
 mod plan;
 mod procedures;
@@ -12,6 +14,7 @@ mod run;
 mod security;
 mod temporaries;
 mod transaction;
+mod trigger;
 
 use super::bulk::BulkTarget;
 use super::catalogue::{Catalogue, Relation};
@@ -21,9 +24,10 @@ use super::refusal;
 use super::running::{Counters, Running, locked};
 use super::syntax::{Batch, Level};
 use super::temporary::Temporary;
-use super::translate::{Plan, Surroundings};
+use super::translate::{Inside, Plan, SessionContext, Surroundings};
 use super::{Engine, EngineError};
 use crate::answer::{Answer, Answers, Isolation, Parameter, ResultColumn, SqlError, SqlSession};
+use firing::Captures;
 use frame::Frame;
 use rusqlite::{Connection, InterruptHandle, OptionalExtension};
 use std::collections::{HashMap, HashSet};
@@ -59,11 +63,18 @@ pub struct EngineSession {
     transaction: Transaction,
     frame: Frame,
     depth: u32,
+    /// The trigger whose body runs, and how many triggers deep that is.
+    inside: Option<Arc<Inside>>,
+    trigger_level: i64,
+    captures: Captures,
+    session_context: SessionContext,
     trying: u32,
     caught: Vec<SqlError>,
     row_count: i64,
     /// The last failure was of a translation: as if its batch had not compiled.
     untranslated: bool,
+    /// The last failure was a trigger's: its transaction is lost.
+    failed_in_trigger: bool,
     last_error: u32,
     batches: HashMap<String, Arc<Batch>>,
     plans: HashMap<u64, (u64, Arc<Plan>)>,
@@ -120,7 +131,8 @@ impl EngineSession {
         is_owner: bool,
         application: &str,
     ) -> Result<EngineSession, SqlError> {
-        let running = Arc::new(Running::new(engine.counters.clone(), engine.env.random.clone()));
+        let running =
+            Arc::new(Running::new(id, engine.counters.clone(), engine.env.random.clone()));
         functions::register(&connection, &running)
             .map_err(|error| EngineError::File(error).into_sql())?;
         let interrupt = Arc::new(Interrupt {
@@ -143,10 +155,15 @@ impl EngineSession {
             transaction: Transaction::default(),
             frame: Frame::default(),
             depth: 0,
+            inside: None,
+            trigger_level: 0,
+            captures: Captures::default(),
+            session_context: SessionContext::default(),
             trying: 0,
             caught: Vec::new(),
             row_count: 0,
             untranslated: false,
+            failed_in_trigger: false,
             last_error: 0,
             batches: HashMap::new(),
             plans: HashMap::new(),
@@ -179,7 +196,10 @@ impl EngineSession {
             variables: &self.frame.types,
             identity_insert: self.settings.identity_insert,
             user: &self.user,
-            is_owner: self.is_owner,
+            // Objects of one owner: a trigger's body is asked for no rights (ownership chaining).
+            is_owner: self.is_owner || self.inside.is_some(),
+            inside: self.inside.as_deref(),
+            session_context: &self.session_context,
         }
     }
 
@@ -255,17 +275,19 @@ impl EngineSession {
         out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
         if self.depth >= NESTING_MAX {
-            let message = "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).";
-            return Err(SqlError::new(217, message));
+            return Err(refusal::nested_too_deeply());
         }
         let batch = self.parsed(sql)?;
         let frame = Frame::of(parameters)?;
         let outer = std::mem::replace(&mut self.frame, frame);
         let settings = self.settings.clone();
         let before = self.transaction.count;
+        // Text of its own sees neither the rows of a trigger around it nor its owner's rights.
+        let inside = self.inside.take();
         self.depth += 1;
         let answer = self.run_batch(&batch, out);
         self.depth -= 1;
+        self.inside = inside;
         let xact_abort = self.settings.xact_abort;
         self.frame = outer;
         if self.settings.identity_insert != settings.identity_insert {
@@ -434,6 +456,7 @@ impl SqlSession for EngineSession {
         self.roll_back_all(&mut |_| crate::answer::Flow::Continue);
         self.engine.locks.release_all(self.id, |_| true);
         self.settings = Settings::default();
+        self.session_context = SessionContext::default();
         self.drop_all_temporaries();
         self.frame = Frame::default();
         (self.row_count, self.last_error) = (0, 0);

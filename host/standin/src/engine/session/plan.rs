@@ -45,8 +45,13 @@ impl EngineSession {
 
     /// Definitions as they are now; within a transaction that changes them, as it has made them.
     pub(in crate::engine) fn refresh(&mut self) {
-        if !self.redefining {
-            self.catalogue = self.engine.catalogue();
+        if self.redefining {
+            return;
+        }
+        let newest = self.engine.catalogue();
+        if !Arc::ptr_eq(&newest, &self.catalogue) {
+            self.catalogue = newest;
+            self.captures.redefined();
         }
     }
 
@@ -171,12 +176,14 @@ impl EngineSession {
             Some(context) => Some(self.context(context)?),
         };
         let uses = self.returning_uses(plan.uses, &change.table);
-        let count = self.within_write(uses, |session| {
-            session.load_json(plan)?;
-            session.running.set_change(context, change.mask.clone());
-            let answer = session.run_change_rows(plan, out);
-            session.running.set_change(None, None);
-            answer
+        let count = self.with_triggers(&change.table, change.verb, out, |session, out| {
+            session.within_write(uses, |session| {
+                session.load_json(plan)?;
+                session.running.set_change(context, change.mask.clone());
+                let answer = session.run_change_rows(plan, out);
+                session.running.set_change(None, None);
+                answer
+            })
         });
         let count = count.map_err(|error| match error.number {
             3960 => refusal::snapshot_conflict(&change.table.shown(), &self.catalogue.database),
@@ -208,6 +215,9 @@ impl EngineSession {
     }
 
     fn done(&self, count: u64, out: &mut Answers<'_>) -> Result<(), SqlError> {
+        if self.inside.is_some() && self.settings.no_count {
+            return Ok(());
+        }
         flow(out(Answer::Done { rows: (!self.settings.no_count).then_some(count) }))
     }
 

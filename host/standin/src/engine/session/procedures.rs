@@ -10,6 +10,7 @@ use crate::engine::locks::{Mode, Outcome, Resource};
 use crate::engine::parse;
 use crate::engine::refusal;
 use crate::engine::syntax::{Argument, Execute, Expr};
+use crate::engine::translate::Kept;
 use crate::engine::values;
 use rusqlite::types::ValueRef;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tillhold_core::value::Value;
 
 /// sp_getapplock's resource names (SQL Server: nvarchar(255)).
 const RESOURCE_CHARACTERS_MAX: usize = 255;
+/// Keys of one session's context (SQL Server: 1 MB of them).
+const SESSION_KEYS_MAX: usize = 256;
 
 impl EngineSession {
     /// A procedure called by name from the wire.
@@ -33,6 +36,7 @@ impl EngineSession {
             "sp_executesql" => self.call_execute_sql(parameters, out),
             "sp_getapplock" => self.get_application_lock(parameters),
             "sp_releaseapplock" => self.release_application_lock(parameters),
+            "sp_set_session_context" => self.set_session_context(parameters),
             "sp_flush_ct_internal_table_on_demand" => self.flush_tracking(parameters, out),
             _ => Err(refusal::unknown_procedure(name)),
         }
@@ -157,6 +161,43 @@ impl EngineSession {
         }
         let message = "Cannot release the application lock because it is not currently held.";
         Err(SqlError::new(1223, message))
+    }
+
+    /// A key of SESSION_CONTEXT, for the rest of the session; what was set read-only stays.
+    fn set_session_context(&mut self, parameters: &[Parameter]) -> Result<i32, SqlError> {
+        let key = text(parameters, 0, "@key").ok_or_else(|| refusal::syntax("@key"))?;
+        let value = find(parameters, 1, "@value").ok_or_else(|| refusal::syntax("@value"))?.clone();
+        let read_only = matches!(
+            find(parameters, 2, "@read_only").map(|parameter| &parameter.value),
+            Some(Value::Int(1) | Value::Bool(true))
+        );
+        let values = &mut self.session_context.values;
+        if values.get(&key).is_some_and(|kept| kept.read_only) {
+            return Err(SqlError::new(
+                15_664,
+                format!(
+                    "Cannot set key '{key}' in the session context. The key has been set as read_only for this session."
+                ),
+            ));
+        }
+        if !values.contains_key(&key) && values.len() >= SESSION_KEYS_MAX {
+            return Err(refusal::unsupported("so many keys of the session context"));
+        }
+        // As sql_variant keeps it: no type without an end.
+        let of = match value.of {
+            SqlType::NVarChar { length: None } => SqlType::NVarChar { length: Some(4000) },
+            SqlType::VarChar { length: None } => SqlType::VarChar { length: Some(8000) },
+            SqlType::VarBinary { length: None } => SqlType::VarBinary { length: Some(8000) },
+            other => other,
+        };
+        if value.value.is_null() && !read_only {
+            values.remove(&key);
+            return Ok(0);
+        }
+        let cell =
+            values::encode(values::convert(value.value, value.of, of, values::NO_STYLE)?, of);
+        self.session_context.values.insert(key, Kept { of, cell, read_only });
+        Ok(0)
     }
 
     /// Forgets what is older than the retention, now; SQL Server's own says how many rows went.

@@ -142,7 +142,10 @@ impl EngineSession {
             S::SetVariable { name, operator, value } => {
                 self.set_variable(statement.id, name, *operator, value)
             }
-            S::SetOption(option) => self.set_option(option),
+            S::SetOption(option) => {
+                self.row_count = 0;
+                self.set_option(option)
+            }
             S::Throw(given) => Err(self.thrown(statement.id, given.as_ref())?),
             S::RaiseError { message, severity, state } => {
                 self.raise(statement.id, [message, severity, state], out)
@@ -153,16 +156,19 @@ impl EngineSession {
                     Cell::Text(text) => text,
                     _ => String::new(),
                 };
+                self.row_count = 0;
                 flow(out(Answer::Info { number: 0, message }))
             }
             S::WaitDelay(time) => self.wait(statement.id, time),
             S::Use(database) => self.use_database(database, out),
             S::Begin => {
                 self.begin_transaction(out);
+                self.row_count = 0;
                 flow(out(Answer::Done { rows: None }))
             }
             S::Commit => {
                 self.commit_transaction(out)?;
+                self.row_count = 0;
                 flow(out(Answer::Done { rows: None }))
             }
             S::Rollback { savepoint } => {
@@ -371,6 +377,9 @@ impl EngineSession {
         match bound {
             Bound::Variable(name) => self.frame.get(name),
             Bound::Fact(fact) => self.fact(*fact),
+            Bound::Context(key) => {
+                self.session_context.values.get(key).map_or(Cell::Null, |kept| kept.cell.clone())
+            }
             // Bound by the loader, row by row.
             Bound::Given(_) => Cell::Null,
         }
@@ -387,6 +396,17 @@ impl EngineSession {
             Fact::Version => Cell::Text(crate::engine::VERSION.to_string()),
             Fact::Identity => {
                 self.running.last_identity().map_or(Cell::Null, |last| Cell::Text(last.to_string()))
+            }
+            Fact::ScopeIdentity => self
+                .running
+                .scope_identity()
+                .map_or(Cell::Null, |last| Cell::Text(last.to_string())),
+            Fact::TriggerLevel => Cell::Integer(self.trigger_level),
+            Fact::LastRowVersion => {
+                Cell::Blob(self.engine.counters.last_row_version().to_be_bytes().to_vec())
+            }
+            Fact::MinActiveRowVersion => {
+                Cell::Blob(self.engine.counters.min_active_row_version().to_be_bytes().to_vec())
             }
             Fact::TransactionState => {
                 Cell::Integer(match (self.transaction.count, self.transaction.doomed) {

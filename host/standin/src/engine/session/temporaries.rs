@@ -150,6 +150,7 @@ impl EngineSession {
     /// SQLite rolled back: what was made in it does not exist any more.
     pub(super) fn temporaries_gone(&mut self) {
         self.temporary.forget_made_below();
+        self.captures.rolled_back();
         self.json_tables.clear();
         self.json_filled.clear();
     }

@@ -26,6 +26,8 @@ pub struct Transaction {
     below: Below,
     /// It can only be rolled back.
     pub doomed: bool,
+    /// A statement's own, around its triggers: no client hears of it.
+    pub unseen: bool,
     savepoints: Vec<String>,
 }
 
@@ -113,6 +115,7 @@ impl EngineSession {
         }
         self.transaction.savepoints.truncate(at + 1);
         let sql = format!("ROLLBACK TO \"p{at}\"");
+        self.captures.rolled_back();
         self.connection.execute_batch(&sql).map_err(|error| self.refused(error, None))
     }
 
@@ -141,8 +144,11 @@ impl EngineSession {
         self.roll_back_below();
         let number = self.transaction.number;
         self.drop_temporaries_of_transaction(number);
+        let unseen = self.transaction.unseen;
         self.end_transaction();
-        let _told = out(Answer::TransactionRolledBack(number));
+        if !unseen {
+            let _told = out(Answer::TransactionRolledBack(number));
+        }
     }
 
     fn end_transaction(&mut self) {
@@ -250,6 +256,7 @@ impl EngineSession {
         uses: Uses,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.drop_stale_captures()?;
         self.access(uses)?;
         if self.transaction.count > 0 || !uses.writes_database {
             return work(self);
@@ -288,7 +295,7 @@ impl EngineSession {
         if let Some(version) = self.running.version_to_commit() {
             tracking::commit(&self.connection, version, self.engine.env.clock.wall_ms())?;
         }
-        if let Some(rowversion) = self.running.rowversion_to_commit() {
+        if let Some(rowversion) = self.running.rowversion_to_keep() {
             set_state(&self.connection, "rowversion", rowversion)?;
         }
         for (table, last) in self.running.identities_to_commit() {
@@ -305,15 +312,21 @@ impl EngineSession {
             let _ended = self.connection.execute_batch("ROLLBACK");
             self.temporaries_gone();
         }
+        if let Some(last) = self.running.rowversion_to_keep() {
+            // A reader may already stand past what this transaction gave: it must never be given again.
+            let _kept = set_state(&self.connection, "rowversion", last);
+        }
         if self.redefining {
             self.redefining = false;
             self.catalogue = self.engine.catalogue();
+            self.captures.redefined();
             self.plans.clear();
         }
         self.leave_below();
     }
 
     fn leave_below(&mut self) {
+        self.running.settle_rowversions();
         if self.transaction.below == Below::Write {
             self.engine.locks.release(self.id, &Resource::Write);
         }

@@ -13,4 +13,14 @@ macro_rules! case_files {
     };
 }
 
-case_files!(selects, changes, types, control, transactions, temporaries, refusals, catalogue_views);
+case_files!(
+    triggers,
+    selects,
+    changes,
+    types,
+    control,
+    transactions,
+    temporaries,
+    refusals,
+    catalogue_views
+);

@@ -8,6 +8,7 @@ mod load;
 mod sessions;
 mod statements;
 mod tracking;
+mod triggers;
 
 use super::{Engine, EngineSession};
 use crate::answer::{Answer, Flow, Parameter, SqlError, SqlSession};

@@ -6,7 +6,7 @@ use super::scope::{Scope, Typed};
 use super::{Translated, Translator, literal};
 use crate::engine::refusal;
 use crate::engine::syntax::{BinaryOperator as Op, Call};
-use crate::engine::types::{Family, code, family};
+use crate::engine::types::{Family, bare, code, family};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
@@ -34,6 +34,7 @@ impl<'q> Translator<'_, 'q> {
         let name = call.name.as_str();
         for room in [
             Self::choice,
+            Self::context_call,
             Self::text_call,
             Self::number,
             Self::moment,
@@ -57,6 +58,18 @@ impl<'q> Translator<'_, 'q> {
         let nullable = results.iter().any(|result| result.nullable);
         let sql = format!("CASE WHEN {when} THEN {} ELSE {} END", results[0].sql, results[1].sql);
         Ok(Typed::new(sql, of, nullable).with_label(label))
+    }
+
+    fn context_call(&mut self, name: &str, given: &[Typed]) -> Translated<Option<Typed>> {
+        if name != "SESSION_CONTEXT" {
+            return Ok(None);
+        }
+        let [key] = exactly(name, given)?;
+        if !matches!(key.of, SqlType::NVarChar { .. }) {
+            return Err(refusal::argument_type(bare(key.of), 1, "session_context"));
+        }
+        let key = text_of(key, name)?;
+        Ok(Some(self.session_context(&key)))
     }
 
     fn choice(&mut self, name: &str, given: &[Typed]) -> Translated<Option<Typed>> {

@@ -40,12 +40,14 @@ impl Translator<'_, '_> {
     fn name_call(&mut self, name: &str, given: &[Typed]) -> Translated<Option<Typed>> {
         let asked = |default: &str| given.first().map_or(default.to_string(), |g| g.sql.clone());
         let (sql, of) = match name {
-            "OBJECT_ID" => {
-                let wanted = &first(name, given)?.sql;
-                let sql =
-                    format!("SELECT t.id FROM {TABLES} WHERE ts_is_name({wanted}, s.name, t.name)");
-                (sql, SqlType::Int)
-            }
+            "OBJECT_ID" => (object_id(given)?, SqlType::Int),
+            "OBJECT_DEFINITION" => (
+                format!(
+                    "SELECT definition FROM main.tsql_trigger WHERE id = {}",
+                    first(name, given)?.sql
+                ),
+                SqlType::NVarChar { length: None },
+            ),
             "OBJECT_NAME" => (
                 format!("SELECT name FROM main.tsql_table WHERE id = {}", first(name, given)?.sql),
                 NAME,
@@ -239,6 +241,32 @@ impl Translator<'_, '_> {
         Ok(Typed { nullable: true, ..constant(value, SqlType::Int) })
     }
 }
+
+/// OBJECT_ID(name[, type]): tables first, which is what nearly everybody asks for.
+fn object_id(given: &[Typed]) -> Translated<String> {
+    let wanted = &first("OBJECT_ID", given)?.sql;
+    let table = format!("SELECT t.id FROM {TABLES} WHERE ts_is_name({wanted}, s.name, t.name)");
+    let other = |condition: String| {
+        format!(
+            "SELECT o.id FROM ({OTHERS}) AS o JOIN main.tsql_table AS t ON t.id = o.table_id JOIN main.tsql_schema AS s \
+             ON s.id = t.schema_id WHERE ts_is_name({wanted}, s.name, o.name){condition}"
+        )
+    };
+    let Some(of) = given.get(1).filter(|of| !of.null) else {
+        return Ok(format!("SELECT coalesce(({table}), ({}))", other(String::new())));
+    };
+    let of = text_of(of, "OBJECT_ID")?.trim().to_ascii_uppercase();
+    Ok(match of.as_str() {
+        "U" => table,
+        _ => other(format!(" AND o.type = {}", literal(&of))),
+    })
+}
+
+/// What has a name and a number beside tables, each with its table.
+const OTHERS: &str = "SELECT id, table_id, name, 'TR' AS type FROM main.tsql_trigger \
+    UNION ALL SELECT default_id, table_id, default_name, 'D' FROM main.tsql_column WHERE default_id IS NOT NULL \
+    UNION ALL SELECT object_id, table_id, name, CASE WHEN is_primary THEN 'PK' ELSE 'UQ' END FROM main.tsql_index WHERE is_constraint \
+    UNION ALL SELECT id, table_id, name, 'F' FROM main.tsql_foreign_key";
 
 fn database_property(name: &str) -> Option<&'static str> {
     Some(match name {

@@ -1,20 +1,17 @@
-//! INSERT, UPDATE and DELETE.
+//! UPDATE and DELETE, and what every change has: its target, OUTPUT and CHANGE_TRACKING_CONTEXT.
 //!
-//! * Columns that the statement leaves out get their default, identity or row version here, spelled out.
 //! * A change that joins (`UPDATE t … FROM`) finds its rows in a subquery first and reaches them by key: one row is
 //!   changed once, whatever the join gives.
 
 use super::joins::visible_table;
-use super::query::{Rendered, result_column};
-use super::scope::{Scope, Typed, Visible};
+use super::query::result_column;
+use super::scope::{Scope, Visible};
 use super::{Change, Plan, Surroundings, Translated, Translator};
 use crate::answer::SqlError;
-use crate::engine::catalogue::{Field, Relation, fold, quote};
+use crate::engine::catalogue::{Relation, fold, quote};
 use crate::engine::functions::mask_of;
 use crate::engine::refusal;
-use crate::engine::syntax::{
-    Assignment, Delete, Expr, Insert, InsertRows, ObjectName, Output, Query, Source, Update,
-};
+use crate::engine::syntax::{Assignment, Delete, Expr, ObjectName, Output, Source, Update};
 use std::sync::Arc;
 
 /// Column and value of each SET, as SQLite writes them.
@@ -27,207 +24,6 @@ struct Target {
 }
 
 impl<'q> Translator<'_, 'q> {
-    pub fn insert(mut self, insert: &'q Insert) -> Translated<Plan> {
-        let table = self.target(&insert.table, "INSERT")?;
-        let columns = self.insert_columns(&table, &insert.columns)?;
-        let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
-        let mut sql = format!("INSERT INTO {} ({}) ", table.quoted(), names.join(", "));
-        sql += &match &insert.rows {
-            InsertRows::Defaults => format!("VALUES ({})", self.values_row(&table, &[], &[])?),
-            InsertRows::Values(rows) => {
-                let mut texts = Vec::with_capacity(rows.len());
-                for row in rows {
-                    if row.len() != columns.len() {
-                        return Err(refusal::column_count(row.len() < columns.len()));
-                    }
-                    texts.push(format!("({})", self.values_row(&table, &columns, row)?));
-                }
-                format!("VALUES {}", texts.join(", "))
-            }
-            InsertRows::Query(query) => {
-                self.inserted_query(&table, &columns, query, insert.top.as_ref())?
-            }
-        };
-        let output = self.output(insert.output.as_ref(), &table, "inserted", &mut sql)?;
-        self.finish(sql, output, insert.context.as_ref(), table, "INSERT", None)
-    }
-
-    /// A prepared insert for many rows: `columns` come from outside, the others are filled in. With `defaults` a
-    /// NULL from outside gives way to the column's default, as bulk copy does without KEEP_NULLS.
-    pub fn loading(
-        mut self,
-        table: &Arc<Relation>,
-        columns: &[usize],
-        defaults: bool,
-    ) -> Translated<Plan> {
-        self.allow("INSERT", table)?;
-        let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
-        let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
-            let Some(place) = columns.iter().position(|column| *column == at) else {
-                cells.push(self.left_out(table, field)?);
-                continue;
-            };
-            if field.is_rowversion() {
-                return Err(refusal::rowversion_written());
-            }
-            let given = self.bind(super::Bound::Given(place));
-            cells.push(match (field.identity, &field.default) {
-                (Some(_), _) => format!("ts_given_identity({}, {given})", table.id),
-                (None, Some(_)) if defaults => {
-                    format!("ifnull({given}, {})", self.left_out(table, field)?)
-                }
-                _ => given,
-            });
-        }
-        let sql = format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            table.quoted(),
-            names.join(", "),
-            cells.join(", ")
-        );
-        self.uses.database = true;
-        if table.temporary {
-            self.uses.writes_temporary = true;
-        } else {
-            self.uses.writes_database = true;
-        }
-        self.finish(sql, Vec::new(), None, table.clone(), "INSERT", None)
-    }
-
-    /// The positions that an INSERT gives values for.
-    fn insert_columns(&self, table: &Relation, given: &[String]) -> Translated<Vec<usize>> {
-        if given.is_empty() {
-            let plain = |at: &usize| {
-                let field = &table.fields[*at];
-                !field.is_rowversion() && field.identity.is_none()
-            };
-            return Ok((0..table.fields.len()).filter(plain).collect());
-        }
-        let mut positions = Vec::with_capacity(given.len());
-        for name in given {
-            let at = table.position(name).ok_or_else(|| refusal::unknown_column(name))?;
-            if positions.contains(&at) {
-                return Err(SqlError::new(
-                    264,
-                    format!(
-                        "The column name '{name}' is specified more than once in the SET clause or column list of an INSERT."
-                    ),
-                ));
-            }
-            positions.push(at);
-        }
-        let identity = table.identity();
-        let explicit = identity.is_some_and(|at| positions.contains(&at));
-        let on = !table.temporary && self.around.identity_insert == Some(table.id);
-        if explicit && !on {
-            return Err(refusal::explicit_identity(&table.name.name));
-        }
-        if !explicit && on && identity.is_some() {
-            return Err(SqlError::new(
-                545,
-                format!(
-                    "Explicit value must be specified for identity column in table '{}' when IDENTITY_INSERT is set to ON.",
-                    table.name.name
-                ),
-            ));
-        }
-        Ok(positions)
-    }
-
-    fn values_row(
-        &mut self,
-        table: &Relation,
-        columns: &[usize],
-        row: &'q [Option<Expr>],
-    ) -> Translated<String> {
-        let scope = Scope::empty();
-        let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
-            let given = columns.iter().position(|column| *column == at).map(|place| &row[place]);
-            cells.push(match given {
-                Some(Some(value)) => {
-                    let value = self.value(value, &scope)?;
-                    self.written(table, field, value)?
-                }
-                Some(None) | None => self.left_out(table, field)?,
-            });
-        }
-        Ok(cells.join(", "))
-    }
-
-    fn inserted_query(
-        &mut self,
-        table: &Relation,
-        columns: &[usize],
-        query: &'q Query,
-        top: Option<&'q Expr>,
-    ) -> Translated<String> {
-        let Rendered { sql, columns: given, .. } = self.query(query, None)?;
-        if given.len() != columns.len() {
-            return Err(refusal::select_list_count(given.len() < columns.len()));
-        }
-        let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
-            cells.push(match columns.iter().position(|column| *column == at) {
-                Some(place) => {
-                    let value = Typed {
-                        sql: format!("q.c{place}"),
-                        native: "",
-                        ..given[place].value.clone()
-                    };
-                    self.written(table, field, value)?
-                }
-                None => self.left_out(table, field)?,
-            });
-        }
-        // A limit keeps SQLite from dropping the order, in which identity values are given.
-        let ordered = !query.order.is_empty() && query.offset.is_none();
-        let keep = if ordered && !sql.contains(" LIMIT ") { " LIMIT -1" } else { "" };
-        let mut text = format!("SELECT {} FROM ({sql}{keep}) AS q", cells.join(", "));
-        if let Some(top) = top {
-            let count = self.value(top, &Scope::empty())?;
-            text += &format!(" LIMIT ts_count({}, 1)", count.sql);
-        }
-        Ok(text)
-    }
-
-    /// A value as the column keeps it.
-    fn written(&mut self, table: &Relation, field: &Field, value: Typed) -> Translated<String> {
-        if field.is_rowversion() {
-            return Err(refusal::rowversion_written());
-        }
-        let full = table.full(&self.around.catalogue.database);
-        let value = self.assign(value, field.of, Some((&full, &field.name)))?;
-        if field.identity.is_some() {
-            return Ok(format!("ts_given_identity({}, {})", table.id, value.sql));
-        }
-        Ok(value.sql)
-    }
-
-    fn left_out(&mut self, table: &Relation, field: &Field) -> Translated<String> {
-        if field.is_rowversion() {
-            return Ok("ts_rowversion()".to_string());
-        }
-        if field.identity.is_some() {
-            return Ok(format!("ts_identity({})", table.id));
-        }
-        match &field.default {
-            Some(default) => {
-                let mut inner = Translator::new(self.around, self.statement);
-                std::mem::swap(&mut inner.bound, &mut self.bound);
-                let scope = Scope::empty();
-                let full = table.full(&self.around.catalogue.database);
-                let value = inner.value(&default.value, &scope);
-                let value = value
-                    .and_then(|value| inner.assign(value, field.of, Some((&full, &field.name))));
-                std::mem::swap(&mut inner.bound, &mut self.bound);
-                Ok(value?.sql)
-            }
-            None => Ok("NULL".to_string()),
-        }
-    }
-
     pub fn update(mut self, update: &'q Update) -> Translated<Plan> {
         let direct = update.from.is_empty() && update.top.is_none();
         let mut scope = Scope::within(None);
@@ -335,7 +131,7 @@ impl<'q> Translator<'_, 'q> {
             sets.push((quote(&field.name), value));
         }
         if let Some(at) = table.rowversion() {
-            sets.push((quote(&table.fields[at].name), "ts_rowversion()".to_string()));
+            sets.push((quote(&table.fields[at].name), stamp(table).to_string()));
         }
         Ok((sets, mask_of(touched)))
     }
@@ -435,7 +231,17 @@ impl<'q> Translator<'_, 'q> {
         Ok(Target { table, source })
     }
 
-    fn target(&mut self, name: &ObjectName, verb: &'static str) -> Translated<Arc<Relation>> {
+    pub(super) fn target(
+        &mut self,
+        name: &ObjectName,
+        verb: &'static str,
+    ) -> Translated<Arc<Relation>> {
+        if self.pseudo(name).is_some() {
+            return Err(SqlError::new(
+                286,
+                "The logical tables INSERTED and DELETED cannot be updated.",
+            ));
+        }
         let table = self.table(name)?;
         self.allow(verb, &table)?;
         if table.temporary {
@@ -446,7 +252,7 @@ impl<'q> Translator<'_, 'q> {
         Ok(table)
     }
 
-    fn output(
+    pub(super) fn output(
         &mut self,
         output: Option<&'q Output>,
         table: &Arc<Relation>,
@@ -456,6 +262,16 @@ impl<'q> Translator<'_, 'q> {
         let Some(output) = output else { return Ok(Vec::new()) };
         if output.into.is_some() {
             return Err(refusal::unsupported("OUTPUT INTO"));
+        }
+        if table.triggers.iter().any(|trigger| !trigger.disabled) {
+            return Err(SqlError::new(
+                334,
+                format!(
+                    "The target table '{}' of the DML statement cannot have any enabled triggers if the statement contains \
+                     an OUTPUT clause without INTO clause.",
+                    table.shown()
+                ),
+            ));
         }
         let mut visible = visible_table(table, Some(prefix), String::new());
         for (column, field) in visible.columns.iter_mut().zip(&table.fields) {
@@ -469,7 +285,7 @@ impl<'q> Translator<'_, 'q> {
         Ok(items.iter().map(result_column).collect())
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         sql: String,
         columns: Vec<crate::answer::ResultColumn>,
@@ -501,6 +317,11 @@ impl<'q> Translator<'_, 'q> {
     ) -> Translated<Plan> {
         Translator::new(around, self.statement).scalar(context, Some(of))
     }
+}
+
+/// A new row version; tempdb counts its own.
+pub(super) fn stamp(table: &Relation) -> &'static str {
+    if table.temporary { "ts_own_rowversion()" } else { "ts_rowversion()" }
 }
 
 /// What reaches one row: the primary key's columns, or SQLite's own number where there is none.

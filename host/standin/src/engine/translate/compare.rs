@@ -72,6 +72,9 @@ impl<'q> Translator<'_, 'q> {
         right: Typed,
         operation: &str,
     ) -> Translated<(Typed, Typed, &'static str)> {
+        if left.variant || right.variant {
+            return Err(refusal::unsupported("a comparison of a sql_variant (CONVERT it)"));
+        }
         if left.null || right.null {
             return Ok((left, right, ""));
         }

@@ -299,6 +299,7 @@ impl<'q> Translator<'_, 'q> {
 
     /// An implicit conversion within an expression.
     pub(super) fn convert(&mut self, value: Typed, to: SqlType) -> Translated<Typed> {
+        not_variant(&value, to)?;
         if value.null || kept_alike(value.of, to) {
             return Ok(Typed { of: to, ..value });
         }
@@ -318,6 +319,7 @@ impl<'q> Translator<'_, 'q> {
         to: SqlType,
         place: Option<(&str, &str)>,
     ) -> Translated<Typed> {
+        not_variant(&value, to)?;
         if value.null || kept_alike(value.of, to) {
             return Ok(Typed { of: to, ..value });
         }
@@ -520,4 +522,12 @@ impl Translator<'_, '_> {
             ),
         ))
     }
+}
+
+/// SQL Server converts a sql_variant to nothing without being told.
+fn not_variant(value: &Typed, to: SqlType) -> Translated<()> {
+    if value.variant {
+        return Err(refusal::no_implicit_conversion("sql_variant", bare(to)));
+    }
+    Ok(())
 }

@@ -22,6 +22,10 @@ pub enum Fact {
     Database,
     LockTimeout,
     ServerName,
+    ScopeIdentity,
+    TriggerLevel,
+    LastRowVersion,
+    MinActiveRowVersion,
 }
 
 impl Fact {
@@ -35,6 +39,7 @@ impl Fact {
             "@@version" => Fact::Version,
             "@@identity" => Fact::Identity,
             "@@lock_timeout" => Fact::LockTimeout,
+            "@@dbts" => Fact::LastRowVersion,
             "@@servername" => Fact::ServerName,
             _ => return None,
         })
@@ -45,7 +50,9 @@ impl Fact {
         let moment = SqlType::DateTime2 { scale: 7 };
         Some(match name {
             "XACT_STATE" => Fact::TransactionState,
-            "SCOPE_IDENTITY" => Fact::Identity,
+            "SCOPE_IDENTITY" => Fact::ScopeIdentity,
+            "MIN_ACTIVE_ROWVERSION" => Fact::MinActiveRowVersion,
+            "TRIGGER_NESTLEVEL" => Fact::TriggerLevel,
             "ERROR_NUMBER" => Fact::ErrorNumber,
             "ERROR_SEVERITY" => Fact::ErrorSeverity,
             "ERROR_STATE" => Fact::ErrorState,
@@ -72,10 +79,13 @@ impl Fact {
             | Fact::ErrorSeverity
             | Fact::ErrorState
             | Fact::ErrorLine
+            | Fact::TriggerLevel
             | Fact::LockTimeout => SqlType::Int,
+            Fact::LastRowVersion => SqlType::VarBinary { length: Some(8) },
+            Fact::MinActiveRowVersion => SqlType::Binary { length: 8 },
             Fact::Session | Fact::TransactionState => SqlType::SmallInt,
             Fact::Version => SqlType::NVarChar { length: Some(300) },
-            Fact::Identity => SqlType::Decimal { precision: 38, scale: 0 },
+            Fact::Identity | Fact::ScopeIdentity => SqlType::Decimal { precision: 38, scale: 0 },
             Fact::ErrorMessage => SqlType::NVarChar { length: Some(4000) },
             Fact::NowUtc(of) => of,
             Fact::Application | Fact::User | Fact::Database | Fact::ServerName => {
@@ -88,6 +98,7 @@ impl Fact {
         matches!(
             self,
             Fact::Identity
+                | Fact::ScopeIdentity
                 | Fact::ErrorNumber
                 | Fact::ErrorSeverity
                 | Fact::ErrorState

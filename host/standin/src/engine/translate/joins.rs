@@ -4,7 +4,7 @@
 //! inner joins mix both, the temporary ones come first and the order is fixed (`CROSS JOIN`).
 
 use super::scope::{Label, Scope, Shown, Typed, Visible};
-use super::{Bound, Translated, Translator};
+use super::{Bound, Fact, Translated, Translator};
 use crate::answer::SqlError;
 use crate::engine::catalogue::{Relation, fold, quote};
 use crate::engine::refusal;
@@ -122,6 +122,13 @@ impl<'q> Translator<'_, 'q> {
                 source: source.clone(),
             };
             return Ok((format!("({}) AS {source}", view.sql), visible, false));
+        }
+        if let Some(table) = self.pseudo(name) {
+            let source = self.alias();
+            let level = self.fact(Fact::TriggerLevel).sql;
+            let visible = visible_table(&table, Some(alias.unwrap_or(&name.name)), source.clone());
+            let rows = format!("SELECT * FROM {} WHERE \"~level\" = {level}", table.quoted());
+            return Ok((format!("({rows}) AS {source}"), visible, true));
         }
         let table = self.table(name)?;
         self.uses.locks |= hints.locks && !table.temporary;

@@ -14,6 +14,7 @@ mod change;
 mod compare;
 mod expression;
 mod facts;
+mod insert;
 mod joins;
 mod query;
 mod scope;
@@ -29,6 +30,7 @@ use super::syntax::{BinaryOperator, Cte, Expr, JsonColumn, ObjectName};
 use super::temporary::Temporary;
 use super::types::collation_clause as collate;
 use crate::answer::{ResultColumn, SqlError};
+use rusqlite::types::Value as Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tillhold_core::types::SqlType;
@@ -44,6 +46,30 @@ pub struct Surroundings<'a> {
     pub identity_insert: Option<i32>,
     pub user: &'a str,
     pub is_owner: bool,
+    /// The trigger whose body runs.
+    pub inside: Option<&'a Inside>,
+    pub session_context: &'a SessionContext,
+}
+
+/// What a trigger's body sees beside everything else: the changed rows, before and after.
+#[derive(Debug)]
+pub struct Inside {
+    pub trigger: i32,
+    pub inserted: Arc<Relation>,
+    pub deleted: Arc<Relation>,
+}
+
+/// `sp_set_session_context`'s keys, with the type that each value has at present.
+#[derive(Debug, Default)]
+pub struct SessionContext {
+    pub values: HashMap<String, Kept>,
+}
+
+#[derive(Debug)]
+pub struct Kept {
+    pub of: SqlType,
+    pub cell: Cell,
+    pub read_only: bool,
 }
 
 /// One SQLite statement, ready to be run many times.
@@ -60,6 +86,8 @@ pub struct Plan {
     /// What the translation depends on beside the catalogue.
     pub temporaries: Vec<(String, i32)>,
     pub variables: Vec<(String, SqlType)>,
+    /// The keys of SESSION_CONTEXT, with the types under which it was translated.
+    pub contexts: Vec<(String, Option<SqlType>)>,
     pub uses: Uses,
     pub change: Option<Change>,
     pub into: Option<ObjectName>,
@@ -90,6 +118,8 @@ pub struct Change {
 pub enum Bound {
     Variable(String),
     Fact(Fact),
+    /// SESSION_CONTEXT's value under this key.
+    Context(String),
     /// The value at this place of a loaded row.
     Given(usize),
 }
@@ -117,6 +147,7 @@ pub struct Translator<'a, 'q> {
     json: Vec<JsonLoad>,
     temporaries: Vec<(String, i32)>,
     variables: Vec<(String, SqlType)>,
+    contexts: Vec<(String, Option<SqlType>)>,
     uses: Uses,
 }
 
@@ -134,6 +165,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             json: Vec::new(),
             temporaries: Vec::new(),
             variables: Vec::new(),
+            contexts: Vec::new(),
             uses: Uses::default(),
         }
     }
@@ -185,6 +217,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             json: self.json,
             temporaries: self.temporaries,
             variables: self.variables,
+            contexts: self.contexts,
             uses: self.uses,
             change: None,
             into: None,
@@ -215,6 +248,29 @@ impl<'a, 'q> Translator<'a, 'q> {
             self.variables.push((name.to_string(), of));
         }
         Ok(of)
+    }
+
+    /// `inserted` and `deleted`, within a trigger.
+    fn pseudo(&self, name: &ObjectName) -> Option<Arc<Relation>> {
+        let inside = self.around.inside.filter(|_| name.schema.is_none())?;
+        match fold(&name.name).as_str() {
+            "inserted" => Some(inside.inserted.clone()),
+            "deleted" => Some(inside.deleted.clone()),
+            _ => None,
+        }
+    }
+
+    /// SESSION_CONTEXT(N'key'): of the type that was set, which only a conversion may use.
+    fn session_context(&mut self, key: &str) -> Typed {
+        let of = self.around.session_context.values.get(key).map(|kept| kept.of);
+        self.contexts.push((key.to_string(), of));
+        match of {
+            Some(of) => {
+                let sql = self.bind(Bound::Context(key.to_string()));
+                Typed { variant: true, ..Typed::new(sql, of, true) }
+            }
+            None => Typed { variant: true, ..Typed::new("NULL", VARIANT_OF_NULL, true) },
+        }
     }
 
     /// A table by name; temporary ones are the session's own.
@@ -272,9 +328,18 @@ impl Plan {
             .temporaries
             .iter()
             .all(|(name, id)| around.temporary.find(name).is_ok_and(|table| table.id == *id));
-        tables && self.variables.iter().all(|(name, of)| around.variables.get(name) == Some(of))
+        let contexts = self
+            .contexts
+            .iter()
+            .all(|(key, of)| around.session_context.values.get(key).map(|kept| kept.of) == *of);
+        tables
+            && contexts
+            && self.variables.iter().all(|(name, of)| around.variables.get(name) == Some(of))
     }
 }
+
+/// What SESSION_CONTEXT gives for a key that is not set: a NULL that says no type of its own.
+const VARIANT_OF_NULL: SqlType = SqlType::NVarChar { length: Some(1) };
 
 /// A text constant of SQLite.
 fn literal(text: &str) -> String {

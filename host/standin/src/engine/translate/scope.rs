@@ -36,12 +36,14 @@ pub struct Typed {
     pub constant: Option<Value>,
     /// SQLite's collation of a plain column; nothing need be said when that is the wanted one.
     pub native: &'static str,
+    /// A sql_variant: to be converted by name before it is of use.
+    pub variant: bool,
 }
 
 impl Typed {
     pub fn new(sql: impl Into<String>, of: SqlType, nullable: bool) -> Typed {
         let (label, null, constant) = (Label::Default, false, None);
-        Typed { sql: sql.into(), of, nullable, label, null, constant, native: "" }
+        Typed { sql: sql.into(), of, nullable, label, null, constant, native: "", variant: false }
     }
 
     pub fn with_label(self, label: Label) -> Typed {
