@@ -404,6 +404,7 @@ pub enum TableChange {
     DisableTracking,
     AddColumns(Vec<ColumnDefinition>, Vec<Constraint>),
     DropColumn(String),
+    AlterColumn(ColumnDefinition),
 }
 
 #[derive(Debug)]
@@ -414,6 +415,7 @@ pub enum DatabaseChange {
     },
     TrackingOff,
     SnapshotIsolation(bool),
+    Compatibility(i64),
     /// An option whose present setting is the only one that the stand-in has.
     Accepted,
 }

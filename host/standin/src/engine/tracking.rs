@@ -79,11 +79,22 @@ fn triggers(table: &Relation) -> Vec<String> {
     ]
 }
 
-pub fn disable(connection: &Connection, table: &Relation) -> rusqlite::Result<()> {
+/// While a table is rebuilt its rows do not change.
+pub fn pause(connection: &Connection, table: &Relation) -> rusqlite::Result<()> {
     for name in ["insert", "delete", "update", "rekey"] {
         let name = quote(&format!("{}:{name}", log_name(table)));
         connection.execute_batch(&format!("DROP TRIGGER IF EXISTS main.{name}"))?;
     }
+    Ok(())
+}
+
+pub fn resume(connection: &Connection, table: &Relation) -> rusqlite::Result<()> {
+    let made = if table.tracking.is_some() { triggers(table) } else { Vec::new() };
+    made.iter().try_for_each(|trigger| connection.execute_batch(trigger))
+}
+
+pub fn disable(connection: &Connection, table: &Relation) -> rusqlite::Result<()> {
+    pause(connection, table)?;
     connection.execute_batch(&format!("DROP TABLE IF EXISTS main.{}", quote(&log_name(table))))?;
     connection.execute("DELETE FROM tsql_tracking WHERE table_id = ?1", [table.id])?;
     Ok(())

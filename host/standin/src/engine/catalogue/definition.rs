@@ -153,7 +153,12 @@ fn default_name(table: &str, column: &str, number: i32) -> String {
     format!("DF__{table}__{column}__{number:08X}")
 }
 
-fn field(table: &Relation, definition: &ColumnDefinition, at: usize) -> Result<Field, SqlError> {
+/// A column as its declaration makes it, at a place of its table.
+pub fn field(
+    table: &Relation,
+    definition: &ColumnDefinition,
+    at: usize,
+) -> Result<Field, SqlError> {
     let of = definition.of;
     let own = if table.temporary { TEMPORARY_COLLATION } else { DATABASE_COLLATION };
     let collation = match definition.collation.as_deref() {

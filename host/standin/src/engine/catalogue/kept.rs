@@ -53,6 +53,7 @@ const STATE: &[(&str, i64)] = &[
     ("tracking", 0),
     ("retention_minutes", 2 * 1440),
     ("auto_cleanup", 1),
+    ("compatibility", 150),
 ];
 
 /// Makes the catalogue's tables in a new file; an old file is left as it is.
@@ -91,6 +92,7 @@ pub fn read(connection: &Connection, version: u64) -> Result<Catalogue, EngineEr
         version,
         database: connection.query_row("SELECT name FROM tsql_database", [], |row| row.get(0))?,
         snapshot_allowed: state(connection, "snapshot_allowed")? != 0,
+        compatibility: state(connection, "compatibility")?,
         next_object: state(connection, "next_object")? as i32,
         ..Catalogue::default()
     };
@@ -399,16 +401,19 @@ pub fn write_trigger(
     trigger: &Trigger,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
+    let sql = "SELECT max(modified_ms) FROM tsql_trigger WHERE id = ?1";
+    let last: Option<i64> = connection.query_row(sql, [trigger.id], |row| row.get(0))?;
     connection.execute(
         "INSERT INTO tsql_trigger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (id) DO UPDATE
-         SET disabled = ?4, definition = ?5, modified_ms = ?6",
+         SET disabled = ?4, definition = ?5, modified_ms = ?7",
         params![
             trigger.id,
             table_id,
             trigger.name,
             trigger.disabled,
             trigger.definition,
-            tick_ms(now_ms)
+            tick_ms(now_ms),
+            tick_ms(now_ms.max(last.unwrap_or(0) + 4)),
         ],
     )?;
     Ok(())

@@ -27,6 +27,8 @@ pub struct Catalogue {
     pub version: u64,
     pub database: String,
     pub snapshot_allowed: bool,
+    /// Below 130 there is no OPENJSON.
+    pub compatibility: i64,
     pub tracking: Option<DatabaseTracking>,
     /// By folded name.
     pub schemas: BTreeMap<String, Schema>,

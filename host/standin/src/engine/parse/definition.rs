@@ -186,6 +186,15 @@ impl Parser<'_> {
         Ok(column)
     }
 
+    fn altered_column(&mut self) -> Parsed<ColumnDefinition> {
+        let mut none = Vec::new();
+        let column = self.column_definition(&mut none)?;
+        if !none.is_empty() || column.identity.is_some() || column.default.is_some() {
+            return Err(self.unsupported("ALTER COLUMN with a constraint"));
+        }
+        Ok(column)
+    }
+
     fn column_property(
         &mut self,
         column: &mut ColumnDefinition,
@@ -330,6 +339,9 @@ impl Parser<'_> {
         if self.accept_words(&["DISABLE", "CHANGE_TRACKING"]) {
             return Ok(TableChange::DisableTracking);
         }
+        if self.accept_words(&["ALTER", "COLUMN"]) {
+            return self.altered_column().map(TableChange::AlterColumn);
+        }
         if self.accept_words(&["DROP", "COLUMN"]) {
             return self.name().map(TableChange::DropColumn);
         }
@@ -354,6 +366,10 @@ impl Parser<'_> {
     fn database_change(&mut self) -> Parsed<DatabaseChange> {
         if self.accept_word("ALLOW_SNAPSHOT_ISOLATION") {
             return self.on_or_off().map(DatabaseChange::SnapshotIsolation);
+        }
+        if self.accept_word("COMPATIBILITY_LEVEL") {
+            self.expect("=")?;
+            return self.integer().map(DatabaseChange::Compatibility);
         }
         if self.accept_word("READ_COMMITTED_SNAPSHOT") {
             return if self.on_or_off()? {

@@ -29,6 +29,16 @@ impl EngineSession {
             session.redefine(|session, catalogue| {
                 let answer = match change {
                     DatabaseChange::Accepted => Ok(()),
+                    DatabaseChange::Compatibility(level) => {
+                        if !matches!(level, 100 | 110 | 120 | 130 | 140 | 150 | 160) {
+                            return Err(SqlError::new(
+                                15_048,
+                                "Valid values of the database compatibility level are 100, 110, 120, 130, 140, 150, or 160.",
+                            ));
+                        }
+                        catalogue.compatibility = *level;
+                        set_state(&session.connection, "compatibility", *level)
+                    }
                     DatabaseChange::SnapshotIsolation(on) => {
                         catalogue.snapshot_allowed = *on;
                         set_state(&session.connection, "snapshot_allowed", i64::from(*on))

@@ -10,15 +10,12 @@ use crate::engine::catalogue::{
 };
 use crate::engine::refusal;
 use crate::engine::syntax::{
-    ColumnDefinition, Constraint, CreateIndex, CreateTable, ObjectName, StatementKind as S,
-    TableChange,
+    CreateIndex, CreateTable, ObjectName, StatementKind as S, TableChange,
 };
 use crate::engine::tracking;
-use crate::engine::translate::{Translator, Uses};
-use rusqlite::types::Value as Cell;
+use crate::engine::translate::Uses;
 use std::sync::Arc;
 use tillhold_core::table::Table;
-use tillhold_core::text::hexadecimal;
 
 /// Tables of one database: AX has 548, SQL Server's own limit is far above.
 const TABLES_MAX: usize = 5_000;
@@ -256,6 +253,18 @@ impl EngineSession {
         if !self.surroundings().may("ALTER", Some(&table)) {
             return Err(refusal::no_such_object("truncate", &table.name.to_string()));
         }
+        let refers = |other: &Arc<Relation>| {
+            other.id != table.id && other.foreign.iter().any(|foreign| foreign.to == table.id)
+        };
+        if self.catalogue.by_id.values().any(refers) {
+            return Err(SqlError::new(
+                4712,
+                format!(
+                    "Cannot truncate table '{}' because it is being referenced by a FOREIGN KEY constraint.",
+                    table.name
+                ),
+            ));
+        }
         self.within_write(WRITES, |session| {
             session.sqlite(&format!("DELETE FROM {}", table.quoted()))?;
             if table.tracking.is_some() {
@@ -304,6 +313,7 @@ impl EngineSession {
                     session.add_columns(catalogue, &mut table, columns, constraints)?;
                 }
                 TableChange::DropColumn(column) => session.drop_column(&mut table, column)?,
+                TableChange::AlterColumn(column) => session.alter_column(&mut table, column)?,
             }
             session.touched(&table)?;
             catalogue.put(table);
@@ -385,84 +395,6 @@ impl EngineSession {
         table.tracking = Some(TableTracking { columns });
         Ok(())
     }
-
-    /// Rows that are there get the default when the column is NOT NULL, else NULL; it is no change of theirs.
-    fn add_columns(
-        &mut self,
-        catalogue: &mut Catalogue,
-        table: &mut Relation,
-        columns: &[ColumnDefinition],
-        constraints: &[Constraint],
-    ) -> Result<(), SqlError> {
-        if !constraints.is_empty() {
-            return Err(refusal::unsupported("ALTER TABLE ADD of a constraint"));
-        }
-        for column in columns {
-            if column.identity.is_some() || column.of == tillhold_core::types::SqlType::RowVersion {
-                return Err(refusal::unsupported(
-                    "ALTER TABLE ADD of a column that the server assigns",
-                ));
-            }
-            definition::add_field(catalogue, table, column)?;
-            let field = &table.fields[table.fields.len() - 1];
-            let mut sql =
-                format!("ALTER TABLE {} ADD COLUMN {}", table.quoted(), field.declaration());
-            if !field.nullable {
-                let Some(default) = &field.default else {
-                    return Err(SqlError::new(
-                        4901,
-                        format!(
-                            "ALTER TABLE only allows columns to be added that can contain nulls, or have a DEFAULT definition \
-                             specified. Column '{}' cannot be added to table '{}'.",
-                            field.name, table.name.name
-                        ),
-                    ));
-                };
-                let plan = Translator::new(&self.surroundings(), 0)
-                    .scalar(&default.value, Some(field.of))?;
-                let cell = self.first_row(&plan)?.into_iter().next().unwrap_or(Cell::Null);
-                sql += &format!(" DEFAULT {}", constant(&cell));
-            }
-            self.sqlite(&sql)?;
-            let field = &table.fields[table.fields.len() - 1];
-            self.kept(kept::write_field(&self.connection, table.id, field))?;
-        }
-        Ok(())
-    }
-
-    fn drop_column(&mut self, table: &mut Relation, column: &str) -> Result<(), SqlError> {
-        let at = table.position(column).ok_or_else(|| {
-            SqlError::new(
-                4924,
-                format!("ALTER TABLE DROP COLUMN failed because column '{column}' does not exist in table '{}'.", table.name.name),
-            )
-        })?;
-        let indexed =
-            table.indexes.iter().any(|index| index.columns.iter().any(|(column, _)| *column == at));
-        if indexed || table.fields[at].default.is_some() {
-            return Err(SqlError::new(
-                4922,
-                format!(
-                    "ALTER TABLE DROP COLUMN {column} failed because one or more objects access this column."
-                ),
-            ));
-        }
-        self.sqlite(&format!(
-            "ALTER TABLE {} DROP COLUMN {}",
-            table.quoted(),
-            quote(&table.fields[at].name)
-        ))?;
-        let id = table.fields[at].id;
-        let erased = self
-            .connection
-            .execute("DELETE FROM tsql_column WHERE table_id = ?1 AND id = ?2", [table.id, id]);
-        self.kept(erased.map(|_| ()))?;
-        table.fields.remove(at);
-        for (column, _) in table.indexes.iter_mut().flat_map(|index| index.columns.iter_mut()) {
-            *column -= usize::from(*column > at);
-        }
-        Ok(())
-    }
 }
 
 fn cannot_find(name: &ObjectName) -> SqlError {
@@ -492,15 +424,4 @@ fn no_schema(name: &str) -> SqlError {
             "The specified schema name \"{name}\" either does not exist or you do not have permission to use it."
         ),
     )
-}
-
-/// A kept cell as SQLite's constant.
-fn constant(cell: &Cell) -> String {
-    match cell {
-        Cell::Null => "NULL".to_string(),
-        Cell::Integer(number) => number.to_string(),
-        Cell::Real(number) => format!("{number:?}"),
-        Cell::Text(text) => format!("'{}'", text.replace('\'', "''")),
-        Cell::Blob(bytes) => format!("x'{}'", hexadecimal(bytes)),
-    }
 }

@@ -3,6 +3,7 @@
 //! A call (`batch`, `execute`, …) parses its text once, then runs statement by statement (`run`), each translated
 //! once and remembered (`plan`), within the transaction that `transaction` keeps.
 
+mod column;
 mod database;
 mod definition;
 mod failure;

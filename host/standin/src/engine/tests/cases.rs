@@ -14,13 +14,14 @@ macro_rules! case_files {
 }
 
 case_files!(
-    triggers,
-    selects,
+    alterations,
+    catalogue_views,
     changes,
-    types,
     control,
-    transactions,
-    temporaries,
     refusals,
-    catalogue_views
+    selects,
+    temporaries,
+    transactions,
+    triggers,
+    types,
 );

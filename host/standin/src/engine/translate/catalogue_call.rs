@@ -76,6 +76,7 @@ impl Translator<'_, '_> {
                 (sql, SqlType::SmallInt)
             }
             "COLUMNPROPERTY" => return self.column_property(given).map(Some),
+            "OBJECTPROPERTY" | "OBJECTPROPERTYEX" => (object_property(given)?, SqlType::Int),
             "TYPE_NAME" => (format!("SELECT {}", views::type_name(&first(name, given)?.sql)), NAME),
             "DATABASE_PRINCIPAL_ID" => {
                 let wanted = &first(name, given)?.sql;
@@ -262,6 +263,27 @@ fn object_id(given: &[Typed]) -> Translated<String> {
     })
 }
 
+/// NULL for what does not exist; everything has the one owner.
+fn object_property(given: &[Typed]) -> Translated<String> {
+    let [id, property] = exactly("OBJECTPROPERTY", given)?;
+    let wanted = text_of(property, "OBJECTPROPERTY")?;
+    let (table, other) = match fold(&wanted).as_str() {
+        "ownerid" => ("1", "1"),
+        "istable" | "isusertable" => ("1", "0"),
+        "istrigger" => ("0", "o.type = 'TR'"),
+        "tablehasprimarykey" => (
+            "EXISTS (SELECT 1 FROM main.tsql_index AS i WHERE i.table_id = t.id AND i.is_primary)",
+            "NULL",
+        ),
+        "ismsshipped" => ("0", "0"),
+        _ => return Err(refusal::unsupported(&format!("OBJECTPROPERTY {wanted}"))),
+    };
+    Ok(format!(
+        "SELECT {table} FROM main.tsql_table AS t WHERE t.id = {0} UNION ALL SELECT {other} FROM ({OTHERS}) AS o WHERE o.id = {0}",
+        id.sql
+    ))
+}
+
 /// What has a name and a number beside tables, each with its table.
 const OTHERS: &str = "SELECT id, table_id, name, 'TR' AS type FROM main.tsql_trigger \
     UNION ALL SELECT default_id, table_id, default_name, 'D' FROM main.tsql_column WHERE default_id IS NOT NULL \
@@ -282,6 +304,8 @@ fn database_property(name: &str) -> Option<&'static str> {
 fn server_property(name: &str) -> Option<&'static str> {
     Some(match name {
         "productversion" => "15.0.0.0",
+        "productmajorversion" => "15",
+        "productminorversion" => "0",
         "productlevel" => "RTM",
         "edition" => "Tillhold stand-in",
         "engineedition" => "3",

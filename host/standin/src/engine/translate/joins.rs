@@ -266,6 +266,9 @@ impl<'q> Translator<'_, 'q> {
         columns: &[JsonColumn],
         alias: &str,
     ) -> Translated<(String, Visible, bool)> {
+        if self.around.catalogue.compatibility < 130 {
+            return Err(refusal::unknown_object("OPENJSON"));
+        }
         let Expr::Variable(name) = json else {
             return Err(refusal::unsupported("OPENJSON of anything but a variable"));
         };
