@@ -54,6 +54,7 @@ fn loading() -> Vec<Golden> {
         ("next_page_text_key", next, of(sample::currency(), true)),
         ("next_page_six_column_key", next, of(sample::tax(), true)),
         ("next_page_every_type", next, of(sample::every_type(), true)),
+        ("next_page_cast_types", next, of(sample::cast_types(), true)),
         ("text_as_bytes", "@P1 key", text_as_bytes(&travelling(sample::currency()))),
     ]
 }
@@ -67,16 +68,19 @@ fn text_as_bytes(table: &Table) -> String {
 
 fn passing() -> Vec<Golden> {
     let tables = [travelling(sample::barcode()), travelling(sample::tax())];
+    let cast = [travelling(sample::cast_types())];
     let numbered: Vec<(usize, Arc<Table>)> = tables.iter().cloned().enumerate().collect();
     let bounds = "@P1 bigint last row number, @P2 bigint last of page";
     let from = "@P1 bigint reached, @P2 and @P3 bigint from";
     let (tracking, triggers) = (Capture::ChangeTracking, Capture::Triggers);
     vec![
         ("pass_begin", "a plain batch", pass::begin_sql(tracking, &tables)),
+        ("pass_begin_cast_types", "a plain batch", pass::begin_sql(tracking, &cast)),
         ("pass_standing", "no parameters", pass::standing_sql(tracking, &tables)),
         ("pass_keys", from, pass::keys_sql(tracking, &numbered)),
         ("pass_page", bounds, pass::page_sql(0, &tables[0])),
         ("pass_page_six", bounds, pass::page_sql(1, &tables[1])),
+        ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0])),
         ("pass_minima", "no parameters", pass::minima_sql(&tables)),
         ("pass_right", "no parameters", pass::right_sql(&tables[0])),
         ("pass_end", "a plain batch", pass::end_sql(2)),
@@ -94,12 +98,14 @@ fn pushing() -> Vec<Golden> {
         travelling(sample::seed()),
         travelling(sample::every_type()),
     );
+    let cast = travelling(sample::cast_types());
     let inserts = Part { table: &payment, inserts: true, updates: false, deletes: false };
     let all = |table| Part { table, inserts: true, updates: true, deletes: true };
     let parameters = "@P1 register, @P2 incarnation, @P3 JSON, @P4 context, @P5 own context";
     vec![
         ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())])),
         ("upload_every_type", parameters, upload_sql(&[all(every.as_ref())])),
+        ("upload_cast_types", parameters, upload_sql(&[all(cast.as_ref())])),
         ("upload_no_rows", parameters, upload_sql(&[])),
         ("ledger", "@P1 JSON", ledger::LEDGER_SQL.to_string()),
         ("decision", "@P1 JSON", decision::DECISION_SQL.to_string()),

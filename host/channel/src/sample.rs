@@ -161,3 +161,18 @@ pub(crate) fn every_type() -> Table {
         &["ID", "CODE", "MOMENT"],
     )
 }
+
+/// The types that travel through a cast; a hierarchyid may be a key.
+pub(crate) fn cast_types() -> Table {
+    table(
+        "dbo.CASTTYPES",
+        &[
+            "NODE hierarchyid",
+            "PLACE geography null",
+            "SHAPE geometry null",
+            "DOCUMENT json null",
+            "EMBEDDING vector(3) null",
+        ],
+        &["NODE"],
+    )
+}

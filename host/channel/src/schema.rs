@@ -3,8 +3,8 @@
 //!
 //! * Columns that the channel assigns (identity, computed, rowversion, generated) are marked so and
 //!   never written.
-//! * A column of a type that Tillhold does not carry (`sql_variant`, CLR types) is no column of the
-//!   table; it is listed beside it, so that the profile's reader can say so.
+//! * A column of a type that Tillhold does not carry (`sql_variant`, CLR types of the database's own)
+//!   is no column of the table; it is listed beside it, so that the profile's reader can say so.
 
 use crate::cells::Cells;
 use crate::convert::Parameter;
@@ -26,7 +26,7 @@ pub struct Described {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uncarried {
     pub column: String,
-    /// The type's name; `None` for CLR types, which have no base type.
+    /// The type's name; `None` for a CLR type of the database's own, which has no base type.
     pub of: Option<String>,
 }
 
@@ -87,13 +87,14 @@ const WHAT: &str = "describe its tables";
 /// Well below the 2,100 parameters that a call may have.
 const NAMES_ASKED_MAX: usize = 500;
 
-/// `names` parameters, each `schema.NAME`. Alias types resolve to their base type; CLR types have
-/// none of their own.
+/// `names` parameters, each `schema.NAME`. Alias types resolve to their base type. CLR types (240)
+/// have none; the three that SQL Server brings (hierarchyid, geometry, geography) are known by
+/// their own number, a database's own ones are not carried.
 pub(crate) fn columns_sql(names: usize) -> String {
     let list = (1..=names).map(|n| format!("@P{n}")).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT s.[name] AS [schema_name], t.[name] AS [table_name], c.[name] AS [column_name], y.[name] AS [type_name], c.[max_length], c.[precision], c.[scale], c.[is_nullable], c.[is_identity], c.[is_computed], c.[generated_always_type], c.[collation_name], d.[definition] AS [default_text], x.[key_ordinal] \
-FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.[schema_id] = t.[schema_id] INNER JOIN sys.columns AS c ON c.[object_id] = t.[object_id] LEFT OUTER JOIN sys.types AS y ON y.[user_type_id] = c.[system_type_id] LEFT OUTER JOIN sys.default_constraints AS d ON d.[object_id] = c.[default_object_id] LEFT OUTER JOIN sys.indexes AS i ON i.[object_id] = t.[object_id] AND i.[is_primary_key] = 1 LEFT OUTER JOIN sys.index_columns AS x ON x.[object_id] = i.[object_id] AND x.[index_id] = i.[index_id] AND x.[column_id] = c.[column_id] \
+FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.[schema_id] = t.[schema_id] INNER JOIN sys.columns AS c ON c.[object_id] = t.[object_id] LEFT OUTER JOIN sys.types AS y ON y.[user_type_id] = CASE WHEN c.[system_type_id] <> 240 THEN c.[system_type_id] WHEN c.[user_type_id] IN (128, 129, 130) THEN c.[user_type_id] END LEFT OUTER JOIN sys.default_constraints AS d ON d.[object_id] = c.[default_object_id] LEFT OUTER JOIN sys.indexes AS i ON i.[object_id] = t.[object_id] AND i.[is_primary_key] = 1 LEFT OUTER JOIN sys.index_columns AS x ON x.[object_id] = i.[object_id] AND x.[index_id] = i.[index_id] AND x.[column_id] = c.[column_id] \
 WHERE s.[name] + N'.' + t.[name] IN ({list}) ORDER BY s.[name], t.[name], c.[column_id];\n"
     )
 }
@@ -175,6 +176,8 @@ fn declaration(of: &str, length: i64, precision: i64, scale: i64) -> String {
     match of {
         "decimal" | "numeric" => format!("{of}({precision},{scale})"),
         "time" | "datetime2" | "datetimeoffset" => format!("{of}({scale})"),
+        // Eight bytes of header, four for each dimension (Transact-SQL reference, "vector").
+        "vector" => format!("{of}({})", (length - 8) / 4),
         "nchar" | "nvarchar" if length > 0 => sized(length / 2),
         "char" | "varchar" | "nchar" | "nvarchar" | "binary" | "varbinary" => sized(length),
         _ => of.to_string(),
@@ -273,6 +276,8 @@ mod tests {
             ("numeric", 17, 32, 16, "numeric(32,16)"),
             ("datetime2", 8, 27, 7, "datetime2(7)"),
             ("int", 4, 10, 0, "int"),
+            ("vector", 20, 0, 0, "vector(3)"),
+            ("hierarchyid", 892, 0, 0, "hierarchyid"),
         ] {
             assert_eq!(declaration(of, length, precision, scale), expected);
         }

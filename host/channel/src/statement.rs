@@ -28,8 +28,9 @@ pub(crate) fn select_list(alias: &str, table: &Table) -> String {
 }
 
 /// How a column is read. The client decodes `money` through a float and does not know UTF-8
-/// collations, and a server may rewrite `xml`'s encoding: those come over as types that keep every
-/// digit and character.
+/// collations, a server may rewrite `xml`'s encoding, and CLR types, json and vector have no form of
+/// their own on the wire that it knows: those come over as types that keep every digit, byte and
+/// character.
 pub(crate) fn readable(alias: &str, column: &Column) -> String {
     let name = bracket(&column.name);
     let plain = format!("{alias}.{name}");
@@ -54,6 +55,7 @@ fn read_as(column: &Column) -> Option<String> {
         SqlType::Money => Some("decimal(19,4)".to_string()),
         SqlType::SmallMoney => Some("decimal(10,4)".to_string()),
         SqlType::Xml => Some("nvarchar(max)".to_string()),
+        SqlType::Cast(cast) => Some(cast.through().to_string()),
         SqlType::Char { length } if is_utf8() => Some(format!("nvarchar({})", length.min(4000))),
         SqlType::VarChar { length: Some(length) } if is_utf8() && length <= 4000 => {
             Some(format!("nvarchar({length})"))
@@ -81,9 +83,18 @@ pub(crate) fn from_text(text: &str, of: SqlType) -> String {
         | SqlType::RowVersion => {
             format!("CONVERT(varbinary(max), {text}, 2)")
         }
-        _ if of.is_text() && of != SqlType::Xml => text.to_string(),
+        // A CLR type's bytes go through varbinary; what is none of its own is error 6522.
+        SqlType::Cast(cast) if cast.through().is_binary() => {
+            format!("CAST(CONVERT({}, {text}, 2) AS {of})", cast.through())
+        }
+        _ if is_plain_text(of) => text.to_string(),
         _ => format!("CAST({text} AS {of})"),
     }
+}
+
+/// Text with a collation, which an nvarchar is without a cast.
+fn is_plain_text(of: SqlType) -> bool {
+    of.is_text() && !matches!(of, SqlType::Xml | SqlType::Cast(_))
 }
 
 /// A key parameter in the column's exact type, so that the index on the key is sought.
@@ -103,7 +114,7 @@ pub(crate) fn key_parameter(number: usize, column: &Column) -> String {
             Some(collation) => format!("CAST({parameter} COLLATE {collation} AS {})", column.of),
             None => format!("CAST({parameter} AS {})", column.of),
         },
-        of if of.is_text() => format!("CAST({parameter} AS {of})"),
+        of if is_plain_text(of) => format!("CAST({parameter} AS {of})"),
         of => from_text(&parameter, of),
     }
 }
@@ -117,7 +128,7 @@ pub(crate) fn staged(column: &Column) -> String {
         SqlType::RowVersion => SqlType::Binary { length: 8 },
         of => of,
     };
-    if !of.is_text() || of == SqlType::Xml {
+    if !is_plain_text(of) {
         return of.to_string();
     }
     // tempdb may have another collation; without the column's own, comparing the two is error 468.

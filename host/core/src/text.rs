@@ -197,7 +197,7 @@ fn fit_decimal(decimal: Decimal, of: SqlType) -> Result<Value, Misfit> {
 }
 
 fn fit_text(text: String, of: SqlType) -> Result<Value, Misfit> {
-    let (length, most) = match of {
+    let (length, most) = match of.travels_as() {
         SqlType::NChar { length } | SqlType::NVarChar { length: Some(length) } => {
             (text.encode_utf16().count(), usize::from(length))
         }
@@ -219,7 +219,7 @@ fn fit_text(text: String, of: SqlType) -> Result<Value, Misfit> {
 }
 
 fn fit_bytes(mut bytes: Vec<u8>, of: SqlType) -> Result<Value, Misfit> {
-    let most = match of {
+    let most = match of.travels_as() {
         SqlType::Binary { length } | SqlType::VarBinary { length: Some(length) } => {
             usize::from(length)
         }

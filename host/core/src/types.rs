@@ -56,11 +56,39 @@ pub enum SqlType {
     Image,
     /// `rowversion`, `timestamp`: eight bytes that the channel assigns.
     RowVersion,
+    /// A type that travels as another, through a cast each way.
+    Cast(CastType),
+}
+
+/// Types that a client of SQL Server sees as raw bytes or not at all. Statements cast them to
+/// [`CastType::through`] and back; a value here is one of that type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CastType {
+    HierarchyId,
+    Geometry,
+    Geography,
+    /// SQL Server 2025.
+    Json,
+    /// SQL Server 2025; single-precision numbers as the text of a JSON array.
+    Vector {
+        dimensions: u16,
+    },
+}
+
+impl CastType {
+    /// What its values travel as. 892 bytes is the longest hierarchyid (Transact-SQL reference, "hierarchyid").
+    pub fn through(self) -> SqlType {
+        match self {
+            CastType::HierarchyId => SqlType::VarBinary { length: Some(892) },
+            CastType::Geometry | CastType::Geography => SqlType::VarBinary { length: None },
+            CastType::Json | CastType::Vector { .. } => SqlType::NVarChar { length: None },
+        }
+    }
 }
 
 impl SqlType {
     /// Reads a declaration such as `numeric(32, 16)`, `nvarchar(max)` or `timestamp`; `None` for a type that
-    /// Tillhold does not carry (`sql_variant`, CLR types).
+    /// Tillhold does not carry (`sql_variant`, CLR types of one's own).
     pub fn parse(declaration: &str) -> Option<SqlType> {
         let lower = declaration.trim().to_ascii_lowercase();
         let (name, arguments) = match lower.split_once('(') {
@@ -114,14 +142,27 @@ impl SqlType {
             "varbinary" => SqlType::VarBinary { length: length(1)? },
             "image" => SqlType::Image,
             "rowversion" | "timestamp" => SqlType::RowVersion,
+            "hierarchyid" => SqlType::Cast(CastType::HierarchyId),
+            "geometry" => SqlType::Cast(CastType::Geometry),
+            "geography" => SqlType::Cast(CastType::Geography),
+            "json" => SqlType::Cast(CastType::Json),
+            "vector" => SqlType::Cast(CastType::Vector { dimensions: first?.parse().ok()? }),
             _ => return None,
         })
+    }
+
+    /// Itself, but for a type that travels through a cast.
+    pub fn travels_as(self) -> SqlType {
+        match self {
+            SqlType::Cast(cast) => cast.through(),
+            plain => plain,
+        }
     }
 
     /// Character data, which SQL Server compares by collation: blind to trailing blanks, usually to case.
     pub fn is_text(self) -> bool {
         matches!(
-            self,
+            self.travels_as(),
             SqlType::Char { .. }
                 | SqlType::NChar { .. }
                 | SqlType::VarChar { .. }
@@ -134,7 +175,7 @@ impl SqlType {
 
     pub fn is_binary(self) -> bool {
         matches!(
-            self,
+            self.travels_as(),
             SqlType::Binary { .. }
                 | SqlType::VarBinary { .. }
                 | SqlType::Image
@@ -179,6 +220,11 @@ impl fmt::Display for SqlType {
             SqlType::VarBinary { length } => sized(f, "varbinary", length),
             SqlType::Image => f.write_str("image"),
             SqlType::RowVersion => f.write_str("rowversion"),
+            SqlType::Cast(CastType::HierarchyId) => f.write_str("hierarchyid"),
+            SqlType::Cast(CastType::Geometry) => f.write_str("geometry"),
+            SqlType::Cast(CastType::Geography) => f.write_str("geography"),
+            SqlType::Cast(CastType::Json) => f.write_str("json"),
+            SqlType::Cast(CastType::Vector { dimensions }) => write!(f, "vector({dimensions})"),
         }
     }
 }
@@ -211,13 +257,18 @@ mod tests {
             "rowversion",
             "xml",
             "ntext",
+            "hierarchyid",
+            "geometry",
+            "geography",
+            "json",
+            "vector(3)",
         ] {
             let parsed = SqlType::parse(declaration).expect("a known type");
             assert_eq!(parsed.to_string(), declaration);
         }
         assert_eq!(SqlType::parse("NUMERIC(28, 12)"), SqlType::parse("decimal(28,12)"));
         assert_eq!(SqlType::parse("timestamp"), Some(SqlType::RowVersion));
-        for unknown in ["sql_variant", "hierarchyid", "nvarchar(x)", "decimal(1"] {
+        for unknown in ["sql_variant", "vector", "nvarchar(x)", "decimal(1"] {
             assert_eq!(SqlType::parse(unknown), None, "{unknown} was taken");
         }
     }

@@ -59,7 +59,7 @@ fn parse_one(declaration: &str) -> Result<Declared, SqlError> {
             format!("Output and table parameters of a statement are not supported ('{name}')."),
         ));
     }
-    match SqlType::parse(rest) {
+    match SqlType::parse(rest).filter(|of| !matches!(of, SqlType::Cast(_))) {
         Some(of) => Ok(Declared { name: name.to_string(), of }),
         None => {
             Err(SqlError::new(2715, format!("Parameter {name}: cannot find data type {rest}.")))

@@ -47,7 +47,7 @@ pub fn family(of: SqlType) -> Family {
 
 /// Higher wins when two types meet (Transact-SQL reference, "Data Type Precedence").
 fn precedence(of: SqlType) -> u8 {
-    match of {
+    match of.travels_as() {
         SqlType::Xml => 28,
         SqlType::DateTimeOffset { .. } => 27,
         SqlType::DateTime2 { .. } => 26,
@@ -75,7 +75,8 @@ fn precedence(of: SqlType) -> u8 {
         SqlType::VarChar { .. } => 4,
         SqlType::Char { .. } => 3,
         SqlType::VarBinary { .. } => 2,
-        SqlType::Binary { .. } => 1,
+        // A cast's own type was replaced above.
+        SqlType::Binary { .. } | SqlType::Cast(_) => 1,
     }
 }
 
@@ -146,6 +147,7 @@ pub fn bare(of: SqlType) -> &'static str {
         SqlType::VarBinary { .. } => "varbinary",
         SqlType::Image => "image",
         SqlType::RowVersion => "timestamp",
+        SqlType::Cast(cast) => bare(cast.through()),
     }
 }
 
@@ -328,6 +330,7 @@ pub fn code(of: SqlType) -> i64 {
         SqlType::VarBinary { length } => (26, sized(length), 0),
         SqlType::Image => (27, 0, 0),
         SqlType::RowVersion => (28, 0, 0),
+        SqlType::Cast(cast) => return code(cast.through()),
     };
     tag | size << 8 | i64::from(scale) << 24
 }

@@ -57,6 +57,7 @@ impl Shape {
             SqlType::VarBinary { .. } => shape(165, bytes(1), 0, 0),
             SqlType::Image => shape(34, 16, 0, 0),
             SqlType::RowVersion => shape(189, 8, 0, 0),
+            SqlType::Cast(cast) => Shape::of(cast.through()),
         }
     }
 }

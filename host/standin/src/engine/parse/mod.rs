@@ -507,6 +507,8 @@ fn valid_type(of: &SqlType) -> bool {
             (1..=8000).contains(&length)
         }
         SqlType::NVarChar { length: Some(length) } => (1..=4000).contains(&length),
+        // hierarchyid and its kin: the stand-in does not have them.
+        SqlType::Cast(_) => false,
         _ => true,
     }
 }

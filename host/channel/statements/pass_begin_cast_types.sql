@@ -1,0 +1,4 @@
+-- a plain batch
+CREATE TABLE #k0 ([n] bigint IDENTITY(1,1) NOT NULL PRIMARY KEY, [v] bigint NOT NULL, [c] varbinary(128) NULL, [k0] hierarchyid NOT NULL);
+SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
+BEGIN TRANSACTION;

@@ -1,0 +1,2 @@
+-- @P1 bigint last row number, @P2 bigint last of page
+SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], CASE WHEN t.[NODE] IS NULL THEN 0 ELSE 1 END AS [_p], CAST(k.[k0] AS varbinary(892)) AS [_k0], CAST(t.[NODE] AS varbinary(892)) AS [NODE], CAST(t.[PLACE] AS varbinary(max)) AS [PLACE], CAST(t.[SHAPE] AS varbinary(max)) AS [SHAPE], CAST(t.[DOCUMENT] AS nvarchar(max)) AS [DOCUMENT], CAST(t.[EMBEDDING] AS nvarchar(max)) AS [EMBEDDING] FROM #k0 AS k LEFT OUTER JOIN [dbo].[CASTTYPES] AS t ON t.[NODE] = k.[k0] WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];
