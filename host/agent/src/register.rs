@@ -153,7 +153,7 @@ impl Shape {
         let profile = file.complete(channel_profile.as_ref())?;
         let names: Vec<TableName> =
             profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
-        let full = tables_there(link, names, known).await?;
+        let full = tables_there(link, &profile, names, known).await?;
         let (tables, left_out) = travelling(&profile, full, known);
         Ok(Shape { profile, channel_profile, tables, left_out })
     }
@@ -197,12 +197,14 @@ impl Shape {
 /// The channel's tables of these names. One that is gone there but known here stays as it is known.
 async fn tables_there(
     link: &mut Link,
+    profile: &Profile,
     mut names: Vec<TableName>,
     known: &[Arc<Table>],
 ) -> Result<Vec<Table>, ChannelError> {
     let mut gone: Vec<Table> = Vec::new();
+    let leaves_out = |table: &TableName, column: &str| profile.leaves_out(table, column);
     loop {
-        match schema::tables(link, &names).await {
+        match schema::tables_without(link, &names, leaves_out).await {
             Err(ChannelError::UnknownTable { table, nearest }) => {
                 let Some(kept) = known.iter().find(|kept| kept.name == table) else {
                     return Err(ChannelError::UnknownTable { table, nearest });

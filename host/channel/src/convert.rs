@@ -213,6 +213,9 @@ mod tests {
         );
         check(ColumnData::String(Some("ab".into())), "nchar(4)", "ab  ");
         check(ColumnData::Binary(Some(vec![0, 255].into())), "varbinary(max)", "00FF");
+        check(ColumnData::Binary(Some(vec![0x58].into())), "hierarchyid", "58");
+        check(ColumnData::String(Some("{\"a\":1}".into())), "json", "{\"a\":1}");
+        check(ColumnData::String(Some("[1.0e+000]".into())), "vector(1)", "[1.0e+000]");
         check(ColumnData::String(None), "int", "NULL");
         check(ColumnData::String(Some("1".into())), "int", "!a text does not fit int");
     }

@@ -48,6 +48,8 @@ pub enum ChannelError {
     UnknownTable { table: TableName, nearest: Option<TableName> },
     #[error("{table} has no primary key that travels, so its rows cannot be told apart")]
     NoPrimaryKey { table: TableName },
+    #[error("{table}: {column} is of a type that does not travel: {of}")]
+    Uncarried { table: TableName, column: String, of: String },
     #[error(
         "the changes of {table} since version {from} are no longer kept (the oldest is {oldest})"
     )]
@@ -114,6 +116,7 @@ impl ChannelError {
             | NotPrepared { .. }
             | UnknownTable { .. }
             | NoPrimaryKey { .. }
+            | Uncarried { .. }
             | UnknownStore { .. }
             | NoProfile { .. } => Class::Reconfigure,
             Sql { .. } | Outdated { .. } | ChannelRestored { .. } | Unexpected { .. } => {
@@ -143,6 +146,7 @@ impl ChannelError {
             ReadOnly { .. } => "channel-read-only",
             UnknownTable { .. } => "channel-table",
             NoPrimaryKey { .. } => "channel-key",
+            Uncarried { .. } => "channel-column",
             Outdated { .. } => "channel-outdated",
             ChannelRestored { .. } => "channel-restored",
             Undecodable { .. } => "channel-value",
@@ -175,6 +179,7 @@ impl ChannelError {
             UnknownTable { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
             UnknownTable { nearest: None, .. } => "check the profile's table names; the login must be allowed to see the table".to_string(),
             NoPrimaryKey { .. } => "give the table a primary key that writers assign, or take it out of the profile".to_string(),
+            Uncarried { column, .. } => format!("name {column} among the columns that the profile leaves out of this table"),
             Outdated { .. } => "the table is loaded afresh; unsent sales are kept".to_string(),
             ChannelRestored { .. } => "all tables are loaded afresh and unsent sales are sent again; the ledger tells which arrived".to_string(),
             Undecodable { column, .. } => format!("correct the value at the channel, or leave {column} out in the profile"),

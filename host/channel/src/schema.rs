@@ -36,6 +36,25 @@ pub async fn tables(link: &mut Link, names: &[TableName]) -> Result<Vec<Table>, 
     Ok(described(link, names).await?.into_iter().map(|described| described.table).collect())
 }
 
+/// The same for a profile: a column that cannot travel must be one that it leaves out by name, since
+/// data that stays behind unseen is data lost.
+pub async fn tables_without(
+    link: &mut Link,
+    names: &[TableName],
+    leaves_out: impl Fn(&TableName, &str) -> bool,
+) -> Result<Vec<Table>, ChannelError> {
+    let described = described(link, names).await?;
+    for Described { table, uncarried } in &described {
+        let unnamed = uncarried.iter().find(|one| !leaves_out(&table.name, &one.column));
+        if let Some(Uncarried { column, of }) = unnamed {
+            let (table, column) = (table.name.clone(), column.clone());
+            let of = of.clone().unwrap_or_else(|| "a CLR type of its own".to_string());
+            return Err(ChannelError::Uncarried { table, column, of });
+        }
+    }
+    Ok(described.into_iter().map(|described| described.table).collect())
+}
+
 pub async fn described(
     link: &mut Link,
     names: &[TableName],
@@ -245,12 +264,15 @@ fn distance(a: &str, b: &str, most: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{add_column, declaration, nearest};
+    use super::{add_column, declaration, nearest, tables_without};
     use crate::cells::Cells;
+    use crate::error::ChannelError;
+    use crate::scripted::{Channel, says};
     use std::collections::BTreeMap;
     use tiberius::ColumnData;
-    use tillhold_core::table::{Assigned, TableName};
+    use tillhold_core::table::{Assigned, Table, TableName};
     use tillhold_core::types::SqlType;
+    use tillhold_core::value::Value;
 
     #[test]
     fn a_name_near_enough_is_proposed() {
@@ -332,5 +354,37 @@ mod tests {
         assert_eq!(described.table.columns[0].of, SqlType::NVarChar { length: Some(10) });
         assert_eq!(described.table.columns[1].assigned, Assigned::ByChannel);
         assert_eq!(described.uncarried[0].column, "PLACE");
+    }
+
+    /// A catalogue's answer: a key and a column of that type.
+    async fn with_column(of: Value, excluded: &'static str) -> Result<Vec<Table>, ChannelError> {
+        let text = |text: &str| Value::Text(text.to_string());
+        let row = |column: &str, of: Value, ordinal: Value| {
+            let mut row = vec![text("ax"), text("T"), text(column), of];
+            row.extend([-1, 0, 0, 1, 0, 0, 0].map(Value::Int));
+            row.extend([Value::Null, Value::Null, ordinal]);
+            row
+        };
+        let rows = vec![row("ID", text("int"), Value::Int(1)), row("V", of, Value::Null)];
+        let named = ["schema_name", "table_name", "column_name", "type_name"];
+        let mut columns: Vec<_> = named.map(|name| (name, "nvarchar(128)")).into();
+        columns.extend(["a", "b", "c", "d", "e", "f", "g"].map(|name| (name, "int")));
+        columns.extend([("h", "nvarchar(128)"), ("i", "nvarchar(max)"), ("key", "int")]);
+        let channel = Channel::start(vec![says("sys.columns", vec![(columns, rows)])]).await;
+        let names = [TableName::new("ax", "T")];
+        tables_without(&mut channel.link(), &names, |_, column| column == excluded).await
+    }
+
+    /// Left out without a word, its data would be lost without a word.
+    #[tokio::test]
+    async fn a_column_that_cannot_travel_must_be_left_out_by_name() {
+        for of in [Value::Text("sql_variant".to_string()), Value::Null] {
+            let error = with_column(of.clone(), "").await.expect_err("V does not travel");
+            assert_eq!(error.code(), "channel-column", "{error}");
+            let tables = with_column(of, "V").await.expect("V is left out");
+            assert_eq!(tables[0].columns.len(), 1);
+        }
+        let geography = with_column(Value::Text("geography".to_string()), "").await;
+        assert_eq!(geography.expect("it travels")[0].columns[1].of.to_string(), "geography");
     }
 }

@@ -255,10 +255,10 @@ fn unexpected(what: String) -> ChannelError {
 
 /// Errors that one row causes and that repeating does not cure (numbers: SQL Server's
 /// `sys.messages`): a key there twice, a reference or check, NULL, too long, overflow, conversions,
-/// JSON, a trigger's refusal, our own guard.
+/// JSON, a CLR type's bytes, a trigger's refusal, our own guard.
 const ROW_ERRORS: &[u32] = &[
     2601, 2627, 547, 515, 8152, 2628, 220, 232, 8115, 8114, 8169, 241, 242, 245, 248, 295, 13608,
-    13609, 3609, 50_000, 50_003,
+    13609, 3609, 6522, 50_000, 50_003,
 ];
 
 /// Texts that are no XML.

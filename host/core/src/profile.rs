@@ -105,13 +105,15 @@ impl ScopeTable {
 
     /// The columns of `table` that must stay where they are.
     pub fn left_out(&self, table: &Table) -> Vec<String> {
-        let among =
-            |names: &[String], column: &str| names.iter().any(|n| n.eq_ignore_ascii_case(column));
-        let stays = |column: &&String| {
-            let admitted = self.only_columns.as_ref().is_none_or(|only| among(only, column));
-            !admitted || among(&self.excluded_columns, column)
-        };
-        table.columns.iter().map(|column| &column.name).filter(stays).cloned().collect()
+        let names = table.columns.iter().map(|column| &column.name);
+        names.filter(|name| self.leaves_out(name)).cloned().collect()
+    }
+
+    /// Whether the profile says that the column stays where it is.
+    pub fn leaves_out(&self, column: &str) -> bool {
+        let among = |names: &[String]| names.iter().any(|n| n.eq_ignore_ascii_case(column));
+        let admitted = self.only_columns.as_ref().is_none_or(|only| among(only));
+        !admitted || among(&self.excluded_columns)
     }
 }
 
@@ -144,5 +146,11 @@ pub enum OnPluginFailure {
 impl Profile {
     pub fn scope_of(&self, table: &TableName) -> Option<&Scope> {
         self.scopes.iter().find(|scope| scope.tables.iter().any(|t| t.name == *table))
+    }
+
+    /// Whether the column of that table stays where it is.
+    pub fn leaves_out(&self, table: &TableName, column: &str) -> bool {
+        let entry = self.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == *table);
+        entry.is_some_and(|entry| entry.leaves_out(column))
     }
 }

@@ -117,7 +117,8 @@ async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<Tabl
     let profile = profile_file.complete(of_channel.as_ref())?;
     let names: Vec<TableName> =
         profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
-    let full = schema::tables(link, &names).await?;
+    let leaves_out = |table: &TableName, column: &str| profile.leaves_out(table, column);
+    let full = schema::tables_without(link, &names, leaves_out).await?;
     let shaped = full.into_iter().filter_map(|full| {
         let scope = profile.scope_of(&full.name)?;
         let entry = scope.tables.iter().find(|entry| entry.name == full.name)?;
