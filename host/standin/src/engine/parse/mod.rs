@@ -217,16 +217,25 @@ pub fn trigger(definition: &str) -> Parsed<CreateTrigger> {
     parser.kept_trigger()
 }
 
+/// A parameter of `sp_executesql`.
+pub struct Declared {
+    pub name: String,
+    pub of: SqlType,
+    /// Its value goes back to who gives a variable for it.
+    pub output: bool,
+}
+
 /// `@P1 nvarchar(max), @P2 int`: the declarations of `sp_executesql` and `sp_prepare`.
-pub fn declarations(text: &str) -> Parsed<Vec<(String, SqlType)>> {
+pub fn declarations(text: &str) -> Parsed<Vec<Declared>> {
     let tokens = tokens(text)?;
     let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let mut found = Vec::new();
     while !parser.at_end() {
         let name = parser.variable()?;
         parser.accept_word("AS");
-        found.push((name, parser.data_type()?));
-        let _is_output = parser.accept_word("OUTPUT") || parser.accept_word("OUT");
+        let of = parser.data_type()?;
+        let output = parser.accept_word("OUTPUT") || parser.accept_word("OUT");
+        found.push(Declared { name, of, output });
         if !parser.accept(",") && !parser.at_end() {
             return Err(parser.unexpected());
         }

@@ -30,6 +30,7 @@ use super::{Engine, EngineError};
 use crate::answer::{Answer, Answers, Isolation, Parameter, ResultColumn, SqlError, SqlSession};
 use firing::Captures;
 use frame::Frame;
+use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, InterruptHandle, OptionalExtension};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -275,6 +276,17 @@ impl EngineSession {
         parameters: &[Parameter],
         out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
+        self.execute_returning(sql, parameters, &[], out).map(|(status, _)| status)
+    }
+
+    /// The same, with what some of its variables hold at the end.
+    fn execute_returning(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        wanted: &[String],
+        out: &mut Answers<'_>,
+    ) -> Result<(i32, Vec<Cell>), SqlError> {
         if self.depth >= NESTING_MAX {
             return Err(refusal::nested_too_deeply());
         }
@@ -290,7 +302,7 @@ impl EngineSession {
         self.depth -= 1;
         self.inside = inside;
         let xact_abort = self.settings.xact_abort;
-        self.frame = outer;
+        let inner = std::mem::replace(&mut self.frame, outer);
         if self.settings.identity_insert != settings.identity_insert {
             // What was translated under the other setting no longer holds.
             self.plans.clear();
@@ -302,7 +314,7 @@ impl EngineSession {
             let error = refusal::unbalanced(before, after);
             let _told = out(Answer::Error(error));
         }
-        answer
+        answer.map(|status| (status, wanted.iter().map(|name| inner.get(name)).collect()))
     }
 
     fn run_batch(&mut self, batch: &Batch, out: &mut Answers<'_>) -> Result<i32, SqlError> {

@@ -1,6 +1,7 @@
 //! Runs translated statements: binds, reads rows one by one, counts.
 
 use super::EngineSession;
+use super::frame::Frame;
 use super::run::flow;
 use crate::answer::{Answer, Answers, SqlError};
 use crate::engine::json;
@@ -8,7 +9,7 @@ use crate::engine::refusal;
 use crate::engine::translate::{Bound, JsonLoad, Plan, Surroundings};
 use crate::engine::values;
 use rusqlite::types::Value as Cell;
-use rusqlite::{Rows, Statement, params_from_iter};
+use rusqlite::{Row, Rows, Statement, params_from_iter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tillhold_core::moment::{OffsetTimestamp, Timestamp};
@@ -137,6 +138,13 @@ impl EngineSession {
     fn assign_rows(&mut self, plan: &Plan) -> Result<(), SqlError> {
         self.access(plan.uses)?;
         self.load_json(plan)?;
+        if let Some(each) = &plan.each {
+            let mut frame = std::mem::take(&mut self.frame);
+            let answer = self.gather_rows(plan, each, &mut frame);
+            self.frame = frame;
+            self.row_count = answer?;
+            return Ok(());
+        }
         let bound = self.bound_values(plan);
         let (mut last, mut count) = (Vec::new(), 0);
         {
@@ -156,6 +164,36 @@ impl EngineSession {
         }
         self.row_count = count;
         Ok(())
+    }
+
+    /// Row by row, each row's values with the variables as the row before left them.
+    fn gather_rows(&self, plan: &Plan, each: &Plan, frame: &mut Frame) -> Result<i64, SqlError> {
+        let refused = |error| self.refused(error, Some(plan));
+        let value = |bound: &Bound, frame: &Frame, row: Option<&Row<'_>>| match (bound, row) {
+            (Bound::Variable(name), _) => Ok(frame.get(name)),
+            (Bound::Given(at), Some(row)) => row.get::<_, Cell>(*at).map_err(refused),
+            (other, _) => Ok(self.bound(other)),
+        };
+        let bound: Result<Vec<Cell>, _> =
+            plan.bound.iter().map(|bound| value(bound, frame, None)).collect();
+        let mut statement = self.connection.prepare_cached(&plan.sql).map_err(refused)?;
+        let mut one = self.connection.prepare_cached(&each.sql).map_err(refused)?;
+        let mut rows = query(&mut statement, bound?).map_err(refused)?;
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(refused)? {
+            let bound: Result<Vec<Cell>, _> =
+                each.bound.iter().map(|bound| value(bound, frame, Some(row))).collect();
+            let mut values = query(&mut one, bound?).map_err(refused)?;
+            if let Some(found) = values.next().map_err(refused)? {
+                let cells = (0..plan.assigned.len()).map(|at| found.get::<_, Cell>(at));
+                let cells: Vec<Cell> = cells.collect::<Result<_, _>>().map_err(refused)?;
+                for (name, cell) in plan.assigned.iter().zip(cells) {
+                    frame.set(name, cell);
+                }
+            }
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// INSERT, UPDATE, DELETE; in a transaction of its own when none is open.

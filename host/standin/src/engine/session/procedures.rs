@@ -3,16 +3,17 @@
 use super::frame::named;
 use super::run::flow;
 use super::{EngineSession, frame};
-use crate::answer::{Answer, Answers, Parameter, SqlError};
+use crate::answer::{Answer, Answers, Parameter, ResultColumn, SqlError};
 use crate::engine::access::object_name;
 use crate::engine::catalogue::fold;
 use crate::engine::locks::{Mode, Outcome, Resource};
-use crate::engine::parse;
+use crate::engine::parse::{self, Declared};
 use crate::engine::refusal;
 use crate::engine::syntax::{Argument, Execute, Expr};
 use crate::engine::translate::Kept;
 use crate::engine::values;
-use rusqlite::types::ValueRef;
+use crate::wire::codepage::COLLATION;
+use rusqlite::types::{Value as Cell, ValueRef};
 use std::time::Duration;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -33,7 +34,8 @@ impl EngineSession {
         self.refresh();
         let plain = name.rsplit('.').next().unwrap_or(name).trim_matches(['[', ']']);
         match fold(plain).as_str() {
-            "sp_executesql" => self.call_execute_sql(parameters, out),
+            "sp_executesql" => self.call_execute_sql(parameters, out).map(|(status, _)| status),
+            "sp_tablecollations_100" => self.table_collations(parameters, out),
             "sp_getapplock" => self.get_application_lock(parameters),
             "sp_releaseapplock" => self.release_application_lock(parameters),
             "sp_set_session_context" => self.set_session_context(parameters),
@@ -50,16 +52,86 @@ impl EngineSession {
         out: &mut Answers<'_>,
     ) -> Result<(), SqlError> {
         let parameters = self.arguments(id, &execute.arguments)?;
-        if execute.arguments.iter().any(|argument| argument.output) {
+        let returns = execute.arguments.iter().any(|argument| argument.output);
+        let status = if returns && fold(&execute.name.name) == "sp_executesql" {
+            let (status, returned) = self.call_execute_sql(&parameters, out)?;
+            self.take_back(&execute.arguments, &returned)?;
+            status
+        } else if returns {
             return Err(refusal::unsupported("an OUTPUT argument"));
-        }
-        let status = self.call_procedure(&execute.name.name, &parameters, out)?;
+        } else {
+            self.call_procedure(&execute.name.name, &parameters, out)?
+        };
         let Some(into) = &execute.into else { return Ok(()) };
         let of = *self.frame.types.get(into).ok_or_else(|| refusal::undeclared(into))?;
         let status =
             values::convert(Value::Int(i64::from(status)), SqlType::Int, of, values::NO_STYLE)?;
         self.frame.set(into, values::encode(status, of));
         Ok(())
+    }
+
+    /// `@a = @b OUTPUT`: what the text left in @a goes to @b.
+    fn take_back(&mut self, given: &[Argument], returned: &[Returned]) -> Result<(), SqlError> {
+        for (at, argument) in given.iter().enumerate().filter(|(_, argument)| argument.output) {
+            let Expr::Variable(into) = &argument.value else {
+                return Err(SqlError::new(
+                    179,
+                    "Cannot use the OUTPUT option when passing a constant to a stored procedure.",
+                ));
+            };
+            let found = match &argument.name {
+                Some(name) => returned.iter().find(|one| one.name == named(name)),
+                None => at.checked_sub(2).and_then(|at| returned.get(at)),
+            };
+            let Some(found) = found.filter(|found| found.output) else {
+                let name = argument.name.as_deref().unwrap_or(into);
+                return Err(SqlError::new(
+                    8162,
+                    format!(
+                        "The formal parameter \"{name}\" was not declared as an OUTPUT parameter, but the actual parameter passed \
+                         in requested output."
+                    ),
+                ));
+            };
+            let of = *self.frame.types.get(into).ok_or_else(|| refusal::undeclared(into))?;
+            let value = values::decode(ValueRef::from(&found.cell), found.of)?;
+            let value = values::convert(value, found.of, of, values::NO_STYLE)?;
+            self.frame.set(into, values::encode(value, of));
+        }
+        Ok(())
+    }
+
+    /// What a bulk loader asks of its target: the collation of each column as TDS names it, NULL where there is none.
+    fn table_collations(
+        &mut self,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<i32, SqlError> {
+        let given = text(parameters, 0, "@object").ok_or_else(|| refusal::syntax("@object"))?;
+        let name = object_name(&given).ok_or_else(|| refusal::unknown_object(&given))?;
+        let table = if name.is_temporary() {
+            self.temporary.find(&name.name)?
+        } else {
+            self.catalogue.find(&name)?.clone()
+        };
+        let column = |name: &str, of| ResultColumn { name: name.to_string(), of, nullable: true };
+        flow(out(Answer::Columns(vec![
+            column("colid", SqlType::Int),
+            column("name", SqlType::NVarChar { length: Some(128) }),
+            column("tds_collation_28", SqlType::Binary { length: 5 }),
+            column("tds_collation_100", SqlType::Binary { length: 5 }),
+        ])))?;
+        for field in &table.fields {
+            let collation = match &field.collation {
+                Some(_) => Value::Bytes(COLLATION.to_vec()),
+                None => Value::Null,
+            };
+            let (id, name) = (i64::from(field.id), field.name.clone());
+            let row = vec![Value::Int(id), Value::Text(name), collation.clone(), collation];
+            flow(out(Answer::Row(row)))?;
+        }
+        flow(out(Answer::Done { rows: Some(table.fields.len() as u64) }))?;
+        Ok(0)
     }
 
     fn arguments(&mut self, id: u64, given: &[Argument]) -> Result<Vec<Parameter>, SqlError> {
@@ -90,7 +162,7 @@ impl EngineSession {
         &mut self,
         parameters: &[Parameter],
         out: &mut Answers<'_>,
-    ) -> Result<i32, SqlError> {
+    ) -> Result<(i32, Vec<Returned>), SqlError> {
         let sql = text(parameters, 0, "@stmt").ok_or_else(|| refusal::syntax("sp_executesql"))?;
         let declared = match text(parameters, 1, "@params") {
             Some(declarations) => parse::declarations(&declarations)?,
@@ -98,10 +170,11 @@ impl EngineSession {
         };
         let given = parameters.get(2..).unwrap_or_default();
         let mut bound = Vec::with_capacity(declared.len());
-        for (at, (name, of)) in declared.into_iter().enumerate() {
+        for (at, Declared { name, of, .. }) in declared.iter().enumerate() {
+            let of = *of;
             let by_name = given
                 .iter()
-                .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == name);
+                .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == *name);
             let parameter =
                 by_name.or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
             let parameter = parameter.ok_or_else(|| {
@@ -112,9 +185,15 @@ impl EngineSession {
             })?;
             let value =
                 values::convert(parameter.value.clone(), parameter.of, of, values::NO_STYLE)?;
-            bound.push(Parameter { name, of, value });
+            bound.push(Parameter { name: name.clone(), of, value });
         }
-        self.execute_text(&sql, &bound, out)
+        let names: Vec<String> = declared.iter().map(|declared| declared.name.clone()).collect();
+        let (status, cells) = self.execute_returning(&sql, &bound, &names, out)?;
+        let returned = declared.into_iter().zip(cells).map(|(declared, cell)| {
+            let Declared { name, of, output } = declared;
+            Returned { name, of, output, cell }
+        });
+        Ok((status, returned.collect()))
     }
 
     /// 0 granted, 1 granted after waiting, -1 time-out, -2 cancelled, -3 deadlock victim.
@@ -220,6 +299,14 @@ impl EngineSession {
         flow(out(Answer::Info { number: 0, message: format!("Total rows deleted: {gone}.") }))?;
         Ok(0)
     }
+}
+
+/// A parameter of `sp_executesql` as its text left it.
+struct Returned {
+    name: String,
+    of: SqlType,
+    output: bool,
+    cell: Cell,
 }
 
 fn application(parameters: &[Parameter]) -> Result<Resource, SqlError> {

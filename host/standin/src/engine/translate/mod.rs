@@ -8,6 +8,7 @@
 //! * Sources get names of our own (`s1`, `s2`), so that no name of T-SQL can mean something else in SQLite.
 
 mod aggregate;
+mod assign;
 mod call;
 mod catalogue_call;
 mod change;
@@ -82,6 +83,8 @@ pub struct Plan {
     pub columns: Vec<ResultColumn>,
     /// `SELECT @a = …`: where each column goes.
     pub assigned: Vec<String>,
+    /// Works out those values from one row, when they build on those of the row before.
+    pub each: Option<Arc<Plan>>,
     pub json: Vec<JsonLoad>,
     /// What the translation depends on beside the catalogue.
     pub temporaries: Vec<(String, i32)>,
@@ -214,6 +217,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             bound: self.bound,
             columns,
             assigned: Vec::new(),
+            each: None,
             json: self.json,
             temporaries: self.temporaries,
             variables: self.variables,

@@ -55,30 +55,15 @@ impl<'q> Translator<'_, 'q> {
         Ok(plan)
     }
 
-    /// `SELECT @a = x, @b = y FROM …`: each variable takes its column's last value.
-    fn assigning(mut self, query: &'q Query, select: &'q Select) -> Translated<Plan> {
-        let mut assigned = Vec::new();
-        for item in &select.items {
-            match item {
-                Item::Assign { variable, operator: None, .. } => assigned.push(variable.clone()),
-                Item::Assign { .. } => {
-                    return Err(refusal::unsupported("a compound assignment in SELECT"));
-                }
-                _ => {
-                    return Err(SqlError::new(
-                        141,
-                        "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval \
-                         operations.",
-                    )
-                    .with_severity(15));
-                }
-            }
-        }
-        let rendered = self.query(query, None)?;
-        let columns = rendered.columns.iter().map(result_column).collect();
-        let mut plan = self.plan(rendered.sql, columns);
-        plan.assigned = assigned;
-        Ok(plan)
+    /// ORDER BY and paging of a query that neither groups nor aggregates.
+    pub(super) fn tail(
+        &mut self,
+        query: &'q Query,
+        select: &'q Select,
+        scope: &Scope<'_>,
+    ) -> Translated<String> {
+        let order = self.order(&query.order, &[], scope, &None)?;
+        Ok(order + &self.limit(select.top.as_ref(), Paging::of(query), scope)?)
     }
 
     pub(super) fn subquery(&mut self, query: &'q Query, scope: &Scope<'_>) -> Translated<Rendered> {
