@@ -14,14 +14,15 @@
 //!   other scopes go on.
 //! * rows in = applied + dropped + quarantined, or the pull stops.
 
+mod load;
+
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tillhold_channel::capture::{self, Captured, Followed, Pass, Standing, own_context};
-use tillhold_channel::{ChannelError, Link, schema, snapshot};
-use tillhold_core::limits;
+use tillhold_channel::{ChannelError, Link, schema};
 use tillhold_core::profile::ScopeTable;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
@@ -156,54 +157,6 @@ impl<'p> Pull<'p> {
         Ok(self.register.local.begin_load(&table.name, epoch, from).await?)
     }
 
-    /// Reads the next page while the last one is ruled and written.
-    async fn load_pages(
-        &self,
-        link: &mut Link,
-        table: &Arc<Table>,
-        after: Option<Key>,
-    ) -> Result<Tally, FlowError> {
-        let mut tally = Tally::default();
-        let mut rows = read_page(link, table, after).await?;
-        while let Some(last) = rows.last() {
-            let last_key = last.key(table);
-            let is_last_page = rows.len() < limits::PULL_PAGE_ROWS_MAX;
-            let next = async {
-                match is_last_page {
-                    true => Ok(Vec::new()),
-                    false => read_page(link, table, Some(last_key.clone())).await,
-                }
-            };
-            let (written, next) = tokio::join!(self.load_page(table, rows, &last_key), next);
-            tally += written?;
-            self.progress.loaded(&self.run.scope.name, table, tally.rows_in);
-            rows = next?;
-        }
-        self.register.local.end_load(&table.name).await?;
-        balanced("load", tally)
-    }
-
-    async fn load_page(
-        &self,
-        table: &Arc<Table>,
-        rows: Vec<Row>,
-        last_key: &Key,
-    ) -> Result<Tally, FlowError> {
-        let rows_in = rows.len() as u64;
-        let ruled = Ruling::of(self.rule(table, rows).await?);
-        let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
-        self.set_aside(table, &ruled).await?;
-        let refused: Vec<Key> = ruled.quarantined.iter().map(|(key, _)| key.clone()).collect();
-        if !refused.is_empty() {
-            // A load takes what it does not bring for gone; a refused row stays as the register has it.
-            self.register.local.keep_while_loading(&table.name, refused).await?;
-        }
-        let kept = ruled.kept;
-        let written = self.register.local.load_page(&table.name, kept, last_key.clone()).await?;
-        let dropped = dropped + written.dropped;
-        balanced("load", Tally { rows_in, applied: written.applied, dropped, quarantined })
-    }
-
     /// One pass over what changed in all of the scope's tables, landed in one transaction.
     async fn changes(&self, link: &mut Link) -> Result<Round, FlowError> {
         let local = &self.register.local;
@@ -304,15 +257,8 @@ fn positions(pass: &Pass<'_>, tables: &[Followed]) -> Vec<(TableName, Position)>
     tables.iter().enumerate().map(|(n, followed)| (followed.table.name.clone(), at(n))).collect()
 }
 
-async fn read_page(
-    link: &mut Link,
-    table: &Table,
-    after: Option<Key>,
-) -> Result<Vec<Row>, FlowError> {
-    Ok(snapshot::page(link, table, after.as_ref(), limits::PULL_PAGE_ROWS_MAX).await?)
-}
-
-/// A ruled batch, sorted by what becomes of the rows.
+/// Ruled rows, sorted by what becomes of them.
+#[derive(Default)]
 struct Ruling {
     kept: Vec<Row>,
     dropped: Vec<Key>,
@@ -321,15 +267,19 @@ struct Ruling {
 
 impl Ruling {
     fn of(ruled: Vec<Ruled>) -> Ruling {
-        let mut sorted = Ruling { kept: Vec::new(), dropped: Vec::new(), quarantined: Vec::new() };
+        let mut sorted = Ruling::default();
+        sorted.add(ruled);
+        sorted
+    }
+
+    fn add(&mut self, ruled: Vec<Ruled>) {
         for one in ruled {
             match one {
-                Ruled::Kept(row) => sorted.kept.push(row),
-                Ruled::Dropped(key) => sorted.dropped.push(key),
-                Ruled::Quarantined(key, reason) => sorted.quarantined.push((key, reason)),
+                Ruled::Kept(row) => self.kept.push(row),
+                Ruled::Dropped(key) => self.dropped.push(key),
+                Ruled::Quarantined(key, reason) => self.quarantined.push((key, reason)),
             }
         }
-        sorted
     }
 }
 

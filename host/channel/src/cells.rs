@@ -5,6 +5,7 @@
 
 use crate::convert;
 use crate::error::ChannelError;
+use crate::surrogate::Refused;
 use tiberius::ColumnData;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table};
@@ -19,6 +20,10 @@ pub(crate) struct Cells {
 impl Cells {
     pub(crate) fn new(what: &'static str, cells: Vec<ColumnData<'static>>) -> Cells {
         Cells { what, cells: cells.into_iter() }
+    }
+
+    pub(crate) fn of(what: &'static str, row: tiberius::Row) -> Cells {
+        Cells { what, cells: row.into_iter() }
     }
 
     fn next(&mut self, column: &str) -> Result<ColumnData<'static>, ChannelError> {
@@ -93,11 +98,7 @@ impl Cells {
 
     fn value(&mut self, table: &Table, column: &Column) -> Result<Value, ChannelError> {
         let cell = self.next(&column.name)?;
-        convert::value(cell, column.of).map_err(|misfit| ChannelError::Undecodable {
-            table: table.name.clone(),
-            column: column.name.clone(),
-            reason: misfit.reason,
-        })
+        convert::value(cell, column.of).map_err(|misfit| undecodable(table, column, misfit.reason))
     }
 
     /// The rest of the row as a row of the table.
@@ -107,10 +108,41 @@ impl Cells {
         Ok(Row(values?))
     }
 
+    /// The same, but a cell that cannot be carried costs its row alone: NULL stands in its place.
+    /// Without its key a row could not be set aside, so a key's cell still costs the answer.
+    pub(crate) fn row_or_refusal(
+        mut self,
+        table: &Table,
+    ) -> Result<(Row, Option<Refused>), ChannelError> {
+        let mut values = Vec::with_capacity(table.columns.len());
+        let mut first = None;
+        for (at, column) in table.columns.iter().enumerate() {
+            let cell = self.next(&column.name)?;
+            values.push(match convert::value(cell, column.of) {
+                Ok(value) => value,
+                Err(misfit) if table.is_key(at) => {
+                    return Err(undecodable(table, column, misfit.reason));
+                }
+                Err(misfit) => {
+                    first.get_or_insert((at, misfit.reason));
+                    Value::Null
+                }
+            });
+        }
+        let row = Row(values);
+        let refused =
+            first.map(|(column, reason)| Refused { row: 0, key: row.key(table), column, reason });
+        Ok((row, refused))
+    }
+
     /// The next cells as a key of the table.
     pub(crate) fn key(&mut self, table: &Table) -> Result<Key, ChannelError> {
         let values: Result<Vec<Value>, ChannelError> =
             table.key_columns().map(|column| self.value(table, column)).collect();
         Ok(Key(values?))
     }
+}
+
+fn undecodable(table: &Table, column: &Column, reason: String) -> ChannelError {
+    ChannelError::Undecodable { table: table.name.clone(), column: column.name.clone(), reason }
 }

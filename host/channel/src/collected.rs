@@ -124,7 +124,7 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
     let damaged = |at| if is_text(at) { Value::Text("\u{FFFD}".to_string()) } else { Value::Null };
     let row = Row((0..table.columns.len()).map(damaged).collect());
     let doubts = surrogate::doubts(table, std::iter::once(&row));
-    list.extend(doubts.iter().map(|doubt| named("text_as_bytes", doubt.sql())));
+    list.extend(doubts.map(|doubt| named("text_as_bytes", doubt.sql())));
     list
 }
 

@@ -62,7 +62,7 @@ fn loading() -> Vec<Golden> {
 fn text_as_bytes(table: &Table) -> String {
     let (key, damaged) = (Value::Text("EUR".to_string()), Value::Text("\u{FFFD}".to_string()));
     let row = Row(vec![key, damaged, Value::Null]);
-    let sql = surrogate::doubts(table, std::iter::once(&row)).first().map(|doubt| doubt.sql());
+    let sql = surrogate::doubts(table, std::iter::once(&row)).next().map(|doubt| doubt.sql());
     sql.expect("one doubt")
 }
 

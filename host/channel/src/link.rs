@@ -7,12 +7,15 @@
 //! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a
 //!   simulated clock rules.
 //! * One request at a time: two flows have two links.
+//! * A long answer is read a portion at a time ([`streaming`]), by the same rule.
+
+pub(crate) mod streaming;
 
 use crate::cells::Cells;
 use crate::config::{ChannelConfig, Encryption, Trust};
 use crate::convert::Parameter;
 use crate::error::{ChannelError, from_server};
-use crate::surrogate::doubts;
+use crate::surrogate::{Refused, doubts};
 use std::sync::Arc;
 use std::time::Duration;
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, ToSql};
@@ -125,20 +128,32 @@ impl Link {
         }
     }
 
-    /// Looks again at text that may not be what the channel holds.
+    /// Looks again at text that may not be what the channel holds; the first that is not is an
+    /// error.
     pub(crate) async fn settle_doubts<'a>(
         &mut self,
         table: &'a Table,
         rows: impl Iterator<Item = &'a Row>,
     ) -> Result<(), ChannelError> {
+        let refused = self.look_again(table, rows).await?;
+        refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.error(table)))
+    }
+
+    /// The same, row by row: which of them cannot be carried.
+    pub(crate) async fn look_again<'a>(
+        &mut self,
+        table: &'a Table,
+        rows: impl Iterator<Item = &'a Row>,
+    ) -> Result<Vec<Refused>, ChannelError> {
+        let mut refused = Vec::new();
         for doubt in doubts(table, rows) {
             let (sql, parameters) = (doubt.sql(), doubt.parameters());
             let sets = self.ask(Ask::query(DOUBT, &sql, &parameters)).await?;
             let cells = sets.into_iter().flatten().next();
             let units = cells.map(|cells| Cells::new(DOUBT, cells).optional_bytes("units"));
-            doubt.settle(units.transpose()?.flatten())?;
+            refused.extend(doubt.settle(units.transpose()?.flatten()));
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// After an error inside a transaction: whatever is open is undone, or the connection goes with
@@ -239,15 +254,20 @@ fn client_config(config: &ChannelConfig) -> Config {
 }
 
 async fn answer(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<ResultSet>> {
-    let stream = if ask.is_batch {
-        client.simple_query(ask.sql).await?
-    } else {
-        let parameters: Vec<&dyn ToSql> = ask.parameters.iter().map(|p| p as &dyn ToSql).collect();
-        client.query(ask.sql, &parameters).await?
-    };
-    let sets = stream.into_results().await?;
+    let sets = send(client, ask).await?.into_results().await?;
     let cells = |row: tiberius::Row| row.into_iter().collect::<Vec<_>>();
     Ok(sets.into_iter().map(|rows| rows.into_iter().map(cells).collect()).collect())
+}
+
+async fn send<'c>(
+    client: &'c mut TdsClient,
+    ask: &Ask<'_>,
+) -> tiberius::Result<tiberius::QueryStream<'c>> {
+    if ask.is_batch {
+        return client.simple_query(ask.sql).await;
+    }
+    let parameters: Vec<&dyn ToSql> = ask.parameters.iter().map(|p| p as &dyn ToSql).collect();
+    client.query(ask.sql, &parameters).await
 }
 
 #[cfg(test)]

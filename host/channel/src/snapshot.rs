@@ -1,25 +1,93 @@
 //! First load of a table: pages in key order, without one long transaction.
 //!
 //! 1. [`crate::capture::start`] first, and keep its position.
-//! 2. [`page`] from the beginning, then after the last row's key, until a page comes short.
+//! 2. [`pages`] from the beginning, or after the last key of an earlier load, to the table's end.
 //! 3. A pass of changes from the kept position: whatever moved during the load is among them, and
 //!    applying a change twice does no harm. Only then is the table as the channel has it.
 //!
 //! * The order is the server's: guids and collations sort there as nowhere else, so only the last
 //!   key travels back.
+//! * Memory is bounded whatever the table holds: rows are read while they arrive, and a page is
+//!   full at a number of rows or of bytes, whichever comes first. One row is the least.
+//! * A statement asks for more rows than a page has, so that the server goes on while pages are
+//!   written; for how many, [`Reach`] says by what came before.
+//! * A row that cannot be carried costs itself alone: it comes with its key and the reason.
 //! * A load that broke off resumes from (version, last key) as long as the version is still
 //!   retained.
 
 use crate::cells::Cells;
 use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
+use crate::link::streaming::Portions;
 use crate::link::{Ask, Link};
 use crate::statement::{after_key, key_list, select_list};
+use crate::surrogate::{Refused, doubts};
+use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
+use tillhold_core::value::Value;
+use tokio::sync::mpsc;
+
+/// Rows that follow one another in the table's order, at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    pub rows: Vec<Row>,
+    /// What the channel has but cannot be carried, and why.
+    pub refused: Vec<(Key, String)>,
+    /// Where to go on after this page; `None` when it has no row whose key can be carried.
+    pub last_key: Option<Key>,
+}
+
+/// Reads the table behind `after`, or from its beginning, to its end, and passes its pages on; ends
+/// early when nobody takes them any more.
+pub async fn pages(
+    link: &mut Link,
+    table: &Table,
+    mut after: Option<Key>,
+    out: mpsc::Sender<Page>,
+) -> Result<(), ChannelError> {
+    if table.key.is_empty() {
+        return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+    }
+    let mut reach = Reach::at_first();
+    loop {
+        let mut reading = Reading::new(table, &out);
+        let parameters = page_parameters(table, after.as_ref(), reach.rows);
+        let sql = page_sql(table, after.is_some());
+        let is_wanted = link.stream(Ask::query(WHAT, &sql, &parameters), &mut reading).await?;
+        let Reading { held, is_reading_over, last_key, rows, bytes, .. } = reading;
+        let is_last = rows < reach.rows && !is_reading_over;
+        reach = if held.is_some() { Reach::at_first() } else { reach.further(rows, bytes) };
+        after = last_key.or(after);
+        if let Some(held) = held {
+            let page = held.settle(link, table).await?;
+            let place = page.last_key.clone();
+            if place.is_none() && !is_last {
+                return Err(no_place(table));
+            }
+            after = place.or(after);
+            if out.send(page).await.is_err() {
+                return Ok(());
+            }
+        }
+        if is_last || !is_wanted {
+            return Ok(());
+        }
+    }
+}
+
+/// A whole answer of rows whose keys cannot be carried leaves nothing to go on from.
+fn no_place(table: &Table) -> ChannelError {
+    let column = table.key_columns().map(|column| column.name.as_str()).collect::<Vec<_>>();
+    ChannelError::Undecodable {
+        table: table.name.clone(),
+        column: column.join(", "),
+        reason: "no key of the rows that come next can be carried".to_string(),
+    }
+}
 
 /// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end
-/// is reached.
+/// is reached. Whole or an error: for a look at a table rather than a load.
 pub async fn page(
     link: &mut Link,
     table: &Table,
@@ -29,8 +97,7 @@ pub async fn page(
     if table.key.is_empty() {
         return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
     }
-    let mut parameters = vec![Parameter::Number(rows_max as i64)];
-    parameters.extend(after.into_iter().flat_map(|key| key_parameters(key, table)));
+    let parameters = page_parameters(table, after, rows_max);
     let sql = page_sql(table, after.is_some());
     let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
     let rows: Result<Vec<Row>, ChannelError> =
@@ -38,6 +105,139 @@ pub async fn page(
     let rows = rows?;
     link.settle_doubts(table, rows.iter()).await?;
     Ok(rows)
+}
+
+fn page_parameters(table: &Table, after: Option<&Key>, rows: usize) -> Vec<Parameter> {
+    let mut parameters = vec![Parameter::Number(rows as i64)];
+    parameters.extend(after.into_iter().flat_map(|key| key_parameters(key, table)));
+    parameters
+}
+
+/// For how many rows a statement asks. It begins small, since nothing is known of the table, and
+/// grows until a statement is as large as it may be in rows or in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Reach {
+    rows: usize,
+}
+
+impl Reach {
+    fn at_first() -> Reach {
+        Reach { rows: limits::PULL_PAGE_ROWS_MAX }
+    }
+
+    fn further(self, rows: usize, bytes: usize) -> Reach {
+        let by_bytes = limits::LOAD_STATEMENT_BYTES_MAX * rows / bytes.max(1);
+        let most = by_bytes.min(limits::LOAD_STATEMENT_ROWS_MAX);
+        Reach { rows: (self.rows * 4).min(most).max(1) }
+    }
+}
+
+/// One statement's answer on its way into pages.
+struct Reading<'a> {
+    table: &'a Table,
+    out: &'a mpsc::Sender<Page>,
+    filling: Filling,
+    /// A page with text in doubt. The connection is busy until the answer ends, so it waits, and
+    /// what follows it in this answer is read over and asked for again.
+    held: Option<Filling>,
+    is_reading_over: bool,
+    last_key: Option<Key>,
+    /// Read so far.
+    rows: usize,
+    bytes: usize,
+}
+
+impl<'a> Reading<'a> {
+    fn new(table: &'a Table, out: &'a mpsc::Sender<Page>) -> Reading<'a> {
+        let filling = Filling::default();
+        let (held, last_key) = (None, None);
+        Reading { table, out, filling, held, is_reading_over: false, last_key, rows: 0, bytes: 0 }
+    }
+}
+
+impl Portions for Reading<'_> {
+    fn add(&mut self, cells: Cells) -> Result<bool, ChannelError> {
+        self.rows += 1;
+        if self.held.is_some() {
+            self.is_reading_over = true;
+            return Ok(false);
+        }
+        let (row, refused) = cells.row_or_refusal(self.table)?;
+        let bytes = size(&row);
+        self.bytes += bytes;
+        self.filling.add(row, refused, bytes);
+        Ok(self.filling.is_full())
+    }
+
+    async fn pass_on(&mut self) -> bool {
+        let filled = std::mem::take(&mut self.filling);
+        if filled.rows.is_empty() {
+            return true;
+        }
+        if doubts(self.table, filled.rows.iter()).next().is_some() {
+            self.held = Some(filled);
+            return true;
+        }
+        let last_key = filled.rows.last().map(|row| row.key(self.table));
+        let page = filled.into_page(self.table, last_key);
+        self.last_key = page.last_key.clone();
+        self.out.send(page).await.is_ok()
+    }
+}
+
+/// Roughly what a row takes in memory.
+fn size(row: &Row) -> usize {
+    let one = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    row.0.iter().map(one).sum::<usize>() + row.0.len() * size_of::<Value>()
+}
+
+/// A page that grows: every row, and what is wrong with some of them.
+#[derive(Default)]
+struct Filling {
+    rows: Vec<Row>,
+    refused: Vec<Refused>,
+    bytes: usize,
+}
+
+impl Filling {
+    fn add(&mut self, row: Row, refused: Option<Refused>, bytes: usize) {
+        let at = self.rows.len();
+        self.refused.extend(refused.map(|refused| Refused { row: at, ..refused }));
+        self.rows.push(row);
+        self.bytes += bytes;
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= limits::LOAD_PAGE_ROWS_MAX || self.bytes >= limits::LOAD_PAGE_BYTES_MAX
+    }
+
+    fn into_page(mut self, table: &Table, last_key: Option<Key>) -> Page {
+        self.refused.sort_by_key(|refused| refused.row);
+        self.refused.dedup_by_key(|refused| refused.row);
+        let mut refused = self.refused.iter().map(|refused| refused.row).peekable();
+        let mut at = 0..;
+        self.rows.retain(|_| refused.next_if_eq(&at.next().expect("it has no end")).is_none());
+        let told = |refused: Refused| (refused.error(table).to_string(), refused.key);
+        let refused = self.refused.into_iter().map(told).map(|(reason, key)| (key, reason));
+        Page { rows: self.rows, refused: refused.collect(), last_key }
+    }
+
+    /// Asks for the text in doubt again. A key that is not what the channel has is no place to go
+    /// on from: the page's place is the last one that is.
+    async fn settle(mut self, link: &mut Link, table: &Table) -> Result<Page, ChannelError> {
+        let found = link.look_again(table, self.rows.iter()).await?;
+        let is_broken = |at: usize| {
+            found.iter().any(|refused| refused.row == at && table.is_key(refused.column))
+        };
+        let place = (0..self.rows.len()).rev().find(|at| !is_broken(*at));
+        let place = place.map(|at| self.rows[at].key(table));
+        self.refused.extend(found);
+        Ok(self.into_page(table, place))
+    }
 }
 
 const WHAT: &str = "give a page of a table";
@@ -56,6 +256,9 @@ pub(crate) fn page_sql(table: &Table, after: bool) -> String {
         key_list("t.", table),
     )
 }
+
+#[cfg(test)]
+mod loading;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -10,7 +10,7 @@
 use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
 use crate::statement::key_parameter;
-use tillhold_core::row::Row;
+use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, bracket};
 use tillhold_core::value::Value;
 
@@ -18,15 +18,21 @@ use tillhold_core::value::Value;
 pub(crate) struct Doubt<'a> {
     table: &'a Table,
     row: &'a Row,
+    /// The row's place among those that were looked at.
+    at: usize,
     column: usize,
 }
 
-pub(crate) fn doubts<'a>(table: &'a Table, rows: impl Iterator<Item = &'a Row>) -> Vec<Doubt<'a>> {
-    let of_row = |row: &'a Row| {
-        let in_doubt = |at: &usize| matches!(&row.0[*at], Value::Text(t) if t.contains('\u{FFFD}'));
-        (0..row.0.len()).filter(in_doubt).map(move |column| Doubt { table, row, column })
+pub(crate) fn doubts<'a>(
+    table: &'a Table,
+    rows: impl Iterator<Item = &'a Row>,
+) -> impl Iterator<Item = Doubt<'a>> {
+    let of_row = move |(at, row): (usize, &'a Row)| {
+        let in_doubt =
+            |column: &usize| matches!(&row.0[*column], Value::Text(t) if t.contains('\u{FFFD}'));
+        (0..row.0.len()).filter(in_doubt).map(move |column| Doubt { table, row, at, column })
     };
-    rows.flat_map(of_row).collect()
+    rows.enumerate().flat_map(of_row)
 }
 
 impl Doubt<'_> {
@@ -49,23 +55,41 @@ impl Doubt<'_> {
         key_parameters(&self.row.key(self.table), self.table)
     }
 
-    /// Whether the bytes are the text that was read.
-    pub(crate) fn settle(&self, units: Option<Vec<u8>>) -> Result<(), ChannelError> {
+    /// `None` when the bytes are the text that was read.
+    pub(crate) fn settle(&self, units: Option<Vec<u8>>) -> Option<Refused> {
         let units = units.unwrap_or_default();
         let units = units
             .chunks(2)
             .map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
         let text: Result<String, _> = char::decode_utf16(units).collect();
         match (text, &self.row.0[self.column]) {
-            (Ok(text), Value::Text(read)) if text == *read => Ok(()),
-            _ => Err(ChannelError::Undecodable {
-                table: self.table.name.clone(),
-                column: self.table.columns[self.column].name.clone(),
-                reason: format!(
-                    "a lone UTF-16 surrogate in the row {}",
-                    self.row.key(self.table).named(self.table)
-                ),
+            (Ok(text), Value::Text(read)) if text == *read => None,
+            _ => Some(Refused {
+                row: self.at,
+                key: self.row.key(self.table),
+                column: self.column,
+                reason: "a lone UTF-16 surrogate".to_string(),
             }),
+        }
+    }
+}
+
+/// A row that cannot be carried: its place among its neighbours, its key, the first column to blame
+/// (by place), and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) row: usize,
+    pub(crate) key: Key,
+    pub(crate) column: usize,
+    pub(crate) reason: String,
+}
+
+impl Refused {
+    pub(crate) fn error(&self, table: &Table) -> ChannelError {
+        ChannelError::Undecodable {
+            table: table.name.clone(),
+            column: table.columns[self.column].name.clone(),
+            reason: format!("{} in the row {}", self.reason, self.key.named(table)),
         }
     }
 }

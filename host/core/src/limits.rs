@@ -4,6 +4,15 @@ use std::time::Duration;
 
 /// Rows in a pulled page: PLUGINS.md's measured sweet spot for a plugin batch, and a few MB of memory at most.
 pub const PULL_PAGE_ROWS_MAX: usize = 1_000;
+/// Rows of a first load that SQLite commits at once: a commit every thousand rows costs a fifth of a load's time.
+pub const LOAD_PAGE_ROWS_MAX: usize = 5_000;
+/// Such a page's bytes: one of pictures is cut earlier. Three or four pages are on their way at once.
+pub const LOAD_PAGE_BYTES_MAX: usize = 4 << 20;
+/// Pages that wait between reading and writing: one, so that neither side waits for the other without need.
+pub const LOAD_PAGES_WAITING_MAX: usize = 1;
+/// Rows and bytes that one statement of a first load asks for: until it ends, the channel keeps old row versions for it.
+pub const LOAD_STATEMENT_ROWS_MAX: usize = 50_000;
+pub const LOAD_STATEMENT_BYTES_MAX: usize = 64 << 20;
 /// Transactions in one upload: one round trip each, small enough that a deadlock victim repeats little.
 pub const UPLOAD_TRANSACTIONS_MAX: usize = 50;
 /// Rows in one upload: OPENJSON is best below some thousands of rows.
