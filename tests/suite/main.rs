@@ -6,5 +6,6 @@
 mod flows;
 mod harness;
 mod killed;
+mod orders;
 mod tidy;
 mod wrong_input;

@@ -127,3 +127,7 @@ pub const TDS_BULK_BYTES_MAX: usize = 1 << 20;
 pub const TDS_REBIND_TIMEOUT: Duration = Duration::from_millis(10_000);
 /// How long a stopping server waits for requests in work before it drops them.
 pub const TDS_STOP_TIMEOUT: Duration = Duration::from_millis(10_000);
+/// An order to the embedded channel's faults: a line with a piece of a statement.
+pub const TDS_ORDER_BYTES_MAX: usize = 4 << 10;
+/// How long an answer may be held back on order; longer is a stall.
+pub const TDS_DELAY_MAX: Duration = Duration::from_secs(600);

@@ -1,5 +1,6 @@
 //! What can go wrong around the wire. Errors of statements are [`crate::answer::SqlError`]: a client sees those.
 
+use crate::engine::EngineError;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,10 @@ pub enum ServerError {
     IdentityPem { path: PathBuf, cause: String },
     #[error("no certificate could be made: {cause}")]
     IdentityMade { cause: String },
+    #[error("'{line}' is no order: {why}")]
+    Order { line: String, why: &'static str },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 impl ServerError {
@@ -52,6 +57,8 @@ impl ServerError {
             | ServerError::Connection(_)
             | ServerError::Gate { .. } => Class::Retry,
             ServerError::EngineLost => Class::Stop,
+            ServerError::Order { .. } => Class::Park,
+            ServerError::Engine(error) => error.class(),
             ServerError::Listen { .. }
             | ServerError::IdentityFile { .. }
             | ServerError::IdentityPem { .. }
@@ -75,6 +82,8 @@ impl ServerError {
             ServerError::IdentityFile { .. } => "standin-identity-file",
             ServerError::IdentityPem { .. } => "standin-identity-pem",
             ServerError::IdentityMade { .. } => "standin-identity-made",
+            ServerError::Order { .. } => "standin-order",
+            ServerError::Engine(error) => error.code(),
         }
     }
 
@@ -91,6 +100,8 @@ impl ServerError {
                 "remove {} and its neighbour; a new pair is made at the next start",
                 path.display()
             )),
+            ServerError::Order { .. } => Some("say help".to_string()),
+            ServerError::Engine(error) => error.hint(),
             ServerError::Gate { .. } => Some("see which program holds the port".to_string()),
             _ => None,
         }

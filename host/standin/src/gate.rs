@@ -2,67 +2,14 @@
 //!
 //! * Cut: live connections are dropped, the listening socket is closed, so clients are refused.
 //! * Restored: the same port is bound again; if that fails for too long it is an error, never a half-open gate.
-//! * Faults concern all connections of the gate, present and future, until they have struck or are healed.
+//! * Faults are in `trouble`.
 
 use crate::fault::ServerError;
+use crate::trouble::{Fault, Faults};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tillhold_core::limits::{TDS_REBIND_TIMEOUT, TDS_STOP_TIMEOUT};
 use tokio::sync::watch;
-
-/// Faults on command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Connections are accepted and bytes are taken, nothing is answered: a hung process.
-    Stall,
-    /// The so-manieth commit from now (1: the next) is carried out and its connection dropped before the answer.
-    DropAfterCommit { commits: u64 },
-    /// The next result set that is long enough breaks off in the middle of the row after so many.
-    HalfRow { rows: u64 },
-}
-
-/// What the connections of a gate ask on their way.
-pub struct Faults {
-    stalled: watch::Sender<bool>,
-    /// Commits until the drop; 0 is none.
-    commits: AtomicU64,
-    /// The row that is cut in two; `u64::MAX` is none.
-    half_row: AtomicU64,
-}
-
-impl Faults {
-    fn new() -> Faults {
-        Faults {
-            stalled: watch::Sender::new(false),
-            commits: AtomicU64::new(0),
-            half_row: AtomicU64::new(u64::MAX),
-        }
-    }
-
-    /// Waits until the gate does not stall.
-    pub async fn moving(&self) {
-        if *self.stalled.borrow() {
-            let mut stalled = self.stalled.subscribe();
-            // The sender lives in self: it cannot be gone.
-            let _ = stalled.wait_for(|stalled| !stalled).await;
-        }
-    }
-
-    /// A transaction was committed: whether this connection must drop now.
-    pub fn commit(&self) -> bool {
-        let counted = self
-            .commits
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
-        counted == Ok(1)
-    }
-
-    /// A row was written after `rows` others of its set: whether it must be cut.
-    pub fn half_row(&self, rows: u64) -> bool {
-        self.half_row.load(Ordering::Relaxed) == rows
-            && self.half_row.swap(u64::MAX, Ordering::AcqRel) == rows
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -108,12 +55,12 @@ impl Gate {
         self.state.address
     }
 
-    /// Connections that are live now.
+    /// Connections that are live now; one whose session is still rolling back is.
     pub fn connections(&self) -> usize {
         *self.state.live.borrow()
     }
 
-    /// Drops every connection and refuses new ones; returns when both are so.
+    /// Drops every connection and refuses new ones; returns when both are so and all sessions have ended.
     pub async fn cut(&self) -> Result<(), ServerError> {
         self.state.phase.send_replace(Phase::Cut);
         self.await_closed("cut").await
@@ -133,23 +80,20 @@ impl Gate {
         }
     }
 
+    /// As a server that is started anew: every connection is dropped, every session with its transaction and
+    /// temporary tables is gone, and it listens again. Faults that are ordered stay ordered.
+    pub async fn restart(&self) -> Result<(), ServerError> {
+        self.cut().await?;
+        self.restore().await
+    }
+
     pub fn inject(&self, fault: Fault) {
-        let faults = &self.state.faults;
-        match fault {
-            Fault::Stall => {
-                faults.stalled.send_replace(true);
-            }
-            Fault::DropAfterCommit { commits } => faults.commits.store(commits, Ordering::Release),
-            Fault::HalfRow { rows } => faults.half_row.store(rows, Ordering::Release),
-        }
+        self.state.faults.inject(fault);
     }
 
     /// Takes back every fault that has not struck; what has stalled goes on.
     pub fn heal(&self) {
-        let faults = &self.state.faults;
-        faults.stalled.send_replace(false);
-        faults.commits.store(0, Ordering::Release);
-        faults.half_row.store(u64::MAX, Ordering::Release);
+        self.state.faults.heal();
     }
 
     /// Lets requests in work end for a while, then drops what is left.
@@ -179,21 +123,18 @@ impl Gate {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Fault, Gate};
+/// Counts a connection as long as it or its session lives.
+pub(crate) struct Living(Arc<GateState>);
 
-    #[test]
-    fn faults_strike_once_and_at_their_time() {
-        let gate = Gate::open(([127, 0, 0, 1], 1).into());
-        let faults = gate.state.faults.clone();
-        assert!(!faults.commit() && !faults.half_row(0));
-        gate.inject(Fault::DropAfterCommit { commits: 2 });
-        assert_eq!([faults.commit(), faults.commit(), faults.commit()], [false, true, false]);
-        gate.inject(Fault::HalfRow { rows: 1 });
-        assert_eq!([0, 1, 1].map(|row| faults.half_row(row)), [false, true, false]);
-        gate.inject(Fault::DropAfterCommit { commits: 1 });
-        gate.heal();
-        assert!(!faults.commit());
+impl Living {
+    pub(crate) fn new(gate: Arc<GateState>) -> Arc<Living> {
+        gate.live.send_modify(|live| *live += 1);
+        Arc::new(Living(gate))
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.live.send_modify(|live| *live -= 1);
     }
 }

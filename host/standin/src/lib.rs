@@ -1,8 +1,8 @@
 //! The embedded channel: a TDS 7.4 server over SQLite, for the demo, plugin authors and CI.
 //!
 //! ```text
-//! server -> gate -> admission (PRELOGIN, TLS, LOGIN7) -> session -> request -> answer's traits -> engine
-//!                                                           ^-- reply <- Answer --'
+//! server -> gate -> line -> admission (PRELOGIN, TLS, LOGIN7) -> session -> request -> answer's traits -> engine
+//!                                                                   ^-- reply <- Answer --'
 //! ```
 //!
 //! * `wire` is the codec, `engine` the SQL; [`answer`] is all that they know of each other.
@@ -14,12 +14,15 @@ mod declaration;
 pub mod engine;
 pub mod fault;
 mod gate;
+mod line;
+pub mod orders;
 mod reply;
 mod request;
 mod running;
 mod server;
 mod session;
 mod tls;
+mod trouble;
 mod wire;
 
 #[cfg(test)]
@@ -27,6 +30,7 @@ mod tests;
 
 pub use engine::{Engine, EngineError};
 pub use fault::ServerError;
-pub use gate::{Fault, Gate};
+pub use gate::Gate;
 pub use server::{Server, ServerOptions};
 pub use tls::TlsIdentity;
+pub use trouble::Fault;

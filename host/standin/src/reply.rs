@@ -7,7 +7,7 @@
 //!   is a message of its own, as SQL Server sends it.
 
 use crate::answer::{Answer, Flow, Parameter, ResultColumn, SqlError};
-use crate::gate::Faults;
+use crate::trouble::Faults;
 use crate::wire::packet::Framer;
 use crate::wire::tokens::{self, Done, DoneOf, Environment};
 use crate::wire::value_out::put_value;

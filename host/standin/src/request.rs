@@ -6,12 +6,14 @@
 use crate::answer::{Parameter, ResultColumn, SqlError, SqlSession};
 use crate::declaration::{Declared, bind, parse};
 use crate::fault::ServerError;
+use crate::gate::Living;
 use crate::reply::{CallEnd, Reply};
 use crate::wire::packet::Kind;
 use crate::wire::rpc::{
     Argument, Call, Procedure, TransactionRequest, read_batch, read_call, read_transaction,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
 use tillhold_core::limits::TDS_PREPARED_MAX;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -22,6 +24,8 @@ pub struct Seat {
     prepared: HashMap<i32, Vec<Declared>>,
     /// An `INSERT BULK` was accepted: its rows come next.
     pub bulk: Option<Vec<ResultColumn>>,
+    /// The connection counts until its session is gone: this goes last.
+    _living: Arc<Living>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +47,8 @@ impl Request {
 }
 
 impl Seat {
-    pub fn new(session: Box<dyn SqlSession>) -> Seat {
-        Seat { session, prepared: HashMap::new(), bulk: None }
+    pub fn new(session: Box<dyn SqlSession>, living: Arc<Living>) -> Seat {
+        Seat { session, prepared: HashMap::new(), bulk: None, _living: living }
     }
 
     pub fn reset(&mut self) {

@@ -6,9 +6,11 @@
 use crate::admission::Door;
 use crate::answer::SqlEngine;
 use crate::fault::ServerError;
-use crate::gate::{Gate, GateState, Phase, until};
+use crate::gate::{Gate, GateState, Living, Phase, until};
+use crate::line::Line;
 use crate::session::Connection;
 use crate::tls::TlsIdentity;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -150,12 +152,24 @@ impl Keeper {
     async fn accept(&self, listener: &dyn Listener, phase: &mut watch::Receiver<Phase>) {
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = self.accept_one(listener) => match accepted {
                     Ok((stream, _peer)) => self.receive(stream),
                     // Out of file handles, most likely: others will end.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
                 _ = phase.changed() => return,
+            }
+        }
+    }
+
+    /// While the gate is silent the kernel takes connections and no one else does.
+    async fn accept_one(&self, listener: &dyn Listener) -> io::Result<(BoxStream, SocketAddr)> {
+        let faults = &self.gate.faults;
+        loop {
+            faults.silence(false).await;
+            tokio::select! {
+                accepted = listener.accept() => return accepted,
+                () = faults.silence(true) => {}
             }
         }
     }
@@ -188,25 +202,32 @@ impl Keeper {
     }
 }
 
-/// One connection from accept to end, counted while it lives.
+/// One connection from accept to end.
 struct Guest {
     shared: Arc<Shared>,
     gate: Arc<GateState>,
+    living: Arc<Living>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Guest {
     fn new(shared: Arc<Shared>, gate: Arc<GateState>, place: OwnedSemaphorePermit) -> Guest {
-        gate.live.send_modify(|live| *live += 1);
-        Guest { shared, gate, _place: place }
+        let living = Living::new(gate.clone());
+        Guest { shared, gate, living, _place: place }
     }
 
     async fn stay(self, stream: BoxStream) {
         let mut phase = self.gate.phase.subscribe();
+        let faults = &self.gate.faults;
+        let forgotten = async {
+            faults.silence(true).await;
+            faults.silence(false).await;
+        };
         tokio::select! {
             // How a connection ends is told to its client, where it can be; there is no one else to tell.
             _ = self.serve(stream) => {}
             () = until(&mut phase, |phase| *phase == Phase::Cut) => {}
+            () = forgotten => {}
         }
     }
 
@@ -215,9 +236,14 @@ impl Guest {
         let faults = self.gate.faults.clone();
         let number = shared.sessions.fetch_add(1, Ordering::Relaxed).max(FIRST_SESSION);
         faults.moving().await;
-        let admitted = match timeout(TDS_LOGIN_TIMEOUT, shared.door.admit(stream, number)).await {
+        let line = Box::new(Line::new(stream, faults.clone()));
+        let admission = shared.door.admit(line, number);
+        tokio::pin!(admission);
+        let admitted = match timeout(TDS_LOGIN_TIMEOUT, &mut admission).await {
             Ok(admitted) => admitted?,
             Err(_) => {
+                // Who has vanished does not hang up.
+                faults.silence(false).await;
                 let ms = TDS_LOGIN_TIMEOUT.as_millis();
                 return Err(ServerError::LoginTimeout { ms });
             }
@@ -227,13 +253,8 @@ impl Guest {
         };
         let env = shared.door.env.clone();
         let server = shared.door.server.clone();
-        let connection = Connection::new(env, server, number, faults, admitted);
+        let living = self.living.clone();
+        let connection = Connection::new(env, server, number, faults, living, admitted);
         connection.serve(self.gate.phase.subscribe()).await
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.gate.live.send_modify(|live| *live -= 1);
     }
 }

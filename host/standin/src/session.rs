@@ -14,10 +14,11 @@
 use crate::admission::{Admitted, not_supported};
 use crate::answer::{Answer, Flow, Isolation, SqlError};
 use crate::fault::ServerError;
-use crate::gate::{Faults, Phase, until};
+use crate::gate::{Living, Phase, until};
 use crate::reply::{Reply, ReplyTo};
 use crate::request::{Request, Seat};
 use crate::running::Running;
+use crate::trouble::Faults;
 use crate::wire::bulk::{BulkDecoder, BulkError};
 use crate::wire::packet::{Framer, Header, Kind, PacketReader};
 use crate::wire::tokens::{self, Done, DoneOf};
@@ -84,6 +85,7 @@ impl Connection {
         server: Arc<str>,
         session_number: u16,
         faults: Arc<Faults>,
+        living: Arc<Living>,
         admitted: Admitted,
     ) -> Connection {
         let (read, write) = tokio::io::split(admitted.stream);
@@ -101,7 +103,7 @@ impl Connection {
             transaction_open: false,
             database: admitted.database,
         }
-        .seated(Seat::new(admitted.session))
+        .seated(Seat::new(admitted.session, living))
     }
 
     fn seated(mut self, seat: Seat) -> Connection {

@@ -1,12 +1,12 @@
 //! `tillhold channel …`: the channel database's side of the work.
 
+use super::serve::{ServeArgs, serve};
 use super::{Done, Settings};
 use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::reader::Source;
 use crate::settings::register_file::RegisterFile;
 use clap::{Args, Subcommand};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_channel::prepare::{PrepareOptions, Prepared, check, prepare, script};
@@ -14,7 +14,6 @@ use tillhold_channel::profile::read_profile;
 use tillhold_channel::{Link, Secret, schema};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
-use tillhold_standin::{Engine, Server, ServerOptions};
 
 #[derive(Subcommand)]
 pub enum ChannelCommand {
@@ -43,20 +42,6 @@ pub struct PrepareArgs {
     /// A database user to put into the role; may be given more than once
     #[arg(long, value_name = "USER")]
     member: Vec<String>,
-}
-
-#[derive(Args)]
-pub struct ServeArgs {
-    /// The SQLite file; made when it is not there
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
-    #[arg(long, default_value_t = 1433)]
-    port: u16,
-    /// A login to make or to give this password: NAME, with the password in --password-file
-    #[arg(long, value_name = "NAME", requires = "password_file")]
-    login: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
 }
 
 pub async fn channel(env: &Env, command: ChannelCommand) -> anyhow::Result<Done> {
@@ -131,23 +116,4 @@ async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<Tabl
         })
     });
     Ok(shaped.collect())
-}
-
-async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
-    let engine = Engine::open(env, &args.db)?;
-    if let (Some(login), Some(password)) = (&args.login, &args.password_file) {
-        let password = Source::read(password)?;
-        engine.create_login(login, password.text().trim_end(), true)?;
-    }
-    let server = Server::start(env, engine, ServerOptions::beside(&args.db)?);
-    let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
-    println!("{}", gate.address());
-    report::line(
-        env,
-        &format!("the embedded channel serves {} on {}", args.db.display(), gate.address()),
-    );
-    // Ends with the process: what was answered is on disk.
-    let _ = tokio::signal::ctrl_c().await;
-    server.stop().await?;
-    Ok(Done::Yes)
 }

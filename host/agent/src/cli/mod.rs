@@ -7,6 +7,7 @@ mod door;
 mod plugin;
 mod provision;
 mod run;
+mod serve;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

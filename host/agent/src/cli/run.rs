@@ -48,8 +48,9 @@ fn introduce(env: &Env, register: &Register) {
     }
 }
 
+/// Ctrl-C, or what a service manager sends to stop a service.
 #[cfg(unix)]
-async fn stop_signal() {
+pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
@@ -65,7 +66,7 @@ async fn stop_signal() {
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
+pub async fn stop_signal() {
     // Without a console there is no Ctrl-C to wait for; the service stop comes another way.
     let _ = tokio::signal::ctrl_c().await;
 }

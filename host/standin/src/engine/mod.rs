@@ -213,10 +213,21 @@ impl Engine {
         self.own_session()?.forget_changes(version)
     }
 
-    /// What [`SqlError`] a test ordered for this text, if any.
+    /// The version of the last commit that changed a tracked table.
+    pub fn change_version(&self) -> Result<u64, EngineError> {
+        Ok(kept::state(&self.connect()?, "change_version")? as u64)
+    }
+
+    /// Takes back every ordered error that has not struck.
+    pub fn fail_no_more(&self) {
+        locked(&self.injected).clear();
+    }
+
+    /// What [`SqlError`] a test ordered for this text, if any. T-SQL's words may be written in any case.
     fn injected(&self, sql: &str) -> Option<SqlError> {
         let mut injected = locked(&self.injected);
-        let at = injected.iter().position(|injected| sql.contains(&injected.text))?;
+        let sql = sql.to_lowercase();
+        let at = injected.iter().position(|one| sql.contains(&one.text.to_lowercase()))?;
         Some(injected.remove(at).error)
     }
 

@@ -4,6 +4,7 @@ use super::{House, count_rows, number};
 use crate::Fault;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 
 #[tokio::test]
 async fn transactions_begin_and_end_by_request_and_by_statement() {
@@ -80,5 +81,33 @@ async fn a_stalled_gate_takes_and_answers_nothing_until_it_is_healed() {
     house.gate.cut().await.expect("a stalled gate can be cut");
     house.gate.heal();
     house.gate.restore().await.expect("restored");
+    assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
+}
+
+#[tokio::test]
+async fn a_half_open_gate_is_silence_and_forgets_its_connections_when_it_is_healed() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    house.gate.inject(Fault::HalfOpen);
+    {
+        let mut silent = Box::pin(count_rows(&mut client, "rows 2"));
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut silent).await;
+        assert!(early.is_err(), "a half-open gate answered");
+    }
+    let mut config = house.config(tiberius::EncryptionLevel::NotSupported);
+    config.handshake_timeout(Some(Duration::from_millis(100)));
+    assert!(house.connect(config).await.is_err(), "a half-open gate let someone in");
+    let mut raw = house.stream().await.expect("the kernel still takes connections");
+    let mut byte = [0];
+    let read = tokio::time::timeout(Duration::from_millis(100), raw.read(&mut byte)).await;
+    assert!(read.is_err(), "a half-open gate answered or hung up: {read:?}");
+    drop(client);
+    assert_eq!(house.gate.connections(), 1, "it does not see that its client is gone");
+    assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 0, "its transaction stays open");
+    house.gate.heal();
+    while house.log.rollbacks.load(Ordering::Acquire) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
 }

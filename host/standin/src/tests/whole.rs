@@ -263,3 +263,22 @@ async fn a_cut_rolls_back_what_was_not_committed() {
     run(&mut client, "SET LOCK_TIMEOUT 30000; INSERT INTO dbo.T VALUES (1)").await;
     assert_eq!(integer(&mut client, "SELECT COUNT(*) FROM dbo.T").await, Some(1));
 }
+
+/// With its transactions, their locks and its temporary tables.
+#[tokio::test]
+async fn a_restarted_server_has_no_sessions_left() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    run(&mut client, "CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY); CREATE TABLE #t (id int)")
+        .await;
+    for _ in 0..5 {
+        run(&mut client, "BEGIN TRANSACTION; INSERT INTO dbo.T VALUES (1)").await;
+        shop.gate.restart().await.expect("a restart");
+        assert_eq!(shop.gate.connections(), 0);
+        assert!(client.simple_query("SELECT 1").await.is_err(), "a connection outlived its server");
+        client = shop.office().await;
+        run(&mut client, "SET LOCK_TIMEOUT 0; INSERT INTO dbo.T VALUES (1); DELETE FROM dbo.T")
+            .await;
+    }
+    assert_eq!(number(count_rows(&mut client, "SELECT * FROM #t").await), Some(208));
+}

@@ -1,0 +1,147 @@
+//! Faults on command: what the connections of a gate ask on their way.
+//!
+//! * A fault concerns all connections of the gate, present and future, until it has struck or is healed.
+//! * What a fault does to the bytes themselves is done in `line`, below TLS.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Faults on command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Connections are accepted and bytes are taken, nothing is answered: a hung process.
+    Stall,
+    /// The other side is gone and nobody says so: nothing is read, written or closed, and nobody is let in. Sessions
+    /// keep their transactions and locks. The kernel still takes connections and bytes for us; a client must find
+    /// out by its own deadlines. Healed, it knows the old connections no more and drops them.
+    HalfOpen,
+    /// Every answer begins so much later.
+    Slow { delay: Duration },
+    /// Answers go out with so many bytes a second, at least 1.
+    Trickle { bytes_per_second: u32 },
+    /// The so-manieth commit from now (1: the next) is carried out and its connection dropped before the answer.
+    DropAfterCommit { commits: u64 },
+    /// The next result set that is long enough breaks off in the middle of the row after so many.
+    HalfRow { rows: u64 },
+}
+
+/// The faults that are ordered at present.
+pub struct Faults {
+    stalled: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
+    delay_ms: AtomicU64,
+    /// 0 is as many as there are.
+    bytes_per_second: AtomicU64,
+    /// Commits until the drop; 0 is none.
+    commits: AtomicU64,
+    /// The row that is cut in two; `u64::MAX` is none.
+    half_row: AtomicU64,
+}
+
+impl Faults {
+    pub(crate) fn new() -> Faults {
+        Faults {
+            stalled: watch::Sender::new(false),
+            silent: watch::Sender::new(false),
+            delay_ms: AtomicU64::new(0),
+            bytes_per_second: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            half_row: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn inject(&self, fault: Fault) {
+        match fault {
+            Fault::Stall => {
+                self.stalled.send_replace(true);
+            }
+            Fault::HalfOpen => {
+                self.silent.send_replace(true);
+            }
+            Fault::Slow { delay } => {
+                let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                self.delay_ms.store(ms, Ordering::Release);
+            }
+            Fault::Trickle { bytes_per_second } => {
+                self.bytes_per_second.store(bytes_per_second.max(1).into(), Ordering::Release);
+            }
+            Fault::DropAfterCommit { commits } => self.commits.store(commits, Ordering::Release),
+            Fault::HalfRow { rows } => self.half_row.store(rows, Ordering::Release),
+        }
+    }
+
+    pub(crate) fn heal(&self) {
+        self.delay_ms.store(0, Ordering::Release);
+        self.bytes_per_second.store(0, Ordering::Release);
+        self.commits.store(0, Ordering::Release);
+        self.half_row.store(u64::MAX, Ordering::Release);
+        self.stalled.send_replace(false);
+        self.silent.send_replace(false);
+    }
+
+    /// Waits until the gate does not stall.
+    pub async fn moving(&self) {
+        settle(&self.stalled, false).await;
+    }
+
+    /// Whether nothing goes in or out.
+    pub fn is_silent(&self) -> bool {
+        *self.silent.borrow()
+    }
+
+    /// Waits until the gate is silent, or is not.
+    pub async fn silence(&self, is: bool) {
+        settle(&self.silent, is).await;
+    }
+
+    /// For how long an answer is held back, if it is.
+    pub fn delay(&self) -> Option<Duration> {
+        let ms = self.delay_ms.load(Ordering::Acquire);
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    pub fn bytes_per_second(&self) -> Option<u64> {
+        Some(self.bytes_per_second.load(Ordering::Acquire)).filter(|rate| *rate > 0)
+    }
+
+    /// A transaction was committed: whether this connection must drop now.
+    pub fn commit(&self) -> bool {
+        let counted = self
+            .commits
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        counted == Ok(1)
+    }
+
+    /// A row was written after `rows` others of its set: whether it must be cut.
+    pub fn half_row(&self, rows: u64) -> bool {
+        self.half_row.load(Ordering::Relaxed) == rows
+            && self.half_row.swap(u64::MAX, Ordering::AcqRel) == rows
+    }
+}
+
+async fn settle(state: &watch::Sender<bool>, wanted: bool) {
+    if *state.borrow() != wanted {
+        // The sender is borrowed here: it cannot be gone.
+        let _ = state.subscribe().wait_for(|state| *state == wanted).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Faults};
+
+    #[test]
+    fn faults_strike_once_and_at_their_time() {
+        let faults = Faults::new();
+        assert!(!faults.commit() && !faults.half_row(0));
+        faults.inject(Fault::DropAfterCommit { commits: 2 });
+        assert_eq!([faults.commit(), faults.commit(), faults.commit()], [false, true, false]);
+        faults.inject(Fault::HalfRow { rows: 1 });
+        assert_eq!([0, 1, 1].map(|row| faults.half_row(row)), [false, true, false]);
+        faults.inject(Fault::DropAfterCommit { commits: 1 });
+        faults.inject(Fault::HalfOpen);
+        faults.heal();
+        assert!(!faults.commit() && !faults.is_silent());
+    }
+}
