@@ -219,15 +219,14 @@ impl Guest {
     async fn stay(self, stream: BoxStream) {
         let mut phase = self.gate.phase.subscribe();
         let faults = &self.gate.faults;
-        let forgotten = async {
-            faults.silence(true).await;
-            faults.silence(false).await;
-        };
+        let past = faults.silences_past();
         tokio::select! {
+            // First: what was said to a silent gate must not be heard when it is healed.
+            biased;
+            () = faults.silence_after(past) => {}
+            () = until(&mut phase, |phase| *phase == Phase::Cut) => {}
             // How a connection ends is told to its client, where it can be; there is no one else to tell.
             _ = self.serve(stream) => {}
-            () = until(&mut phase, |phase| *phase == Phase::Cut) => {}
-            () = forgotten => {}
         }
     }
 

@@ -29,7 +29,7 @@ pub enum Fault {
 /// The faults that are ordered at present.
 pub struct Faults {
     stalled: watch::Sender<bool>,
-    silent: watch::Sender<bool>,
+    silence: watch::Sender<Silence>,
     delay_ms: AtomicU64,
     /// 0 is as many as there are.
     bytes_per_second: AtomicU64,
@@ -39,11 +39,18 @@ pub struct Faults {
     half_row: AtomicU64,
 }
 
+/// Whether the gate is silent, and how often it was: even the shortest silence costs its connections.
+#[derive(Clone, Copy, Default)]
+struct Silence {
+    now: bool,
+    past: u64,
+}
+
 impl Faults {
     pub(crate) fn new() -> Faults {
         Faults {
             stalled: watch::Sender::new(false),
-            silent: watch::Sender::new(false),
+            silence: watch::Sender::default(),
             delay_ms: AtomicU64::new(0),
             bytes_per_second: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -57,7 +64,7 @@ impl Faults {
                 self.stalled.send_replace(true);
             }
             Fault::HalfOpen => {
-                self.silent.send_replace(true);
+                self.silence.send_modify(|silence| silence.now = true);
             }
             Fault::Slow { delay } => {
                 let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -77,22 +84,34 @@ impl Faults {
         self.commits.store(0, Ordering::Release);
         self.half_row.store(u64::MAX, Ordering::Release);
         self.stalled.send_replace(false);
-        self.silent.send_replace(false);
+        self.silence.send_modify(|silence| {
+            silence.past += u64::from(silence.now);
+            silence.now = false;
+        });
     }
 
     /// Waits until the gate does not stall.
     pub async fn moving(&self) {
-        settle(&self.stalled, false).await;
+        settle(&self.stalled, |stalled| !stalled).await;
     }
 
     /// Whether nothing goes in or out.
     pub fn is_silent(&self) -> bool {
-        *self.silent.borrow()
+        self.silence.borrow().now
     }
 
     /// Waits until the gate is silent, or is not.
     pub async fn silence(&self, is: bool) {
-        settle(&self.silent, is).await;
+        settle(&self.silence, |silence| silence.now == is).await;
+    }
+
+    pub fn silences_past(&self) -> u64 {
+        self.silence.borrow().past
+    }
+
+    /// Waits until one more silence is past.
+    pub async fn silence_after(&self, past: u64) {
+        settle(&self.silence, |silence| silence.past > past).await;
     }
 
     /// For how long an answer is held back, if it is.
@@ -120,11 +139,9 @@ impl Faults {
     }
 }
 
-async fn settle(state: &watch::Sender<bool>, wanted: bool) {
-    if *state.borrow() != wanted {
-        // The sender is borrowed here: it cannot be gone.
-        let _ = state.subscribe().wait_for(|state| *state == wanted).await;
-    }
+async fn settle<T>(state: &watch::Sender<T>, wanted: impl FnMut(&T) -> bool) {
+    // The sender is borrowed here: it cannot be gone.
+    let _ = state.subscribe().wait_for(wanted).await;
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ async fn a_half_open_gate_is_silence_and_forgets_its_connections_when_it_is_heal
     client.begin_transaction().await.expect("a transaction");
     house.gate.inject(Fault::HalfOpen);
     {
-        let mut silent = Box::pin(count_rows(&mut client, "rows 2"));
+        let mut silent = Box::pin(count_rows(&mut client, "commit"));
         let early = tokio::time::timeout(Duration::from_millis(100), &mut silent).await;
         assert!(early.is_err(), "a half-open gate answered");
     }
@@ -105,9 +105,22 @@ async fn a_half_open_gate_is_silence_and_forgets_its_connections_when_it_is_heal
     drop(client);
     assert_eq!(house.gate.connections(), 1, "it does not see that its client is gone");
     assert_eq!(house.log.rollbacks.load(Ordering::Acquire), 0, "its transaction stays open");
+    assert_eq!(house.log.commits.load(Ordering::Acquire), 0, "what was said to it was heard");
     house.gate.heal();
     while house.log.rollbacks.load(Ordering::Acquire) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
+}
+
+#[tokio::test]
+async fn a_cut_is_done_when_the_sessions_have_ended() {
+    let house = House::open().await;
+    for cuts in 1..=50 {
+        let mut client = house.client().await;
+        client.begin_transaction().await.expect("a transaction");
+        house.gate.cut().await.expect("a cut");
+        assert_eq!(house.log.rollbacks.load(Ordering::Acquire), cuts);
+        house.gate.restore().await.expect("restored");
+    }
 }
