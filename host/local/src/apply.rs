@@ -100,17 +100,25 @@ pub(crate) struct Stager<'a> {
 
 impl<'a> Stager<'a> {
     pub(crate) fn new(conn: &'a Connection, entry: &'a Entry) -> Result<Stager<'a>, Trouble> {
-        let present = conn.prepare_cached(&entry.sql.stage_row)?;
+        Stager::with(conn, entry, &entry.sql.stage_row)
+    }
+
+    /// For the pages of a load: they may have been read before a settlement staged one of their rows.
+    pub(crate) fn of_pages(conn: &'a Connection, entry: &'a Entry) -> Result<Stager<'a>, Trouble> {
+        Stager::with(conn, entry, &entry.sql.stage_page_row)
+    }
+
+    fn with(conn: &'a Connection, entry: &'a Entry, present: &str) -> Result<Stager<'a>, Trouble> {
+        let present = conn.prepare_cached(present)?;
         let gone = conn.prepare_cached(&entry.sql.stage_gone)?;
         Ok(Stager { entry, present, gone })
     }
 
-    /// The row as it is, standing for `changes` changes.
-    pub(crate) fn present(&mut self, row: &Row, changes: u32) -> Result<(), Trouble> {
+    /// The row as it is, standing for `changes` changes; whether it was taken.
+    pub(crate) fn present(&mut self, row: &Row, changes: u32) -> Result<bool, Trouble> {
         bind_row(&mut self.present, &self.entry.table, row)?;
         self.present.raw_bind_parameter(self.entry.table.columns.len() + 1, changes)?;
-        self.present.raw_execute()?;
-        Ok(())
+        Ok(self.present.raw_execute()? > 0)
     }
 
     pub(crate) fn gone(&mut self, key: &Key, changes: u32) -> Result<(), Trouble> {
@@ -138,9 +146,21 @@ pub(crate) fn stage_as_they_are(
         };
         drop(rows);
         match now {
-            Some(row) => stager.present(&row, 0)?,
+            Some(row) => stager.present(&row, 0).map(drop)?,
             None => stager.gone(key, 0)?,
         }
+    }
+    Ok(())
+}
+
+/// Stages what a settlement left of rows of a table that is being loaded, so that no page that was read earlier
+/// replaces it.
+pub(crate) fn stage_settled(conn: &Connection, entry: &Entry, keys: &[Key]) -> Result<(), Trouble> {
+    stage_as_they_are(conn, entry, keys)?;
+    let mut mark = conn.prepare_cached(&entry.sql.stage_settled)?;
+    for key in keys {
+        bind_key(&mut mark, &entry.table, key, 1)?;
+        mark.raw_execute()?;
     }
     Ok(())
 }
@@ -174,7 +194,7 @@ fn stage(conn: &mut Connection, entry: &Entry, changes: &[Change]) -> Result<(),
     let mut stager = Stager::new(&transaction, entry)?;
     for change in changes {
         match change {
-            Change::Present(row) => stager.present(row, 1)?,
+            Change::Present(row) => stager.present(row, 1).map(drop)?,
             Change::Gone(key) => stager.gone(key, 1)?,
         }
     }

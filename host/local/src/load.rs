@@ -7,7 +7,8 @@
 //!
 //! * A page's rows and the key to resume after commit together: a load goes on where it stopped.
 //! * Beginning again from the same version goes on; from another version it starts anew.
-//! * A row with unsent changes is left as it is and counted as dropped.
+//! * A row with unsent changes is left as it is and counted as dropped; so is one that was sent while the load ran,
+//!   whose page may have been read before.
 
 use crate::apply::{self, Stager};
 use crate::cell::{bind_key, bind_row};
@@ -176,10 +177,14 @@ pub(crate) fn key_twice(entry: &Entry, source: rusqlite::Error) -> Trouble {
 fn upsert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE table_id = ?1)";
     let anything_unsent: bool = conn.query_row(sql, [entry.id], |row| row.get(0))?;
+    let anything_settled: bool = conn.query_row(&entry.sql.stage_has_rows, (), |row| row.get(0))?;
     let mut statement = conn.prepare_cached(&entry.sql.upsert)?;
     let mut tally = Tally { rows_in: rows.len() as u64, ..Tally::default() };
     for row in rows {
-        if anything_unsent && is_pending(conn, entry, &row.key(&entry.table))? {
+        let key = row.key(&entry.table);
+        if (anything_unsent && is_pending(conn, entry, &key)?)
+            || (anything_settled && asks(conn, entry, &entry.sql.is_settled, &key)?)
+        {
             tally.dropped += 1;
             continue;
         }
@@ -192,7 +197,12 @@ fn upsert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Troub
 
 /// Whether the row of this key has changes that the channel does not know yet.
 pub(crate) fn is_pending(conn: &Connection, entry: &Entry, key: &Key) -> Result<bool, Trouble> {
-    let mut statement = conn.prepare_cached(&entry.sql.is_pending)?;
+    asks(conn, entry, &entry.sql.is_pending, key)
+}
+
+/// A question about one key.
+fn asks(conn: &Connection, entry: &Entry, sql: &str, key: &Key) -> Result<bool, Trouble> {
+    let mut statement = conn.prepare_cached(sql)?;
     bind_key(&mut statement, &entry.table, key, 1)?;
     let mut rows = statement.raw_query();
     Ok(match rows.next()? {
@@ -204,15 +214,15 @@ pub(crate) fn is_pending(conn: &Connection, entry: &Entry, key: &Key) -> Result<
 /// The page is accounted for here, so its rows count for nothing more when they land. One that is unsent now is left to
 /// its settlement, which stages it; one that becomes unsent later is left alone by the landing.
 fn stage(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
-    let mut stager = Stager::new(conn, entry)?;
+    let mut stager = Stager::of_pages(conn, entry)?;
     let mut tally = Tally { rows_in: rows.len() as u64, ..Tally::default() };
     for row in rows {
-        if entry.kind == Kind::Journal && is_pending(conn, entry, &row.key(&entry.table))? {
-            tally.dropped += 1;
-            continue;
+        let is_unsent =
+            entry.kind == Kind::Journal && is_pending(conn, entry, &row.key(&entry.table))?;
+        match !is_unsent && stager.present(row, 0)? {
+            true => tally.applied += 1,
+            false => tally.dropped += 1,
         }
-        stager.present(row, 0)?;
-        tally.applied += 1;
     }
     Ok(tally)
 }

@@ -2,8 +2,8 @@
 //!
 //! * The log rows go and the mark is set in one transaction; settling twice is settling once.
 //! * Decided rows are written in the same transaction, silently, but for rows that have a later unsent change.
-//! * While a table is being loaded anew, what the channel just accepted goes into its stage as well: the load may have
-//!   read those rows before, and the channel does not send this register its own changes.
+//! * While a table is being loaded, what the channel just accepted goes into its stage as well: the load may have read
+//!   those rows before, and the channel does not send this register its own changes.
 
 use crate::apply;
 use crate::cell::{bind_key, bind_row};
@@ -187,7 +187,7 @@ fn settle(
         remember_decision(conn, end.id, entry, decision, now_ms)?;
     }
     for Touched { entry, keys } in &touched {
-        apply::stage_as_they_are(conn, entry, keys)?;
+        apply::stage_settled(conn, entry, keys)?;
     }
     Ok(tally)
 }
@@ -217,7 +217,7 @@ fn write_decided(conn: &Connection, decided: &[(Arc<Entry>, Change)]) -> Result<
     Ok(tally)
 }
 
-/// Keys of one transaction in a table that is being loaded into its stage.
+/// Keys of one transaction in a table that is being loaded.
 struct Touched {
     entry: Arc<Entry>,
     keys: Vec<Key>,
@@ -229,7 +229,7 @@ fn touched_while_loading(
     registry: &Registry,
 ) -> Result<Vec<Touched>, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT table_id FROM tillhold_table WHERE load_state IN ('stage', 'staged')",
+        "SELECT table_id FROM tillhold_table WHERE load_state IN ('table', 'stage', 'staged')",
     )?;
     let mut rows = statement.query(())?;
     let mut loading = Vec::new();

@@ -23,6 +23,12 @@ pub(crate) struct Sql {
     pub(crate) is_pending: String,
     /// A row, then how many changes it stands for.
     pub(crate) stage_row: String,
+    /// The same for a page of a load: what a settlement has staged stands.
+    pub(crate) stage_page_row: String,
+    /// Marks the staged row of a key as a settlement's.
+    pub(crate) stage_settled: String,
+    /// Whether the key's staged row is a settlement's.
+    pub(crate) is_settled: String,
     /// A key, then how many changes it stands for.
     pub(crate) stage_gone: String,
     pub(crate) stage_has_rows: String,
@@ -56,6 +62,9 @@ impl Sql {
             },
             is_pending: wording.is_pending(),
             stage_row: wording.stage_row(),
+            stage_page_row: wording.stage_page_row(),
+            stage_settled: wording.stage_settled(),
+            is_settled: wording.is_settled(),
             stage_gone: wording.stage_gone(),
             stage_has_rows: format!("SELECT EXISTS (SELECT 1 FROM {stage})"),
             stage_clear: format!("DELETE FROM {stage}"),
@@ -69,6 +78,9 @@ impl Sql {
 
 /// A staged row stands for this many changes more when it is staged again.
 const COUNT_ON: &str = "tillhold_changes = tillhold_changes + excluded.tillhold_changes";
+
+/// Beside 0, there, and 1, gone: a settlement has put it so, and what was read earlier must not replace it.
+const SETTLED: u8 = 2;
 
 struct Wording<'a> {
     table: &'a Table,
@@ -124,6 +136,22 @@ impl Wording<'_> {
         )
     }
 
+    fn stage_page_row(&self) -> String {
+        format!("{} WHERE {}.tillhold_gone < {SETTLED}", self.stage_row(), self.names.stage)
+    }
+
+    fn stage_settled(&self) -> String {
+        let (stage, by_key) = (&self.names.stage, self.by_key(|nth, _| nth + 1));
+        format!("UPDATE {stage} SET tillhold_gone = tillhold_gone | {SETTLED} WHERE {by_key}")
+    }
+
+    fn is_settled(&self) -> String {
+        let (stage, by_key) = (&self.names.stage, self.by_key(|nth, _| nth + 1));
+        format!(
+            "SELECT EXISTS (SELECT 1 FROM {stage} WHERE {by_key} AND tillhold_gone >= {SETTLED})"
+        )
+    }
+
     fn stage_gone(&self) -> String {
         let columns: Vec<String> = self.table.key_columns().map(|c| quoted(&c.name)).collect();
         format!(
@@ -150,7 +178,7 @@ impl Wording<'_> {
         let Names { rows, stage, .. } = &self.names;
         format!(
             "DELETE FROM {rows} WHERE rowid IN (SELECT t.rowid FROM {stage} AS s \
-             CROSS JOIN {rows} AS t ON {} WHERE s.tillhold_gone = 1 AND NOT {})",
+             CROSS JOIN {rows} AS t ON {} WHERE s.tillhold_gone & 1 = 1 AND NOT {})",
             self.same_key("t", "s"),
             self.unsent("s")
         )
@@ -160,7 +188,7 @@ impl Wording<'_> {
         let Names { rows, stage, .. } = &self.names;
         format!(
             "DELETE FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {stage} AS s \
-             WHERE {} AND s.tillhold_gone = 0) AND NOT {}",
+             WHERE {} AND s.tillhold_gone & 1 = 0) AND NOT {}",
             self.same_key("s", rows),
             self.unsent(rows)
         )
@@ -172,7 +200,7 @@ impl Wording<'_> {
         let differs = |c: &String| format!("{rows}.{c} IS NOT excluded.{c}");
         format!(
             "INSERT INTO {rows} ({list}) SELECT {list} FROM {stage} AS s \
-             WHERE s.tillhold_gone = 0 AND NOT {} {} WHERE {}",
+             WHERE s.tillhold_gone & 1 = 0 AND NOT {} {} WHERE {}",
             self.unsent("s"),
             self.or_take_over(),
             self.columns.iter().map(differs).collect::<Vec<_>>().join(" OR "),

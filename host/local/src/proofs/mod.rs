@@ -8,6 +8,7 @@ mod opening;
 mod reading;
 mod recording;
 mod settling;
+mod tracking;
 mod troubles;
 mod whole_schema;
 
