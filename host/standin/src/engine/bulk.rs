@@ -40,6 +40,7 @@ impl EngineSession {
         };
         let target = self.target(&object, columns, false)?;
         let uses = target.plan.uses;
+        self.change_of(&target.table, "INSERT");
         self.within_write(uses, |session| session.insert_rows(&target, rows))
     }
 
@@ -67,6 +68,8 @@ impl EngineSession {
             ));
         };
         let uses = self.returning_uses(target.plan.uses, &target.table);
+        self.touch(&target.plan.tables)?;
+        self.change_of(&target.table, "INSERT");
         let load = |session: &mut EngineSession| {
             session.within_write(uses, |session| {
                 session

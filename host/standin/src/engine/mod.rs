@@ -13,7 +13,7 @@
 //! Refuses: more than one database, more than [`SESSIONS_MAX`] sessions, stored procedures, views, cursors.
 //! How it differs from SQL Server where it does answer:
 //! * One writer at a time: whoever writes first holds off all other writers, not only those of the same row. A
-//!   snapshot transaction that writes after *any* other commit gets 3960.
+//!   snapshot transaction that writes after another commit changed one of its *tables* gets 3960.
 //! * READ COMMITTED reads the last committed state and never waits (as with READ_COMMITTED_SNAPSHOT ON, which it says).
 //! * Text sorts by code point after folding case; SQL Server's collations sort punctuation and accents differently.
 //! * An UPDATE that moves keys onto one another (`SET k = k + 1`) is 2627: rows are checked one by one.
@@ -23,6 +23,7 @@
 mod access;
 mod bulk;
 mod catalogue;
+mod commits;
 mod error;
 mod functions;
 mod json;
@@ -49,6 +50,7 @@ pub use session::EngineSession;
 
 use crate::answer::{SqlEngine, SqlError, SqlSession};
 use catalogue::{Catalogue, kept};
+use commits::Commits;
 use locks::Locks;
 use running::{Counters, locked};
 use rusqlite::{Connection, OpenFlags};
@@ -92,6 +94,7 @@ pub struct Engine {
     file: PathBuf,
     durable: bool,
     locks: Locks,
+    commits: Commits,
     counters: Arc<Counters>,
     catalogue: Mutex<Arc<Catalogue>>,
     next_session: AtomicU32,
@@ -123,6 +126,7 @@ impl Engine {
             file: file.to_path_buf(),
             durable: options.durable,
             locks: Locks::new(env.clock.clone()),
+            commits: Commits::default(),
             counters: counters.clone(),
             catalogue: Mutex::default(),
             // SQL Server keeps the numbers up to 50 to itself.

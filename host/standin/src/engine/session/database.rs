@@ -6,6 +6,7 @@ use crate::answer::SqlError;
 use crate::engine::EngineError;
 use crate::engine::catalogue::kept::set_state;
 use crate::engine::catalogue::{Catalogue, DatabaseTracking, fold};
+use crate::engine::commits::TRACKING;
 use crate::engine::refusal;
 use crate::engine::syntax::DatabaseChange;
 use crate::engine::tracking;
@@ -107,6 +108,7 @@ impl EngineSession {
     }
 
     fn forget_up_to(&mut self, version: i64, only: Option<i32>) -> Result<usize, SqlError> {
+        self.transaction.changed.insert(TRACKING);
         self.within_write(WRITES, |session| {
             let mut gone = 0;
             for table in session.catalogue.by_id.values().filter(|table| table.tracking.is_some()) {

@@ -265,6 +265,8 @@ impl EngineSession {
                 ),
             ));
         }
+        self.touch(&[table.id])?;
+        self.change_of(&table, "TRUNCATE");
         self.within_write(WRITES, |session| {
             session.sqlite(&format!("DELETE FROM {}", table.quoted()))?;
             if table.tracking.is_some() {

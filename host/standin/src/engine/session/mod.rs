@@ -13,6 +13,7 @@ mod plan;
 mod procedures;
 mod run;
 mod security;
+mod snapshot;
 mod temporaries;
 mod transaction;
 mod trigger;

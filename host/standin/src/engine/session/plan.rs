@@ -58,6 +58,7 @@ impl EngineSession {
 
     /// The first row as it is kept; empty without one.
     pub(super) fn first_row(&mut self, plan: &Plan) -> Result<Vec<Cell>, SqlError> {
+        self.touch(&plan.tables)?;
         self.access(plan.uses)?;
         self.load_json(plan)?;
         let bound = self.bound_values(plan);
@@ -87,6 +88,7 @@ impl EngineSession {
             flow(out(Answer::Columns(plan.columns.clone())))?;
             return flow(out(Answer::Done { rows: Some(0) }));
         }
+        self.touch(&plan.tables)?;
         self.access(plan.uses)?;
         self.load_json(plan)?;
         let bound = self.bound_values(plan);
@@ -136,6 +138,7 @@ impl EngineSession {
 
     /// `SELECT @a = …`: the last row's values; without rows the variables stay.
     fn assign_rows(&mut self, plan: &Plan) -> Result<(), SqlError> {
+        self.touch(&plan.tables)?;
         self.access(plan.uses)?;
         self.load_json(plan)?;
         if let Some(each) = &plan.each {
@@ -214,6 +217,8 @@ impl EngineSession {
             Some(context) => Some(self.context(context)?),
         };
         let uses = self.returning_uses(plan.uses, &change.table);
+        self.touch(&plan.tables)?;
+        self.change_of(&change.table, change.verb);
         let count = self.with_triggers(&change.table, change.verb, out, |session, out| {
             session.within_write(uses, |session| {
                 session.load_json(plan)?;
@@ -223,10 +228,7 @@ impl EngineSession {
                 answer
             })
         });
-        let count = count.map_err(|error| match error.number {
-            3960 => refusal::snapshot_conflict(&change.table.shown(), &self.catalogue.database),
-            _ => error,
-        })?;
+        let count = count?;
         self.row_count = count as i64;
         self.done(count, out)
     }
@@ -265,6 +267,7 @@ impl EngineSession {
             return Err(refusal::unsupported("SELECT INTO a table of the database"));
         };
         let table = self.create_from_columns(&name, &plan.columns)?;
+        self.touch(&plan.tables)?;
         self.access(plan.uses)?;
         self.load_json(plan)?;
         let bound = self.bound_values(plan);

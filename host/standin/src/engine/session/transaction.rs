@@ -2,8 +2,7 @@
 //!
 //! * READ COMMITTED: each statement reads the newest committed state; SQLite's transaction begins with the first
 //!   write (or UPDLOCK), after waiting for the write lock.
-//! * SNAPSHOT: SQLite's read transaction begins with the first access and stays; a write in it is 3960 when anyone
-//!   has committed since.
+//! * SNAPSHOT: SQLite's read transaction begins with the first access and stays (see `snapshot` for writing in it).
 //! * REPEATABLE READ and SERIALIZABLE take the write lock with the first access: coarse, but what they promise.
 
 use super::EngineSession;
@@ -15,6 +14,7 @@ use crate::engine::running::locked;
 use crate::engine::syntax::Level;
 use crate::engine::tracking;
 use crate::engine::translate::Uses;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -23,9 +23,15 @@ pub struct Transaction {
     pub count: u32,
     pub number: u64,
     level: Option<Level>,
-    below: Below,
+    pub below: Below,
     /// It can only be rolled back.
     pub doomed: bool,
+    /// Tables that it has looked at, that it has changed, and that others changed before its snapshot was moved.
+    pub seen: BTreeSet<i32>,
+    pub changed: BTreeSet<i32>,
+    pub passed: BTreeSet<i32>,
+    /// Rows of temporary tables were written within the snapshot.
+    pub wrote_temporary: bool,
     /// A statement's own, around its triggers: no client hears of it.
     pub unseen: bool,
     savepoints: Vec<String>,
@@ -33,7 +39,7 @@ pub struct Transaction {
 
 /// What SQLite is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Below {
+pub enum Below {
     #[default]
     Nothing,
     Read,
@@ -193,13 +199,9 @@ impl EngineSession {
             && self.transaction.below == Below::Nothing
             && (uses.database || uses.writes_temporary)
         {
-            self.connection
-                .execute_batch("BEGIN DEFERRED")
-                .map_err(|error| self.refused(error, None))?;
-            self.transaction.below = Below::Read;
-            // SQLite's snapshot begins with the first read, SQL Server's with the first access: the same moment.
-            state(&self.connection, "format").map_err(|error| self.refused(error, None))?;
+            self.begin_snapshot()?;
         }
+        self.transaction.wrote_temporary |= uses.writes_temporary;
         Ok(())
     }
 
@@ -210,12 +212,14 @@ impl EngineSession {
         }
         self.take_write_lock()?;
         let begun = match self.transaction.below {
-            Below::Read => set_state(&self.connection, "format", 1),
-            _ => self.connection.execute_batch("BEGIN IMMEDIATE"),
+            Below::Read => self.upgrade_snapshot(),
+            _ => {
+                self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| self.refused(e, None))
+            }
         };
         if let Err(error) = begun {
             self.engine.locks.release(self.id, &Resource::Write);
-            return Err(self.refused(error, None));
+            return Err(error);
         }
         let base = match state(&self.connection, "change_version") {
             Ok(base) => base,
@@ -282,6 +286,9 @@ impl EngineSession {
         if self.transaction.below != Below::Nothing {
             self.connection.execute_batch("COMMIT").map_err(|error| self.refused(error, None))?;
         }
+        if self.transaction.below == Below::Write {
+            self.enter_commit();
+        }
         if self.redefining {
             *locked(&self.engine.catalogue) = self.catalogue.clone();
             self.redefining = false;
@@ -327,6 +334,8 @@ impl EngineSession {
 
     fn leave_below(&mut self) {
         self.running.settle_rowversions();
+        self.engine.commits.close_snapshot(self.id);
+        self.transaction.changed.clear();
         if self.transaction.below == Below::Write {
             self.engine.locks.release(self.id, &Resource::Write);
         }

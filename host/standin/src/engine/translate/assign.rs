@@ -88,6 +88,7 @@ impl<'q> Translator<'_, 'q> {
         let value_columns = items.iter().map(result_column).collect();
         let each = each.plan(format!("SELECT {}", values.join(", ")), value_columns);
         let mut plan = rows.plan(sql, columns);
+        plan.tables.extend(each.tables.iter());
         plan.variables.extend(each.variables.iter().cloned());
         plan.contexts.extend(each.contexts.iter().cloned());
         plan.temporaries.extend(each.temporaries.iter().cloned());

@@ -6,6 +6,7 @@ use super::scope::Typed;
 use super::tracking::COMMITTED;
 use super::{Translated, Translator, literal};
 use crate::engine::catalogue::{DATABASE_COLLATION, fold};
+use crate::engine::commits::TRACKING;
 use crate::engine::refusal;
 use crate::engine::views::{self, DATABASE_ID};
 use tillhold_core::types::SqlType;
@@ -94,6 +95,7 @@ impl Translator<'_, '_> {
     fn tracking_call(&mut self, name: &str, given: &[Typed]) -> Translated<Option<Typed>> {
         Ok(Some(match name {
             "CHANGE_TRACKING_CURRENT_VERSION" => {
+                self.names_table(TRACKING);
                 let sql = if self.around.catalogue.tracking.is_some() { COMMITTED } else { "NULL" };
                 Typed::new(sql, SqlType::BigInt, true)
             }

@@ -47,6 +47,9 @@ impl<'q> Translator<'_, 'q> {
         defaults: bool,
     ) -> Translated<Plan> {
         self.allow("INSERT", table)?;
+        if !table.temporary {
+            self.names_table(table.id);
+        }
         let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
         let mut cells = Vec::with_capacity(table.fields.len());
         for (at, field) in table.fields.iter().enumerate() {

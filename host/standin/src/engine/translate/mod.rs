@@ -88,6 +88,8 @@ pub struct Plan {
     pub json: Vec<JsonLoad>,
     /// What the translation depends on beside the catalogue.
     pub temporaries: Vec<(String, i32)>,
+    /// The database's tables that it names.
+    pub tables: Vec<i32>,
     pub variables: Vec<(String, SqlType)>,
     /// The keys of SESSION_CONTEXT, with the types under which it was translated.
     pub contexts: Vec<(String, Option<SqlType>)>,
@@ -149,6 +151,7 @@ pub struct Translator<'a, 'q> {
     saw_aggregate: bool,
     json: Vec<JsonLoad>,
     temporaries: Vec<(String, i32)>,
+    tables: Vec<i32>,
     variables: Vec<(String, SqlType)>,
     contexts: Vec<(String, Option<SqlType>)>,
     uses: Uses,
@@ -167,6 +170,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             saw_aggregate: false,
             json: Vec::new(),
             temporaries: Vec::new(),
+            tables: Vec::new(),
             variables: Vec::new(),
             contexts: Vec::new(),
             uses: Uses::default(),
@@ -220,6 +224,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             each: None,
             json: self.json,
             temporaries: self.temporaries,
+            tables: self.tables,
             variables: self.variables,
             contexts: self.contexts,
             uses: self.uses,
@@ -254,6 +259,12 @@ impl<'a, 'q> Translator<'a, 'q> {
         Ok(of)
     }
 
+    fn names_table(&mut self, id: i32) {
+        if !self.tables.contains(&id) {
+            self.tables.push(id);
+        }
+    }
+
     /// `inserted` and `deleted`, within a trigger.
     fn pseudo(&self, name: &ObjectName) -> Option<Arc<Relation>> {
         let inside = self.around.inside.filter(|_| name.schema.is_none())?;
@@ -286,6 +297,7 @@ impl<'a, 'q> Translator<'a, 'q> {
         }
         let table = self.around.catalogue.find(name)?.clone();
         self.uses.database = true;
+        self.names_table(table.id);
         Ok(table)
     }
 

@@ -9,6 +9,7 @@ use super::scope::{Label, Scope, Shown, Typed, Visible};
 use super::{Translated, Translator};
 use crate::answer::SqlError;
 use crate::engine::catalogue::{Field, Relation, fold, quote};
+use crate::engine::commits::TRACKING;
 use crate::engine::refusal;
 use crate::engine::syntax::{Expr, ObjectName};
 use crate::engine::tracking::log_name;
@@ -25,6 +26,7 @@ const MASK: SqlType = SqlType::VarBinary { length: Some(4100) };
 impl<'q> Translator<'_, 'q> {
     fn tracked(&mut self, name: &ObjectName) -> Translated<Arc<Relation>> {
         let table = self.table(name)?;
+        self.names_table(TRACKING);
         if table.tracking.is_none() {
             return Err(refusal::untracked(&table.name.to_string()));
         }
