@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tillhold_channel::capture::{Followed, Pass, current, own_context};
 use tillhold_channel::snapshot::page;
-use tillhold_channel::upload::{WriteMark, upload};
+use tillhold_channel::upload::upload;
 use tillhold_channel::{ChannelError, Link};
 use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::{Change, Row};
@@ -71,7 +71,7 @@ async fn both_ways(
     let (_, since) = current(link, Capture::ChangeTracking).await?;
     let sales: Vec<Transaction> =
         pairs.iter().enumerate().map(|(at, pair)| sale(table, turn, at, pair, since)).collect();
-    let receipts = upload(link, "S1-1", INCARNATION, &sales, WriteMark::Own).await?;
+    let receipts = upload(link, "S1-1", INCARNATION, &sales).await?;
     for (receipt, (_, row)) in receipts.iter().zip(pairs) {
         if *receipt != Receipt::Applied {
             return Ok(Some(format!("{receipt:?}\nof {}", row_text(row, table))));

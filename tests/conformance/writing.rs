@@ -13,7 +13,7 @@ use crate::world::{Answer, INCARNATION, World, listed, named, refusal};
 use std::sync::Arc;
 use tillhold_channel::decision;
 use tillhold_channel::ledger::ledger as ask_ledger;
-use tillhold_channel::upload::{WriteMark, upload as send};
+use tillhold_channel::upload::{Outgoing, upload_altered};
 use tillhold_core::conflict::{Conflict, Decision, Resolution};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
@@ -29,9 +29,17 @@ pub async fn upload(world: &mut World<'_>, rest: &str, body: &str) -> Answer {
     for line in body.lines().filter(|line| !line.trim().is_empty()) {
         add_line(world, line, base, &mut sales)?;
     }
-    let mark = if rest.contains("resolved") { WriteMark::Resolved } else { WriteMark::Own };
+    let every = |sale: &Transaction| (0..sale.writes.len()).collect::<Vec<usize>>();
+    let none = |_: &Transaction| Vec::new();
+    let altered: Vec<Vec<usize>> = match rest.contains("resolved") {
+        true => sales.iter().map(every).collect(),
+        false => sales.iter().map(none).collect(),
+    };
+    let pairs = sales.iter().zip(&altered);
+    let outgoing: Vec<Outgoing<'_>> =
+        pairs.map(|(transaction, altered)| Outgoing { transaction, altered }).collect();
     let register = named(rest, "by").unwrap_or("S1-1");
-    let sent = send(world.link("till"), register, INCARNATION, &sales, mark).await;
+    let sent = upload_altered(world.link("till"), register, INCARNATION, &outgoing).await;
     let receipts = match sent {
         Ok(receipts) => receipts,
         Err(error) => return Ok(refusal(&error)),

@@ -13,9 +13,9 @@
 
 use crate::fault::FlowError;
 use crate::register::Register;
-use crate::resolve::{self, Resolved};
-use crate::rules::{self, Ruled};
-use tillhold_channel::upload::{WriteMark, upload};
+use crate::resolve::{Case, Ruled};
+use crate::rules;
+use tillhold_channel::upload::{Outgoing, upload_altered};
 use tillhold_channel::{Link, decision};
 use tillhold_core::limits;
 use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
@@ -43,12 +43,10 @@ pub async fn push(
     settled: &(dyn Fn() + Sync),
 ) -> Result<Pushed, FlowError> {
     let mut pushed = Pushed::default();
+    let mut size = limits::UPLOAD_TRANSACTIONS_MAX;
     loop {
         let before = pushed;
-        let pending = register
-            .local
-            .pending(limits::UPLOAD_TRANSACTIONS_MAX, limits::UPLOAD_ROWS_MAX)
-            .await?;
+        let pending = register.local.pending(size, limits::UPLOAD_ROWS_MAX).await?;
         if pending.is_empty() {
             return Ok(pushed);
         }
@@ -56,12 +54,15 @@ pub async fn push(
         if batch.is_empty() {
             continue;
         }
-        let receipts = send(register, link, &batch, WriteMark::Own).await?;
-        let answered: Vec<(&Transaction, Receipt)> = batch.iter().zip(receipts).collect();
+        let outgoing: Vec<Outgoing<'_>> = batch.iter().map(Ruled::outgoing).collect();
+        let receipts = send(register, link, &outgoing).await?;
+        let held = receipts.iter().filter(|receipt| is_held(receipt)).count();
+        size = next_size(size, batch.len(), held);
+        let answered: Vec<(&Ruled, Receipt)> = batch.iter().zip(receipts).collect();
         accept(register, &answered, &mut pushed).await?;
-        for (transaction, receipt) in answered {
-            if !is_accepted(&receipt) {
-                answer(register, link, transaction, receipt, &mut pushed).await?;
+        for (ruled, receipt) in answered {
+            if !is_accepted(&receipt) && !is_held(&receipt) {
+                answer(register, link, ruled, receipt, &mut pushed).await?;
             }
         }
         settled();
@@ -75,30 +76,43 @@ fn is_accepted(receipt: &Receipt) -> bool {
     matches!(receipt, Receipt::Applied | Receipt::AlreadyThere)
 }
 
-/// Settles all that the channel took as it was, in one commit.
-async fn accept(
-    register: &Register,
-    answered: &[(&Transaction, Receipt)],
-    pushed: &mut Pushed,
-) -> Result<(), FlowError> {
-    let mut accepted = Vec::new();
-    for (transaction, receipt) in answered.iter().filter(|(_, receipt)| is_accepted(receipt)) {
-        accepted.push(transaction.id);
-        pushed.transactions += 1;
-        pushed.rows += transaction.writes.len() as u64;
-        pushed.already_there += u64::from(*receipt == Receipt::AlreadyThere);
+/// Waits for an earlier transaction that shares a row with it; both are pending or decided by the next batch.
+fn is_held(receipt: &Receipt) -> bool {
+    matches!(receipt, Receipt::Contested(contests) if contests.is_empty())
+}
+
+/// Whatever waited in a batch was sent in vain. A row contested once is often contested again in the next sale, so the
+/// next batch has only as many as went through, and grows again when nothing waits.
+fn next_size(size: usize, sent: usize, held: usize) -> usize {
+    match held {
+        0 => (size * 2).min(limits::UPLOAD_TRANSACTIONS_MAX),
+        held => (sent - held).max(1),
     }
-    Ok(register.local.accept(accepted).await?)
 }
 
 async fn send(
     register: &Register,
     link: &mut Link,
-    batch: &[Transaction],
-    mark: WriteMark,
+    outgoing: &[Outgoing<'_>],
 ) -> Result<Vec<Receipt>, FlowError> {
     let name = format!("{}-{}", register.file.store, register.file.register);
-    Ok(upload(link, &name, register.local.incarnation(), batch, mark).await?)
+    Ok(upload_altered(link, &name, register.local.incarnation(), outgoing).await?)
+}
+
+/// Settles all that the channel took as it was, in one commit.
+async fn accept(
+    register: &Register,
+    answered: &[(&Ruled, Receipt)],
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let mut accepted = Vec::new();
+    for (ruled, receipt) in answered.iter().filter(|(_, receipt)| is_accepted(receipt)) {
+        accepted.push(ruled.transaction.id);
+        pushed.transactions += 1;
+        pushed.rows += ruled.transaction.writes.len() as u64;
+        pushed.already_there += u64::from(*receipt == Receipt::AlreadyThere);
+    }
+    Ok(register.local.accept(accepted).await?)
 }
 
 /// The batch after the scopes' transformers; a transaction with a refused row steps aside whole.
@@ -106,11 +120,11 @@ async fn outgoing(
     register: &Register,
     pending: Vec<Transaction>,
     pushed: &mut Pushed,
-) -> Result<Vec<Transaction>, FlowError> {
+) -> Result<Vec<Ruled>, FlowError> {
     let mut batch = Vec::with_capacity(pending.len());
     for transaction in pending {
         match transformed(register, transaction).await? {
-            Ok(transaction) => batch.push(transaction),
+            Ok(ruled) => batch.push(ruled),
             Err((id, reason)) => {
                 register.local.quarantine(id, "rule-refused", &reason).await?;
                 pushed.quarantined += 1;
@@ -120,13 +134,15 @@ async fn outgoing(
     Ok(batch)
 }
 
-/// Each written row through its scope's transformer on the way up.
+/// Each written row through its scope's transformer on the way up. What a rule changes is not what the register has,
+/// so pull has to bring it.
 async fn transformed(
     register: &Register,
     mut transaction: Transaction,
-) -> Result<Result<Transaction, (TransactionId, String)>, FlowError> {
+) -> Result<Result<Ruled, (TransactionId, String)>, FlowError> {
     let (store, till) = (&register.file.store, &register.file.register);
     let mut kept = Vec::with_capacity(transaction.writes.len());
+    let mut altered = Vec::new();
     for mut write in transaction.writes {
         let run = register.scope_of(&write.table.name).filter(|run| run.transformer.is_some());
         if let (Some(run), Some(row)) = (run, write.offline.clone()) {
@@ -134,31 +150,38 @@ async fn transformed(
             let ruled =
                 rules::transform(&register.env, run, &context, &write.table, vec![row]).await?;
             match ruled.into_iter().next() {
-                Some(Ruled::Kept(row)) => write.offline = Some(row),
-                Some(Ruled::Quarantined(_, reason)) => return Ok(Err((transaction.id, reason))),
-                Some(Ruled::Dropped(_)) | None => continue,
+                Some(rules::Ruled::Kept(row)) => {
+                    if write.offline.as_ref() != Some(&row) {
+                        altered.push(kept.len());
+                    }
+                    write.offline = Some(row);
+                }
+                Some(rules::Ruled::Quarantined(_, reason)) => {
+                    return Ok(Err((transaction.id, reason)));
+                }
+                Some(rules::Ruled::Dropped(_)) | None => continue,
             }
         }
         kept.push(write);
     }
     transaction.writes = kept;
-    Ok(Ok(transaction))
+    Ok(Ok(Ruled { transaction, altered }))
 }
 
 async fn answer(
     register: &Register,
     link: &mut Link,
-    transaction: &Transaction,
+    ruled: &Ruled,
     receipt: Receipt,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
-    let local = &register.local;
+    let (local, transaction) = (&register.local, &ruled.transaction);
     match receipt {
         Receipt::Applied | Receipt::AlreadyThere => {
-            accept(register, &[(transaction, receipt)], pushed).await?;
+            accept(register, &[(ruled, receipt)], pushed).await?;
         }
         Receipt::Contested(contests) => {
-            settle_contested(register, link, transaction, contests, pushed).await?;
+            settle_contested(register, link, ruled, contests, pushed).await?;
         }
         Receipt::Clash => {
             let reason =
@@ -180,37 +203,60 @@ async fn answer(
 async fn settle_contested(
     register: &Register,
     link: &mut Link,
-    transaction: &Transaction,
+    ruled: &Ruled,
     mut contests: Vec<Contest>,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
+    let transaction = &ruled.transaction;
+    let mut case = Case::new(ruled);
     for _ in 0..RESOLUTION_ATTEMPTS_MAX {
-        let resolved = match resolve::decide(register, transaction, &contests).await? {
-            Resolved::Decided(decided) => decided,
-            Resolved::Deferred(conflicts) => {
-                register.local.defer(transaction.id, conflicts).await?;
-                pushed.deferred += 1;
-                return Ok(());
-            }
-        };
-        let outgoing = std::slice::from_ref(&resolved.transaction);
-        let receipt = send(register, link, outgoing, WriteMark::Resolved).await?.pop();
-        match receipt {
+        let deferred = case.decide(register, &contests).await?;
+        if !deferred.is_empty() {
+            register.local.defer(transaction.id, deferred).await?;
+            pushed.deferred += 1;
+            return Ok(());
+        }
+        let decided = case.ruled();
+        match send(register, link, &[decided.outgoing()]).await?.pop() {
             Some(Receipt::Contested(again)) => contests = again,
             Some(Receipt::Applied | Receipt::AlreadyThere) => {
-                decision::record(link, &resolved.decisions).await?;
+                let decisions = case.decisions();
+                decision::record(link, &decisions).await?;
                 pushed.transactions += 1;
                 pushed.rows += transaction.writes.len() as u64;
-                pushed.resolved += resolved.decisions.len() as u64;
-                register.local.settle(transaction.id, resolved.settlement()).await?;
+                pushed.resolved += decisions.len() as u64;
+                register.local.settle(transaction.id, case.settlement()).await?;
                 return Ok(());
             }
             Some(other) => {
-                return Box::pin(answer(register, link, transaction, other, pushed)).await;
+                return Box::pin(answer(register, link, ruled, other, pushed)).await;
             }
             None => return Err(FlowError::BrokeOff("an upload of one transaction")),
         }
     }
     // The row moves faster than it can be decided: it stays pending for the next push.
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_size;
+    use tillhold_core::limits::UPLOAD_TRANSACTIONS_MAX;
+
+    #[test]
+    fn a_batch_in_which_many_wait_makes_the_next_one_small() {
+        let most = UPLOAD_TRANSACTIONS_MAX;
+        for (size, sent, held, next) in [
+            (most, most, 0, most),
+            (most, most, most - 1, 1),
+            (most, 40, 10, 30),
+            (1, 1, 0, 2),
+            (8, 3, 0, 16),
+            (most - 1, most - 1, 0, most),
+            // Cannot be, and must not stand still.
+            (4, 4, 4, 1),
+        ] {
+            assert_eq!(next_size(size, sent, held), next, "{size} {sent} {held}");
+        }
+    }
 }

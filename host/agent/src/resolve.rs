@@ -5,88 +5,146 @@
 //!   so that a masked cell never looks like a change.
 //! * What goes up is the channel's own row with the decided cells changed: a cell that the register never saw
 //!   unmasked is never written back.
+//! * A row that nobody has changed as the register sees it is no conflict: no rule is asked, the register's row goes up.
 //! * One deferred row defers its whole transaction, which is never split.
 
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
-use crate::rules::{self, Ruled};
+use crate::rules;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use tillhold_channel::upload::Outgoing;
 use tillhold_core::conflict::{self, Conflict, Decision, Policy, Resolution};
 use tillhold_core::profile::Resolver;
 use tillhold_core::row::{Change, Row};
-use tillhold_core::table::{Table, TableName};
+use tillhold_core::table::Table;
 use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
 use tillhold_core::value::Value;
 use tillhold_local::{Deferred, Settlement};
 use tillhold_plugin::Flow;
 
-pub enum Resolved {
-    Decided(Decided),
-    /// For a person, each with the reason.
-    Deferred(Vec<Deferred>),
+/// One contested transaction while its conflicts are decided, as often as the channel's rows move.
+pub struct Case<'a> {
+    original: &'a Ruled,
+    /// By position in the original.
+    fates: BTreeMap<usize, Fate>,
+    /// Which write of the original each write of the last upload was: contests name those.
+    sent: Vec<usize>,
 }
 
-pub struct Decided {
-    /// What goes to the channel in the original's place, under its id and hash.
+/// What becomes of one contested row.
+enum Fate {
+    /// It was written at the channel, but not so that the register could see it: nothing to decide.
+    Undisputed(Write),
+    Decided {
+        /// `None` when the channel keeps what it has.
+        outgoing: Option<Write>,
+        on_register: Change,
+        decision: Box<Decision>,
+    },
+}
+
+/// A transaction as it goes to the channel, under the id and hash of the one that the register has.
+pub struct Ruled {
     pub transaction: Transaction,
-    /// What the register's rows become once the channel has it.
-    pub rows: Vec<(TableName, Change)>,
-    /// One a row, in the same order.
-    pub decisions: Vec<Decision>,
+    /// Positions of the writes that a rule or a resolution made of it.
+    pub altered: Vec<usize>,
 }
 
-impl Decided {
+impl Ruled {
+    pub fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing { transaction: &self.transaction, altered: &self.altered }
+    }
+}
+
+impl<'a> Case<'a> {
+    pub fn new(original: &'a Ruled) -> Case<'a> {
+        let sent = (0..original.transaction.writes.len()).collect();
+        Case { original, fates: BTreeMap::new(), sent }
+    }
+
+    /// Decides the contested rows of the last upload; what it cannot decide waits for a person.
+    pub async fn decide(
+        &mut self,
+        register: &Register,
+        contests: &[Contest],
+    ) -> Result<Vec<Deferred>, FlowError> {
+        let mut deferred = Vec::new();
+        for contest in contests {
+            let unknown = FlowError::BrokeOff("an upload that contests a row it did not get");
+            let at = self.sent.get(contest.write).copied().ok_or(unknown)?;
+            let transaction = &self.original.transaction;
+            let write = &transaction.writes[at];
+            let side = ContestedRow::new(register, write, contest).await?;
+            if side.is_undisputed() {
+                let outgoing = side.outgoing(write, contest, &Resolution::TakeOffline);
+                self.fates.extend(outgoing.map(|outgoing| (at, Fate::Undisputed(outgoing))));
+                continue;
+            }
+            let (resolution, rule) = side.ask(register).await?;
+            if let Resolution::Defer(reason) = &resolution {
+                deferred.push(Deferred { conflict: side.conflict, reason: reason.clone() });
+                continue;
+            }
+            let outgoing = side.outgoing(write, contest, &resolution);
+            let on_register = side.on_register(&resolution);
+            let decision = decision(register, transaction, side.conflict, resolution, rule);
+            let decision = Box::new(decision);
+            self.fates.insert(at, Fate::Decided { outgoing, on_register, decision });
+        }
+        Ok(deferred)
+    }
+
+    /// The transaction as it stands decided now.
+    pub fn ruled(&mut self) -> Ruled {
+        let original = &self.original.transaction;
+        let mut transaction = Transaction { writes: Vec::new(), ..original.clone() };
+        let mut altered = Vec::new();
+        self.sent.clear();
+        for (at, write) in original.writes.iter().enumerate() {
+            let by_rule = self.original.altered.contains(&at);
+            let (outgoing, is_altered) = match self.fates.get(&at) {
+                None => (write, by_rule),
+                Some(Fate::Undisputed(outgoing)) => (outgoing, by_rule),
+                Some(Fate::Decided { outgoing: Some(outgoing), .. }) => (outgoing, true),
+                Some(Fate::Decided { outgoing: None, .. }) => continue,
+            };
+            if is_altered {
+                altered.push(transaction.writes.len());
+            }
+            self.sent.push(at);
+            transaction.writes.push(outgoing.clone());
+        }
+        Ruled { transaction, altered }
+    }
+
+    pub fn decisions(&self) -> Vec<Decision> {
+        let decided = |fate: &Fate| match fate {
+            Fate::Undisputed(_) => None,
+            Fate::Decided { decision, .. } => Some(decision.as_ref().clone()),
+        };
+        self.fates.values().filter_map(decided).collect()
+    }
+
     /// The register's end of the matter: its rows, and the decisions with the row that both sides have now.
     pub fn settlement(self) -> Settlement {
-        let one =
-            |(decision, (_, change)): (Decision, &(TableName, Change))| tillhold_local::Decision {
+        let (mut rows, mut decisions) = (Vec::new(), Vec::new());
+        for fate in self.fates.into_values() {
+            let Fate::Decided { on_register, decision, .. } = fate else { continue };
+            let table = decision.conflict.table.name.clone();
+            decisions.push(tillhold_local::Decision {
                 conflict: decision.conflict,
-                decided: match change {
+                decided: match &on_register {
                     Change::Present(row) => Some(row.clone()),
                     Change::Gone(_) => None,
                 },
                 rule: decision.rule,
                 plugin: decision.plugin_digest,
-            };
-        let decisions = self.decisions.into_iter().zip(&self.rows).map(one).collect();
-        Settlement::Resolved { rows: self.rows, decisions }
-    }
-}
-
-/// Decides all contested rows of one transaction.
-pub async fn decide(
-    register: &Register,
-    transaction: &Transaction,
-    contests: &[Contest],
-) -> Result<Resolved, FlowError> {
-    let mut decided =
-        Decided { transaction: transaction.clone(), rows: Vec::new(), decisions: Vec::new() };
-    let mut deferred = Vec::new();
-    let mut settled_without_write = Vec::new();
-    for contest in contests {
-        let write = &transaction.writes[contest.write];
-        let side = ContestedRow::new(register, write, contest).await?;
-        let (resolution, rule) = side.ask(register).await?;
-        if let Resolution::Defer(reason) = &resolution {
-            deferred.push(Deferred { conflict: side.conflict, reason: reason.clone() });
-            continue;
+            });
+            rows.push((table, on_register));
         }
-        match side.outgoing(write, contest, &resolution) {
-            Some(outgoing) => decided.transaction.writes[contest.write] = outgoing,
-            None => settled_without_write.push(contest.write),
-        }
-        decided.rows.push((write.table.name.clone(), side.on_register(&resolution)));
-        decided.decisions.push(decision(register, transaction, side.conflict, resolution, rule));
+        Settlement::Resolved { rows, decisions }
     }
-    if !deferred.is_empty() {
-        return Ok(Resolved::Deferred(deferred));
-    }
-    let mut position = 0;
-    decided.transaction.writes.retain(|_| {
-        position += 1;
-        !settled_without_write.contains(&(position - 1))
-    });
-    Ok(Resolved::Decided(decided))
 }
 
 struct Rule {
@@ -137,6 +195,12 @@ impl ContestedRow {
             offline: write.offline.clone(),
         };
         Ok(ContestedRow { conflict, raw_channel: contest.channel.clone() })
+    }
+
+    /// Nobody has changed what the register knew: the row was resolved before and not pulled since, or a trigger or a
+    /// column that does not travel was written.
+    fn is_undisputed(&self) -> bool {
+        self.conflict.base.is_some() && self.conflict.base == self.conflict.channel
     }
 
     async fn ask(&self, register: &Register) -> Result<(Resolution, Rule), FlowError> {
@@ -264,7 +328,7 @@ async fn seen_by_register(
         rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
     let ruled = rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
     Ok(match ruled.into_iter().next() {
-        Some(Ruled::Kept(row)) => Some(row),
+        Some(rules::Ruled::Kept(row)) => Some(row),
         _ => None,
     })
 }

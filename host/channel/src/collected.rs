@@ -129,11 +129,17 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
 }
 
 fn of_push(table: &Table) -> Vec<Named> {
-    let part = |inserts, updates, deletes| Part { table, inserts, updates, deletes };
+    let part = |inserts, updates, deletes| Part { inserts, updates, deletes, ..Part::of(table) };
+    let chained = Part { is_chained: true, revives: true, ..part(true, true, true) };
+    let altered = Part { has_altered: true, ..part(true, true, true) };
     vec![
         named("upload", upload_sql(&[part(true, false, false)])),
         named("upload", upload_sql(&[part(false, true, false)])),
         named("upload", upload_sql(&[part(false, false, true)])),
+        named("upload", upload_sql(&[Part { revives: false, ..chained }])),
+        named("upload", upload_sql(&[altered])),
+        named("upload", upload_sql(&[Part { has_altered: true, ..chained }])),
+        named("upload", upload_sql(&[chained])),
         named("upload", upload_sql(&[part(true, true, true)])),
     ]
 }
@@ -205,10 +211,11 @@ fn upload_of_several(tables: &[Arc<Table>]) -> Named {
     let numbered = tables.iter().enumerate();
     let parts: Vec<Part<'_>> = numbered
         .map(|(at, table)| Part {
-            table,
             inserts: true,
             updates: at % 2 == 0,
             deletes: at % 3 == 0,
+            is_chained: at % 4 == 0,
+            ..Part::of(table)
         })
         .collect();
     named("several/upload", upload_sql(&parts))

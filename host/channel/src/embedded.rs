@@ -3,6 +3,7 @@
 //! Each test is named for what it would lose without the rule; LESSONS.md 5c numbers the rules.
 
 mod altered;
+mod batches;
 mod first_load;
 mod passes;
 mod preparing;
@@ -14,7 +15,7 @@ use crate::error::ChannelError;
 use crate::link::{Ask, Link};
 use crate::prepare::{PrepareOptions, Prepared, prepare};
 use crate::snapshot::page;
-use crate::upload::{WriteMark, upload};
+use crate::upload::{Outgoing, upload, upload_altered};
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::{Capture, Direction, ScopeTable};
@@ -125,12 +126,15 @@ impl Shop {
     }
 
     async fn upload(&self, transactions: &[Transaction]) -> Vec<Receipt> {
-        self.upload_as(transactions, WriteMark::Own).await
+        let sent = upload(&mut self.till(), "S1-1", INCARNATION, transactions).await;
+        sent.expect("receipts")
     }
 
-    async fn upload_as(&self, transactions: &[Transaction], mark: WriteMark) -> Vec<Receipt> {
-        let sent = upload(&mut self.till(), "S1-1", INCARNATION, transactions, mark).await;
-        sent.expect("receipts")
+    async fn upload_altered(&self, transaction: &Transaction, altered: &[usize]) -> Receipt {
+        let mut till = self.till();
+        let outgoing = [Outgoing { transaction, altered }];
+        let sent = upload_altered(&mut till, "S1-1", INCARNATION, &outgoing).await;
+        sent.expect("a receipt").remove(0)
     }
 }
 

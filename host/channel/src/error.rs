@@ -5,6 +5,7 @@
 //! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the
 //!   ledger, by simply being sent again.
 
+use crate::numbers::{self, Meaning};
 use std::fmt;
 use std::time::Duration;
 use tillhold_core::alteration::Alteration;
@@ -22,6 +23,8 @@ pub enum ChannelError {
     Lost { what: &'static str, cause: String },
     #[error("the channel is busy (message {number}): {message}")]
     Busy { number: u32, message: String },
+    #[error("the channel has no room (message {number}): {message}")]
+    Full { number: u32, message: String },
     #[error("the channel refused the login of {user}: {message}")]
     LoginRefused { user: String, message: String },
     #[error("the channel does not open the database {database} for this login: {message}")]
@@ -30,6 +33,10 @@ pub enum ChannelError {
     Tls { host: String, message: String },
     #[error("the channel refused to {what} (message {number}): {message}")]
     Sql { what: &'static str, number: u32, message: String },
+    #[error(
+        "asked to {what}, the channel has other tables or columns than before (message {number}): {message}"
+    )]
+    SchemaMoved { what: &'static str, number: u32, message: String },
     #[error("the account lacks a right: {message}")]
     NoRight { message: String },
     #[error("change tracking is off{}", of_table(table))]
@@ -101,14 +108,18 @@ impl ChannelError {
     pub fn class(&self) -> Class {
         use ChannelError::*;
         match self {
-            Unreachable { .. } | Timeout { .. } | Lost { .. } | Busy { .. } | ReadOnly { .. } => {
-                Class::Retry
-            }
+            Unreachable { .. }
+            | Timeout { .. }
+            | Lost { .. }
+            | Busy { .. }
+            | Full { .. }
+            | ReadOnly { .. } => Class::Retry,
             Undecodable { .. } | Unwritable { .. } | TooLarge { .. } => Class::Park,
             LoginRefused { .. }
             | DatabaseRefused { .. }
             | Tls { .. }
             | NoRight { .. }
+            | SchemaMoved { .. }
             | TrackingOff { .. }
             | TriggersOff { .. }
             | Altered { .. }
@@ -133,11 +144,13 @@ impl ChannelError {
             Timeout { .. } => "channel-timeout",
             Lost { .. } => "channel-lost",
             Busy { .. } => "channel-busy",
+            Full { .. } => "channel-full",
             LoginRefused { .. } => "channel-login",
             DatabaseRefused { .. } => "channel-database",
             Tls { .. } => "channel-tls",
             Sql { .. } => "channel-sql",
             NoRight { .. } => "channel-right",
+            SchemaMoved { .. } => "channel-schema",
             TrackingOff { .. } => "channel-tracking",
             TriggersOff { .. } => "channel-triggers",
             Altered { .. } => "channel-altered",
@@ -175,6 +188,8 @@ impl ChannelError {
             NoRight { .. } | TrackingOff { .. } | TriggersOff { .. } | NotPrepared { .. } => {
                 "let a database administrator run `tillhold channel prepare --print`'s script".to_string()
             }
+            Full { .. } => "make room at the channel: its log, files or memory are full; unsent sales are kept and sent then".to_string(),
+            SchemaMoved { .. } => "start the register again, so that it looks at the channel's tables anew; if it still says so, compare the profile with the channel".to_string(),
             ReadOnly { .. } => "connect to the primary replica, or set the database to READ_WRITE".to_string(),
             UnknownTable { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
             UnknownTable { nearest: None, .. } => "check the profile's table names; the login must be allowed to see the table".to_string(),
@@ -197,21 +212,23 @@ impl ChannelError {
     }
 }
 
-/// A server's error as a fact of ours. Numbers: SQL Server's `sys.messages`.
+/// A server's error as a fact of ours.
 pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> ChannelError {
     let message = message.to_string();
-    match number {
-        // Deadlock victim, lock time-out, snapshot conflict, snapshot versus DDL, our own
-        // application lock, and a server that is shutting down, starting, or failing over.
-        1205 | 1222 | 3960 | 3961 | 50001 | 6005 | 921 | 922 | 976 | 983 => {
-            ChannelError::Busy { number, message }
+    match numbers::meaning(number) {
+        Some(Meaning::Busy) => ChannelError::Busy { number, message },
+        Some(Meaning::Full) => ChannelError::Full { number, message },
+        Some(Meaning::ReadOnly) => ChannelError::ReadOnly { database: message },
+        Some(Meaning::NoRight) => ChannelError::NoRight { message },
+        Some(Meaning::NoSnapshot) => ChannelError::SnapshotIsolationOff,
+        Some(Meaning::NoTracking) => ChannelError::TrackingOff { table: table_in(&message) },
+        Some(Meaning::MissingObject) if message.contains("tillhold") => {
+            ChannelError::NotPrepared { what: message }
         }
-        3906 => ChannelError::ReadOnly { database: message },
-        3952 => ChannelError::SnapshotIsolationOff,
-        22105..=22108 => ChannelError::TrackingOff { table: table_in(&message) },
-        229 | 230 | 262 | 297 | 300 | 916 => ChannelError::NoRight { message },
-        208 if message.contains("tillhold") => ChannelError::NotPrepared { what: message },
-        number => ChannelError::Sql { what, number, message },
+        Some(Meaning::MissingObject | Meaning::MovedSchema) => {
+            ChannelError::SchemaMoved { what, number, message }
+        }
+        Some(Meaning::OfARow) | None => ChannelError::Sql { what, number, message },
     }
 }
 
@@ -224,23 +241,63 @@ fn table_in(message: &str) -> Option<TableName> {
 #[cfg(test)]
 mod tests {
     use super::{ChannelError, from_server};
+    use crate::numbers::{MEANINGS, belongs_to_a_row};
     use tillhold_core::fault::Class;
 
+    /// Each number with what a flow makes of it: the code, and the class by which it acts.
+    const NUMBERS: &[(&str, Class, bool, &[u32])] = &[
+        (
+            "channel-busy",
+            Class::Retry,
+            false,
+            &[1204, 1205, 1222, 3960, 3961, 50001, 6005, 921, 922, 927, 942, 976, 978, 983, 988],
+        ),
+        ("channel-busy", Class::Retry, false, &[3908, 8645, 10928, 40197, 40501, 40613, 49918]),
+        ("channel-full", Class::Retry, false, &[701, 802, 1101, 1105, 3967, 9002, 40544, 40552]),
+        ("channel-read-only", Class::Retry, false, &[3906]),
+        ("channel-right", Class::Reconfigure, false, &[229, 230, 262, 297, 300, 916, 15151]),
+        ("channel-snapshot", Class::Reconfigure, false, &[3952]),
+        ("channel-tracking", Class::Reconfigure, false, &[22105, 22106, 22107, 22108]),
+        (
+            "channel-schema",
+            Class::Reconfigure,
+            false,
+            &[207, 208, 213, 271, 273, 544, 8102, 206, 468, 2812],
+        ),
+        (
+            "channel-sql",
+            Class::Stop,
+            true,
+            &[2601, 2627, 547, 515, 8152, 2628, 220, 232, 8115, 8114, 8169, 241, 242, 245, 248],
+        ),
+        (
+            "channel-sql",
+            Class::Stop,
+            true,
+            &[295, 512, 3609, 8134, 9420, 13608, 13609, 50000, 50003, 50004, 51000],
+        ),
+        ("channel-sql", Class::Stop, false, &[102, 137, 156, 195, 9999, 50_000 - 1]),
+    ];
+
     #[test]
-    fn server_numbers_become_facts() {
-        let table = [
-            (1205, "channel-busy", Class::Retry),
-            (1222, "channel-busy", Class::Retry),
-            (50001, "channel-busy", Class::Retry),
-            (3952, "channel-snapshot", Class::Reconfigure),
-            (229, "channel-right", Class::Reconfigure),
-            (3906, "channel-read-only", Class::Retry),
-            (102, "channel-sql", Class::Stop),
-        ];
-        for (number, code, class) in table {
-            let error = from_server("read", number, "text");
-            assert_eq!((error.code(), error.class()), (code, class), "{number}");
+    fn each_number_has_one_meaning() {
+        for (code, class, refuses_a_sale, numbers) in NUMBERS {
+            for number in *numbers {
+                let error = from_server("read", *number, "text");
+                assert_eq!((error.code(), error.class()), (*code, *class), "{number}");
+                assert_eq!(belongs_to_a_row(*number), *refuses_a_sale, "{number}");
+            }
         }
+        for (at, (first, last, _)) in MEANINGS.iter().enumerate() {
+            assert!(first <= last, "{first}");
+            // 50001 is our own among what the channel's owner raises.
+            let earlier = MEANINGS[..at].iter().find(|(a, b, _)| first <= b && a <= last);
+            assert!(earlier.is_none() || *first == 50_000, "{first} has two meanings");
+        }
+    }
+
+    #[test]
+    fn a_message_tells_what_it_is_about() {
         let off =
             from_server("read", 22105, "Change tracking is not enabled on table 'ax.CUSTTABLE'.");
         assert_eq!(off.to_string(), "change tracking is off for ax.CUSTTABLE");

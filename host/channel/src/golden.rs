@@ -99,11 +99,16 @@ fn pushing() -> Vec<Golden> {
         travelling(sample::every_type()),
     );
     let cast = travelling(sample::cast_types());
-    let inserts = Part { table: &payment, inserts: true, updates: false, deletes: false };
-    let all = |table| Part { table, inserts: true, updates: true, deletes: true };
-    let parameters = "@P1 register, @P2 incarnation, @P3 JSON, @P4 context, @P5 own context";
+    let inserts = Part { inserts: true, ..Part::of(&payment) };
+    let all = |table| Part { inserts: true, updates: true, deletes: true, ..Part::of(table) };
+    let chained = Part { is_chained: true, revives: true, ..all(seed.as_ref()) };
+    let altered = Part { has_altered: true, ..all(seed.as_ref()) };
+    let parameters =
+        "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows";
     vec![
         ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())])),
+        ("upload_chained", parameters, upload_sql(&[inserts, chained])),
+        ("upload_altered", parameters, upload_sql(&[inserts, altered])),
         ("upload_every_type", parameters, upload_sql(&[all(every.as_ref())])),
         ("upload_cast_types", parameters, upload_sql(&[all(cast.as_ref())])),
         ("upload_no_rows", parameters, upload_sql(&[])),

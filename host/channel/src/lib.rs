@@ -22,6 +22,7 @@ pub mod decision;
 pub mod error;
 pub mod ledger;
 pub mod link;
+mod numbers;
 pub mod prepare;
 pub mod probe;
 pub mod profile;

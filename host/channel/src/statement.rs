@@ -143,6 +143,12 @@ pub(crate) fn key_join(table_alias: &str, staged_alias: &str, table: &Table) -> 
     table.key_columns().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
 }
 
+/// `a.[k0] = b.[k0] AND a.[k1] = b.[k1]`: two temporary tables of one table's keys.
+pub(crate) fn staged_key_join(one: &str, other: &str, table: &Table) -> String {
+    let same = |at: usize| format!("{one}.[k{at}] = {other}.[k{at}]");
+    (0..table.key.len()).map(same).collect::<Vec<_>>().join(" AND ")
+}
+
 /// `[A], [B]` with a prefix on each.
 pub(crate) fn key_list(prefix: &str, table: &Table) -> String {
     let one = |column: &Column| format!("{prefix}{}", bracket(&column.name));

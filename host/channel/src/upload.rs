@@ -1,74 +1,84 @@
 //! Whole transactions of the register into the channel: their rows and their ledger entries in one
 //! SQL transaction.
 //!
-//! 1. The batch is cut into waves in which no row occurs twice ([`waves`]); usually that is one.
-//! 2. A wave is one statement with one JSON parameter ([`payload`], [`statement`]): one round trip.
-//! 3. An error that belongs to a row is bisected by transaction, until the one that causes it is
+//! 1. The batch is one statement with one JSON parameter ([`payload`], [`statement`]): one round
+//!    trip, also where several transactions write the same row ([`chains`]).
+//! 2. An error that belongs to a row is bisected by transaction, until the one that causes it is
 //!    found and refused; the others go through.
-//! 4. A passing refusal (deadlock, lock, snapshot) is repeated a bounded number of times, with the
+//! 3. A passing refusal (deadlock, lock, snapshot) is repeated a bounded number of times, with the
 //!    same ids.
+//! 4. What the ledger knows already is reported and left out; where later transactions of the batch
+//!    build on it, those are sent once more without it.
 //!
 //! * A broken or silent connection is an error of the whole call, and the outcome is unknown: the
 //!   caller uploads again and the ledger answers [`Receipt::AlreadyThere`] for what had arrived.
-//! * A transaction that shares a row with an earlier contested one of the same call is not written
-//!   over it: it comes back as [`Receipt::Contested`] without contests, to be uploaded again after
-//!   the earlier one.
+//! * A transaction that shares a row with an earlier one of the same call that did not go through
+//!   is not written over it: it comes back as [`Receipt::Contested`] without contests, to be
+//!   uploaded again after the earlier one.
 
+mod answer;
+pub(crate) mod chains;
+mod judge;
+pub(crate) mod net;
 pub(crate) mod payload;
 pub(crate) mod statement;
-pub(crate) mod waves;
 
 use crate::capture::own_context;
-use crate::cells::Cells;
 use crate::convert::Parameter;
 use crate::error::ChannelError;
-use crate::link::{Ask, Link, ResultSet};
+use crate::link::{Ask, Link};
+use crate::numbers;
+use answer::Outcome;
+use chains::Blocked;
 use payload::Payload;
 use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
 use tillhold_core::table::TableName;
-use tillhold_core::transaction::{Contest, Receipt, Transaction};
+use tillhold_core::transaction::{Receipt, Transaction};
 use tillhold_core::version::Incarnation;
 
-/// How the channel remembers who wrote the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteMark {
-    /// The register's own rows as it has them: pull does not bring them again.
-    Own,
-    /// The result of resolving a conflict: pull brings them, so that the register gets what was
-    /// decided.
-    Resolved,
-}
-
-/// One receipt for each transaction, in their order.
+/// The register's transactions as it has them: pull does not bring their rows again. One receipt
+/// for each, in their order.
 pub async fn upload(
     link: &mut Link,
     register: &str,
     incarnation: Incarnation,
     transactions: &[Transaction],
-    mark: WriteMark,
 ) -> Result<Vec<Receipt>, ChannelError> {
-    if let Some(table) = keyless(transactions) {
-        return Err(ChannelError::NoPrimaryKey { table });
-    }
-    let mut call = Call { link, register, incarnation, mark };
-    let mut receipts: Vec<Receipt> = Vec::with_capacity(transactions.len());
-    for wave in waves::waves(transactions) {
-        let held = waves::held_back(transactions, &receipts, wave.clone());
-        let free: Vec<usize> = wave.clone().filter(|at| !held.contains(at)).collect();
-        let mut given = call.send(transactions, &free).await?.into_iter();
-        for at in wave {
-            receipts.push(match held.contains(&at) {
-                true => Receipt::Contested(Vec::new()),
-                false => given.next().expect("a wave gives a receipt for each transaction sent"),
-            });
-        }
-    }
-    Ok(receipts)
+    let outgoing: Vec<Outgoing<'_>> = transactions.iter().map(Outgoing::plain).collect();
+    upload_altered(link, register, incarnation, &outgoing).await
 }
 
-fn keyless(transactions: &[Transaction]) -> Option<TableName> {
-    let mut writes = transactions.iter().flat_map(|t| &t.writes);
+/// A transaction on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    pub transaction: &'a Transaction,
+    /// Positions of the writes whose rows the register has otherwise, because a resolution or a
+    /// rule made them: pull brings those, so that the register gets what the channel has.
+    pub altered: &'a [usize],
+}
+
+impl<'a> Outgoing<'a> {
+    pub fn plain(transaction: &'a Transaction) -> Outgoing<'a> {
+        Outgoing { transaction, altered: &[] }
+    }
+}
+
+/// [`upload`] where some rows are not as the register has them.
+pub async fn upload_altered(
+    link: &mut Link,
+    register: &str,
+    incarnation: Incarnation,
+    outgoing: &[Outgoing<'_>],
+) -> Result<Vec<Receipt>, ChannelError> {
+    if let Some(table) = keyless(outgoing) {
+        return Err(ChannelError::NoPrimaryKey { table });
+    }
+    Call { link, register, incarnation }.send(outgoing).await
+}
+
+fn keyless(outgoing: &[Outgoing<'_>]) -> Option<TableName> {
+    let mut writes = outgoing.iter().flat_map(|one| &one.transaction.writes);
     writes.find(|write| write.table.key.is_empty()).map(|write| write.table.name.clone())
 }
 
@@ -80,43 +90,55 @@ const BUSY_ATTEMPTS_MAX: u32 = 4;
 const BUSY_DELAY_MS: u64 = 40;
 const BUSY_DELAY_MS_MAX: u64 = 1_000;
 
-/// One call of [`upload`], with what does not change from wave to wave.
+/// One call of [`upload`], with what does not change from statement to statement.
 struct Call<'a> {
     link: &'a mut Link,
     register: &'a str,
     incarnation: Incarnation,
-    mark: WriteMark,
 }
 
 impl Call<'_> {
-    /// Sends the transactions at `chosen`, halving whatever a row's error makes fail. A worklist,
-    /// not a recursion: halves stand on it in their order.
-    async fn send(
-        &mut self,
-        transactions: &[Transaction],
-        chosen: &[usize],
-    ) -> Result<Vec<Receipt>, ChannelError> {
-        let mut receipts = Vec::with_capacity(chosen.len());
-        let mut waiting = vec![chosen];
+    /// Sends everything, halving whatever a row's error makes fail. A worklist, not a recursion:
+    /// parts stand on it in their order, so that receipts come in the batch's order.
+    async fn send(&mut self, outgoing: &[Outgoing<'_>]) -> Result<Vec<Receipt>, ChannelError> {
+        let mut receipts: Vec<Option<Receipt>> = vec![None; outgoing.len()];
+        let mut blocked = Blocked::default();
+        let mut waiting: Vec<Vec<usize>> = vec![(0..outgoing.len()).collect()];
         while let Some(part) = waiting.pop() {
-            if part.is_empty() {
+            let (held, part): (Vec<usize>, Vec<usize>) =
+                part.into_iter().partition(|at| blocked.holds(outgoing[*at].transaction));
+            for at in held {
+                receipts[at] = Some(Receipt::Contested(Vec::new()));
+            }
+            let sent: Vec<Outgoing<'_>> = part.iter().map(|at| outgoing[*at]).collect();
+            if sent.is_empty() {
                 continue;
             }
-            let sent: Vec<&Transaction> = part.iter().map(|at| &transactions[*at]).collect();
-            match self.patiently(&sent).await {
-                Ok(given) => receipts.extend(given),
+            let outcomes = match self.patiently(&sent).await {
+                Ok(outcomes) => outcomes,
                 Err(error) if !is_row_error(&error) => return Err(error),
-                Err(error) if part.len() == 1 => {
-                    receipts.push(self.alone(error, sent[0]).await?);
-                }
+                Err(error) if sent.len() == 1 => vec![self.alone(error, sent[0]).await?],
                 Err(_) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    waiting.push(second);
+                    let mut first = part;
+                    waiting.push(first.split_off(first.len() / 2));
                     waiting.push(first);
+                    continue;
+                }
+            };
+            let mut again = Vec::new();
+            for (at, outcome) in part.into_iter().zip(outcomes) {
+                match outcome {
+                    Outcome::Final(receipt) => {
+                        blocked.note(outgoing[at].transaction, &receipt);
+                        receipts[at] = Some(receipt);
+                    }
+                    Outcome::Again => again.push(at),
                 }
             }
+            waiting.push(again);
         }
-        Ok(receipts)
+        let all: Option<Vec<Receipt>> = receipts.into_iter().collect();
+        all.ok_or_else(|| unexpected("a transaction has no receipt".to_string()))
     }
 
     /// A key that is there twice may be another session's insert of a moment ago: asked once more,
@@ -124,26 +146,27 @@ impl Call<'_> {
     async fn alone(
         &mut self,
         error: ChannelError,
-        transaction: &Transaction,
-    ) -> Result<Receipt, ChannelError> {
+        sent: Outgoing<'_>,
+    ) -> Result<Outcome, ChannelError> {
+        let refused = |error| Ok(Outcome::Final(refused(error, sent.transaction)));
         if !matches!(error, ChannelError::Sql { number: 2601 | 2627, .. }) {
-            return Ok(refused(error, transaction));
+            return refused(error);
         }
-        match self.patiently(&[transaction]).await {
+        match self.patiently(&[sent]).await {
             Ok(mut given) => Ok(given.remove(0)),
-            Err(error) if is_row_error(&error) => Ok(refused(error, transaction)),
+            Err(error) if is_row_error(&error) => refused(error),
             Err(error) => Err(error),
         }
     }
 
-    async fn patiently(&mut self, sent: &[&Transaction]) -> Result<Vec<Receipt>, ChannelError> {
+    async fn patiently(&mut self, sent: &[Outgoing<'_>]) -> Result<Vec<Outcome>, ChannelError> {
         let payload = Payload::of(sent)?;
         if payload.json.len() > UPLOAD_BYTES_MAX && sent.len() > 1 {
             return Err(ChannelError::TooLarge { bytes: payload.json.len() });
         }
         let mut attempt = 0;
         loop {
-            match self.once(&payload, sent).await {
+            match self.once(&payload, sent.len()).await {
                 Err(ChannelError::Busy { .. }) if attempt + 1 < BUSY_ATTEMPTS_MAX => {
                     let first = std::time::Duration::from_millis(BUSY_DELAY_MS);
                     let most = std::time::Duration::from_millis(BUSY_DELAY_MS_MAX);
@@ -159,116 +182,32 @@ impl Call<'_> {
     async fn once(
         &mut self,
         payload: &Payload<'_>,
-        sent: &[&Transaction],
-    ) -> Result<Vec<Receipt>, ChannelError> {
+        sent: usize,
+    ) -> Result<Vec<Outcome>, ChannelError> {
         let own = own_context(self.incarnation);
-        let context = match self.mark {
-            WriteMark::Own => own.clone(),
-            WriteMark::Resolved => [own.as_slice(), b"R"].concat(),
-        };
+        let altered = [own.as_slice(), b"R"].concat();
         let parameters = [
             Parameter::Text(self.register.to_string()),
             Parameter::Text(self.incarnation.to_string()),
             Parameter::Text(payload.json.clone()),
-            Parameter::Bytes(context),
             Parameter::Bytes(own),
+            Parameter::Bytes(altered),
         ];
         let answer = self.link.ask(Ask::query(WHAT, &payload.sql, &parameters)).await;
         if answer.is_err() {
             self.link.undo().await;
         }
-        receipts(answer?, payload, sent)
+        answer::outcomes(answer?, payload, sent)
     }
-}
-
-/// The first result set has an outcome a transaction; then comes one a table with the contested
-/// rows.
-fn receipts(
-    sets: Vec<ResultSet>,
-    payload: &Payload<'_>,
-    sent: &[&Transaction],
-) -> Result<Vec<Receipt>, ChannelError> {
-    let mut sets = sets.into_iter();
-    let outcomes = sets.next().unwrap_or_default();
-    let mut receipts = Vec::with_capacity(sent.len());
-    for cells in outcomes {
-        let mut cells = Cells::new(WHAT, cells);
-        let (ordinal, outcome) = (cells.number("s")?, cells.number("o")?);
-        if ordinal as usize != receipts.len() {
-            return Err(unexpected(format!("outcome {ordinal} stands at {}", receipts.len())));
-        }
-        receipts.push(match outcome {
-            0 => Receipt::Applied,
-            1 => Receipt::AlreadyThere,
-            2 => Receipt::Clash,
-            3 => Receipt::Contested(Vec::new()),
-            other => return Err(unexpected(format!("outcome {other} is none"))),
-        });
-    }
-    if receipts.len() != sent.len() {
-        return Err(unexpected(format!("{} outcomes for {}", receipts.len(), sent.len())));
-    }
-    for (table, rows) in payload.tables.iter().zip(sets) {
-        for cells in rows {
-            add_contest(Cells::new(WHAT, cells), table, payload, &mut receipts)?;
-        }
-    }
-    checked(receipts)
-}
-
-fn add_contest(
-    mut cells: Cells,
-    table: &tillhold_core::table::Table,
-    payload: &Payload<'_>,
-    receipts: &mut [Receipt],
-) -> Result<(), ChannelError> {
-    let (transaction, row) = (cells.number("_t")? as usize, cells.number("_w")? as usize);
-    let version = cells.optional_version("_v")?;
-    let present = cells.flag("_p")?;
-    let channel = if present { Some(cells.row(table)?) } else { None };
-    let write = payload.write_of(transaction, row);
-    match (receipts.get_mut(transaction), write) {
-        (Some(Receipt::Contested(contests)), Some(write)) => {
-            contests.push(Contest { write, channel, version });
-            Ok(())
-        }
-        _ => Err(unexpected(format!("row {row} of transaction {transaction} is contested"))),
-    }
-}
-
-/// A contested transaction without a contest would be taken for one that only waits.
-fn checked(mut receipts: Vec<Receipt>) -> Result<Vec<Receipt>, ChannelError> {
-    for receipt in &mut receipts {
-        if let Receipt::Contested(contests) = receipt {
-            contests.sort_by_key(|contest| contest.write);
-            if contests.is_empty() {
-                return Err(unexpected("a contested transaction has no contested row".to_string()));
-            }
-        }
-    }
-    Ok(receipts)
 }
 
 fn unexpected(what: String) -> ChannelError {
     ChannelError::Unexpected { what: format!("of an upload, {what}") }
 }
 
-/// Errors that one row causes and that repeating does not cure (numbers: SQL Server's
-/// `sys.messages`): a key there twice, a reference or check, NULL, too long, overflow, conversions,
-/// JSON, a CLR type's bytes, a trigger's refusal, our own guard.
-const ROW_ERRORS: &[u32] = &[
-    2601, 2627, 547, 515, 8152, 2628, 220, 232, 8115, 8114, 8169, 241, 242, 245, 248, 295, 13608,
-    13609, 3609, 6522, 50_000, 50_003,
-];
-
-/// Texts that are no XML.
-const XML_ERRORS: std::ops::RangeInclusive<u32> = 9_400..=9_459;
-
 fn is_row_error(error: &ChannelError) -> bool {
     match error {
-        ChannelError::Sql { number, .. } => {
-            ROW_ERRORS.contains(number) || XML_ERRORS.contains(number)
-        }
+        ChannelError::Sql { number, .. } => numbers::belongs_to_a_row(*number),
         ChannelError::Unwritable { .. } | ChannelError::TooLarge { .. } => true,
         _ => false,
     }

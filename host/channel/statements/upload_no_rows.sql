@@ -1,8 +1,9 @@
--- @P1 register, @P2 incarnation, @P3 JSON, @P4 context, @P5 own context
+-- @P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows
 SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DECLARE @rc int, @lock nvarchar(255), @context varbinary(128);
+DECLARE @rc int, @held int, @lock nvarchar(255), @own varbinary(128), @altered varbinary(128);
 SET @lock = N'tillhold.upload:' + @P1;
-SET @context = @P4;
+SET @own = @P4;
+SET @altered = @P5;
 BEGIN TRY
 BEGIN TRANSACTION;
 EXEC @rc = sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 5000;

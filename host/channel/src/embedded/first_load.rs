@@ -3,7 +3,7 @@
 use super::{Shop, card, card_key, cards, prices, run};
 use crate::read::read;
 use crate::snapshot::page;
-use crate::upload::{WriteMark, upload};
+use crate::upload::upload;
 use std::sync::Arc;
 use tillhold_core::filter::Filter;
 use tillhold_core::row::{Change, Key, Row};
@@ -133,7 +133,7 @@ async fn every_type_survives_the_way_up_and_down() {
         base_version: ChannelVersion(0),
     };
     let sale = super::transaction(1, vec![insert(&full), insert(&empty)]);
-    let sent = upload(&mut shop.till(), "S1-1", super::INCARNATION, &[sale], WriteMark::Own).await;
+    let sent = upload(&mut shop.till(), "S1-1", super::INCARNATION, &[sale]).await;
     assert_eq!(sent.expect("receipts"), [Receipt::Applied]);
     let rows = shop.rows(&table).await;
     assert_eq!(rows.len(), 2);

@@ -4,7 +4,6 @@ use super::{
     INCARNATION, Shop, begin, card, card_key, cards, followed, prices, run, transaction, wrote,
 };
 use crate::capture::{Standing, own_context};
-use crate::upload::WriteMark;
 use tillhold_core::row::Change;
 use tillhold_core::transaction::Receipt;
 use tillhold_core::version::ChannelVersion;
@@ -83,14 +82,20 @@ async fn only_what_stands_as_the_register_wrote_it_is_its_own() {
     let insert = |name: &str| wrote(None, Some(card(name, 1, None)), from);
     let sent = [transaction(1, vec![insert("mine"), insert("touched")])];
     assert_eq!(shop.upload(&sent).await, [Receipt::Applied]);
-    let resolved = [transaction(2, vec![insert("resolved")])];
-    assert_eq!(shop.upload_as(&resolved, WriteMark::Resolved).await, [Receipt::Applied]);
+    // Of one sale, the row that a resolution decided and the one beside it.
+    let resolved = transaction(2, vec![insert("beside"), insert("resolved")]);
+    assert_eq!(shop.upload_altered(&resolved, &[1]).await, Receipt::Applied);
     run(&mut shop.office(), "UPDATE [dbo].[CARDS] SET [POINTS] = 8 WHERE [CARD] = N'touched';")
         .await;
     let (changes, _) = shop.changes(&table, from).await.expect("a pass");
     let own: Vec<(String, bool)> =
         changes.iter().map(|c| (c.change.key(&table).named(&table).to_string(), c.own)).collect();
-    let expected = [("CARD=mine", true), ("CARD=resolved", false), ("CARD=touched", false)];
+    let expected = [
+        ("CARD=beside", true),
+        ("CARD=mine", true),
+        ("CARD=resolved", false),
+        ("CARD=touched", false),
+    ];
     let mut own: Vec<(&str, bool)> = own.iter().map(|(key, own)| (key.as_str(), *own)).collect();
     own.sort_unstable();
     assert_eq!(own, expected);

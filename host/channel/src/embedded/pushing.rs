@@ -4,7 +4,7 @@ use super::{INCARNATION, Shop, card, cards, prices, run, transaction, wrote};
 use crate::decision;
 use crate::ledger::ledger;
 use crate::link::Ask;
-use crate::upload::{WriteMark, upload};
+use crate::upload::upload;
 use tillhold_core::conflict::{Conflict, Decision, Resolution};
 use tillhold_core::row::Row;
 use tillhold_core::transaction::{
@@ -55,9 +55,9 @@ async fn a_lost_answer_is_found_in_the_ledger() {
     let mut till = shop.till();
     till.connect().await.expect("a connection");
     shop.gate.inject(Fault::DropAfterCommit { commits: 1 });
-    let sent = upload(&mut till, "S1-1", INCARNATION, &sale, WriteMark::Own).await;
+    let sent = upload(&mut till, "S1-1", INCARNATION, &sale).await;
     assert!(sent.expect_err("a lost answer").is_in_doubt());
-    let again = upload(&mut till, "S1-1", INCARNATION, &sale, WriteMark::Own).await;
+    let again = upload(&mut till, "S1-1", INCARNATION, &sale).await;
     assert_eq!(again.expect("receipts"), [Receipt::AlreadyThere]);
     assert_eq!(shop.rows(&cards()).await.len(), 1);
 }
@@ -126,8 +126,8 @@ async fn a_base_older_than_the_history_is_contested_once() {
     let [Receipt::Contested(contests)] = &receipts[..] else { panic!("{receipts:?}") };
     assert_eq!(contests[0].channel, Some(card("a", 7, None)));
     let decided = Write { base_version: contests[0].version.expect("a version"), ..write };
-    let again = [transaction(1, vec![decided])];
-    assert_eq!(shop.upload_as(&again, WriteMark::Resolved).await, [Receipt::Applied]);
+    let again = transaction(1, vec![decided]);
+    assert_eq!(shop.upload_altered(&again, &[0]).await, Receipt::Applied);
 }
 
 #[tokio::test]

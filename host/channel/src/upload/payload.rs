@@ -1,19 +1,20 @@
 //! What one upload statement carries: transactions and their rows as one JSON text, every value in
 //! canonical text.
 //!
-//! * Writes of one transaction to the same row are folded to their net effect, so that the
-//!   statement meets each row once; a contest is reported at the first of them.
+//! * Writes of one transaction to the same row are folded to their net effect ([`super::net`]); a
+//!   contest is reported at the first of them. A row that several transactions write carries what
+//!   it comes to up to there ([`super::chains`]).
 //! * Text that the channel could not hold as it is (U+0000 inside, a code page without the letter)
 //!   is refused here.
 
+use super::Outgoing;
+use super::chains::{Chains, Link, Membership};
+use super::net::Effect;
+use super::statement::{Part, payload_positions, upload_sql};
 use crate::error::ChannelError;
-use crate::upload::statement::{Part, payload_positions, upload_sql};
 use serde_json::{Map, Value as Json, json};
-use std::collections::HashMap;
-use tillhold_core::row::Row;
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{canonical, hexadecimal};
-use tillhold_core::transaction::{Operation, Transaction, Write};
 use tillhold_core::value::Value;
 
 pub(crate) struct Payload<'a> {
@@ -26,32 +27,44 @@ pub(crate) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(crate) fn of(sent: &[&'a Transaction]) -> Result<Payload<'a>, ChannelError> {
+    pub(crate) fn of(sent: &[Outgoing<'a>]) -> Result<Payload<'a>, ChannelError> {
         let mut rows = Rows { parts: Vec::new(), json: Vec::new() };
         let mut headers = Vec::with_capacity(sent.len());
         let mut writes = Vec::with_capacity(sent.len());
-        for (ordinal, transaction) in sent.iter().enumerate() {
+        let mut chains = Chains::default();
+        for (ordinal, Outgoing { transaction, altered }) in sent.iter().enumerate() {
             headers.push(json!({
                 "s": ordinal,
                 "id": transaction.id.to_string(),
                 "h": hexadecimal(&transaction.hash.0),
                 "n": transaction.writes.len(),
             }));
-            let nets = net_effect(transaction);
-            for (number, net) in nets.iter().enumerate() {
-                rows.add(ordinal, number, net)?;
+            let links = chains.extend(ordinal, transaction);
+            for (number, link) in links.iter().enumerate() {
+                let place =
+                    Place { ordinal, number, is_altered: altered.contains(&link.net.first) };
+                rows.add(place, link)?;
             }
-            writes.push(nets.iter().map(|net| net.first).collect());
+            writes.push(links.iter().map(|link| link.net.first).collect());
         }
         let sql = upload_sql(&rows.parts);
         let tables = rows.parts.iter().map(|part| part.table).collect();
-        Ok(Payload { json: rows.into_json(headers), sql, tables, writes })
+        Ok(Payload { json: rows.into_json(headers, &chains.memberships), sql, tables, writes })
     }
 
-    /// The position in [`Transaction::writes`] that a row stands for.
+    /// The position in [`Transaction::writes`](tillhold_core::transaction::Transaction::writes)
+    /// that a row stands for.
     pub(crate) fn write_of(&self, transaction: usize, row: usize) -> Option<usize> {
         self.writes.get(transaction)?.get(row).copied()
     }
+}
+
+struct Place {
+    /// Of the transaction in the statement.
+    ordinal: usize,
+    /// Of the row in its transaction.
+    number: usize,
+    is_altered: bool,
 }
 
 /// Rows by table, in the order in which tables first occur.
@@ -61,28 +74,40 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn add(&mut self, ordinal: usize, number: usize, net: &Net<'a>) -> Result<(), ChannelError> {
-        let table: &'a Table = &net.write.table;
+    fn add(&mut self, place: Place, link: &Link<'a>) -> Result<(), ChannelError> {
+        let table: &'a Table = &link.net.write.table;
         let at = match self.parts.iter().position(|part| part.table == table) {
             Some(at) => at,
             None => {
-                self.parts.push(Part { table, inserts: false, updates: false, deletes: false });
+                self.parts.push(Part::of(table));
                 self.json.push(Vec::new());
                 self.parts.len() - 1
             }
         };
-        match net.operation {
-            Operation::Insert => self.parts[at].inserts = true,
-            Operation::Update => self.parts[at].updates = true,
-            Operation::Delete => self.parts[at].deletes = true,
+        let part = &mut self.parts[at];
+        match link.net.effect {
+            Effect::Nothing => {}
+            Effect::Insert => part.inserts = true,
+            Effect::Update => part.updates = true,
+            Effect::Delete => part.deletes = true,
         }
-        self.json[at].push(row_json(ordinal, number, net)?);
+        part.is_chained |= link.depth > 1;
+        part.has_altered |= place.is_altered;
+        if link.depth > 1 && link.after_delete && link.net.effect == Effect::Update {
+            part.revives = true;
+            part.inserts = true;
+        }
+        self.json[at].push(row_json(&place, link)?);
         Ok(())
     }
 
-    fn into_json(self, headers: Vec<Json>) -> String {
+    fn into_json(self, headers: Vec<Json>, memberships: &[Membership]) -> String {
         let mut whole = Map::new();
         whole.insert("t".to_string(), Json::from(headers));
+        if !memberships.is_empty() {
+            let one = |m: &Membership| json!({ "g": m.chain, "t": m.transaction });
+            whole.insert("l".to_string(), memberships.iter().map(one).collect());
+        }
         for (at, rows) in self.json.into_iter().enumerate() {
             whole.insert(format!("r{at}"), Json::from(rows));
         }
@@ -90,35 +115,38 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn row_json(ordinal: usize, number: usize, net: &Net<'_>) -> Result<Json, ChannelError> {
+/// Depth and decision are left out where they are the usual ones.
+fn row_json(place: &Place, link: &Link<'_>) -> Result<Json, ChannelError> {
+    let net = &link.net;
     let table: &Table = &net.write.table;
-    let letter = match net.operation {
-        Operation::Insert => "I",
-        Operation::Update => "U",
-        Operation::Delete => "D",
-    };
     let mut row = Map::new();
-    row.insert("t".to_string(), ordinal.into());
-    row.insert("w".to_string(), number.into());
-    row.insert("o".to_string(), letter.into());
+    row.insert("t".to_string(), place.ordinal.into());
+    row.insert("w".to_string(), place.number.into());
+    row.insert("o".to_string(), net.effect.letter().into());
     row.insert("b".to_string(), net.write.base_version.0.into());
+    if link.depth > 1 {
+        row.insert("d".to_string(), link.depth.into());
+    }
+    if place.is_altered {
+        row.insert("r".to_string(), 1.into());
+    }
     for (at, (value, column)) in net.write.key.0.iter().zip(table.key_columns()).enumerate() {
         put(&mut row, format!("k{at}"), value, column, table)?;
     }
-    if let Some(offline) = net.offline {
-        if net.operation == Operation::Update {
-            row.insert("m".to_string(), mask(&net.changed, table.columns.len()).into());
+    if let (Some(offline), Effect::Insert | Effect::Update) = (net.offline, net.effect) {
+        if net.effect == Effect::Update {
+            row.insert("m".to_string(), mask(&net.changed).into());
         }
-        for at in payload_positions(table).filter(|at| net.changed.contains(at)) {
+        for at in payload_positions(table).filter(|at| net.changed[*at]) {
             put(&mut row, format!("c{at}"), &offline.0[at], &table.columns[at], table)?;
         }
     }
     Ok(Json::Object(row))
 }
 
-/// `0110`: which columns the register changed, in the table's order.
-fn mask(changed: &[usize], columns: usize) -> String {
-    (0..columns).map(|at| if changed.contains(&at) { '1' } else { '0' }).collect()
+/// `0110`: which columns are written, in the table's order.
+fn mask(changed: &[bool]) -> String {
+    changed.iter().map(|written| if *written { '1' } else { '0' }).collect()
 }
 
 /// NULL is left out: that is what OPENJSON makes of a missing name.
@@ -141,64 +169,9 @@ fn put(
     Ok(())
 }
 
-/// What one transaction does to one row in the end.
-struct Net<'a> {
-    operation: Operation,
-    /// Carries table, key and base version: the first write's.
-    write: &'a Write,
-    /// Its position in the transaction.
-    first: usize,
-    offline: Option<&'a Row>,
-    /// Positions of the columns to write.
-    changed: Vec<usize>,
-}
-
-fn net_effect(transaction: &Transaction) -> Vec<Net<'_>> {
-    let mut nets: Vec<Option<Net<'_>>> = Vec::with_capacity(transaction.writes.len());
-    let mut known = HashMap::new();
-    for (at, write) in transaction.writes.iter().enumerate() {
-        let row = (&write.table.name, write.key.folded(&write.table));
-        let earlier = known.get(&row).copied().and_then(|at: usize| nets[at].take());
-        known.insert(row, nets.len());
-        let changed = write.changed();
-        let net = Net {
-            operation: write.operation,
-            write,
-            first: at,
-            offline: write.offline.as_ref(),
-            changed,
-        };
-        nets.push(match earlier {
-            None => Some(net),
-            Some(earlier) => folded(earlier, net),
-        });
-    }
-    nets.into_iter().flatten().collect()
-}
-
-/// Two writes of one row as one; `None` when nothing is left of them.
-fn folded<'a>(earlier: Net<'a>, later: Net<'a>) -> Option<Net<'a>> {
-    use Operation::{Delete, Insert, Update};
-    let whole = || (0..later.write.table.columns.len()).collect::<Vec<usize>>();
-    let (operation, changed) = match (earlier.operation, later.operation) {
-        (Insert, Delete) => return None,
-        (Insert, _) => (Insert, whole()),
-        // The row is there and stays there, with all that the new one says.
-        (Delete, Insert | Update) => (Update, whole()),
-        (_, Delete) => (Delete, Vec::new()),
-        (Update, Insert | Update) => {
-            let mut changed = earlier.changed;
-            changed.extend(&later.changed);
-            (Update, changed)
-        }
-    };
-    let (write, first) = (earlier.write, earlier.first);
-    Some(Net { operation, write, first, offline: later.offline, changed })
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::Payload;
+    use super::{Outgoing, Payload};
     use std::sync::Arc;
     use tillhold_core::row::{Key, Row};
     use tillhold_core::table::Table;
@@ -245,7 +218,7 @@ pub(crate) mod tests {
     /// The rows of one transaction as they are sent.
     fn check(writes: Vec<Write>, expected: &str) {
         let transaction = transaction(1, writes);
-        let payload = Payload::of(&[&transaction]).expect("a payload");
+        let payload = Payload::of(&[Outgoing::plain(&transaction)]).expect("a payload");
         let json: serde_json::Value = serde_json::from_str(&payload.json).expect("JSON");
         let rows = json.get("r0").map(|rows| rows.to_string()).unwrap_or_default();
         assert_eq!(rows, expected);
@@ -270,10 +243,37 @@ pub(crate) mod tests {
         check(vec![write(Insert, "a", 1), write(Delete, "a", 1), last(Insert)], insert);
     }
 
+    /// What a batch sends of its one table, and the chains.
+    fn check_batch(batch: &[Transaction], rows: &str, chains: &str) {
+        let sent: Vec<Outgoing<'_>> = batch.iter().map(Outgoing::plain).collect();
+        let payload = Payload::of(&sent).expect("a payload");
+        let json: serde_json::Value = serde_json::from_str(&payload.json).expect("JSON");
+        let text = |name: &str| json.get(name).map(|part| part.to_string()).unwrap_or_default();
+        assert_eq!((text("r0"), text("l")), (rows.to_string(), chains.to_string()));
+    }
+
+    #[test]
+    fn a_row_of_several_transactions_tells_what_it_comes_to() {
+        use Operation::{Insert, Update};
+        let chained = [
+            transaction(1, vec![write(Insert, "a", 1)]),
+            transaction(2, vec![write(Update, "A", 2)]),
+        ];
+        let first = r#"{"t":0,"w":0,"o":"I","b":7,"k0":"a","c1":"1","c2":"n"}"#;
+        let second = r#"{"t":1,"w":0,"o":"I","b":7,"d":2,"k0":"A","c1":"2","c2":"n"}"#;
+        check_batch(&chained, &format!("[{first},{second}]"), r#"[{"g":0,"t":0},{"g":0,"t":1}]"#);
+        let apart = [
+            transaction(1, vec![write(Insert, "a", 1)]),
+            transaction(2, vec![write(Insert, "b", 1)]),
+        ];
+        let other = r#"{"t":1,"w":0,"o":"I","b":7,"k0":"b","c1":"1","c2":"n"}"#;
+        check_batch(&apart, &format!("[{first},{other}]"), "");
+    }
+
     #[test]
     fn a_zero_character_is_refused_before_it_is_cut() {
         let refused = transaction(1, vec![write(Operation::Insert, "a\0b", 1)]);
-        let error = Payload::of(&[&refused]).err().expect("a refusal");
+        let error = Payload::of(&[Outgoing::plain(&refused)]).err().expect("a refusal");
         assert_eq!(error.code(), "channel-unwritable");
     }
 }
