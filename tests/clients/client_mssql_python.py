@@ -1,9 +1,9 @@
-"""mssql-python, Microsoft's own, with the ODBC Driver 18 that it brings."""
+"""mssql-python, Microsoft's own: ODBC Driver 18 for queries, the Rust library mssql-tds for bulk loads."""
 
 import os
 
 import mssql_python
-from steps import Client, Steps
+from steps import Client, Steps, python_rows
 
 
 class MssqlPython(Client):
@@ -30,6 +30,9 @@ class MssqlPython(Client):
 
     def error_number(self, error):
         return next((number for words, number in self.words.items() if words in str(error)), str(error))
+
+    def load(self, connection, table, columns, kinds, texts):
+        connection.cursor().bulkcopy(table, python_rows(kinds, texts))
 
 
 Steps(MssqlPython()).run()

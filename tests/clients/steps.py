@@ -50,6 +50,9 @@ class Client:
         """The client's own bulk load, of rows in canonical writing."""
         raise NotImplementedError
 
+    def parameter(self, kind, value):
+        return value
+
     def canonical(self, kind, value):
         return canonical(kind, value)
 
@@ -238,7 +241,7 @@ class Steps:
     def insert(self, at, one):
         into = f"INSERT INTO {{schema}}.one_of_each (id, c{at}) VALUES ({at}, "
         if self.client.has_parameters:
-            value = python_value(one["kind"], one["text"])
+            value = self.client.parameter(one["kind"], python_value(one["kind"], one["text"]))
             self.client.run(self.connection, self.sql(into + f"{self.client.placeholder})"), (value,))
         else:
             self.client.run(self.connection, self.sql(into) + f"{one['literal']})")
@@ -261,7 +264,7 @@ class Steps:
         for text, reason in self.client.cannot_load.items():
             self.skip(f"bulk load of {text!r}", reason)
             edges = [row for row in edges if text not in row]
-        texts = edges + [[str(n), f"row {n}", f"{n}.{'0' * 16}", None, "A"] for n in range(1, count + 1)]
+        texts = edges + [[str(n), f"row {n}", f"{n % 9 + 1}.{'0' * 16}", None, "A"] for n in range(1, count + 1)]
         columns = ["id", "name", "amount", "at", "code"]
         table = self.sql("{schema}.loaded")
 
