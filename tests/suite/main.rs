@@ -7,5 +7,6 @@ mod flows;
 mod harness;
 mod killed;
 mod orders;
+mod profile;
 mod tidy;
 mod wrong_input;

@@ -54,7 +54,7 @@ const LOOKUPS: [(&str, &[&str]); 5] = [
 
 impl Register {
     pub async fn open(env: &Env, file: RegisterFile) -> anyhow::Result<Register> {
-        let profile_file = ProfileFile::read(&file.profile)?;
+        let profile_file = ProfileFile::open(&file.profile)?;
         let channel = Arc::new(file.channel_config()?);
         let identity = Identity { store: file.store.clone(), register: file.register.clone() };
         let local = LocalDatabase::open(env, &file.folder, &identity).await?;

@@ -232,7 +232,7 @@ async fn unknown(link: &mut Link, table: &TableName) -> ChannelError {
 
 /// The name that differs least, if it differs by few letters: the same name in another schema comes
 /// first.
-fn nearest(wanted: &TableName, names: Vec<TableName>) -> Option<TableName> {
+pub fn nearest(wanted: &TableName, names: Vec<TableName>) -> Option<TableName> {
     let want = wanted.name.to_lowercase();
     let most = (want.chars().count() / 4).max(2);
     names

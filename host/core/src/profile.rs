@@ -41,7 +41,7 @@ pub enum Capture {
 
 impl Capture {
     /// As the profile spells it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Capture::ChangeTracking => "change-tracking",
             Capture::Triggers => "triggers",

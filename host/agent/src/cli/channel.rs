@@ -94,7 +94,7 @@ impl TableShapes {
 }
 
 async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<TableShapes>> {
-    let profile_file = ProfileFile::read(&file.profile)?;
+    let profile_file = ProfileFile::open(&file.profile)?;
     let of_channel = match profile_file.source {
         ProfileSource::Channel => Some(read_profile(link, &file.store).await?),
         ProfileSource::File => None,

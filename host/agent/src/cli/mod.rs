@@ -5,6 +5,7 @@ mod complaint;
 mod demo;
 mod door;
 mod plugin;
+mod profile;
 mod provision;
 mod run;
 mod serve;
@@ -37,6 +38,9 @@ enum Command {
     /// The channel database's side
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
+    /// The offline profile: which data are synchronised, and how
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// Plugins: rules of a retailer's own
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -92,6 +96,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
         Command::Channel(command) => channel::channel(&env, command).await,
+        Command::Profile(command) => profile::profile(&env, command).await,
         Command::Plugin(command) => plugin::plugin(command).await,
     }
 }

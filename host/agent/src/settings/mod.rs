@@ -3,6 +3,13 @@
 //! * All mistakes of a file are shown together, each with its line.
 //! * Secrets are named by file, never written into these.
 
+pub mod checks;
+pub mod effective;
+pub mod field;
+pub mod profile_fields;
 pub mod profile_file;
+pub mod profile_text;
 pub mod reader;
+pub mod register_fields;
 pub mod register_file;
+pub mod schema;

@@ -1,45 +1,54 @@
 //! `profile.toml`: the offline profile, whole or as additions to the one that the channel's own tables hold.
 //!
-//! With `source = "channel"` the scopes, directions, frequencies and tables come from ax.RETAILOFFLINE*; the file's
-//! scopes of the same name then say what AX cannot (plugins, policies, excluded columns), and further ones are added.
-//! AX keeps no order of scopes: without `order`, its numbered scheduler jobs come in the order of
-//! [`CHANNEL_ORDER`], others after them by name, and upload scopes last.
+//! Here it is read as it is written; [`super::effective`] puts it together with what the channel says.
 
-use super::reader::{Mistake, Mistakes, Section, Source, TextOrSection};
+use super::effective::{Given, Origin};
+use super::field::{Field, Kind, Number, Word};
+use super::profile_fields as fields;
+use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tillhold_channel::profile::ChannelProfile;
 use tillhold_core::conflict::Policy;
-use tillhold_core::profile::{
-    Capture, Direction, OnPluginFailure, PluginUse, Profile, Resolver, Scope, ScopeTable, WritePath,
-};
+use tillhold_core::profile::{Capture, Direction, OnPluginFailure, PluginUse, Resolver, WritePath};
 use tillhold_core::table::TableName;
 
-/// The order in which AX's numbered scopes make sense: no foreign keys exist, so the order carries the meaning.
-const CHANNEL_ORDER: [&str; 15] = [
-    "1110", "1115", "1000", "1070", "1090", "1060", "1080", "1095", "1030", "1040", "1130", "1020",
-    "1150", "1050", "1010",
-];
+/// The profile that this program carries.
+pub const DEFAULT_PROFILE: &str = include_str!("default_profile.toml");
 
-const DIRECTIONS: [(&str, Direction); 3] = [
-    ("download", Direction::Download),
-    ("upload", Direction::Upload),
-    ("bidirectional", Direction::Bidirectional),
-];
+/// Which profile a register follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileChoice {
+    File(PathBuf),
+    /// The store's own, from the channel's ax.RETAILOFFLINE* tables and nowhere else.
+    Channel,
+    /// [`DEFAULT_PROFILE`]
+    Default,
+}
+
+impl ProfileChoice {
+    /// `channel`, `default`, or a file; one of these names is given as `./channel`.
+    pub fn named(text: &str, base: &Path) -> ProfileChoice {
+        match text {
+            "channel" => ProfileChoice::Channel,
+            "default" => ProfileChoice::Default,
+            file => ProfileChoice::File(base.join(file)),
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct ProfileFile {
-    file: PathBuf,
+    pub file: PathBuf,
     pub source: ProfileSource,
-    name: Option<String>,
-    description: Option<String>,
-    offline_timeout: Duration,
-    reconnect_interval: Duration,
-    dwell: Duration,
-    write_path: WritePath,
-    capture: Capture,
-    order: Vec<String>,
-    scopes: Vec<ScopeEntry>,
+    pub(super) name: Option<Given<String>>,
+    pub(super) description: Option<Given<String>>,
+    pub(super) offline_timeout: Given<Duration>,
+    pub(super) reconnect_interval: Given<Duration>,
+    pub(super) dwell: Given<Duration>,
+    pub(super) write_path: Given<WritePath>,
+    pub(super) capture: Given<Capture>,
+    pub(super) order: Vec<Placed>,
+    pub(super) scopes: Vec<ScopeEntry>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,280 +61,227 @@ pub enum ProfileSource {
 
 /// A scope as the file names it: everything but the name may be left to the channel.
 #[derive(Clone, Debug)]
-struct ScopeEntry {
-    name: String,
-    direction: Option<Direction>,
-    frequency: Option<Duration>,
-    tables: Vec<ScopeTable>,
-    transformer: Option<PluginUse>,
-    resolver: Option<Resolver>,
-    on_plugin_failure: Option<OnPluginFailure>,
+pub(super) struct ScopeEntry {
+    pub name: Given<String>,
+    pub direction: Option<Given<Direction>>,
+    pub frequency: Option<Given<Duration>>,
+    pub tables: Vec<TableEntry>,
+    /// Tables were named, although perhaps wrongly.
+    pub has_tables: bool,
+    pub transformer: Option<Given<PluginUse>>,
+    pub resolver: Option<Given<Resolver>>,
+    pub on_plugin_failure: Option<Given<OnPluginFailure>>,
+}
+
+/// A table of a scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableEntry {
+    pub name: Given<TableName>,
+    /// The columns that may travel; `None` is all of them.
+    pub columns: Option<Vec<Given<String>>>,
+    pub excluded: Vec<Given<String>>,
 }
 
 impl ProfileFile {
-    pub fn read(file: &Path) -> Result<ProfileFile, Mistakes> {
-        let source = Source::read(file)?;
-        source.parse(|top| ProfileFile::build(file, top))
+    pub fn open(choice: &ProfileChoice) -> Result<ProfileFile, Mistakes> {
+        let parsed = ProfileFile::open_anyway(choice)?;
+        match parsed.mistakes.is_empty() {
+            true => Ok(parsed.built),
+            false => Err(Mistakes(parsed.mistakes)),
+        }
+    }
+
+    /// As far as it can be read; fails only for a file that cannot be read at all.
+    pub fn open_anyway(choice: &ProfileChoice) -> Result<Parsed<ProfileFile>, Mistakes> {
+        let source = match choice {
+            ProfileChoice::File(file) => Source::read(file)?,
+            ProfileChoice::Channel => {
+                Source::new(Path::new("channel"), "source = \"channel\"".to_string())
+            }
+            ProfileChoice::Default => {
+                Source::new(Path::new("default"), DEFAULT_PROFILE.to_string())
+            }
+        };
+        Ok(ProfileFile::of(&source))
+    }
+
+    pub fn of(source: &Source) -> Parsed<ProfileFile> {
+        let mut parsed = source.parse_anyway(|top| ProfileFile::build(source.file(), top));
+        let twice = parsed.built.named_twice();
+        parsed.mistakes.extend(twice);
+        parsed
     }
 
     fn build(file: &Path, top: &Section<'_>) -> ProfileFile {
-        let seconds = |key, most| top.number(key, 0.0..=most).map(Duration::from_secs_f64);
-        let minutes = top.number("reconnect_interval_min", 0.001..=1_440.0);
-        let sources = [("file", ProfileSource::File), ("channel", ProfileSource::Channel)];
-        let paths =
-            [("channel-first", WritePath::ChannelFirst), ("local-first", WritePath::LocalFirst)];
         ProfileFile {
             file: file.to_path_buf(),
-            source: top.word("source", &sources).unwrap_or(ProfileSource::File),
-            name: top.text("name"),
-            description: top.text("description"),
-            offline_timeout: top
-                .number("offline_timeout_s", 0.1..=3_600.0)
-                .map_or(Duration::from_secs(5), Duration::from_secs_f64),
-            reconnect_interval: Duration::from_secs_f64(minutes.unwrap_or(1.0) * 60.0),
-            dwell: seconds("dwell_s", 3_600.0).unwrap_or(Duration::from_secs(10)),
-            write_path: top.word("write_path", &paths).unwrap_or(WritePath::ChannelFirst),
+            source: top.word(&fields::SOURCE).unwrap_or(fields::SOURCE.default()),
+            name: given(top, &fields::NAME, top.text(&fields::NAME)),
+            description: given(top, &fields::DESCRIPTION, top.text(&fields::DESCRIPTION)),
+            offline_timeout: duration(top, &fields::OFFLINE_TIMEOUT, 1.0),
+            reconnect_interval: duration(top, &fields::RECONNECT_INTERVAL, 60.0),
+            dwell: duration(top, &fields::DWELL, 1.0),
+            write_path: word(top, &fields::WRITE_PATH),
             capture: capture(top),
-            order: top.texts("order").unwrap_or_default(),
-            scopes: top.sections("scope").iter().map(scope_entry).collect(),
+            order: top.texts(&fields::ORDER).unwrap_or_default(),
+            scopes: top.sections(&fields::SCOPES).iter().map(scope_entry).collect(),
         }
     }
 
-    /// The typed profile, from the file and what the channel's tables hold.
-    pub fn complete(&self, channel: Option<&ChannelProfile>) -> Result<Profile, Mistakes> {
-        let mut mistakes = Vec::new();
-        let mut scopes: Vec<ScopeEntry> =
-            channel.map(|channel| channel_scopes(channel, &mut mistakes)).unwrap_or_default();
-        for entry in &self.scopes {
-            match scopes.iter_mut().find(|scope| scope.name == entry.name) {
-                Some(scope) => scope.amend(entry),
-                None => scopes.push(entry.clone()),
-            }
-        }
-        self.sort(&mut scopes, &mut mistakes);
-        let scopes: Vec<Scope> = scopes
-            .into_iter()
-            .filter_map(|entry| entry.complete(&self.file, &mut mistakes))
-            .collect();
-        refuse_table_in_two_scopes(&self.file, &scopes, &mut mistakes);
-        if scopes.is_empty() && mistakes.is_empty() {
-            mistakes.push(self.mistake("the profile has no scope: nothing would be synchronised"));
-        }
-        if !mistakes.is_empty() {
-            return Err(Mistakes(mistakes));
-        }
-        let of_channel = |pick: fn(&ChannelProfile) -> &String| channel.map(pick).cloned();
-        Ok(Profile {
-            name: self
-                .name
-                .clone()
-                .or(of_channel(|c| &c.name))
-                .unwrap_or_else(|| "Default".to_string()),
-            description: self
-                .description
-                .clone()
-                .or(of_channel(|c| &c.description))
-                .unwrap_or_default(),
-            offline_timeout: self.offline_timeout,
-            reconnect_interval: self.reconnect_interval,
-            dwell: self.dwell,
-            write_path: self.write_path,
-            capture: self.capture,
-            scopes,
-        })
-    }
-
-    fn sort(&self, scopes: &mut [ScopeEntry], mistakes: &mut Vec<Mistake>) {
-        for name in &self.order {
-            if !scopes.iter().any(|scope| scope.name == *name) {
-                mistakes.push(self.mistake(&format!("order names {name}, which is no scope")));
-            }
-        }
-        if self.source == ProfileSource::Channel {
-            scopes.sort_by_cached_key(|scope| {
-                let number = scope.name.split(' ').next().unwrap_or_default();
-                let place = CHANNEL_ORDER.iter().position(|known| *known == number);
-                let uploads = scope.direction == Some(Direction::Upload);
-                (uploads, place.unwrap_or(CHANNEL_ORDER.len()), scope.name.clone())
-            });
-        }
-        let given = |scope: &ScopeEntry| self.order.iter().position(|name| *name == scope.name);
-        scopes.sort_by_key(|scope| given(scope).unwrap_or(usize::MAX));
-    }
-
-    fn mistake(&self, message: &str) -> Mistake {
-        Mistake { file: self.file.clone(), line: None, message: message.to_string() }
-    }
-}
-
-impl ScopeEntry {
-    /// What the file says goes over what the channel says; its tables bring their excluded columns.
-    fn amend(&mut self, file: &ScopeEntry) {
-        self.direction = file.direction.or(self.direction);
-        self.frequency = file.frequency.or(self.frequency);
-        self.transformer = file.transformer.clone().or(self.transformer.take());
-        self.resolver = file.resolver.clone().or(self.resolver.take());
-        self.on_plugin_failure = file.on_plugin_failure.or(self.on_plugin_failure);
-        for table in &file.tables {
-            match self.tables.iter_mut().find(|known| known.name == table.name) {
-                Some(known) => {
-                    known.excluded_columns.extend(table.excluded_columns.iter().cloned())
+    /// Scopes that the file describes twice, and names that its order has twice.
+    fn named_twice(&self) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        let scopes: Vec<(&str, usize)> =
+            self.scopes.iter().map(|s| (s.name.value.as_str(), s.name.from.line())).collect();
+        let order: Vec<(&str, usize)> =
+            self.order.iter().map(|name| (name.text.as_str(), name.line)).collect();
+        for (what, list) in [("scope", scopes), ("order names", order)] {
+            for (at, (name, line)) in list.iter().enumerate() {
+                let first = list[..at].iter().find(|(other, _)| other == name);
+                if let Some((_, first)) = first.filter(|_| !name.is_empty()) {
+                    let message = format!("{what} {name} twice: it stands on line {first} already");
+                    found.push(Mistake { file: self.file.clone(), line: Some(*line), message });
                 }
-                None => self.tables.push(table.clone()),
             }
         }
-    }
-
-    fn complete(self, file: &Path, mistakes: &mut Vec<Mistake>) -> Option<Scope> {
-        let mut wrong = |what: &str| {
-            let message = format!("scope {}: {what}", self.name);
-            mistakes.push(Mistake { file: file.to_path_buf(), line: None, message });
-        };
-        if self.tables.is_empty() {
-            wrong("has no tables");
-        }
-        let Some(direction) = self.direction else {
-            wrong("has no direction: say download, upload or bidirectional");
-            return None;
-        };
-        Some(Scope {
-            name: self.name,
-            direction,
-            frequency: self.frequency.unwrap_or(Duration::from_secs(300)),
-            tables: self.tables,
-            transformer: self.transformer,
-            resolver: self.resolver.unwrap_or(Resolver::BuiltIn(Policy::ChannelWins)),
-            on_plugin_failure: self.on_plugin_failure.unwrap_or(OnPluginFailure::Halt),
-        })
+        found
     }
 }
 
-fn refuse_table_in_two_scopes(file: &Path, scopes: &[Scope], mistakes: &mut Vec<Mistake>) {
-    let mut owners: Vec<(&TableName, &str)> = Vec::new();
-    for (table, scope) in scopes.iter().flat_map(|s| s.tables.iter().map(move |t| (t, s))) {
-        match owners.iter().find(|(name, _)| *name == &table.name) {
-            Some((name, owner)) => mistakes.push(Mistake {
-                file: file.to_path_buf(),
-                line: None,
-                message: format!(
-                    "{name} is in scope {owner} and in scope {}: a table belongs to one",
-                    scope.name
-                ),
-            }),
-            None => owners.push((&table.name, &scope.name)),
-        }
-    }
+/// A value with its line.
+fn given<K, T>(section: &Section<'_>, field: &Field<K>, value: Option<T>) -> Option<Given<T>> {
+    let line = section.line_of(field.key).unwrap_or_else(|| section.line());
+    value.map(|value| Given { value, from: Origin::File { line } })
 }
 
-fn channel_scopes(channel: &ChannelProfile, mistakes: &mut Vec<Mistake>) -> Vec<ScopeEntry> {
-    let mut entries = Vec::new();
-    for scope in &channel.scopes {
-        let mut tables = Vec::new();
-        for table in &scope.tables {
-            match TableName::parse(&table.name) {
-                Some(name) => tables.push(ScopeTable {
-                    name,
-                    only_columns: (!table.columns.is_empty()).then(|| table.columns.clone()),
-                    excluded_columns: Vec::new(),
-                }),
-                None => mistakes.push(Mistake {
-                    file: PathBuf::from("ax.RETAILOFFLINETABLE"),
-                    line: None,
-                    message: format!(
-                        "'{}' of scope {} is no table's name",
-                        table.name, scope.description
-                    ),
-                }),
-            }
-        }
-        entries.push(ScopeEntry {
-            name: scope.description.clone(),
-            direction: Some(scope.direction),
-            frequency: Some(Duration::from_secs(u64::from(scope.frequency_s))),
-            tables,
-            transformer: None,
-            resolver: None,
-            on_plugin_failure: None,
-        });
-    }
-    entries
+fn duration(top: &Section<'_>, field: &Field<Number>, seconds: f64) -> Given<Duration> {
+    let of = |number: f64| Duration::from_secs_f64(number * seconds);
+    let said = given(top, field, top.number(field).map(of));
+    said.unwrap_or_else(|| Given::default_of(of(field.default())))
 }
 
-fn capture(top: &Section<'_>) -> Capture {
-    let methods = [Capture::ChangeTracking, Capture::Triggers].map(|of| (of.name(), of));
-    let section = top.section("capture");
-    section.and_then(|section| section.word("method", &methods)).unwrap_or_default()
+fn word<T: Clone>(top: &Section<'_>, field: &Field<Word<T>>) -> Given<T>
+where
+    Word<T>: Kind,
+{
+    given(top, field, top.word(field)).unwrap_or_else(|| Given::default_of(field.default()))
+}
+
+fn capture(top: &Section<'_>) -> Given<Capture> {
+    match top.section(&fields::CAPTURE) {
+        Some(section) => word(&section, &fields::CAPTURE_METHOD),
+        None => Given::default_of(fields::CAPTURE_METHOD.default()),
+    }
 }
 
 fn scope_entry(section: &Section<'_>) -> ScopeEntry {
-    let failures = [
-        ("halt", OnPluginFailure::Halt),
-        ("pass", OnPluginFailure::Pass),
-        ("quarantine", OnPluginFailure::Quarantine),
-    ];
+    let frequency = section.number(&fields::FREQUENCY).map(Duration::from_secs_f64);
+    // A wrong word is a mistake already, and no missing direction beside it.
+    let stand_in = || section.has(fields::DIRECTION.key).then(|| fields::DIRECTION.default());
+    let direction = section.word(&fields::DIRECTION).or_else(stand_in);
+    let transformer = section.section(&fields::TRANSFORMER).map(|inner| plugin_use(&inner));
+    let failure = section.word(&fields::ON_PLUGIN_FAILURE);
+    let name = section.required_text(&fields::SCOPE_NAME);
     ScopeEntry {
-        name: section.required_text("name"),
-        direction: section.word("direction", &DIRECTIONS),
-        frequency: section.number("frequency_s", 1.0..=604_800.0).map(Duration::from_secs_f64),
+        name: Given { value: name, from: Origin::File { line: section.line() } },
+        direction: given(section, &fields::DIRECTION, direction),
+        frequency: given(section, &fields::FREQUENCY, frequency),
         tables: tables(section),
-        transformer: section.section("transformer").map(|inner| plugin_use(&inner)),
-        resolver: resolver(section),
-        on_plugin_failure: section.word("on_plugin_failure", &failures),
+        has_tables: section.has(fields::TABLES.key),
+        transformer: given(section, &fields::TRANSFORMER, transformer),
+        resolver: given(section, &fields::RESOLVER, resolver(section)),
+        on_plugin_failure: given(section, &fields::ON_PLUGIN_FAILURE, failure),
     }
 }
 
-fn tables(section: &Section<'_>) -> Vec<ScopeTable> {
+fn tables(section: &Section<'_>) -> Vec<TableEntry> {
     let mut tables = Vec::new();
-    for item in section.texts_or_sections("tables").unwrap_or_default() {
-        let (name, excluded_columns) = match item {
-            TextOrSection::Text(name) => (name, Vec::new()),
-            TextOrSection::Section(inner) => {
-                (inner.required_text("name"), inner.texts("exclude").unwrap_or_default())
-            }
+    for item in section.texts_or_sections(&fields::TABLES) {
+        let (name, columns, excluded) = match item {
+            TextOrSection::Text(name) => (name, None, Vec::new()),
+            TextOrSection::Section(inner) => (
+                Placed { text: inner.required_text(&fields::TABLE_NAME), line: inner.line() },
+                inner.texts(&fields::COLUMNS),
+                inner.texts(&fields::EXCLUDE).unwrap_or_default(),
+            ),
         };
-        match TableName::parse(&name) {
-            Some(name) => {
-                tables.push(ScopeTable { name, only_columns: None, excluded_columns });
-            }
-            None => section.wrong("tables", &format!("names '{name}', which is not schema.TABLE")),
+        let all = |list: Vec<Placed>| list.into_iter().map(Given::placed).collect::<Vec<_>>();
+        match TableName::parse(&name.text) {
+            Some(table) => tables.push(TableEntry {
+                name: Given { value: table, from: Origin::File { line: name.line } },
+                columns: columns.map(all),
+                excluded: all(excluded),
+            }),
+            None if name.text.is_empty() => {}
+            None => section.wrong_at(
+                name.line,
+                &format!("tables names '{}', which is not schema.TABLE", name.text),
+            ),
         }
     }
     tables
 }
 
 fn resolver(section: &Section<'_>) -> Option<Resolver> {
-    let (word, inner) = match section.text_or_section("resolver")? {
-        TextOrSection::Text(word) => (word, None),
-        TextOrSection::Section(inner) => match inner.text("policy") {
-            None => return Some(Resolver::Plugin(plugin_use(&inner))),
-            Some(word) => (word, Some(inner)),
-        },
+    let inner = match section.text_or_section(&fields::RESOLVER)? {
+        TextOrSection::Text(word) => return plain_policy(section, &word),
+        TextOrSection::Section(inner) => inner,
     };
-    let policy = match (word.as_str(), inner) {
-        ("channel-wins", _) => Policy::ChannelWins,
-        ("offline-wins", _) => Policy::OfflineWins,
-        ("column-merge", _) => Policy::ColumnMerge,
-        ("defer", _) => Policy::Defer,
-        ("newest", Some(inner)) => Policy::Newest { column: inner.required_text("column") },
-        ("delta", Some(inner)) => {
-            Policy::Delta { columns: inner.texts("columns").unwrap_or_default() }
+    if !inner.has(fields::POLICY.key) {
+        return Some(Resolver::Plugin(plugin_use(&inner)));
+    }
+    let policy = match inner.word(&fields::POLICY)? {
+        fields::PolicyWord::Newest => {
+            Policy::Newest { column: inner.required_text(&fields::NEWEST_COLUMN) }
         }
-        _ => {
-            section.wrong(
-                "resolver",
-                "is channel-wins, offline-wins, column-merge, defer, { policy = \"newest\", column = … }, \
-                 { policy = \"delta\", columns = […] } or { plugin = … }",
-            );
-            return None;
+        fields::PolicyWord::Delta => {
+            let columns = inner.texts(&fields::DELTA_COLUMNS);
+            if columns.as_ref().is_none_or(Vec::is_empty) {
+                inner.missing(fields::DELTA_COLUMNS.key);
+            }
+            let columns = columns.unwrap_or_default();
+            Policy::Delta { columns: columns.into_iter().map(|column| column.text).collect() }
         }
+        plain => policy(plain)?,
     };
     Some(Resolver::BuiltIn(policy))
 }
 
+fn plain_policy(section: &Section<'_>, word: &Placed) -> Option<Resolver> {
+    let choices = fields::POLICY.kind.choices;
+    let known = choices.iter().find(|(name, _)| *name == word.text).and_then(|(_, of)| policy(*of));
+    if known.is_none() {
+        let names = choices.iter().filter(|(_, of)| of.is_plain()).map(|(name, _)| *name);
+        let hint = nearest(&word.text, names.clone())
+            .map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        section.wrong(
+            fields::RESOLVER.key,
+            &format!(
+                "'{}'{hint} is none of: {names}, {{ policy = \"newest\", column = … }}, \
+                 {{ policy = \"delta\", columns = […] }}, {{ plugin = … }}",
+                word.text
+            ),
+        );
+    }
+    known.map(Resolver::BuiltIn)
+}
+
+/// The policy that needs nothing but its word.
+fn policy(word: fields::PolicyWord) -> Option<Policy> {
+    match word {
+        fields::PolicyWord::ChannelWins => Some(Policy::ChannelWins),
+        fields::PolicyWord::OfflineWins => Some(Policy::OfflineWins),
+        fields::PolicyWord::ColumnMerge => Some(Policy::ColumnMerge),
+        fields::PolicyWord::Defer => Some(Policy::Defer),
+        fields::PolicyWord::Newest | fields::PolicyWord::Delta => None,
+    }
+}
+
 fn plugin_use(section: &Section<'_>) -> PluginUse {
     PluginUse {
-        name: section.required_text("plugin"),
-        digest: section.text("digest"),
-        config: section.text("config").unwrap_or_default(),
+        name: section.required_text(&fields::PLUGIN_NAME),
+        digest: section.text(&fields::DIGEST),
+        config: section.text(&fields::CONFIG).unwrap_or_default(),
     }
 }

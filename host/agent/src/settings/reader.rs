@@ -1,5 +1,6 @@
 //! Reads a TOML file and collects every mistake with its line, so that a person mends them all in one go.
 
+use super::field::{Field, Kind, Number, Table, Tables, Text, Texts, TextsOrTables, Word};
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,11 +30,30 @@ impl fmt::Display for Mistake {
 #[error("{}", .0.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);
 
+/// What could be read of a file, and every mistake in it.
+pub struct Parsed<T> {
+    pub built: T,
+    /// In the order of their lines.
+    pub mistakes: Vec<Mistake>,
+    /// What is built of a file that is no TOML lacks parts that a person did write.
+    pub is_toml: bool,
+}
+
+/// A text and the line where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub text: String,
+    pub line: usize,
+}
+
 /// A file's text, for turning byte positions into lines.
 pub struct Source {
     file: PathBuf,
     text: String,
     mistakes: RefCell<Vec<Mistake>>,
+    /// Every key that was ever asked for, to be compared with the described ones.
+    #[cfg(test)]
+    pub(super) asked: RefCell<Vec<String>>,
 }
 
 impl Source {
@@ -47,15 +67,31 @@ impl Source {
     }
 
     pub fn new(file: &Path, text: String) -> Source {
-        Source { file: file.to_path_buf(), text, mistakes: RefCell::default() }
+        Source {
+            file: file.to_path_buf(),
+            text,
+            mistakes: RefCell::default(),
+            #[cfg(test)]
+            asked: RefCell::default(),
+        }
     }
 
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Hands the parsed file to `build`; its answer counts only when neither it nor the syntax made a mistake.
     pub fn parse<T>(&self, build: impl FnOnce(&Section<'_>) -> T) -> Result<T, Mistakes> {
+        let parsed = self.parse_anyway(build);
+        if parsed.mistakes.is_empty() { Ok(parsed.built) } else { Err(Mistakes(parsed.mistakes)) }
+    }
+
+    /// The same for whoever looks on behind the mistakes.
+    pub fn parse_anyway<T>(&self, build: impl FnOnce(&Section<'_>) -> T) -> Parsed<T> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         for error in &errors {
             self.note(error.span().map(|span| span.start), error.message().to_string());
@@ -64,16 +100,17 @@ impl Source {
         let built = build(&section);
         section.refuse_unknown_keys();
         let mut mistakes = self.mistakes.take();
-        if mistakes.is_empty() {
-            return Ok(built);
-        }
         mistakes.sort_by_key(|mistake| mistake.line);
         mistakes.dedup();
-        Err(Mistakes(mistakes))
+        Parsed { built, mistakes, is_toml: errors.is_empty() }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text[..at.min(self.text.len())].matches('\n').count() + 1
     }
 
     fn note(&self, at: Option<usize>, message: String) {
-        let line = at.map(|at| self.text[..at.min(self.text.len())].matches('\n').count() + 1);
+        let line = at.map(|at| self.line(at));
         self.mistakes.borrow_mut().push(Mistake { file: self.file.clone(), line, message });
     }
 }
@@ -92,72 +129,97 @@ impl<'s> Section<'s> {
         Section { source, table, path, start, asked: RefCell::default() }
     }
 
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.typed(key, "a text in quotes", |value| value.as_str().map(str::to_string))
+    /// Where the table itself begins.
+    pub fn line(&self) -> usize {
+        self.source.line(self.start)
     }
 
-    pub fn required_text(&self, key: &str) -> String {
-        match self.text(key) {
+    /// Whether the file says something under the key, right or wrong.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// The line of a key's value.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        self.table.get(key).map(|value| self.source.line(value.span().start))
+    }
+
+    pub fn text(&self, field: &Field<Text>) -> Option<String> {
+        let text = self.typed(field, |value| value.as_str().map(str::to_string))?;
+        if field.kind.longest.is_some_and(|longest| text.chars().count() > longest) {
+            self.refuse(field);
+        }
+        Some(text)
+    }
+
+    /// Notes a mistake when the text is missing or empty.
+    pub fn required_text(&self, field: &Field<Text>) -> String {
+        match self.text(field) {
             Some(text) if text.trim().is_empty() => {
-                self.wrong(key, "must not be empty");
+                self.wrong(field.key, "must not be empty");
                 text
             }
             Some(text) => text,
             None => {
-                self.missing(key);
+                if !self.has(field.key) {
+                    self.missing(field.key);
+                }
                 String::new()
             }
         }
     }
 
-    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
-        self.typed(key, "a list of texts", |value| {
-            let item = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_string);
-            value.as_array()?.iter().map(item).collect()
+    pub fn texts(&self, field: &Field<Texts>) -> Option<Vec<Placed>> {
+        let item = |item: &Spanned<DeValue<'_>>| {
+            let text = item.get_ref().as_str()?.to_string();
+            Some(Placed { text, line: self.source.line(item.span().start) })
+        };
+        self.typed(field, |value| value.as_array()?.iter().map(item).collect())
+    }
+
+    /// A whole or fractional number within the field's bounds.
+    pub fn number(&self, field: &Field<Number>) -> Option<f64> {
+        let of = &field.kind;
+        self.typed(field, |value| {
+            let number: f64 = match value {
+                DeValue::Integer(whole) => whole.as_str().parse().ok()?,
+                DeValue::Float(fraction) if !of.is_whole => fraction.as_str().parse().ok()?,
+                _ => return None,
+            };
+            (of.least..=of.most).contains(&number).then_some(number)
         })
     }
 
-    /// A whole or fractional number within `range`.
-    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
-        let number = self.typed(key, "a number", |value| match value {
-            DeValue::Integer(whole) => whole.as_str().parse().ok(),
-            DeValue::Float(fraction) => fraction.as_str().parse().ok(),
-            _ => None,
-        })?;
-        if range.contains(&number) {
-            return Some(number);
-        }
-        self.wrong(key, &format!("must be between {} and {}", range.start(), range.end()));
-        None
-    }
-
-    /// One of a few words.
-    pub fn word<T: Clone>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
-        let word = self.text(key)?;
+    /// One of the field's words.
+    pub fn word<T: Clone>(&self, field: &Field<Word<T>>) -> Option<T> {
+        let word = self.typed(field, |value| value.as_str().map(str::to_string))?;
+        let choices = field.kind.choices;
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
             return Some(choice.clone());
         }
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.wrong(key, &format!("'{word}' is not one of: {}", names.join(", ")));
+        let near = nearest(&word, choices.iter().map(|(name, _)| *name));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        self.wrong(field.key, &format!("'{word}' is not {}{hint}", field.kind.takes()));
         None
     }
 
-    pub fn section(&self, key: &str) -> Option<Section<'s>> {
-        let value = self.ask(key)?;
+    pub fn section(&self, field: &Field<Table>) -> Option<Section<'s>> {
+        let value = self.ask(field.key)?;
         match value.get_ref().as_table() {
-            Some(table) => Some(self.inner(key, table, value.span().start)),
+            Some(table) => Some(self.inner(field.key, table, value.span().start)),
             None => {
-                self.wrong(key, "must be a table");
+                self.refuse(field);
                 None
             }
         }
     }
 
     /// The tables of an array, `[[key]]` or `key = [{ … }]`.
-    pub fn sections(&self, key: &str) -> Vec<Section<'s>> {
+    pub fn sections(&self, field: &Field<Tables>) -> Vec<Section<'s>> {
+        let key = field.key;
         let Some(value) = self.ask(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
-            self.wrong(key, "must be a list of tables");
+            self.refuse(field);
             return Vec::new();
         };
         let tables = array.iter().filter_map(|item| {
@@ -171,14 +233,18 @@ impl<'s> Section<'s> {
     }
 
     /// The items of a list that are texts or tables: `["a", { name = "b" }]`.
-    pub fn texts_or_sections(&self, key: &str) -> Option<Vec<TextOrSection<'s>>> {
-        let value = self.ask(key)?;
+    pub fn texts_or_sections(&self, field: &Field<TextsOrTables>) -> Vec<TextOrSection<'s>> {
+        let key = field.key;
+        let Some(value) = self.ask(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
-            self.wrong(key, "must be a list");
-            return None;
+            self.refuse(field);
+            return Vec::new();
         };
         let item = |item: &'s Spanned<DeValue<'s>>| match item.get_ref() {
-            DeValue::String(text) => Some(TextOrSection::Text(text.to_string())),
+            DeValue::String(text) => {
+                let line = self.source.line(item.span().start);
+                Some(TextOrSection::Text(Placed { text: text.to_string(), line }))
+            }
             DeValue::Table(table) => {
                 Some(TextOrSection::Section(self.inner(key, table, item.span().start)))
             }
@@ -187,19 +253,22 @@ impl<'s> Section<'s> {
                 None
             }
         };
-        Some(array.iter().filter_map(item).collect())
+        array.iter().filter_map(item).collect()
     }
 
     /// A text or a table under one key: `resolver = "newest"` or `resolver = { plugin = "…" }`.
-    pub fn text_or_section(&self, key: &str) -> Option<TextOrSection<'s>> {
-        let value = self.ask(key)?;
+    pub fn text_or_section<K: Kind>(&self, field: &Field<K>) -> Option<TextOrSection<'s>> {
+        let value = self.ask(field.key)?;
+        let line = self.source.line(value.span().start);
         match value.get_ref() {
-            DeValue::String(text) => Some(TextOrSection::Text(text.to_string())),
+            DeValue::String(text) => {
+                Some(TextOrSection::Text(Placed { text: text.to_string(), line }))
+            }
             DeValue::Table(table) => {
-                Some(TextOrSection::Section(self.inner(key, table, value.span().start)))
+                Some(TextOrSection::Section(self.inner(field.key, table, value.span().start)))
             }
             _ => {
-                self.wrong(key, "must be a text or a table");
+                self.refuse(field);
                 None
             }
         }
@@ -214,6 +283,13 @@ impl<'s> Section<'s> {
     pub fn wrong(&self, key: &str, what: &str) {
         let at = self.table.get(key).map_or(self.start, |value| value.span().start);
         self.source.note(Some(at), format!("{key} {what}"));
+    }
+
+    /// Notes a mistake at a line.
+    pub fn wrong_at(&self, line: usize, message: &str) {
+        let file = self.source.file.clone();
+        let mistake = Mistake { file, line: Some(line), message: message.to_string() };
+        self.source.mistakes.borrow_mut().push(mistake);
     }
 
     pub fn refuse_unknown_keys(&self) {
@@ -237,21 +313,26 @@ impl<'s> Section<'s> {
 
     fn ask(&self, key: &str) -> Option<&'s Spanned<DeValue<'s>>> {
         self.asked.borrow_mut().push(key.to_string());
+        #[cfg(test)]
+        self.source.asked.borrow_mut().push(key.to_string());
         self.table.get(key)
     }
 
-    fn typed<T>(
+    fn typed<K: Kind, T>(
         &self,
-        key: &str,
-        expected: &str,
+        field: &Field<K>,
         read: impl FnOnce(&DeValue<'s>) -> Option<T>,
     ) -> Option<T> {
-        let value = self.ask(key)?;
+        let value = self.ask(field.key)?;
         let read = read(value.get_ref());
         if read.is_none() {
-            self.wrong(key, &format!("must be {expected}"));
+            self.refuse(field);
         }
         read
+    }
+
+    fn refuse<K: Kind>(&self, field: &Field<K>) {
+        self.wrong(field.key, &format!("takes {}", field.kind.takes()));
     }
 }
 
@@ -265,7 +346,7 @@ impl Drop for Section<'_> {
 }
 
 pub enum TextOrSection<'s> {
-    Text(String),
+    Text(Placed),
     Section(Section<'s>),
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Relative paths are relative to the file, so that a folder can be moved as a whole.
 
+use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
+use super::register_fields::{self as fields, Trusted};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +20,7 @@ pub struct RegisterFile {
     pub store: String,
     /// RETAILTERMINALTABLE.TERMINALID
     pub register: String,
-    pub profile: PathBuf,
+    pub profile: ProfileChoice,
     /// Where the offline database's files live.
     pub folder: PathBuf,
     pub channel: ChannelAddress,
@@ -51,18 +53,19 @@ impl RegisterFile {
         source.parse(|top| RegisterFile::build(&folder, top))
     }
 
-    fn build(base: &Path, top: &Section<'_>) -> RegisterFile {
-        let path =
-            |text: Option<String>, default: &str| base.join(text.as_deref().unwrap_or(default));
-        let plugins = top.section("plugins");
+    pub(super) fn build(base: &Path, top: &Section<'_>) -> RegisterFile {
+        let plugins = top.section(&fields::PLUGINS);
+        let plugin_folder = plugins.and_then(|section| section.text(&fields::PLUGIN_FOLDER));
+        let plugin_folder = plugin_folder.unwrap_or(fields::PLUGIN_FOLDER.default().to_string());
+        let folder = top.text(&fields::FOLDER).unwrap_or(fields::FOLDER.default().to_string());
         RegisterFile {
-            store: identifier(top, "store"),
-            register: identifier(top, "register"),
-            profile: path(top.text("profile"), "profile.toml"),
-            folder: path(top.text("folder"), "offline"),
+            store: top.required_text(&fields::STORE),
+            register: top.required_text(&fields::REGISTER_ID),
+            profile: profile(top, base),
+            folder: base.join(folder),
             channel: channel(top, base),
             front_door: front_door(top, base),
-            plugin_folder: path(plugins.and_then(|section| section.text("folder")), "plugins"),
+            plugin_folder: base.join(plugin_folder),
         }
     }
 
@@ -95,43 +98,34 @@ impl RegisterFile {
     }
 }
 
-/// AX's store and terminal numbers are nvarchar(10).
-fn identifier(top: &Section<'_>, key: &str) -> String {
-    let text = top.required_text(key);
-    if text.chars().count() > 10 {
-        top.wrong(key, "has more than the ten characters of an AX store or terminal number");
+fn profile(top: &Section<'_>, base: &Path) -> ProfileChoice {
+    match top.text(&fields::PROFILE) {
+        Some(text) => ProfileChoice::named(&text, base),
+        None => {
+            let beside = base.join("profile.toml");
+            if beside.exists() { ProfileChoice::File(beside) } else { ProfileChoice::Channel }
+        }
     }
-    text
 }
 
 fn channel(top: &Section<'_>, base: &Path) -> ChannelAddress {
-    let Some(section) = top.section("channel") else {
+    let Some(section) = top.section(&fields::CHANNEL) else {
         top.missing("[channel]");
         return ChannelAddress::nowhere();
     };
-    let certificate =
-        section.text("certificate").map(|file| Trust::CertificateFile(base.join(file)));
-    let trusted =
-        section.word("trust", &[("system", Trust::System), ("any", Trust::AnyCertificate)]);
-    if certificate.is_some() && trusted.is_some() {
-        section.wrong("trust", "and certificate exclude each other");
-    }
-    let encryption = section.word(
-        "encryption",
-        &[
-            ("required", Encryption::Required),
-            ("login-only", Encryption::LoginOnly),
-            ("off", Encryption::Off),
-        ],
-    );
+    let certificate = section.text(&fields::CERTIFICATE);
+    let trusted = match section.word(&fields::TRUST).unwrap_or(fields::TRUST.default()) {
+        Trusted::System => Trust::System,
+        Trusted::Any => Trust::AnyCertificate,
+    };
     ChannelAddress {
-        host: section.required_text("host"),
-        port: section.number("port", 1.0..=65_535.0).map_or(1433, |port| port as u16),
-        database: section.required_text("database"),
-        user: section.required_text("user"),
-        password_file: base.join(section.required_text("password_file")),
-        encryption: encryption.unwrap_or(Encryption::Required),
-        trust: certificate.or(trusted).unwrap_or(Trust::System),
+        host: section.required_text(&fields::HOST),
+        port: section.number(&fields::PORT).unwrap_or(fields::PORT.default()) as u16,
+        database: section.required_text(&fields::DATABASE),
+        user: section.required_text(&fields::USER),
+        password_file: base.join(section.required_text(&fields::PASSWORD_FILE)),
+        encryption: section.word(&fields::ENCRYPTION).unwrap_or(fields::ENCRYPTION.default()),
+        trust: certificate.map_or(trusted, |file| Trust::CertificateFile(base.join(file))),
     }
 }
 
@@ -151,16 +145,19 @@ impl ChannelAddress {
 }
 
 fn front_door(top: &Section<'_>, base: &Path) -> FrontDoorAddress {
-    let section = top.section("front_door");
-    let text = |key| section.as_ref().and_then(|section| section.text(key));
-    let listen = text("listen").unwrap_or_else(|| "127.0.0.1:7465".to_string());
+    let section = top.section(&fields::FRONT_DOOR);
+    let text = |field| {
+        let said = section.as_ref().and_then(|section| section.text(field));
+        said.unwrap_or_else(|| field.default().to_string())
+    };
+    let listen = text(&fields::LISTEN);
     let address = listen.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
     if let (None, Some(section)) = (address, &section) {
         section.wrong("listen", "must be a loopback address with a port, such as 127.0.0.1:7465");
     }
     FrontDoorAddress {
         listen: address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
-        token_file: base.join(text("token_file").unwrap_or_else(|| "front-door.token".to_string())),
+        token_file: base.join(text(&fields::TOKEN_FILE)),
     }
 }
 
@@ -186,12 +183,11 @@ mod tests {
     fn all_mistakes_come_at_once_with_their_lines() {
         let text = "store = 5\nregistre = '2'\n[channel]\nhost = ''\nport = 70000\ndatabase = 'c'\nuser = 'u'\npassword_file = 'p'\nencryption = 'maybe'\n[front_door]\nlisten = '0.0.0.0:80'\n";
         let expected = [
-            "register.toml:1: store must be a text in quotes",
-            "register.toml:1: store is missing",
+            "register.toml:1: store takes a text of at most 10 characters",
             "register.toml:1: register is missing",
             "register.toml:2: unknown setting registre; did you mean register?",
             "register.toml:4: host must not be empty",
-            "register.toml:5: port must be between 1 and 65535",
+            "register.toml:5: port takes a whole number from 1 to 65535",
             "register.toml:9: encryption 'maybe' is not one of: required, login-only, off",
             "register.toml:11: listen must be a loopback address with a port, such as 127.0.0.1:7465",
         ];

@@ -1,0 +1,266 @@
+//! What can be wrong with a profile beyond its own text: tables and columns that the channel does not have, keys
+//! that cannot travel, plugins that are not there.
+//!
+//! * A mistake stops a register; a note says what it goes on without.
+//! * Everything is found in one go, each with the line that a person has to mend.
+
+use super::effective::{Effective, EffectiveScope, Given, Origin, did_you_mean, same_table};
+use super::profile_file::TableEntry;
+use super::reader::Mistake;
+use std::path::{Path, PathBuf};
+use tillhold_channel::schema::{self, Described, Uncarried};
+use tillhold_core::conflict::Policy;
+use tillhold_core::profile::{Direction, PluginUse, Resolver};
+use tillhold_core::table::{Assigned, Table, TableName};
+use tillhold_core::types::SqlType;
+use tillhold_plugin::digest_of;
+
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub mistakes: Vec<Mistake>,
+    pub notes: Vec<Mistake>,
+}
+
+/// What the channel has, as far as the account may see it.
+pub struct Catalogue {
+    pub names: Vec<TableName>,
+    /// The profile's tables among them.
+    pub tables: Vec<Described>,
+}
+
+impl Catalogue {
+    pub fn table(&self, name: &TableName) -> Option<&Described> {
+        self.tables.iter().find(|described| same_table(&described.table.name, name))
+    }
+}
+
+impl Findings {
+    /// In the order of their lines; what is said once is enough.
+    pub fn sorted(mut self) -> Findings {
+        for list in [&mut self.mistakes, &mut self.notes] {
+            list.sort_by_key(|one| (one.file.clone(), one.line));
+            list.dedup();
+        }
+        self
+    }
+
+    fn mistake(&mut self, place: Place, message: String) {
+        self.mistakes.push(Mistake { file: place.file, line: place.line, message });
+    }
+
+    fn note(&mut self, place: Place, message: String) {
+        self.notes.push(Mistake { file: place.file, line: place.line, message });
+    }
+}
+
+struct Place {
+    file: PathBuf,
+    line: Option<usize>,
+}
+
+fn place(profile: &Effective, from: Origin) -> Place {
+    match from {
+        Origin::File { line } => Place { file: profile.file.clone(), line: Some(line) },
+        Origin::Default => Place { file: profile.file.clone(), line: None },
+        Origin::Channel(place) => Place { file: PathBuf::from(place), line: None },
+    }
+}
+
+/// What the profile alone shows.
+pub fn alone(profile: &Effective, found: &mut Findings) {
+    for scope in &profile.scopes {
+        let pulled_only = scope.direction.value == Direction::Download;
+        if pulled_only && scope.resolver.from != Origin::Default {
+            let message = format!(
+                "scope {}: its resolver is never asked: a download scope has no conflicts",
+                scope.name.value
+            );
+            found.note(place(profile, scope.resolver.from), message);
+        }
+    }
+}
+
+/// The profile's tables and columns against the channel's real ones.
+pub fn against(profile: &Effective, catalogue: &Catalogue, found: &mut Findings) {
+    for scope in &profile.scopes {
+        for entry in &scope.tables {
+            match catalogue.table(&entry.name.value) {
+                Some(described) => columns(profile, entry, described, found),
+                None => {
+                    let message = unknown_table(&entry.name.value, catalogue);
+                    found.mistake(place(profile, entry.name.from), message);
+                }
+            }
+        }
+        policy_columns(profile, scope, catalogue, found);
+    }
+}
+
+fn unknown_table(name: &TableName, catalogue: &Catalogue) -> String {
+    let near = schema::nearest(name, catalogue.names.clone());
+    let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    format!("the channel has no table {name}, or this login may not see it{hint}")
+}
+
+fn columns(profile: &Effective, entry: &TableEntry, described: &Described, found: &mut Findings) {
+    let table = &described.table;
+    let uncarried = |name: &str| described.uncarried.iter().any(|u| u.column == name);
+    for column in entry.excluded.iter().chain(entry.columns.iter().flatten()) {
+        if table.position(&column.value).is_none() && !uncarried(&column.value) {
+            let names = table.columns.iter().map(|column| column.name.as_str());
+            let hint = did_you_mean(&column.value, names);
+            let message = format!("{} has no column {}{hint}", table.name, column.value);
+            found.mistake(place(profile, column.from), message);
+        }
+    }
+    for column in &entry.excluded {
+        if table.position(&column.value).is_some_and(|at| table.is_key(at)) {
+            let message = format!(
+                "{} is part of the primary key of {} and always travels: it cannot be excluded",
+                column.value, table.name
+            );
+            found.mistake(place(profile, column.from), message);
+        }
+    }
+    let here = || place(profile, entry.name.from);
+    let scope_table = entry.scope_table();
+    let unnamed = |column: &&Uncarried| !scope_table.leaves_out(&column.column);
+    for column in described.uncarried.iter().filter(unnamed) {
+        let of = column.of.as_deref().unwrap_or("a CLR type");
+        let message = format!(
+            "{}: {} is {of}, which does not travel: name it under exclude",
+            table.name, column.column
+        );
+        found.mistake(here(), message);
+    }
+    if let Some(reason) = keyless(entry, table) {
+        found
+            .note(here(), format!("{} {reason}: it cannot be tracked and is left out", table.name));
+    }
+}
+
+/// Why no key of the table travels.
+fn keyless(entry: &TableEntry, table: &Table) -> Option<String> {
+    if table.key.is_empty() {
+        return Some("has no primary key".to_string());
+    }
+    let left_out = entry.scope_table().left_out(table);
+    let travels = !table.travelling(&left_out).key.is_empty();
+    let assigned = table.key_columns().find(|column| column.assigned == Assigned::ByChannel);
+    let column = assigned.map_or("a column", |column| column.name.as_str());
+    (!travels).then(|| format!("has a primary key that the channel itself assigns ({column})"))
+}
+
+/// The columns that a policy goes by.
+fn policy_columns(
+    profile: &Effective,
+    scope: &EffectiveScope,
+    catalogue: &Catalogue,
+    found: &mut Findings,
+) {
+    let tables: Vec<&Table> = scope
+        .tables
+        .iter()
+        .filter_map(|entry| Some(&catalogue.table(&entry.name.value)?.table))
+        .collect();
+    let here = || place(profile, scope.resolver.from);
+    match &scope.resolver.value {
+        Resolver::BuiltIn(Policy::Newest { column }) if !column.is_empty() => {
+            for table in tables.iter().filter(|table| table.position(column).is_none()) {
+                let names = table.columns.iter().map(|column| column.name.as_str());
+                let hint = did_you_mean(column, names);
+                let message =
+                    format!("newest goes by {column}, which {} has not{hint}", table.name);
+                found.mistake(here(), message);
+            }
+        }
+        Resolver::BuiltIn(Policy::Delta { columns }) => {
+            for column in columns {
+                let of =
+                    tables.iter().find_map(|table| Some(table.columns[table.position(column)?].of));
+                let message = match of {
+                    Some(of) if is_numeric(of) => continue,
+                    Some(of) => format!("delta adds up {column}, which is {of} and no number"),
+                    None if tables.is_empty() => continue,
+                    None => format!("delta adds up {column}, which no table of the scope has"),
+                };
+                found.mistake(here(), message);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_numeric(of: SqlType) -> bool {
+    matches!(
+        of,
+        SqlType::TinyInt
+            | SqlType::SmallInt
+            | SqlType::Int
+            | SqlType::BigInt
+            | SqlType::Decimal { .. }
+            | SqlType::Money
+            | SqlType::SmallMoney
+            | SqlType::Real
+            | SqlType::Float
+    )
+}
+
+/// The plugins that the profile names, in the register's folder.
+pub fn plugins(profile: &Effective, folder: &Path, found: &mut Findings) {
+    for scope in &profile.scopes {
+        if let Some(transformer) = &scope.transformer {
+            plugin(profile, transformer, folder, found);
+        }
+        if let Resolver::Plugin(plugin_use) = &scope.resolver.value {
+            let given = Given { value: plugin_use.clone(), from: scope.resolver.from };
+            plugin(profile, &given, folder, found);
+        }
+    }
+}
+
+fn plugin(profile: &Effective, given: &Given<PluginUse>, folder: &Path, found: &mut Findings) {
+    let named = &given.value;
+    if named.name.is_empty() {
+        return;
+    }
+    let file = folder.join(format!("{}.wasm", named.name));
+    let here = || place(profile, given.from);
+    let component = match std::fs::read(&file) {
+        Ok(component) => component,
+        Err(error) => {
+            let message =
+                format!("plugin {}: {} cannot be read: {error}", named.name, file.display());
+            return found.mistake(here(), message);
+        }
+    };
+    let digest = digest_of(&component);
+    match &named.digest {
+        None => {
+            let message = format!(
+                "plugin {}: any component of that name is taken; digest = \"{digest}\" pins this one",
+                named.name
+            );
+            found.note(here(), message);
+        }
+        Some(wanted) if wanted.eq_ignore_ascii_case(&digest) => {}
+        Some(wanted) if !is_digest(wanted) => {
+            let message =
+                format!("plugin {}: digest is sha256: and 64 hexadecimal digits", named.name);
+            found.mistake(here(), message);
+        }
+        Some(_) => {
+            let message =
+                format!("plugin {}: {} is another component, {digest}", named.name, file.display());
+            found.mistake(here(), message);
+        }
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or_default();
+    digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests;

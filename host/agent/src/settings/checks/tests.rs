@@ -1,0 +1,221 @@
+//! Profiles as text, what is found in them as text, against a channel of four tables.
+
+use super::{Catalogue, Findings, against, alone, plugins};
+use crate::settings::profile_file::{ProfileChoice, ProfileFile};
+use crate::settings::reader::{Mistake, Source};
+use std::path::Path;
+use tillhold_channel::schema::{Described, Uncarried};
+use tillhold_core::table::{Assigned, Column, Table, TableName};
+use tillhold_core::types::SqlType;
+
+/// `NAME type` columns, `=` behind those that the channel assigns.
+fn table(name: &str, columns: &[&str], key: &[usize]) -> Table {
+    let column = |text: &&str| {
+        let (name, of) = text.trim_end_matches('=').split_once(' ').expect("a name and a type");
+        let by_channel = text.ends_with('=');
+        Column {
+            name: name.to_string(),
+            of: SqlType::parse(of).expect("a type"),
+            nullable: false,
+            assigned: if by_channel { Assigned::ByChannel } else { Assigned::ByWriter },
+            default: None,
+            collation: None,
+        }
+    };
+    let name = TableName::parse(name).expect("a table's name");
+    Table { name, columns: columns.iter().map(column).collect(), key: key.to_vec() }
+}
+
+fn channel() -> Catalogue {
+    let customers = ["ACCOUNTNUM nvarchar(20)", "PARTY bigint", "POINTS int", "CHANGED datetime"];
+    let mut tables: Vec<Described> = [
+        table("ax.CUSTTABLE", &customers, &[0]),
+        table("ax.CUSTGROUP", &["CUSTGROUP nvarchar(10)", "NAME nvarchar(60)"], &[0]),
+        table("ax.DBVERSION", &["VERSION nvarchar(50)"], &[]),
+        table("dbo.SYNCLOG", &["COUNTER int=", "SCOPE bigint"], &[0]),
+    ]
+    .map(|table| Described { table, uncarried: Vec::new() })
+    .into();
+    tables[1].uncarried.push(Uncarried { column: "PLACE".to_string(), of: None });
+    Catalogue { names: tables.iter().map(|t| t.table.name.clone()).collect(), tables }
+}
+
+/// Everything found, a line each; notes behind the mistakes.
+fn check(text: &str) -> String {
+    let source = Source::new(Path::new("p"), text.to_string());
+    let parsed = ProfileFile::of(&source);
+    let mut found = Findings { mistakes: parsed.mistakes, notes: Vec::new() };
+    let (profile, mistakes) = parsed.built.effective(None);
+    found.mistakes.extend(mistakes);
+    alone(&profile, &mut found);
+    against(&profile, &channel(), &mut found);
+    let found = found.sorted();
+    let notes = found.notes.iter().map(|note| format!("note {note}"));
+    let lines = found.mistakes.iter().map(Mistake::to_string).chain(notes);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A scope of this name, direction and tables.
+fn scope(name: &str, direction: &str, tables: &str) -> String {
+    format!("[[scope]]\nname = '{name}'\ndirection = '{direction}'\ntables = [{tables}]\n")
+}
+
+#[test]
+fn each_mistake_is_told_with_its_line_and_what_was_meant() {
+    let cases = [
+        (
+            "'ax.CUSTTABEL'",
+            "p:4: the channel has no table ax.CUSTTABEL, or this login may not see it; did you mean ax.CUSTTABLE?",
+        ),
+        (
+            "'dbo.CUSTTABLE'",
+            "p:4: the channel has no table dbo.CUSTTABLE, or this login may not see it; did you mean ax.CUSTTABLE?",
+        ),
+        ("'ax.CUSTTABLE', 'ax.custtable'", "p:4: ax.custtable is in scope S twice"),
+        ("'ax.CUST TABLE'", "p:4: tables names 'ax.CUST TABLE', which is not schema.TABLE"),
+        (
+            "{ name = 'ax.CUSTTABLE', exclude = ['POINT'] }",
+            "p:4: ax.CUSTTABLE has no column POINT; did you mean POINTS?",
+        ),
+        (
+            "{ name = 'ax.CUSTTABLE', columns = ['PARTY', 'X'] }",
+            "p:4: ax.CUSTTABLE has no column X",
+        ),
+        (
+            "{ name = 'ax.CUSTTABLE', exclude = ['accountnum'] }",
+            "p:4: accountnum is part of the primary key of ax.CUSTTABLE and always travels: it cannot be excluded",
+        ),
+        (
+            "{ name = 'ax.CUSTTABLE', exclud = [] }",
+            "p:4: unknown setting exclud; did you mean exclude?",
+        ),
+        ("{ name = 'ax.CUSTGROUP', exclude = ['PLACE'] }", ""),
+        ("'ax.CUSTGROUP'", "p:4: ax.CUSTGROUP: PLACE is a CLR type, which does not travel: name it under exclude"),
+        (
+            "'ax.DBVERSION'",
+            "note p:4: ax.DBVERSION has no primary key: it cannot be tracked and is left out",
+        ),
+        (
+            "'dbo.SYNCLOG'",
+            "note p:4: dbo.SYNCLOG has a primary key that the channel itself assigns (COUNTER): it cannot be tracked and is left out",
+        ),
+        ("'custtable'", ""),
+    ];
+    for (tables, expected) in cases {
+        assert_eq!(check(&scope("S", "upload", tables)), expected, "{tables}");
+    }
+}
+
+#[test]
+fn scopes_orders_and_policies_are_looked_at() {
+    let (one, two) =
+        (scope("One", "upload", "'CUSTTABLE'"), scope("Two", "download", "'CUSTTABLE'"));
+    let only = |rest: &str| format!("{}{rest}\n", scope("One", "upload", "'CUSTTABLE'"));
+    let cases = [
+        (
+            format!("{one}{two}"),
+            "p:8: ax.CUSTTABLE is in scope One and in scope Two: a table belongs to one",
+        ),
+        (format!("{one}{one}"), "p:5: scope One twice: it stands on line 1 already"),
+        (
+            format!("order = ['Onne', 'One', 'One']\n{one}"),
+            "p:1: order names One twice: it stands on line 1 already\np:1: order names Onne, which is no scope; did you mean One?",
+        ),
+        (
+            "[[scope]]\nname = 'S'\n".to_string(),
+            "p:1: scope S: has no tables\np:1: scope S: has no direction: say download, upload or bidirectional",
+        ),
+        (
+            scope("S", "dwnload", "'CUSTTABLE'"),
+            "p:3: direction 'dwnload' is not one of: download, upload, bidirectional; did you mean download?",
+        ),
+        (
+            only("resolver = 'chanel-wins'"),
+            "p:5: resolver 'chanel-wins' (did you mean channel-wins?) is none of: channel-wins, offline-wins, column-merge, defer, { policy = \"newest\", column = … }, { policy = \"delta\", columns = […] }, { plugin = … }",
+        ),
+        (only("resolver = { policy = 'newest' }"), "p:5: column is missing in scope.resolver"),
+        (
+            only("resolver = { policy = 'newest', column = 'CHANGE' }"),
+            "p:5: newest goes by CHANGE, which ax.CUSTTABLE has not; did you mean CHANGED?",
+        ),
+        (
+            only("resolver = { policy = 'delta', columns = ['POINTS', 'NAME', 'ACCOUNTNUM'] }"),
+            "p:5: delta adds up NAME, which no table of the scope has\np:5: delta adds up ACCOUNTNUM, which is nvarchar(20) and no number",
+        ),
+        (
+            format!("{two}resolver = 'defer'\n"),
+            "note p:5: scope Two: its resolver is never asked: a download scope has no conflicts",
+        ),
+        (String::new(), "p: the profile has no scope: nothing would be synchronised"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(check(&text), expected, "{text}");
+    }
+}
+
+/// The program's own profile over the channel as Microsoft published it.
+#[test]
+fn the_default_profile_names_every_table_that_can_be_tracked_once() {
+    let schema = tillhold_demo::Schema::published().expect("the published schema");
+    let of_ax = |table: &&Table| table.name.schema == "ax" && !table.key.is_empty();
+    let trackable: Vec<TableName> = schema
+        .tables
+        .iter()
+        .map(|table| &**table)
+        .filter(of_ax)
+        .map(|table| table.name.clone())
+        .collect();
+    assert_eq!(trackable.len(), 347);
+    let described = |table: &Table| Described { table: table.clone(), uncarried: Vec::new() };
+    let tables: Vec<Described> = schema.tables.iter().map(|table| described(table)).collect();
+    let names = tables.iter().map(|t| t.table.name.clone()).collect();
+    let file = ProfileFile::open(&ProfileChoice::Default).expect("a profile without mistakes");
+    let (profile, mistakes) = file.effective(None);
+    let mut found = Findings { mistakes, notes: Vec::new() };
+    alone(&profile, &mut found);
+    against(&profile, &Catalogue { names, tables }, &mut found);
+    assert_eq!((found.mistakes, found.notes), (Vec::new(), Vec::new()));
+    let profile = profile.profile();
+    let missing: Vec<&TableName> =
+        trackable.iter().filter(|name| profile.scope_of(name).is_none()).collect();
+    assert_eq!(missing, Vec::<&TableName>::new());
+    // Head office's own, as the demonstration has it in the channel, differs in order and direction only.
+    for scope in tillhold_demo::profile_scopes() {
+        let own = profile.scopes.iter().find(|own| own.name == scope.name).expect(&scope.name);
+        let tables = scope.tables.iter().filter(|name| **name != TableName::new("ax", "DBVERSION"));
+        for table in tables {
+            assert!(own.tables.iter().any(|t| t.name == *table), "{table} is in another scope");
+        }
+    }
+    let columns = profile.scopes.iter().flat_map(|scope| &scope.tables);
+    let hidden: usize = columns.map(|table| table.excluded_columns.len()).sum();
+    assert_eq!(hidden, 4, "password columns stay at the channel");
+}
+
+#[test]
+fn plugins_are_looked_for_and_held_to_their_digest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("good.wasm"), b"component").expect("a file");
+    let digest = tillhold_plugin::digest_of(b"component");
+    let other = tillhold_plugin::digest_of(b"another");
+    let cases = [
+        (format!("{{ plugin = 'good', digest = '{digest}' }}"), String::new()),
+        ("{ plugin = 'good' }".to_string(), format!("digest = \"{digest}\" pins this one")),
+        (format!("{{ plugin = 'good', digest = '{other}' }}"), "is another component".to_string()),
+        ("{ plugin = 'good', digest = 'md5:0' }".to_string(), "64 hexadecimal digits".to_string()),
+        ("{ plugin = 'bad' }".to_string(), "bad.wasm cannot be read".to_string()),
+    ];
+    for (plugin, expected) in cases {
+        for key in ["transformer", "resolver"] {
+            let text = format!("{}{key} = {plugin}\n", scope("S", "upload", "'CUSTTABLE'"));
+            let source = Source::new(Path::new("p"), text);
+            let (profile, _) = ProfileFile::of(&source).built.effective(None);
+            let mut found = Findings::default();
+            plugins(&profile, folder.path(), &mut found);
+            let all: Vec<String> =
+                found.mistakes.iter().chain(&found.notes).map(Mistake::to_string).collect();
+            assert_eq!(all.len(), usize::from(!expected.is_empty()), "{plugin}: {all:?}");
+            assert!(all.iter().all(|line| line.contains(&expected) && line.starts_with("p:5: ")));
+        }
+    }
+}

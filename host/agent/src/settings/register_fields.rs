@@ -1,0 +1,130 @@
+//! Every setting of `register.toml`, described once (see [`super::field`]).
+
+use super::field::{Field, Number, Presence, Shape, Table, Text, Word};
+use tillhold_channel::Encryption;
+
+/// AX's store and terminal numbers are nvarchar(10).
+const AX_NUMBER: Text = Text { presence: Presence::Required, longest: Some(10) };
+
+pub static REGISTER: Shape =
+    Shape { fields: &[&STORE, &REGISTER_ID, &PROFILE, &FOLDER, &CHANNEL, &FRONT_DOOR, &PLUGINS] };
+
+pub const STORE: Field<Text> =
+    Field { key: "store", kind: AX_NUMBER, meaning: "RETAILSTORETABLE.STORENUMBER" };
+
+pub const REGISTER_ID: Field<Text> =
+    Field { key: "register", kind: AX_NUMBER, meaning: "RETAILTERMINALTABLE.TERMINALID" };
+
+pub const PROFILE: Field<Text> = Field {
+    key: "profile",
+    kind: Text::OPTIONAL,
+    meaning: "Which offline profile: a file; `channel` for the one that the store uses there \
+              (RETAILSTORETABLE.OFFLINEPROFILE); `default` for the one that this program carries. Left out: \
+              `profile.toml` beside this file if it is there, otherwise `channel`.",
+};
+
+pub const FOLDER: Field<Text> = Field {
+    key: "folder",
+    kind: Text::or("offline"),
+    meaning: "Where the offline database's files live.",
+};
+
+pub const CHANNEL: Field<Table> = Field {
+    key: "channel",
+    kind: Table { shape: &CHANNEL_SHAPE, is_required: true },
+    meaning: "The way to the channel database.",
+};
+
+pub const FRONT_DOOR: Field<Table> = Field {
+    key: "front_door",
+    kind: Table { shape: &FRONT_DOOR_SHAPE, is_required: false },
+    meaning: "Where the point of sale asks.",
+};
+
+pub const PLUGINS: Field<Table> = Field {
+    key: "plugins",
+    kind: Table { shape: &PLUGINS_SHAPE, is_required: false },
+    meaning: "Where the profile's plugins are.",
+};
+
+pub static CHANNEL_SHAPE: Shape = Shape {
+    fields: &[&HOST, &PORT, &DATABASE, &USER, &PASSWORD_FILE, &ENCRYPTION, &CERTIFICATE, &TRUST],
+};
+
+pub const HOST: Field<Text> =
+    Field { key: "host", kind: Text::REQUIRED, meaning: "The server's name or address." };
+
+pub const PORT: Field<Number> = Field {
+    key: "port",
+    kind: Number { least: 1.0, most: 65_535.0, is_whole: true, default: 1_433.0 },
+    meaning: "Its port.",
+};
+
+pub const DATABASE: Field<Text> =
+    Field { key: "database", kind: Text::REQUIRED, meaning: "The channel database's name." };
+
+pub const USER: Field<Text> =
+    Field { key: "user", kind: Text::REQUIRED, meaning: "The SQL login of the register." };
+
+pub const PASSWORD_FILE: Field<Text> = Field {
+    key: "password_file",
+    kind: Text::REQUIRED,
+    meaning: "A file with the password in its first line; give only the agent's account the right to read it.",
+};
+
+pub const ENCRYPTION: Field<Word<Encryption>> = Field {
+    key: "encryption",
+    kind: Word {
+        choices: &[
+            ("required", Encryption::Required),
+            ("login-only", Encryption::LoginOnly),
+            ("off", Encryption::Off),
+        ],
+        default: Presence::Default(0),
+    },
+    meaning: "`login-only` and `off` are for old servers and for tests.",
+};
+
+pub const CERTIFICATE: Field<Text> = Field {
+    key: "certificate",
+    kind: Text::OPTIONAL,
+    meaning: "A file with the certificate to trust, instead of `trust`.",
+};
+
+pub const TRUST: Field<Word<Trusted>> = Field {
+    key: "trust",
+    kind: Word {
+        choices: &[("system", Trusted::System), ("any", Trusted::Any)],
+        default: Presence::Default(0),
+    },
+    meaning: "Whose certificates are trusted: the operating system's, or any, which keeps nobody out.",
+};
+
+/// What `trust` alone can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    System,
+    Any,
+}
+
+pub static FRONT_DOOR_SHAPE: Shape = Shape { fields: &[&LISTEN, &TOKEN_FILE] };
+
+pub const LISTEN: Field<Text> = Field {
+    key: "listen",
+    kind: Text::or("127.0.0.1:7465"),
+    meaning: "A loopback address with a port; port 0 takes a free one.",
+};
+
+pub const TOKEN_FILE: Field<Text> = Field {
+    key: "token_file",
+    kind: Text::or("front-door.token"),
+    meaning: "The bearer token; made at the first start.",
+};
+
+pub static PLUGINS_SHAPE: Shape = Shape { fields: &[&PLUGIN_FOLDER] };
+
+pub const PLUGIN_FOLDER: Field<Text> = Field {
+    key: "folder",
+    kind: Text::or("plugins"),
+    meaning: "Holds NAME.wasm of each plugin that the profile names.",
+};

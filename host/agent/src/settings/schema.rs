@@ -1,0 +1,218 @@
+//! The settings' descriptions as JSON Schema for editors; its tests hold docs/settings.md to them too.
+
+use super::field::Shape;
+use super::{profile_fields, register_fields};
+use serde_json::{Value as Json, json};
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsFile {
+    Profile,
+    Register,
+}
+
+impl SettingsFile {
+    pub fn shape(self) -> &'static Shape {
+        match self {
+            SettingsFile::Profile => &profile_fields::PROFILE,
+            SettingsFile::Register => &register_fields::REGISTER,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            SettingsFile::Profile => "Tillhold: profile.toml, what is synchronised, and how",
+            SettingsFile::Register => "Tillhold: register.toml, which register this is",
+        }
+    }
+}
+
+/// JSON Schema, draft 2020-12.
+pub fn schema(file: SettingsFile) -> Json {
+    let mut document = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": file.title(),
+    });
+    if let (Json::Object(document), Json::Object(shape)) = (&mut document, file.shape().schema()) {
+        document.extend(shape);
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SettingsFile, schema};
+    use crate::settings::field::{Presence, Shape};
+    use crate::settings::profile_file::ProfileFile;
+    use crate::settings::reader::Source;
+    use crate::settings::register_file::RegisterFile;
+    use crate::settings::{profile_fields, register_fields};
+    use serde_json::Value as Json;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+
+    /// What a resolver's table says when it is no plugin's.
+    static POLICIES: Shape = Shape {
+        fields: &[
+            &profile_fields::POLICY,
+            &profile_fields::NEWEST_COLUMN,
+            &profile_fields::DELTA_COLUMNS,
+        ],
+    };
+
+    /// The name of a table in docs/settings.md, and what it describes.
+    const TABLES: [(&str, &Shape); 10] = [
+        ("register.toml", &register_fields::REGISTER),
+        ("[channel]", &register_fields::CHANNEL_SHAPE),
+        ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
+        ("[plugins]", &register_fields::PLUGINS_SHAPE),
+        ("profile.toml", &profile_fields::PROFILE),
+        ("[[scope]]", &profile_fields::SCOPE),
+        ("tables", &profile_fields::TABLE),
+        ("plugin", &profile_fields::PLUGIN),
+        ("policy", &POLICIES),
+        ("[capture]", &profile_fields::CAPTURE_SHAPE),
+    ];
+
+    /// Each table stands in the document behind `<!-- settings: NAME -->`.
+    #[test]
+    fn the_documentation_has_every_setting_as_it_is() {
+        let mut document = std::fs::read_to_string(DOCUMENT).expect("docs/settings.md");
+        for (name, shape) in TABLES {
+            let mark = format!("<!-- settings: {name} -->\n");
+            let start = document.find(&mark).expect(&mark) + mark.len();
+            let lines = document[start..].split_inclusive('\n');
+            let length: usize = lines.take_while(|l| l.starts_with('|')).map(str::len).sum();
+            let expected = table(shape);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                document.replace_range(start..start + length, &expected);
+                continue;
+            }
+            let found = &document[start..start + length];
+            assert_eq!(found, expected, "{name}: review it, then run with UPDATE_GOLDEN=1");
+        }
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(DOCUMENT, document).expect("docs/settings.md");
+        }
+    }
+
+    /// A Markdown table of one shape's settings.
+    fn table(shape: &Shape) -> String {
+        let mut text = "| setting | takes | default | meaning |\n|---|---|---|---|\n".to_string();
+        for field in shape.fields {
+            let default = match field.kind().presence() {
+                Presence::Required => "required".to_string(),
+                Presence::Optional => String::new(),
+                Presence::Default(value) => format!("`{value}`"),
+            };
+            let (key, takes) = (field.key(), field.kind().takes());
+            text.push_str(&format!("| `{key}` | {takes} | {default} | {} |\n", field.meaning()));
+        }
+        text
+    }
+
+    const REGISTER: &str = "store = '1'\nregister = '2'\nprofile = 'p'\nfolder = 'f'\n\
+        [channel]\nhost = 'h'\nport = 1\ndatabase = 'd'\nuser = 'u'\npassword_file = 'p'\n\
+        encryption = 'off'\ncertificate = 'c'\ntrust = 'any'\n\
+        [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n[plugins]\nfolder = 'p'\n";
+    const PROFILE: &str = "name = 'n'\ndescription = 'd'\nsource = 'file'\noffline_timeout_s = 1\n\
+        reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\n\
+        [capture]\nmethod = 'triggers'\n\
+        [[scope]]\nname = 's'\ndirection = 'upload'\nfrequency_s = 1\n\
+        tables = [{ name = 'ax.A', exclude = ['B'], columns = ['C'] }]\n\
+        transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\
+        resolver = { plugin = 'p', digest = 'd', config = 'c' }\non_plugin_failure = 'halt'\n\
+        [[scope]]\nname = 't'\nresolver = { policy = 'newest', column = 'C' }\n\
+        [[scope]]\nname = 'u'\nresolver = { policy = 'delta', columns = ['C'] }\n";
+
+    /// What the reader asks for, in files that say everything.
+    fn asked(text: &str, read: impl Fn(&Source)) -> BTreeSet<String> {
+        let source = Source::new(Path::new("f"), text.to_string());
+        read(&source);
+        source.asked.take().into_iter().collect()
+    }
+
+    fn described(shape: &'static Shape, keys: &mut BTreeSet<String>) {
+        let of = TABLES.iter().filter(|(_, known)| std::ptr::eq(*known, shape));
+        assert_eq!(of.count(), 1, "a shape that docs/settings.md does not have");
+        keys.extend(shape.fields.iter().map(|field| field.key().to_string()));
+    }
+
+    #[test]
+    fn the_reader_asks_for_what_is_described_and_for_nothing_else() {
+        let register = asked(REGISTER, |source| {
+            let read = source.parse(|top| RegisterFile::build(Path::new(""), top));
+            assert!(read.is_ok(), "{:?}", read.err());
+        });
+        let profile = asked(PROFILE, |source| assert_eq!(ProfileFile::of(source).mistakes, []));
+        let (mut of_register, mut of_profile) = (BTreeSet::new(), BTreeSet::new());
+        for (at, (_, shape)) in TABLES.iter().enumerate() {
+            described(shape, if at < 4 { &mut of_register } else { &mut of_profile });
+        }
+        assert_eq!(register, of_register);
+        assert_eq!(profile, of_profile);
+    }
+
+    /// Structure by the draft's own rules: each object names its properties, and what it requires is among them.
+    fn check(schema: &Json, place: &str) {
+        let known = ["string", "number", "integer", "array", "object"];
+        if let Some(of) = schema["type"].as_str() {
+            assert!(known.contains(&of), "{place}: {of}");
+        }
+        if let Some(properties) = schema["properties"].as_object() {
+            assert_eq!(schema["additionalProperties"], false, "{place}");
+            for key in schema["required"].as_array().into_iter().flatten() {
+                assert!(
+                    properties.contains_key(key.as_str().unwrap_or_default()),
+                    "{place}: {key}"
+                );
+            }
+            for (key, inner) in properties {
+                check(inner, &format!("{place}.{key}"));
+            }
+        }
+        if schema["type"] == "array" {
+            check(&schema["items"], &format!("{place}[]"));
+        }
+        for inner in schema["anyOf"].as_array().into_iter().flatten() {
+            check(inner, place);
+        }
+        if let (Some(default), Some(words)) = (schema.get("default"), schema["enum"].as_array()) {
+            assert!(words.contains(default), "{place}: {default} is none of its words");
+        }
+    }
+
+    #[test]
+    fn the_schemas_are_sound_and_carry_ranges_and_words() {
+        for file in [SettingsFile::Profile, SettingsFile::Register] {
+            let schema = schema(file);
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+            check(&schema, "");
+        }
+        let profile = schema(SettingsFile::Profile);
+        let timeout = &profile["properties"]["offline_timeout_s"];
+        assert_eq!(timeout["maximum"].to_string(), "3600");
+        assert_eq!(timeout["default"].to_string(), "5");
+        let scope = &profile["properties"]["scope"]["items"];
+        assert_eq!(scope["required"], serde_json::json!(["name"]));
+        assert_eq!(scope["properties"]["direction"]["enum"][2], "bidirectional");
+    }
+
+    /// A default that the reader itself would refuse is no default.
+    #[test]
+    fn defaults_lie_within_their_bounds() {
+        let numbers = TABLES.iter().flat_map(|(_, shape)| shape.fields.iter());
+        for field in numbers {
+            let schema = field.kind().schema();
+            let number = |json: &Json| json.to_string().parse::<f64>().ok();
+            if let (Presence::Default(default), Some(least), Some(most)) =
+                (field.kind().presence(), number(&schema["minimum"]), number(&schema["maximum"]))
+            {
+                let default = number(&default).expect("a number's default");
+                assert!((least..=most).contains(&default), "{}", field.key());
+            }
+        }
+    }
+}

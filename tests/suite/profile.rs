@@ -1,0 +1,156 @@
+//! `tillhold profile …` through the program, against the demonstration's channel.
+
+use crate::harness::{PROGRAM, Stage, proof};
+use std::path::Path;
+use std::process::Command;
+
+/// What a run of the program ended with and told.
+struct Told {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(words: &[&str], config: &Path) -> Told {
+    let output = Command::new(PROGRAM).args(words).arg("--config").arg(config).output();
+    let output = output.expect("a run of the program");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Told {
+        status: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+impl Told {
+    #[track_caller]
+    fn assert(&self, status: i32, stdout: &[&str], stderr: &[&str]) {
+        let all = format!("stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(self.status, Some(status), "{all}");
+        for part in stdout {
+            assert!(self.stdout.contains(part), "no '{part}' on stdout; {all}");
+        }
+        for part in stderr {
+            assert!(self.stderr.contains(part), "no '{part}' on stderr; {all}");
+        }
+    }
+}
+
+fn write(file: &Path, text: &str) -> String {
+    std::fs::write(file, text).expect("a file to write");
+    file.display().to_string()
+}
+
+/// In the register's settings, another line instead of `profile = …`.
+fn follow(config: &Path, line: &str) {
+    let text = std::fs::read_to_string(config).expect("the register's settings");
+    let changed = text.replace("profile = \"profile.toml\"\n", line);
+    assert_ne!(text, changed);
+    std::fs::write(config, changed).expect("other settings");
+}
+
+const WRONG: &str = r#"offline_timout_s = 3
+order = ["Customer"]
+
+[[scope]]
+name = "Customers"
+direction = "download"
+tables = ["ax.CUSTTABEL", { name = "ax.CUSTGROUP", exclude = ["NAMES"] }]
+transformer = { plugin = "nowhere" }
+"#;
+
+#[test]
+fn a_check_tells_everything_at_once_and_whether_it_looked_at_the_channel() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        let whole = run(&["profile", "check"], &config);
+        whole.assert(0, &["note: ax.DBVERSION has no primary key"], &["compared with the channel"]);
+        let wrong = write(&folder.join("wrong.toml"), WRONG);
+        let told = run(&["profile", "check", "--profile", &wrong], &config);
+        let expected = [
+            "wrong.toml:1: unknown setting offline_timout_s; did you mean offline_timeout_s?",
+            "wrong.toml:2: order names Customer, which is no scope; did you mean Customers?",
+            "wrong.toml:7: the channel has no table ax.CUSTTABEL, or this login may not see it; did you mean ax.CUSTTABLE?",
+            "wrong.toml:7: ax.CUSTGROUP has no column NAMES; did you mean NAME?",
+            "wrong.toml:8: plugin nowhere: ",
+        ];
+        told.assert(1, &expected, &["mistakes: 5, notes: 0; 1 tables compared with the channel"]);
+        let json = run(&["profile", "check", "--json", "--profile", &wrong], &config);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        assert_eq!(json["mistakes"].as_array().map(Vec::len), Some(5), "{json}");
+        assert_eq!(
+            (&json["mistakes"][0]["line"], &json["channel"]["looked"]),
+            (&1.into(), &true.into())
+        );
+
+        let nowhere = folder.join("none.toml");
+        let offline = ["profile", "check", "--offline", "--profile"];
+        run(&[&offline[..], &[&wrong]].concat(), &nowhere).assert(
+            1,
+            &expected[..1],
+            &["mistakes: 2"],
+        );
+        run(&[&offline[..], &["default"]].concat(), &nowhere).assert(0, &[], &["(--offline)"]);
+
+        stage.rehearsal.cut().await.expect("a cut");
+        let told = run(&["profile", "check"], &config);
+        told.assert(2, &[], &["error[channel-unreachable]", "mistakes: 0", "not compared"]);
+        run(&["profile", "check", "--profile", &wrong], &config).assert(1, &expected[..1], &[]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn a_register_that_is_told_its_store_alone_finds_its_profile_and_provisions() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        let shown = run(&["profile", "show"], &config);
+        shown.assert(
+            0,
+            &["profile.toml:3", "ax.RETAILOFFLINESCOPE.SYNCDIRECTION", "# default"],
+            &[],
+        );
+        follow(&config, "");
+        std::fs::remove_file(folder.join("profile.toml")).expect("no profile of its own");
+        let shown = run(&["profile", "show"], &config);
+        shown.assert(0, &["# ax.RETAILOFFLINEPROFILE.NAME", "name = \"1010 Customers\""], &[]);
+        assert!(!shown.stdout.contains("plugin ="), "{}", shown.stdout);
+        let provisioned = run(&["provision", "--progress", "json"], &config);
+        provisioned.assert(0, &["\"table\":\"ax.CUSTTABLE\"", "\"quarantined\":0"], &[]);
+        stage
+            .rehearsal
+            .office("UPDATE [ax].[RETAILSTORETABLE] SET [OFFLINEPROFILE] = 0;")
+            .expect("none");
+        let told = run(&["provision"], &config);
+        told.assert(2, &[], &["error[channel-profile]", "next: give the store an offline profile"]);
+        run(&["profile", "check"], &config).assert(1, &["uses no offline profile"], &[]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn the_default_profile_provisions() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let config = stage.rehearsal.config();
+        follow(&config, "profile = \"default\"\n");
+        run(&["profile", "check"], &config).assert(
+            1,
+            &["the channel has no table ax.ACCOUNTANT_BR"],
+            &[],
+        );
+        stage.rehearsal.prepare().await.expect("a channel with rights for the default profile");
+        run(&["profile", "check"], &config).assert(0, &[], &["mistakes: 0, notes: 0; 349 tables"]);
+        let told = run(&["provision", "--progress", "json"], &config);
+        told.assert(
+            0,
+            &["\"table\":\"ax.CUSTTABLE\"", "\"scope\":\"1170 POS task recorder\""],
+            &[],
+        );
+        let shown = run(&["profile", "show"], &config);
+        shown.assert(0, &["exclude = [\"PASSWORD\", \"PASSWORDDATA\"] }"], &[]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
