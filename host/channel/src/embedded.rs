@@ -7,6 +7,7 @@ mod batches;
 mod first_load;
 mod passes;
 mod preparing;
+mod publishing;
 mod pushing;
 
 use crate::capture::{Captured, Followed, Pass, own_context, start};

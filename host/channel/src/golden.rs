@@ -39,6 +39,11 @@ fn setting_up() -> Vec<Golden> {
         ("profile_scopes", profile, profile::SCOPES_SQL.to_string()),
         ("profile_tables", profile, profile::TABLES_SQL.to_string()),
         ("profile_columns", profile, profile::COLUMNS_SQL.to_string()),
+        (
+            "publish",
+            "@P1 JSON, @P2 name, @P3 description, @P4 store, @P5 shared, @P6 keep",
+            publish::PUBLISH_SQL.to_string(),
+        ),
         ("check", "no parameters", prepare::check_sql(&prepare::questions(&prepared))),
         ("prepare", "plain batches, without the GO", prepare::script(&prepared, &options)),
     ]

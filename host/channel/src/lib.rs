@@ -5,7 +5,7 @@
 //! pull   schema -> snapshot (first load) -> capture (changes, one snapshot a pass)
 //! push   upload (rows and ledger in one transaction) -> receipts; ledger, decision
 //! hold   probe
-//! once   prepare (a script that an administrator can read), check, profile (ax.RETAILOFFLINE*)
+//! once   prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
 //! door   read (rows for the point of sale while Online)
 //! ```
 //!
@@ -26,6 +26,7 @@ mod numbers;
 pub mod prepare;
 pub mod probe;
 pub mod profile;
+pub mod publish;
 pub mod read;
 pub mod schema;
 pub mod snapshot;

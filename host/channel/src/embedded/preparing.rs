@@ -116,7 +116,7 @@ async fn a_store_has_the_profile_that_its_tables_hold() {
     }
 }
 
-const PROFILE: &str = "
+pub(super) const PROFILE: &str = "
 EXEC (N'CREATE SCHEMA [ax]');
 CREATE TABLE [ax].[RETAILSTORETABLE] ([RECID] bigint NOT NULL PRIMARY KEY, [STORENUMBER] nvarchar(10) NOT NULL, [OFFLINEPROFILE] bigint NULL);
 CREATE TABLE [ax].[RETAILOFFLINEPROFILE] ([RECID] bigint NOT NULL PRIMARY KEY, [DESCRIPTION] nvarchar(256) NOT NULL, [NAME] nvarchar(10) NOT NULL);
