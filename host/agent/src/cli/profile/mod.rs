@@ -88,11 +88,12 @@ impl Which {
 
 /// The whole profile; asks the channel only if the profile does.
 async fn effective(env: &Env, which: &Which) -> anyhow::Result<Effective> {
-    // Without need for the channel, a profile can be looked at where no register is.
+    // A profile that needs no channel can be looked at where no register is.
     let register = RegisterFile::read(&which.settings.config);
-    let choice = match which.choice(register.as_ref().ok()) {
-        Some(choice) => choice,
-        None => return Err(register.err().map_or_else(|| Mistakes(Vec::new()), |m| m).into()),
+    let choice = match (&which.profile, &register) {
+        (Some(text), _) => ProfileChoice::named(text, Path::new("")),
+        (None, Ok(register)) => register.profile.clone(),
+        (None, Err(mistakes)) => return Err(mistakes.clone().into()),
     };
     let file = ProfileFile::open(&choice)?;
     let published = match file.source {

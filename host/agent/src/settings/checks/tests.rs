@@ -90,7 +90,10 @@ fn each_mistake_is_told_with_its_line_and_what_was_meant() {
             "p:4: unknown setting exclud; did you mean exclude?",
         ),
         ("{ name = 'ax.CUSTGROUP', exclude = ['PLACE'] }", ""),
-        ("'ax.CUSTGROUP'", "p:4: ax.CUSTGROUP: PLACE is a CLR type, which does not travel: name it under exclude"),
+        (
+            "'ax.CUSTGROUP'",
+            "p:4: ax.CUSTGROUP: PLACE is a CLR type, which does not travel: name it under exclude",
+        ),
         (
             "'ax.DBVERSION'",
             "note p:4: ax.DBVERSION has no primary key: it cannot be tracked and is left out",
