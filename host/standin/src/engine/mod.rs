@@ -207,7 +207,8 @@ impl Engine {
         self.own_session()?.load(table, columns, rows)
     }
 
-    /// Orders an error: the next statement whose text contains `text` fails with it, once.
+    /// Orders an error: the next statement whose text contains `text` fails with it, once, as if it had met it itself:
+    /// 1205 and 3960 take their transaction with them, TRY catches, XACT_ABORT rolls back.
     pub fn fail_next(&self, text: &str, error: SqlError) {
         locked(&self.injected).push(Injected { text: text.to_string(), error });
     }
@@ -228,10 +229,9 @@ impl Engine {
     }
 
     /// What [`SqlError`] a test ordered for this text, if any. T-SQL's words may be written in any case.
-    fn injected(&self, sql: &str) -> Option<SqlError> {
+    fn injected(&self, is_here: impl Fn(&str) -> bool) -> Option<SqlError> {
         let mut injected = locked(&self.injected);
-        let sql = sql.to_lowercase();
-        let at = injected.iter().position(|one| sql.contains(&one.text.to_lowercase()))?;
+        let at = injected.iter().position(|one| is_here(&one.text))?;
         Some(injected.remove(at).error)
     }
 

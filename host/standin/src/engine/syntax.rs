@@ -5,6 +5,7 @@ use tillhold_core::types::SqlType;
 
 #[derive(Debug)]
 pub struct Batch {
+    pub text: Arc<str>,
     pub statements: Vec<Statement>,
 }
 
@@ -13,7 +14,26 @@ pub struct Statement {
     /// Unique in the program's life: the key under which its translation is remembered.
     pub id: u64,
     pub line: u32,
+    /// Its place in the batch's text.
+    pub place: std::ops::Range<usize>,
     pub kind: StatementKind,
+}
+
+impl Statement {
+    /// Whether it, or a statement within it that is no mere control flow, holds this in its own text.
+    pub fn says(&self, text: &str, wanted: &str) -> bool {
+        let any = |all: &[Statement]| all.iter().any(|one| one.says(text, wanted));
+        match &self.kind {
+            StatementKind::Block(body) => any(body),
+            StatementKind::Try { body, catch } => any(body) || any(catch),
+            StatementKind::While { body, .. } => body.says(text, wanted),
+            StatementKind::If { then, otherwise, .. } => {
+                then.says(text, wanted)
+                    || otherwise.as_ref().is_some_and(|other| other.says(text, wanted))
+            }
+            _ => text.get(self.place.clone()).is_some_and(|own| contains(own, wanted)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -114,6 +134,11 @@ pub enum StatementKind {
         member: String,
     },
     Permission(Permission),
+}
+
+/// T-SQL's words may be written in any case.
+pub fn contains(text: &str, wanted: &str) -> bool {
+    text.to_lowercase().contains(&wanted.to_lowercase())
 }
 
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use super::refusal;
 use super::syntax::{Batch, CreateTrigger, Expr, ObjectName};
 use crate::answer::SqlError;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tillhold_core::types::SqlType;
 
@@ -199,7 +200,7 @@ pub fn batch(sql: &str) -> Parsed<Batch> {
     let tokens = tokens(sql)?;
     let mut parser = Parser { sql, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let statements = parser.statements(|parser| parser.at_end())?;
-    Ok(Batch { statements })
+    Ok(Batch { text: Arc::from(sql), statements })
 }
 
 /// One expression and nothing after it: a default as the catalogue keeps it.

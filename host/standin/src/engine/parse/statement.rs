@@ -43,10 +43,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn statement(&mut self) -> Parsed<Statement> {
-        let (id, line) = (self.next_id(), self.line());
+        let (id, line, start) = (self.next_id(), self.line(), self.tokens[self.at].start);
         let kind = self.deeper(Self::statement_kind)?;
+        let place = start..self.tokens[self.at - 1].end;
         self.accept(";");
-        Ok(Statement { id, line, kind })
+        Ok(Statement { id, line, place, kind })
     }
 
     fn statement_kind(&mut self) -> Parsed<StatementKind> {

@@ -6,6 +6,7 @@ use crate::engine::catalogue::{Index, Relation, definition::index_storage};
 use crate::engine::functions::read_error;
 use crate::engine::refusal;
 use crate::engine::running::locked;
+use crate::engine::syntax::{Statement, contains};
 use crate::engine::translate::Plan;
 use rusqlite::ffi;
 
@@ -70,8 +71,18 @@ impl EngineSession {
         Err(error)
     }
 
-    /// An error that a test ordered for this text ends the call before it begins.
-    pub(super) fn ordered_failure(
+    /// An error that a test ordered for a call that is no text: a procedure's name, the request that commits.
+    pub(super) fn ordered_call(
+        &mut self,
+        name: &str,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
+        self.strike(|wanted| contains(name, wanted), out)
+    }
+
+    /// An error that a test ordered for a text that no statement of the batch has by itself (a condition, say) ends
+    /// the call before it begins; the others wait for their statement.
+    pub(super) fn ordered_text(
         &mut self,
         sql: &str,
         out: &mut Answers<'_>,
@@ -79,16 +90,44 @@ impl EngineSession {
         if locked(&self.engine.injected).is_empty() {
             return Ok(());
         }
-        let Some(error) = self.engine.injected(sql) else { return Ok(()) };
-        let error = if error.number == 1205 {
-            SqlError { message: refusal::deadlock(self.id).message, ..error }
-        } else {
-            error
+        let parsed = self.parsed(sql).ok();
+        let of_a_statement = |wanted: &str| {
+            parsed.as_ref().is_some_and(|batch| {
+                batch.statements.iter().any(|statement| statement.says(sql, wanted))
+            })
         };
+        self.strike(|wanted| contains(sql, wanted) && !of_a_statement(wanted), out)
+    }
+
+    fn strike(
+        &mut self,
+        is_here: impl Fn(&str) -> bool,
+        out: &mut Answers<'_>,
+    ) -> Result<(), SqlError> {
+        let Some(error) = self.engine.injected(is_here) else { return Ok(()) };
+        let error = self.as_met(error);
         if reach(&error) == Reach::Transaction || self.settings.xact_abort {
             self.roll_back_all(out);
         }
         Err(error)
+    }
+
+    /// An error that a test ordered for this statement: it fails as if it had met the error itself, within its TRY
+    /// and its transaction.
+    pub(super) fn ordered_here(&mut self, statement: &Statement) -> Result<(), SqlError> {
+        if locked(&self.engine.injected).is_empty() {
+            return Ok(());
+        }
+        let Some(text) = self.text.clone() else { return Ok(()) };
+        match self.engine.injected(|wanted| statement.says(&text, wanted)) {
+            Some(error) => Err(self.as_met(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// A deadlock names its victim.
+    fn as_met(&self, error: SqlError) -> SqlError {
+        if error.number == 1205 { refusal::deadlock(self.id) } else { error }
     }
 
     /// What SQLite refused, in SQL Server's words.

@@ -189,7 +189,9 @@ impl EngineSession {
         self.settings.xact_abort = true;
         self.row_count = count;
         self.depth += 1;
+        let text = self.text.take();
         let answer = self.run_all(&trigger.body, out);
+        self.text = text;
         self.depth -= 1;
         self.running.set_scope_identity(identity);
         if self.settings.identity_insert != settings.identity_insert {

@@ -80,6 +80,8 @@ pub struct EngineSession {
     failed_in_trigger: bool,
     last_error: u32,
     batches: HashMap<String, Arc<Batch>>,
+    /// The text whose statements run; none within a trigger.
+    text: Option<Arc<str>>,
     plans: HashMap<u64, (u64, Arc<Plan>)>,
     prepared: HashMap<i32, Arc<str>>,
     next_prepared: i32,
@@ -169,6 +171,7 @@ impl EngineSession {
             failed_in_trigger: false,
             last_error: 0,
             batches: HashMap::new(),
+            text: None,
             plans: HashMap::new(),
             prepared: HashMap::new(),
             next_prepared: 1,
@@ -319,7 +322,10 @@ impl EngineSession {
     }
 
     fn run_batch(&mut self, batch: &Batch, out: &mut Answers<'_>) -> Result<i32, SqlError> {
-        match self.run_all(&batch.statements, out)? {
+        let outer = self.text.replace(batch.text.clone());
+        let answer = self.run_all(&batch.statements, out);
+        self.text = outer;
+        match answer? {
             run::Step::Return(status) => Ok(status),
             _ => Ok(0),
         }
@@ -350,7 +356,7 @@ impl SqlSession for EngineSession {
     }
 
     fn batch(&mut self, sql: &str, out: &mut Answers<'_>) -> Result<(), SqlError> {
-        self.ordered_failure(sql, out)?;
+        self.ordered_text(sql, out)?;
         self.call(out, |session, out| {
             let batch = session.parsed(sql)?;
             session.frame = Frame::default();
@@ -364,7 +370,7 @@ impl SqlSession for EngineSession {
         parameters: &[Parameter],
         out: &mut Answers<'_>,
     ) -> Result<(), SqlError> {
-        self.ordered_failure(sql, out)?;
+        self.ordered_text(sql, out)?;
         self.call(out, |session, out| session.execute_text(sql, parameters, out).map(|_| ()))
     }
 
@@ -411,7 +417,7 @@ impl SqlSession for EngineSession {
         parameters: &[Parameter],
         out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
-        self.ordered_failure(name, out)?;
+        self.ordered_call(name, out)?;
         self.call(out, |session, out| session.call_procedure(name, parameters, out))
     }
 
@@ -431,7 +437,7 @@ impl SqlSession for EngineSession {
     }
 
     fn commit(&mut self, out: &mut Answers<'_>) -> Result<(), SqlError> {
-        self.ordered_failure("COMMIT", out)?;
+        self.ordered_call("COMMIT", out)?;
         self.call(out, |session, out| session.commit_transaction(out))
     }
 

@@ -137,6 +137,7 @@ impl EngineSession {
 
     fn run_plain(&mut self, statement: &Statement, out: &mut Answers<'_>) -> Result<(), SqlError> {
         self.refresh();
+        self.ordered_here(statement)?;
         match &statement.kind {
             S::Declare(declarations) => self.declare(statement.id, declarations),
             S::SetVariable { name, operator, value } => {

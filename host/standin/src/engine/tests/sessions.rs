@@ -108,6 +108,32 @@ fn an_ordered_error_comes_once_and_rolls_back_what_it_would() {
 }
 
 #[test]
+fn an_ordered_deadlock_strikes_within_the_batch_as_a_real_one_does() {
+    let bench = bench();
+    let mut session = bench.session();
+    shown(&mut session, "CREATE TABLE T (ID int NOT NULL PRIMARY KEY)");
+    let batch = "SET XACT_ABORT ON; BEGIN TRY BEGIN TRAN; INSERT INTO T VALUES (1); UPDATE T SET ID = 2; COMMIT END TRY \
+                 BEGIN CATCH SELECT ERROR_NUMBER() AS e, ERROR_SEVERITY() AS s, XACT_STATE() AS x, @@TRANCOUNT AS t; \
+                 IF @@TRANCOUNT > 0 ROLLBACK END CATCH";
+    bench.engine.fail_next("UPDATE T", SqlError::new(1205, ""));
+    let victim = shown(&mut session, batch);
+    assert!(victim.contains("\n1205 | 13 | -1 | 1\n"), "{victim}");
+    assert!(victim.contains("(1)") && victim.contains("rolled back"), "{victim}");
+    assert!(shown(&mut session, batch).ends_with("committed\n()"), "once");
+    // Nobody catches it: the batch ends, and with it the transaction.
+    bench.engine.fail_next("DELETE", SqlError::new(1205, ""));
+    let victim =
+        shown(&mut session, "BEGIN TRAN; INSERT INTO T VALUES (7); DELETE FROM T; SELECT 1");
+    assert!(victim.contains("(1)\nrolled back\nended 1205 Transaction (Process ID"), "{victim}");
+    assert!(shown(&mut session, "SELECT COUNT(*) FROM T WHERE ID = 7").contains("\n0\n"));
+    // A procedure's name and a client's commit are no statement of a batch.
+    bench.engine.fail_next("COMMIT", SqlError::new(1205, ""));
+    shown(&mut session, "BEGIN TRAN; INSERT INTO T VALUES (7)");
+    assert_eq!(session.commit(&mut |_| Flow::Continue).map_err(|error| error.number), Err(1205));
+    assert!(shown(&mut session, "SELECT @@TRANCOUNT").contains("\n0\n"));
+}
+
+#[test]
 fn prepared_statements_run_by_their_number() {
     let bench = bench();
     let mut session = bench.session();
