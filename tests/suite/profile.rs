@@ -112,6 +112,8 @@ fn a_register_that_is_told_its_store_alone_finds_its_profile_and_provisions() {
             &["profile.toml:3", "ax.RETAILOFFLINESCOPE.SYNCDIRECTION", "# default"],
             &[],
         );
+        let told = run(&["profile", "diff", "register", "channel"], &config);
+        told.assert(2, &[], &["error[profile-not-provisioned]", "next: "]);
         follow(&config, "");
         std::fs::remove_file(folder.join("profile.toml")).expect("no profile of its own");
         let shown = run(&["profile", "show"], &config);
@@ -146,6 +148,78 @@ fn the_default_profile_provisions() {
         );
         let shown = run(&["profile", "show"], &config);
         shown.assert(0, &["exclude = [\"PASSWORD\", \"PASSWORDDATA\"] }"], &[]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The profile with the office's rights.
+fn publish(words: &[&str], folder: &Path) -> Told {
+    let password = folder.join("office.password").display().to_string();
+    let office = ["--user", "office", "--password-file", &password];
+    run(&[&["profile", "publish"], words, &office].concat(), &folder.join("register.toml"))
+}
+
+#[test]
+fn what_is_published_comes_back_and_differences_are_told_one_by_one() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        let mine = folder.join("mine.toml");
+        let file = mine.display().to_string();
+        let import = ["profile", "import", "--output", &file];
+        run(&import, &config).assert(0, &[], &[]);
+        let text = std::fs::read_to_string(&mine).expect("the imported profile");
+        run(&import, &config).assert(2, &[], &["error[profile-file-exists]", "next: name a new"]);
+        assert_eq!(std::fs::read_to_string(&mine).expect("the same profile"), text);
+        let diff = ["profile", "diff", "channel", &file];
+        run(&diff, &config).assert(0, &[], &[]);
+
+        let changed = text
+            .replace("    \"ax.CUSTGROUP\",\n", "")
+            .replace("frequency_s = 10\n", "frequency_s = 11\nresolver = \"defer\"\n");
+        write(&mine, &changed);
+        let expected = [
+            "scope 1010 Customers: table ax.CUSTGROUP: removed (whole table)\n",
+            "scope P-0001 Channel transactions (upload): frequency_s: 10 -> 11\n",
+            "scope P-0001 Channel transactions (upload): resolver: \"channel-wins\" -> \"defer\"\n",
+        ];
+        run(&diff, &config).assert(1, &expected, &[]);
+        let publish_mine = ["--profile", &file];
+        let till = run(&["profile", "publish", "--profile", &file], &config);
+        till.assert(2, &[], &["error[channel-right]"]);
+        let rehearsed = publish(&[&publish_mine[..], &["--dry-run"]].concat(), &folder);
+        let kept = "profile Default: known already\nscopes: 0 added, 20 kept, 0 removed\ntables: 318 before, 317 now\n";
+        let stays = "stays in the file: scope P-0001 Channel transactions (upload): resolver\n";
+        rehearsed.assert(0, &[kept, stays], &["rolled back (--dry-run)"]);
+        run(&diff, &config).assert(1, &expected, &[]);
+        let done = publish(&publish_mine, &folder);
+        done.assert(0, &[], &["profile Default is published"]);
+        assert_eq!(done.stdout, rehearsed.stdout);
+        let left = run(&diff, &config);
+        assert_eq!((left.status, left.stdout.as_str()), (Some(1), expected[2]));
+
+        let other = publish(&[&publish_mine[..], &["--name", "Other"]].concat(), &folder);
+        other.assert(1, &["scope 1010 Customers belongs to profile Default too"], &["--shared"]);
+        let long = publish(&[&publish_mine[..], &["--name", "Default profile"]].concat(), &folder);
+        long.assert(2, &[], &["mine.toml: 'Default profile' has 15 characters", "holds 10"]);
+        write(&mine, &changed.replace("\"ax.CUSTTABLE\"", "\"ax.CUSTTABEL\""));
+        let wrong = publish(&publish_mine, &folder);
+        wrong.assert(2, &[], &["mine.toml:", "did you mean ax.CUSTTABLE?"]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn the_default_profile_is_published_whole_but_for_what_only_a_file_can_say() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        let done = publish(&["--profile", "default", "--assign"], &folder);
+        done.assert(0, &["scopes: 1 added, 20 kept, 0 removed", "store S0343: uses it"], &[]);
+        let told = run(&["profile", "diff", "default", "channel"], &config);
+        let expected = "scope Seeds (offline-only scope): resolver: \"offline-wins\" -> \"channel-wins\"\n\
+                        scope Shift staging: resolver: \"offline-wins\" -> \"channel-wins\"\n";
+        assert_eq!((told.status, told.stdout.as_str()), (Some(1), expected));
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -6,6 +6,8 @@ use tillhold_core::profile::Direction;
 
 /// The fact's name in the offline database.
 pub const PROFILE: &str = "channel-profile";
+/// The whole profile that the register was last opened with, as the text of a `profile.toml`.
+pub const PROFILE_TEXT: &str = "profile-text";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the kept channel profile cannot be read: {0}")]

@@ -10,6 +10,7 @@ use crate::fault::FlowError;
 use crate::kept;
 use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
+use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -77,7 +78,10 @@ impl Register {
         let plugins = Plugins::new(env, &file)?;
         let scopes = plugins.equip(shape.profile.scopes.clone(), &shape.tables).await?;
         install(&local, &scopes).await?;
-        let Shape { profile, left_out, .. } = shape;
+        let Shape { profile, channel_profile, left_out, .. } = shape;
+        // What `profile diff register …` compares with.
+        let (effective, _) = profile_file.effective(channel_profile.as_ref());
+        local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;
         Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, channel })
     }
 

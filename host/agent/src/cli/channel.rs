@@ -1,17 +1,15 @@
 //! `tillhold channel …`: the channel database's side of the work.
 
 use super::serve::{ServeArgs, serve};
-use super::{Done, Settings};
+use super::{Administrator, Done, Settings};
 use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
-use crate::settings::reader::Source;
 use crate::settings::register_file::RegisterFile;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_channel::prepare::{PrepareOptions, Prepared, check, prepare, script};
 use tillhold_channel::profile::read_profile;
-use tillhold_channel::{Link, Secret, schema};
+use tillhold_channel::{Link, schema};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 
@@ -33,12 +31,8 @@ pub struct PrepareArgs {
     /// Only say what is missing
     #[arg(long)]
     check: bool,
-    /// Log in as this administrator instead of the register's account
-    #[arg(long, value_name = "NAME", requires = "password_file")]
-    user: Option<String>,
-    /// The administrator's password
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    administrator: Administrator,
     /// A database user to put into the role; may be given more than once
     #[arg(long, value_name = "USER")]
     member: Vec<String>,
@@ -55,10 +49,7 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&args.settings.config)?;
     let mut config = file.channel_config()?;
     let register_user = config.user.clone();
-    if let (Some(user), Some(password)) = (&args.user, &args.password_file) {
-        config.user = user.clone();
-        config.password = Secret::new(Source::read(password)?.text().trim_end());
-    }
+    args.administrator.log_in(&mut config)?;
     let mut link = Link::new(env, Arc::new(config));
     let shapes = shapes(&mut link, &file).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();

@@ -1,6 +1,7 @@
 //! How a failure is told: one message with its stable code, and what to do next.
 
 use super::door::DoorCallError;
+use super::profile::{DiffError, ExchangeError};
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
 use crate::kept::KeptError;
@@ -47,6 +48,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, DoorCallError, KeptError, Mistakes);
+    coded!(DiffError, ExchangeError);
     if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
         return Some(Told { code: error.code().to_string(), hint: error.hint() });
     }

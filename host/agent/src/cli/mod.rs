@@ -10,9 +10,11 @@ mod provision;
 mod run;
 mod serve;
 
+use crate::settings::reader::{Mistakes, Source};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tillhold_channel::{ChannelConfig, Secret};
 use tillhold_env::Env;
 
 /// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
@@ -52,6 +54,27 @@ pub struct Settings {
     /// The register's settings
     #[arg(long, short, value_name = "FILE", default_value = "register.toml")]
     config: PathBuf,
+}
+
+/// Another account than the register's own, for work that a register has no right to.
+#[derive(Args)]
+pub struct Administrator {
+    /// Log in as this administrator instead of the register's account
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// The administrator's password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+}
+
+impl Administrator {
+    fn log_in(&self, config: &mut ChannelConfig) -> Result<(), Mistakes> {
+        if let (Some(user), Some(password)) = (&self.user, &self.password_file) {
+            config.user = user.clone();
+            config.password = Secret::new(Source::read(password)?.text().trim_end());
+        }
+        Ok(())
+    }
 }
 
 /// How a command ended when it did not fail.

@@ -4,11 +4,13 @@
 //! * Secrets are named by file, never written into these.
 
 pub mod checks;
+pub mod difference;
 pub mod effective;
 pub mod field;
 pub mod profile_fields;
 pub mod profile_file;
 pub mod profile_text;
+pub mod published;
 pub mod reader;
 pub mod register_fields;
 pub mod register_file;

@@ -145,7 +145,7 @@ fn texts_list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "))
 }
 
-fn plugin_text(plugin: &PluginUse) -> String {
+pub fn plugin_text(plugin: &PluginUse) -> String {
     let mut parts = vec![format!("{} = {}", fields::PLUGIN_NAME.key, quoted(&plugin.name))];
     if !plugin.config.is_empty() {
         parts.push(format!("{} = {}", fields::CONFIG.key, quoted(&plugin.config)));
@@ -199,7 +199,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// To the nanosecond, without trailing zeros.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let text = format!("{value:.9}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }

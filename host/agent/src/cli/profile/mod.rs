@@ -1,9 +1,14 @@
 //! `tillhold profile …`: the offline profile, looked at, compared and exchanged with the channel's own tables.
 
 mod check;
+mod diff;
+mod exchange;
 mod show;
 
-use super::{Done, Settings};
+pub use diff::DiffError;
+pub use exchange::ExchangeError;
+
+use super::{Administrator, Done, Settings};
 use crate::settings::checks::Catalogue;
 use crate::settings::effective::{Effective, same_table};
 use crate::settings::profile_file::{DEFAULT_PROFILE, ProfileChoice, ProfileFile, ProfileSource};
@@ -14,7 +19,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::path::Path;
 use std::sync::Arc;
 use tillhold_channel::profile::read_profile;
-use tillhold_channel::{ChannelError, Link};
+use tillhold_channel::{ChannelConfig, ChannelError, Link};
 use tillhold_core::profile::Profile;
 use tillhold_core::table::TableName;
 use tillhold_env::Env;
@@ -25,6 +30,12 @@ pub enum ProfileCommand {
     Check(check::CheckArgs),
     /// Print the profile that counts, and where each value came from
     Show(show::ShowArgs),
+    /// Say what would change if one profile took another's place
+    Diff(diff::DiffArgs),
+    /// Write the channel's own profile as a profile.toml
+    Import(exchange::ImportArgs),
+    /// Write a profile into the channel's own tables
+    Publish(exchange::PublishArgs),
     /// Print the JSON Schema of a settings file, for editors
     Schema(SchemaArgs),
     /// Print the profile that this program carries
@@ -59,6 +70,9 @@ pub async fn profile(env: &Env, command: ProfileCommand) -> anyhow::Result<Done>
     match command {
         ProfileCommand::Check(args) => check::check(env, args).await,
         ProfileCommand::Show(args) => show::show(env, args).await,
+        ProfileCommand::Diff(args) => diff::diff(env, args).await,
+        ProfileCommand::Import(args) => exchange::import(env, args).await,
+        ProfileCommand::Publish(args) => exchange::publish(env, args).await,
         ProfileCommand::Schema(args) => print_schema(&args),
         ProfileCommand::Default => {
             print!("{DEFAULT_PROFILE}");
@@ -86,26 +100,65 @@ impl Which {
     }
 }
 
-/// The whole profile; asks the channel only if the profile does.
-async fn effective(env: &Env, which: &Which) -> anyhow::Result<Effective> {
-    // A profile that needs no channel can be looked at where no register is.
-    let register = RegisterFile::read(&which.settings.config);
-    let choice = match (&which.profile, &register) {
-        (Some(text), _) => ProfileChoice::named(text, Path::new("")),
-        (None, Ok(register)) => register.profile.clone(),
-        (None, Err(mistakes)) => return Err(mistakes.clone().into()),
-    };
-    let file = ProfileFile::open(&choice)?;
-    let published = match file.source {
-        ProfileSource::File => None,
-        ProfileSource::Channel => {
-            let register = register?;
-            let mut link = Link::new(env, Arc::new(register.channel_config()?));
-            Some(read_profile(&mut link, &register.store).await?)
+/// The way to the channel, opened when something asks for it: a profile that needs no channel can be looked at where
+/// no register is.
+struct Channel {
+    env: Env,
+    register: Result<RegisterFile, Mistakes>,
+    config: Option<ChannelConfig>,
+    link: Option<Link>,
+}
+
+impl Channel {
+    fn of(env: &Env, config: &Path) -> Channel {
+        let register = RegisterFile::read(config);
+        Channel { env: env.clone(), register, config: None, link: None }
+    }
+
+    fn log_in_as(&mut self, administrator: &Administrator) -> Result<(), Mistakes> {
+        let mut config = self.register.as_ref().map_err(Clone::clone)?.channel_config()?;
+        administrator.log_in(&mut config)?;
+        self.config = Some(config);
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(&mut Link, &RegisterFile), Mistakes> {
+        let register = self.register.as_ref().map_err(Clone::clone)?;
+        if self.link.is_none() {
+            let config = match self.config.take() {
+                Some(config) => config,
+                None => register.channel_config()?,
+            };
+            self.link = Some(Link::new(&self.env, Arc::new(config)));
         }
-    };
-    let (profile, mistakes) = file.effective(published.as_ref());
-    if mistakes.is_empty() { Ok(profile) } else { Err(Mistakes(mistakes).into()) }
+        Ok((self.link.as_mut().expect("opened just now"), register))
+    }
+
+    fn opened(&mut self) -> Option<(&mut Link, &RegisterFile)> {
+        Some((self.link.as_mut()?, self.register.as_ref().ok()?))
+    }
+
+    /// The whole profile; asks the channel only if the profile does.
+    async fn complete(&mut self, choice: &ProfileChoice) -> anyhow::Result<Effective> {
+        let file = ProfileFile::open(choice)?;
+        let published = match file.source {
+            ProfileSource::File => None,
+            ProfileSource::Channel => {
+                let (link, register) = self.open()?;
+                Some(read_profile(link, &register.store).await?)
+            }
+        };
+        let (profile, mistakes) = file.effective(published.as_ref());
+        if mistakes.is_empty() { Ok(profile) } else { Err(Mistakes(mistakes).into()) }
+    }
+}
+
+async fn effective(env: &Env, which: &Which) -> anyhow::Result<Effective> {
+    let mut channel = Channel::of(env, &which.settings.config);
+    match which.choice(channel.register.as_ref().ok()) {
+        Some(choice) => channel.complete(&choice).await,
+        None => Err(channel.register.err().unwrap_or(Mistakes(Vec::new())).into()),
+    }
 }
 
 /// The channel's real tables: all by name, the profile's with their columns.

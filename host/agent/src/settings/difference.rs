@@ -1,0 +1,299 @@
+//! What tells two profiles apart, setting by setting: what would change if one took the other's place.
+
+use super::effective::same_table;
+use super::field::Field;
+use super::profile_fields as fields;
+use super::profile_text::{number, plugin_text, resolver_text};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+use tillhold_core::profile::{Profile, Scope, ScopeTable};
+use tillhold_core::table::Table;
+
+/// One of them. Without `from` it comes, without `to` it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub scope: Option<String>,
+    pub table: Option<String>,
+    /// The setting's key; `None` is the scope or table itself.
+    pub setting: Option<&'static str>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named =
+            |what: &str, name: &Option<String>| name.as_ref().map(|n| format!("{what} {n}"));
+        let parts = [
+            named("scope", &self.scope),
+            named("table", &self.table),
+            self.setting.map(str::to_string),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(": "))?;
+        match (&self.from, &self.to) {
+            (Some(from), Some(to)) => write!(f, ": {from} -> {to}"),
+            (None, Some(to)) => write!(f, ": added ({to})"),
+            (Some(from), None) => write!(f, ": removed ({from})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// In the order of the profile: its own settings, scopes, tables. `shapes` are tables as the channel has them: with
+/// them, lists of columns are compared by what stays behind, however it is said.
+pub fn differences(from: &Profile, to: &Profile, shapes: &[Table]) -> Vec<Difference> {
+    let mut found = Found::default();
+    of_profile(from, to, &mut found);
+    for scope in &from.scopes {
+        match to.scopes.iter().find(|other| other.name == scope.name) {
+            Some(other) => of_scope(scope, other, &mut found),
+            None => found.push(Some(scope), None, None, Some(summary(scope)), None),
+        }
+    }
+    for scope in &to.scopes {
+        if !from.scopes.iter().any(|other| other.name == scope.name) {
+            found.push(Some(scope), None, None, None, Some(summary(scope)));
+        }
+    }
+    of_tables(from, to, shapes, &mut found);
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Difference>);
+
+impl Found {
+    fn push(
+        &mut self,
+        scope: Option<&Scope>,
+        table: Option<&ScopeTable>,
+        setting: Option<&'static str>,
+        from: Option<String>,
+        to: Option<String>,
+    ) {
+        self.0.push(Difference {
+            scope: scope.map(|scope| scope.name.clone()),
+            table: table.map(|table| table.name.to_string()),
+            setting,
+            from,
+            to,
+        });
+    }
+
+    fn compare<K>(&mut self, scope: Option<&Scope>, field: &Field<K>, from: String, to: String) {
+        if from != to {
+            self.push(scope, None, Some(field.key), Some(from), Some(to));
+        }
+    }
+}
+
+fn summary(scope: &Scope) -> String {
+    let direction = fields::DIRECTION.spelled(&scope.direction);
+    format!("{direction}, {} tables", scope.tables.len())
+}
+
+fn of_profile(from: &Profile, to: &Profile, found: &mut Found) {
+    let seconds = |time: Duration| number(time.as_secs_f64());
+    let minutes = |time: Duration| number(time.as_secs_f64() / 60.0);
+    let path = |profile: &Profile| fields::WRITE_PATH.spelled(&profile.write_path).to_string();
+    found.compare(None, &fields::NAME, from.name.clone(), to.name.clone());
+    found.compare(None, &fields::DESCRIPTION, from.description.clone(), to.description.clone());
+    let timeouts = (seconds(from.offline_timeout), seconds(to.offline_timeout));
+    found.compare(None, &fields::OFFLINE_TIMEOUT, timeouts.0, timeouts.1);
+    let intervals = (minutes(from.reconnect_interval), minutes(to.reconnect_interval));
+    found.compare(None, &fields::RECONNECT_INTERVAL, intervals.0, intervals.1);
+    found.compare(None, &fields::DWELL, seconds(from.dwell), seconds(to.dwell));
+    found.compare(None, &fields::WRITE_PATH, path(from), path(to));
+    let capture = |profile: &Profile| profile.capture.name().to_string();
+    found.compare(None, &fields::CAPTURE, capture(from), capture(to));
+    let common = |of: &Profile, other: &Profile| {
+        let names = of.scopes.iter().map(|scope| scope.name.as_str());
+        let both = names.filter(|name| other.scopes.iter().any(|scope| scope.name == *name));
+        both.collect::<Vec<_>>().join(", ")
+    };
+    found.compare(None, &fields::ORDER, common(from, to), common(to, from));
+}
+
+fn of_scope(from: &Scope, to: &Scope, found: &mut Found) {
+    let here = Some(to);
+    let direction = |scope: &Scope| fields::DIRECTION.spelled(&scope.direction).to_string();
+    found.compare(here, &fields::DIRECTION, direction(from), direction(to));
+    let frequency = |scope: &Scope| number(scope.frequency.as_secs_f64());
+    found.compare(here, &fields::FREQUENCY, frequency(from), frequency(to));
+    let plugin = |scope: &Scope| scope.transformer.as_ref().map_or("none".to_string(), plugin_text);
+    found.compare(here, &fields::TRANSFORMER, plugin(from), plugin(to));
+    let resolver = |scope: &Scope| resolver_text(&scope.resolver);
+    found.compare(here, &fields::RESOLVER, resolver(from), resolver(to));
+    let failure =
+        |scope: &Scope| fields::ON_PLUGIN_FAILURE.spelled(&scope.on_plugin_failure).to_string();
+    found.compare(here, &fields::ON_PLUGIN_FAILURE, failure(from), failure(to));
+}
+
+/// Tables of scopes that both have, and those that moved from one scope to another.
+fn of_tables(from: &Profile, to: &Profile, shapes: &[Table], found: &mut Found) {
+    let both = |name: &str| [from, to].iter().all(|p| p.scopes.iter().any(|s| s.name == name));
+    for (scope, table) in tables(from) {
+        match find(to, table) {
+            Some((other, now)) => {
+                if other.name != scope.name {
+                    let scopes = (Some(scope.name.clone()), Some(other.name.clone()));
+                    found.push(None, Some(table), Some(fields::SCOPES.key), scopes.0, scopes.1);
+                }
+                of_columns(other, table, now, shapes, found);
+            }
+            None if both(&scope.name) => {
+                found.push(Some(scope), Some(table), None, Some("whole table".to_string()), None);
+            }
+            None => {}
+        }
+    }
+    for (scope, table) in tables(to) {
+        if find(from, table).is_none() && both(&scope.name) {
+            found.push(Some(scope), Some(table), None, None, Some("whole table".to_string()));
+        }
+    }
+}
+
+fn tables(profile: &Profile) -> impl Iterator<Item = (&Scope, &ScopeTable)> {
+    profile.scopes.iter().flat_map(|scope| scope.tables.iter().map(move |table| (scope, table)))
+}
+
+fn find<'p>(profile: &'p Profile, wanted: &ScopeTable) -> Option<(&'p Scope, &'p ScopeTable)> {
+    tables(profile).find(|(_, table)| same_table(&table.name, &wanted.name))
+}
+
+fn of_columns(
+    scope: &Scope,
+    from: &ScopeTable,
+    to: &ScopeTable,
+    shapes: &[Table],
+    found: &mut Found,
+) {
+    if let Some(shape) = shapes.iter().find(|shape| same_table(&shape.name, &to.name)) {
+        let stays = |table: &ScopeTable| {
+            let left = table.left_out(shape).into_iter();
+            let assigned = |name: &String| {
+                shape.position(name).is_some_and(|at| {
+                    shape.is_key(at)
+                        || shape.columns[at].assigned == tillhold_core::table::Assigned::ByChannel
+                })
+            };
+            listed(left.filter(|name| !assigned(name)))
+        };
+        let (before, now) = (stays(from), stays(to));
+        if before != now {
+            found.push(Some(scope), Some(to), Some(fields::EXCLUDE.key), Some(before), Some(now));
+        }
+        return;
+    }
+    let excluded = |table: &ScopeTable| listed(table.excluded_columns.iter().cloned());
+    let only = |table: &ScopeTable| {
+        table.only_columns.as_ref().map_or("all".to_string(), |c| listed(c.iter().cloned()))
+    };
+    for (field, before, now) in [
+        (fields::EXCLUDE.key, excluded(from), excluded(to)),
+        (fields::COLUMNS.key, only(from), only(to)),
+    ] {
+        if before != now {
+            found.push(Some(scope), Some(to), Some(field), Some(before), Some(now));
+        }
+    }
+}
+
+/// Names in one order and one case, since SQL Server knows none of either.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: BTreeSet<String> = names.map(|name| name.to_uppercase()).collect();
+    match names.is_empty() {
+        true => "none".to_string(),
+        false => names.into_iter().collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differences;
+    use crate::settings::profile_file::ProfileFile;
+    use crate::settings::reader::Source;
+    use std::path::Path;
+    use tillhold_core::profile::Profile;
+    use tillhold_core::table::{Assigned, Column, Table, TableName};
+    use tillhold_core::types::SqlType;
+
+    fn profile(text: &str) -> Profile {
+        let parsed = ProfileFile::of(&Source::new(Path::new("p"), text.to_string()));
+        assert_eq!(parsed.mistakes, []);
+        parsed.built.complete(None).expect("a whole profile")
+    }
+
+    fn scope(name: &str, rest: &str) -> String {
+        format!("[[scope]]\nname = '{name}'\ndirection = 'upload'\n{rest}\n")
+    }
+
+    fn told(from: &str, to: &str, shapes: &[Table]) -> Vec<String> {
+        let found = differences(&profile(from), &profile(to), shapes);
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_setting_that_differs_is_told_and_nothing_else() {
+        let (one, two) = (scope("One", "tables = ['A', 'B']"), scope("Two", "tables = ['C']"));
+        let base = format!("{one}{two}");
+        let excluded = scope("One", "tables = ['A', { name = 'b', exclude = ['Y', 'x'] }]");
+        let cases: [(String, &[&str]); 9] = [
+            (base.clone(), &[]),
+            (
+                format!("name = 'N'\ndwell_s = 3\n{base}"),
+                &["name: Default -> N", "dwell_s: 10 -> 3"],
+            ),
+            (format!("{two}{one}"), &["order: One, Two -> Two, One"]),
+            (one.clone(), &["scope Two: removed (upload, 1 tables)"]),
+            (
+                format!("{base}{}", scope("Three", "tables = ['D']")),
+                &["scope Three: added (upload, 1 tables)"],
+            ),
+            (
+                format!("{}{two}", scope("One", "tables = ['A', 'E']\nresolver = 'defer'")),
+                &[
+                    "scope One: resolver: \"channel-wins\" -> \"defer\"",
+                    "scope One: table ax.B: removed (whole table)",
+                    "scope One: table ax.E: added (whole table)",
+                ],
+            ),
+            (
+                format!(
+                    "{}{}",
+                    scope("One", "tables = ['A']"),
+                    scope("Two", "tables = ['C', 'B']")
+                ),
+                &["table ax.B: scope: One -> Two"],
+            ),
+            (format!("{excluded}{two}"), &["scope One: table ax.b: exclude: none -> X, Y"]),
+            (
+                format!("[capture]\nmethod = 'triggers'\n{base}"),
+                &["capture: change-tracking -> triggers"],
+            ),
+        ];
+        for (other, expected) in cases {
+            assert_eq!(told(&base, &other, &[]), expected, "{other}");
+        }
+    }
+
+    #[test]
+    fn columns_are_compared_by_what_stays_behind_when_the_table_is_known() {
+        let column = |name: &str| Column {
+            name: name.to_string(),
+            of: SqlType::Int,
+            nullable: false,
+            assigned: Assigned::ByWriter,
+            default: None,
+            collation: None,
+        };
+        let columns = ["K", "X", "Y"].map(column).into();
+        let shape = Table { name: TableName::new("ax", "A"), columns, key: vec![0] };
+        let excluding = scope("S", "tables = [{ name = 'A', exclude = ['Y'] }]");
+        let listing = scope("S", "tables = [{ name = 'a', columns = ['x'] }]");
+        assert_eq!(told(&excluding, &listing, &[shape]), [""; 0]);
+        assert_eq!(told(&excluding, &listing, &[]).len(), 2);
+    }
+}
