@@ -14,7 +14,7 @@ use crate::world::{Answer, Known, World, listed, refusal};
 use std::sync::Arc;
 use tillhold_channel::prepare::{self, PrepareOptions, Prepared};
 use tillhold_channel::schema::{self, Described};
-use tillhold_core::profile::Direction;
+use tillhold_core::profile::{Direction, ScopeTable};
 use tillhold_core::table::{Assigned, Column, TableName};
 
 const SHOP_SQL: &str = include_str!("shop.sql");
@@ -119,8 +119,10 @@ fn as_prepared(known: &Known) -> Prepared<'_> {
 fn learn(world: &mut World<'_>, described: Described, direction: Direction, without: &[String]) {
     let full = described.table;
     let travelling = Arc::new(full.travelling(without));
+    let mut entry = ScopeTable::whole(full.name.clone());
+    entry.excluded_columns = without.to_vec();
     let name = full.name.to_string().to_lowercase();
-    world.tables.insert(name, Known { full, travelling, direction });
+    world.tables.insert(name, Known { full, travelling, entry, direction });
 }
 
 pub async fn check(world: &mut World<'_>, rest: &str) -> Answer {

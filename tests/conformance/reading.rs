@@ -13,7 +13,7 @@ use crate::world::{Answer, INCARNATION, Open, World, listed, named, refusal};
 use tillhold_channel::capture::{Captured, Followed, Pass, Standing, current, own_context};
 use tillhold_channel::{ChannelError, read as front, snapshot as first};
 use tillhold_core::filter::Filter;
-use tillhold_core::profile::{Capture, ScopeTable};
+use tillhold_core::profile::Capture;
 use tillhold_core::row::{Change, Key};
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation};
@@ -103,8 +103,8 @@ fn wanted(world: &World<'_>, rest: &str) -> Result<Wanted, String> {
     let since = options.split_whitespace().next().ok_or("since when?")?;
     let mut tables = Vec::new();
     for name in listed(names) {
-        let table = world.known(name)?.travelling.clone();
-        let entry = ScopeTable::whole(table.name.clone());
+        let known = world.known(name)?;
+        let (table, entry) = (known.travelling.clone(), known.entry.clone());
         tables.push(Followed { table, entry, position: world.mark(since)?.into() });
     }
     Ok((listed(names).map(str::to_string).collect(), tables))

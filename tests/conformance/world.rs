@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tillhold_channel::capture::Pass;
 use tillhold_channel::{ChannelError, Link};
+use tillhold_core::profile::ScopeTable;
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation};
 use tokio::sync::oneshot;
@@ -43,6 +44,8 @@ pub struct World<'a> {
 pub struct Known {
     pub full: Table,
     pub travelling: std::sync::Arc<Table>,
+    /// What the profile would say of it.
+    pub entry: ScopeTable,
     pub direction: tillhold_core::profile::Direction,
 }
 
