@@ -10,10 +10,14 @@ pub struct ChannelConfig {
     pub host: String,
     pub port: u16,
     pub database: String,
+    /// For a SQL login; an account that shows another proof has no name here.
     pub user: String,
     pub password: Secret,
+    pub authentication: Authentication,
     pub encryption: Encryption,
     pub trust: Trust,
+    /// The name in the server's certificate where it is not `host`.
+    pub certificate_name: Option<String>,
     /// AX's change-log triggers know the sync service by this name.
     pub application_name: String,
     /// The longest wait for TCP, and again for TLS with login.
@@ -40,13 +44,28 @@ impl ChannelConfig {
             database: database.into(),
             user: user.into(),
             password,
+            authentication: Authentication::Login,
             encryption: Encryption::Required,
             trust: Trust::System,
+            certificate_name: None,
             application_name: APPLICATION_NAME.to_string(),
             connect_timeout: CONNECT_TIMEOUT,
             statement_timeout: STATEMENT_TIMEOUT,
         }
     }
+}
+
+/// What the account shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// User and password of a SQL login.
+    Login,
+    /// A Microsoft Entra access token from this file, read at each login: whoever renews it only
+    /// writes the file.
+    TokenFile(PathBuf),
+    /// The account that the program runs as: SSPI on Windows, Kerberos elsewhere. Only a build with
+    /// the feature `integrated` has it.
+    Integrated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 
 use crate::numbers::{self, Meaning};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tillhold_core::alteration::Alteration;
 use tillhold_core::fault::Class;
@@ -31,6 +32,12 @@ pub enum ChannelError {
     DatabaseRefused { database: String, message: String },
     #[error("no encrypted connection to {host}: {message}")]
     Tls { host: String, message: String },
+    #[error("the certificate of {host} is not trusted: {fault}")]
+    Certificate { host: String, fault: CertificateFault },
+    #[error("the {what} in {} cannot be used: {cause}", path.display())]
+    LoginFile { what: &'static str, path: PathBuf, cause: String },
+    #[error("this build cannot log in as the account it runs as")]
+    NoIntegratedLogin,
     #[error("the channel refused to {what} (message {number}): {message}")]
     Sql { what: &'static str, number: u32, message: String },
     #[error(
@@ -100,6 +107,39 @@ fn listed(alterations: &[Alteration]) -> String {
     alterations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// What is wrong with a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    #[error("nobody whom this register trusts has signed it")]
+    Unknown,
+    #[error("it is made out to another name")]
+    OtherName,
+    #[error("it has expired")]
+    Expired,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CertificateFault {
+    fn hint(&self, host: &str) -> String {
+        match self {
+            CertificateFault::Unknown => {
+                "name the server's certificate or its issuer's in [channel]: certificate = \"FILE\"".to_string()
+            }
+            CertificateFault::OtherName => format!(
+                "connect by a name that the certificate holds, or say in [channel] which it holds \
+                 instead of {host}: certificate_name = \"NAME\""
+            ),
+            CertificateFault::Expired => {
+                "let the server have a new certificate, and check this computer's date".to_string()
+            }
+            CertificateFault::Other(_) => {
+                "let the server have a certificate of today's form (X.509 version 3), or name it in [channel]: certificate = \"FILE\"".to_string()
+            }
+        }
+    }
+}
+
 fn of_table(table: &Option<TableName>) -> String {
     table.as_ref().map(|t| format!(" for {t}")).unwrap_or_default()
 }
@@ -118,6 +158,9 @@ impl ChannelError {
             LoginRefused { .. }
             | DatabaseRefused { .. }
             | Tls { .. }
+            | Certificate { .. }
+            | LoginFile { .. }
+            | NoIntegratedLogin
             | NoRight { .. }
             | SchemaMoved { .. }
             | TrackingOff { .. }
@@ -148,6 +191,9 @@ impl ChannelError {
             LoginRefused { .. } => "channel-login",
             DatabaseRefused { .. } => "channel-database",
             Tls { .. } => "channel-tls",
+            Certificate { .. } => "channel-certificate",
+            LoginFile { .. } => "channel-login-file",
+            NoIntegratedLogin => "channel-integrated",
             Sql { .. } => "channel-sql",
             NoRight { .. } => "channel-right",
             SchemaMoved { .. } => "channel-schema",
@@ -182,7 +228,10 @@ impl ChannelError {
             DatabaseRefused { database, .. } => {
                 format!("check that {database} is the database's name and that the login has a user in it")
             }
-            Tls { .. } => "trust the server's certificate (trust = a certificate file), ask for one in the name that the register connects to, or check that both sides want the same encryption".to_string(),
+            Tls { .. } => "check that both sides want the same encryption, and that the server knows TLS 1.2".to_string(),
+            Certificate { host, fault } => fault.hint(host),
+            LoginFile { .. } => "check the path in [channel], and that the agent's account may read the file".to_string(),
+            NoIntegratedLogin => "build with `--features integrated`, or log in with authentication = \"sql\" or \"token\"".to_string(),
             SnapshotIsolationOff => "let a database administrator run ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON, the first step of `tillhold channel prepare --print`; without it nothing is read, because tables would come from different moments".to_string(),
             Altered { .. } => "selling and the other scopes go on; `tillhold sync` sends what is unsent, then provision into an empty folder".to_string(),
             NoRight { .. } | TrackingOff { .. } | TriggersOff { .. } | NotPrepared { .. } => {

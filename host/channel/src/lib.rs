@@ -12,7 +12,8 @@
 //! * Every call goes through [`link::Link`], which knows the state of its connection or has none.
 //! * Every statement is generated from the catalogue ([`statement`]) and kept as a golden text in
 //!   `statements/`; all of them are the T-SQL of SQL Server 2016 and later.
-//! * No SQLite, no HTTP, no files of ours: those are other crates' matters.
+//! * No SQLite, no HTTP, no files of ours but the two that a login names (trusted certificate, access
+//!   token): those are other crates' matters.
 
 pub mod capture;
 mod cells;
@@ -45,6 +46,6 @@ mod sample;
 #[cfg(test)]
 mod scripted;
 
-pub use config::{ChannelConfig, Encryption, Secret, Trust};
+pub use config::{Authentication, ChannelConfig, Encryption, Secret, Trust};
 pub use error::ChannelError;
 pub use link::Link;

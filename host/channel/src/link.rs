@@ -9,21 +9,22 @@
 //! * One request at a time: two flows have two links.
 //! * A long answer is read a portion at a time ([`streaming`]), by the same rule.
 
+mod login;
 pub(crate) mod streaming;
 
 use crate::cells::Cells;
-use crate::config::{ChannelConfig, Encryption, Trust};
+use crate::config::ChannelConfig;
 use crate::convert::Parameter;
 use crate::error::{ChannelError, from_server};
 use crate::surrogate::{Refused, doubts};
 use std::sync::Arc;
 use std::time::Duration;
-use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, ToSql};
+use tiberius::{Client, ColumnData, ToSql};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_env::{BoxStream, Env};
 use tokio::time::timeout;
-use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+use tokio_util::compat::Compat;
 
 type TdsClient = Client<Compat<BoxStream>>;
 
@@ -172,85 +173,8 @@ impl Link {
         if let Some(client) = self.client.take() {
             return Ok(client);
         }
-        let limit = self.config.connect_timeout;
-        let stream = self.reach(limit).await?;
-        let login = timeout(limit, log_in(&self.config, stream)).await;
-        login
-            .map_err(|_| ChannelError::Timeout { what: "answer the login", limit })?
-            .map_err(|error| self.refusal(error))
+        login::client(&self.env, &self.config).await
     }
-
-    async fn reach(&self, limit: Duration) -> Result<BoxStream, ChannelError> {
-        let (host, port) = (self.config.host.as_str(), self.config.port);
-        let unreachable =
-            |cause: String| ChannelError::Unreachable { host: host.to_string(), port, cause };
-        match timeout(limit, self.env.network.connect(host, port)).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(unreachable(error.to_string())),
-            Err(_) => Err(unreachable(format!("no answer within {} ms", limit.as_millis()))),
-        }
-    }
-
-    /// An error before the first statement: nothing was asked yet, so nothing is in doubt.
-    fn refusal(&self, error: tiberius::error::Error) -> ChannelError {
-        use tiberius::error::Error;
-        let config = &self.config;
-        match error {
-            Error::Server(error) if matches!(error.code(), 4060 | 911 | 927 | 942) => {
-                ChannelError::DatabaseRefused {
-                    database: config.database.clone(),
-                    message: error.message().to_string(),
-                }
-            }
-            Error::Server(error) if (18_400..18_500).contains(&error.code()) => {
-                ChannelError::LoginRefused {
-                    user: config.user.clone(),
-                    message: error.message().to_string(),
-                }
-            }
-            Error::Server(error) => from_server("log in", error.code(), error.message()),
-            // The client tells a failed agreement on encryption by no variant of its own.
-            Error::Protocol(message) if message.contains("encryption") => {
-                ChannelError::Tls { host: config.host.clone(), message: message.into_owned() }
-            }
-            Error::Tls(message) => ChannelError::Tls { host: config.host.clone(), message },
-            other => ChannelError::Unreachable {
-                host: config.host.clone(),
-                port: config.port,
-                cause: other.to_string(),
-            },
-        }
-    }
-}
-
-async fn log_in(config: &ChannelConfig, stream: BoxStream) -> tiberius::Result<TdsClient> {
-    let mut client = Client::connect(client_config(config), stream.compat_write()).await?;
-    client.simple_query(SESSION_SQL).await?.into_results().await?;
-    Ok(client)
-}
-
-fn client_config(config: &ChannelConfig) -> Config {
-    let mut client = Config::new();
-    client.host(&config.host);
-    client.port(config.port);
-    client.database(&config.database);
-    client.application_name(&config.application_name);
-    client.authentication(AuthMethod::sql_server(&config.user, config.password.reveal()));
-    client.encryption(match config.encryption {
-        Encryption::Required => EncryptionLevel::Required,
-        Encryption::LoginOnly => EncryptionLevel::Off,
-        Encryption::Off => EncryptionLevel::NotSupported,
-    });
-    match &config.trust {
-        Trust::System => {}
-        Trust::CertificateFile(path) => client.trust_cert_ca(path.display()),
-        Trust::AnyCertificate => client.trust_cert(),
-    }
-    // What was replaced is found and asked for again; an error would break off a whole page.
-    client.lossy_utf16_decoding(true);
-    client.handshake_timeout(None);
-    client.command_timeout(None);
-    client
 }
 
 async fn answer(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<ResultSet>> {
@@ -270,5 +194,7 @@ async fn send<'c>(
     client.query(ask.sql, &parameters).await
 }
 
+#[cfg(test)]
+mod logins;
 #[cfg(test)]
 mod tests;

@@ -62,9 +62,13 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) async fn start(lines: Vec<Line>) -> Channel {
+        Channel::start_with(lines, ServerOptions::default()).await
+    }
+
+    pub(crate) async fn start_with(lines: Vec<Line>, options: ServerOptions) -> Channel {
         let env = Env::real();
         let script = Script { lines: Arc::new(Mutex::new(lines.into())), ..Script::default() };
-        let server = Server::start(&env, Arc::new(script.clone()), ServerOptions::default());
+        let server = Server::start(&env, Arc::new(script.clone()), options);
         let gate = server.listen(([127, 0, 0, 1], 0).into()).await.expect("a gate");
         Channel { script, gate, env, _server: server }
     }

@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods)]
 
 use crate::{BoxFuture, BoxStream, Clock, Listener, Network, Random, Tasks};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub(crate) struct RealClock {
@@ -45,7 +47,8 @@ pub(crate) struct RealNetwork;
 impl Network for RealNetwork {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<BoxStream>> {
         Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+            let stream = first_of(addresses, TcpStream::connect).await?;
             stream.set_nodelay(true)?;
             notice_dead_peers(&stream)?;
             Ok(Box::new(stream) as BoxStream)
@@ -57,6 +60,38 @@ impl Network for RealNetwork {
             let listener = TcpListener::bind(at).await?;
             Ok(Box::new(RealListener(listener)) as Box<dyn Listener>)
         })
+    }
+}
+
+/// A head start that each address has on the next one (RFC 8305 calls it the connection attempt delay).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The first address that answers. They are tried side by side: of a listener with an address in each subnet only one
+/// answers, and waiting the others out one by one would take longer than a register waits at all.
+async fn first_of<T: Send + 'static, F: Future<Output = io::Result<T>> + Send + 'static>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.into_iter();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match waiting.next() {
+            Some(address) => drop(attempts.spawn(connect(address))),
+            None if attempts.is_empty() => return Err(last),
+            None => {}
+        }
+        let head_start = tokio::time::sleep(HEAD_START);
+        let ended = tokio::select! {
+            ended = attempts.join_next() => ended,
+            () = head_start, if waiting.len() > 0 => continue,
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => last = error,
+            Some(Err(error)) => last = io::Error::other(error),
+            None => {}
+        }
     }
 }
 
@@ -103,5 +138,66 @@ impl Tasks for RealTasks {
 
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         std::thread::Builder::new().name(name).spawn(work).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_of;
+    use crate::Env;
+    use std::io;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], 1433))
+    }
+
+    /// What addresses do: 1 keeps silent, 2 refuses, any other one answers with its number.
+    async fn reach(at: SocketAddr) -> io::Result<u8> {
+        match at {
+            at if at == address(1) => std::future::pending().await,
+            at if at == address(2) => Err(io::ErrorKind::ConnectionRefused.into()),
+            SocketAddr::V4(at) => Ok(at.ip().octets()[3]),
+            SocketAddr::V6(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_address_that_answers_is_taken_whatever_the_others_do() {
+        for (addresses, expected) in [
+            (vec![1, 2, 7], Some(7)),
+            (vec![8, 7], Some(8)),
+            (vec![1, 1, 9], Some(9)),
+            (vec![2, 2], None),
+        ] {
+            let all = addresses.iter().copied().map(address).collect();
+            let reached = tokio::time::timeout(Duration::from_secs(3), first_of(all, reach)).await;
+            assert_eq!(reached.expect("no address is waited for").ok(), expected, "{addresses:?}");
+        }
+        assert!(first_of(Vec::new(), reach).await.is_err());
+    }
+
+    /// SQLSERVER: a reader on a half-open link sends nothing, so only keepalive finds out; a writer's unanswered bytes
+    /// have a bound of their own where the system knows one.
+    #[tokio::test]
+    async fn a_connections_socket_notices_a_dead_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let at = listener.local_addr().expect("its address");
+        let stream = TcpStream::connect(at).await.expect("a stream");
+        super::notice_dead_peers(&stream).expect("settings");
+        let socket = socket2::SockRef::from(&stream);
+        assert!(socket.keepalive().expect("a setting"));
+        #[cfg(target_os = "linux")]
+        {
+            let seconds = |seconds| Duration::from_secs(seconds);
+            assert_eq!(socket.tcp_keepalive_time().expect("a setting"), seconds(3));
+            assert_eq!(socket.tcp_keepalive_interval().expect("a setting"), seconds(1));
+            assert_eq!(socket.tcp_keepalive_retries().expect("a setting"), 3);
+            assert_eq!(socket.tcp_user_timeout().expect("a setting"), Some(seconds(5)));
+        }
+        let name = at.ip().to_string();
+        Env::real().network.connect(&name, at.port()).await.expect("a stream by the seam");
     }
 }

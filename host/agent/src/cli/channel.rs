@@ -53,7 +53,9 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let mut link = Link::new(env, Arc::new(config));
     let shapes = shapes(&mut link, &file).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
-    let members = if args.member.is_empty() { vec![register_user] } else { args.member };
+    // Only a SQL login tells its name; any other account is put into the role with --member.
+    let own = Some(register_user).filter(|user| !user.is_empty());
+    let members = if args.member.is_empty() { own.into_iter().collect() } else { args.member };
     let options = PrepareOptions { members, ..PrepareOptions::default() };
     if args.print {
         print!("{}", script(&tables, &options));

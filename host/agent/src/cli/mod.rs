@@ -14,7 +14,7 @@ use crate::settings::reader::{Mistakes, Source};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tillhold_channel::{ChannelConfig, Secret};
+use tillhold_channel::{Authentication, ChannelConfig, Secret};
 use tillhold_env::Env;
 
 /// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
@@ -71,6 +71,7 @@ impl Administrator {
     fn log_in(&self, config: &mut ChannelConfig) -> Result<(), Mistakes> {
         if let (Some(user), Some(password)) = (&self.user, &self.password_file) {
             config.user = user.clone();
+            config.authentication = Authentication::Login;
             config.password = Secret::new(Source::read(password)?.text().trim_end());
         }
         Ok(())

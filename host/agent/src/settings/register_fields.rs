@@ -48,11 +48,26 @@ pub const PLUGINS: Field<Table> = Field {
 };
 
 pub static CHANNEL_SHAPE: Shape = Shape {
-    fields: &[&HOST, &PORT, &DATABASE, &USER, &PASSWORD_FILE, &ENCRYPTION, &CERTIFICATE, &TRUST],
+    fields: &[
+        &HOST,
+        &PORT,
+        &DATABASE,
+        &AUTHENTICATION,
+        &USER,
+        &PASSWORD_FILE,
+        &ACCESS_TOKEN_FILE,
+        &ENCRYPTION,
+        &CERTIFICATE,
+        &CERTIFICATE_NAME,
+        &TRUST,
+    ],
 };
 
-pub const HOST: Field<Text> =
-    Field { key: "host", kind: Text::REQUIRED, meaning: "The server's name or address." };
+pub const HOST: Field<Text> = Field {
+    key: "host",
+    kind: Text::REQUIRED,
+    meaning: "The server's name or address; a named instance is reached by its port.",
+};
 
 pub const PORT: Field<Number> = Field {
     key: "port",
@@ -63,13 +78,41 @@ pub const PORT: Field<Number> = Field {
 pub const DATABASE: Field<Text> =
     Field { key: "database", kind: Text::REQUIRED, meaning: "The channel database's name." };
 
-pub const USER: Field<Text> =
-    Field { key: "user", kind: Text::REQUIRED, meaning: "The SQL login of the register." };
+pub const AUTHENTICATION: Field<Word<Method>> = Field {
+    key: "authentication",
+    kind: Word {
+        choices: &[("sql", Method::Sql), ("token", Method::Token), ("windows", Method::Windows)],
+        default: Presence::Default(0),
+    },
+    meaning: "What the register shows: a SQL login, a Microsoft Entra access token, or the account that it runs as.",
+};
+
+/// What `authentication` can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Sql,
+    Token,
+    Windows,
+}
+
+pub const USER: Field<Text> = Field {
+    key: "user",
+    kind: Text::OPTIONAL,
+    meaning: "The SQL login of the register; required with `sql`.",
+};
 
 pub const PASSWORD_FILE: Field<Text> = Field {
     key: "password_file",
-    kind: Text::REQUIRED,
-    meaning: "A file with the password in its first line; give only the agent's account the right to read it.",
+    kind: Text::OPTIONAL,
+    meaning: "A file with the password in its first line; give only the agent's account the right to read it. Required \
+              with `sql`.",
+};
+
+pub const ACCESS_TOKEN_FILE: Field<Text> = Field {
+    key: "token_file",
+    kind: Text::OPTIONAL,
+    meaning: "A file with the access token, read at each login: whoever renews the token only writes the file. Required \
+              with `token`.",
 };
 
 pub const ENCRYPTION: Field<Word<Encryption>> = Field {
@@ -88,7 +131,13 @@ pub const ENCRYPTION: Field<Word<Encryption>> = Field {
 pub const CERTIFICATE: Field<Text> = Field {
     key: "certificate",
     kind: Text::OPTIONAL,
-    meaning: "A file with the certificate to trust, instead of `trust`.",
+    meaning: "A file with the certificate to trust, the server's or its issuer's, instead of `trust`; read at each login.",
+};
+
+pub const CERTIFICATE_NAME: Field<Text> = Field {
+    key: "certificate_name",
+    kind: Text::OPTIONAL,
+    meaning: "The name in the server's certificate where it is not `host`.",
 };
 
 pub const TRUST: Field<Word<Trusted>> = Field {

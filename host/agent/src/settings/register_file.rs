@@ -2,13 +2,14 @@
 //!
 //! Relative paths are relative to the file, so that a folder can be moved as a whole.
 
+use super::field::{Field, Text};
 use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
-use super::register_fields::{self as fields, Trusted};
+use super::register_fields::{self as fields, Method, Trusted};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tillhold_channel::{ChannelConfig, Encryption, Secret, Trust};
+use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust};
 use tillhold_core::limits;
 
 /// DOMAIN: AX's own change-log triggers recognise this application name.
@@ -33,10 +34,18 @@ pub struct ChannelAddress {
     pub host: String,
     pub port: u16,
     pub database: String,
-    pub user: String,
-    pub password_file: PathBuf,
+    pub account: Account,
     pub encryption: Encryption,
     pub trust: Trust,
+    pub certificate_name: Option<String>,
+}
+
+/// Who logs in, and by what proof.
+#[derive(Clone, Debug)]
+pub enum Account {
+    Login { user: String, password_file: PathBuf },
+    TokenFile(PathBuf),
+    Integrated,
 }
 
 #[derive(Clone, Debug)]
@@ -76,16 +85,28 @@ impl RegisterFile {
 
     /// The connection's settings, with the password read from its file.
     pub fn channel_config(&self) -> Result<ChannelConfig, Mistakes> {
-        let password = Source::read(&self.channel.password_file)?;
-        let password = password.text().trim_end_matches(['\r', '\n']).to_string();
+        let (user, password, authentication) = match &self.channel.account {
+            Account::Login { user, password_file } => {
+                let password = Source::read(password_file)?;
+                let password = password.text().trim_end_matches(['\r', '\n']).to_string();
+                (user.clone(), password, Authentication::Login)
+            }
+            // Read at each login: a token lives for an hour.
+            Account::TokenFile(file) => {
+                (String::new(), String::new(), Authentication::TokenFile(file.clone()))
+            }
+            Account::Integrated => (String::new(), String::new(), Authentication::Integrated),
+        };
         Ok(ChannelConfig {
             host: self.channel.host.clone(),
             port: self.channel.port,
             database: self.channel.database.clone(),
-            user: self.channel.user.clone(),
+            user,
             password: Secret::new(password),
+            authentication,
             encryption: self.channel.encryption,
             trust: self.channel.trust.clone(),
+            certificate_name: self.channel.certificate_name.clone(),
             application_name: APPLICATION_NAME.to_string(),
             connect_timeout: limits::CONNECT_TIMEOUT,
             statement_timeout: limits::STATEMENT_TIMEOUT,
@@ -119,14 +140,52 @@ fn channel(top: &Section<'_>, base: &Path) -> ChannelAddress {
         Trusted::Any => Trust::AnyCertificate,
     };
     ChannelAddress {
-        host: section.required_text(&fields::HOST),
+        host: host(&section),
         port: section.number(&fields::PORT).unwrap_or(fields::PORT.default()) as u16,
         database: section.required_text(&fields::DATABASE),
-        user: section.required_text(&fields::USER),
-        password_file: base.join(section.required_text(&fields::PASSWORD_FILE)),
+        account: account(&section, base),
         encryption: section.word(&fields::ENCRYPTION).unwrap_or(fields::ENCRYPTION.default()),
         trust: certificate.map_or(trusted, |file| Trust::CertificateFile(base.join(file))),
+        certificate_name: section.text(&fields::CERTIFICATE_NAME),
     }
+}
+
+/// A named instance's port is given by a service of its own, over UDP; here the port itself is asked for.
+fn host(section: &Section<'_>) -> String {
+    let host = section.required_text(&fields::HOST);
+    if host.contains('\\') {
+        section.wrong(
+            "host",
+            "names an instance: give the instance's port instead (SQL Server Configuration Manager shows it under \
+             TCP/IP; a fixed one is best)",
+        );
+    }
+    host
+}
+
+fn account(section: &Section<'_>, base: &Path) -> Account {
+    let method = section.word(&fields::AUTHENTICATION).unwrap_or(fields::AUTHENTICATION.default());
+    let (account, others): (Account, &[&Field<Text>]) = match method {
+        Method::Sql => {
+            let user = section.required_text(&fields::USER);
+            let password_file = base.join(section.required_text(&fields::PASSWORD_FILE));
+            (Account::Login { user, password_file }, &[&fields::ACCESS_TOKEN_FILE])
+        }
+        Method::Token => {
+            let file = base.join(section.required_text(&fields::ACCESS_TOKEN_FILE));
+            (Account::TokenFile(file), &[&fields::USER, &fields::PASSWORD_FILE])
+        }
+        Method::Windows => {
+            let others = &[&fields::USER, &fields::PASSWORD_FILE, &fields::ACCESS_TOKEN_FILE];
+            (Account::Integrated, others)
+        }
+    };
+    for other in others {
+        if section.text(other).is_some() {
+            section.wrong(other.key, "belongs to another kind of authentication");
+        }
+    }
+    account
 }
 
 impl ChannelAddress {
@@ -136,10 +195,10 @@ impl ChannelAddress {
             host: String::new(),
             port: 0,
             database: String::new(),
-            user: String::new(),
-            password_file: PathBuf::new(),
+            account: Account::Integrated,
             encryption: Encryption::Required,
             trust: Trust::System,
+            certificate_name: None,
         }
     }
 }
@@ -177,6 +236,35 @@ mod tests {
     fn a_whole_file_is_read() {
         let text = "store = 'S1'\nregister = '2'\n[channel]\nhost = 'db'\ndatabase = 'c'\nuser = 'u'\npassword_file = 'p'\n";
         assert_eq!(check(text), "S1 2 /r/offline");
+    }
+
+    #[test]
+    fn each_way_to_log_in_takes_its_own_settings() {
+        let top = "store = 'S1'\nregister = '2'\n[channel]\nhost = 'db'\ndatabase = 'c'\n";
+        for (channel, expected) in [
+            ("authentication = 'token'\ntoken_file = 't'\n", "S1 2 /r/offline"),
+            ("authentication = 'windows'\ncertificate_name = 'x'\n", "S1 2 /r/offline"),
+            (
+                "authentication = 'token'\nuser = 'u'\n",
+                "register.toml:3: token_file is missing in channel\n\
+                 register.toml:7: user belongs to another kind of authentication",
+            ),
+            (
+                "authentication = 'kerberos'\nuser = 'u'\npassword_file = 'p'\n",
+                "register.toml:6: authentication 'kerberos' is not one of: sql, token, windows",
+            ),
+        ] {
+            assert_eq!(check(&format!("{top}{channel}")), expected);
+        }
+    }
+
+    #[test]
+    fn a_named_instance_is_asked_for_its_port() {
+        let rest = "database = 'c'\nuser = 'u'\npassword_file = 'p'\n";
+        let text = format!("store = 'S1'\nregister = '2'\n[channel]\nhost = 'db\\SHOP'\n{rest}");
+        let mistakes = check(&text);
+        assert!(mistakes.starts_with("register.toml:4: host names an instance"), "{mistakes}");
+        assert!(mistakes.contains("give the instance's port"), "{mistakes}");
     }
 
     #[test]

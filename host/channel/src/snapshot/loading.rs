@@ -201,3 +201,27 @@ async fn nobody_who_takes_pages_ends_the_reading() {
     assert_eq!(channel.unsaid(), 1, "it asked on");
     assert!(!link.is_connected());
 }
+
+/// A peer that stops in the middle of an answer is noticed by the bound of the page that does not
+/// come; what came before stays.
+#[tokio::test]
+async fn an_answer_that_stalls_costs_its_connection_after_the_bound() {
+    let wide = "w".repeat(4_000);
+    let script = vec![rows((0..8_000).map(|n| row(&format!("{n:06}"), &wide)).collect())];
+    let channel = Channel::start(script).await;
+    let mut link = channel.link_with(|config| {
+        config.statement_timeout = std::time::Duration::from_secs(2);
+    });
+    let (out, mut taken) = mpsc::channel(1);
+    let table = cards();
+    let reading = pages(&mut link, &table, None, out);
+    let stalling = async {
+        let first = taken.recv().await.expect("a first page");
+        channel.gate.inject(Fault::Stall);
+        while taken.recv().await.is_some() {}
+        first
+    };
+    let (ended, first) = tokio::join!(reading, stalling);
+    assert_eq!(ended.expect_err("a stall").code(), "channel-timeout");
+    assert!(!first.rows.is_empty() && !link.is_connected());
+}
