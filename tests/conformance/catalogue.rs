@@ -14,7 +14,7 @@ use crate::world::{Answer, Known, World, listed, refusal};
 use std::sync::Arc;
 use tillhold_channel::prepare::{self, PrepareOptions, Prepared};
 use tillhold_channel::schema::{self, Described};
-use tillhold_core::profile::{Direction, ScopeTable};
+use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::table::{Assigned, Column, TableName};
 
 const SHOP_SQL: &str = include_str!("shop.sql");
@@ -129,7 +129,7 @@ pub async fn check(world: &mut World<'_>, rest: &str) -> Answer {
     let by = if rest.is_empty() { "till" } else { rest };
     let mut link = world.ground.link(by);
     let prepared: Vec<Prepared<'_>> = world.tables.values().map(as_prepared).collect();
-    match prepare::check(&mut link, &prepared).await {
+    match prepare::check(&mut link, Capture::ChangeTracking, &prepared).await {
         Ok(missing) => Ok(missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
         Err(error) => Ok(refusal(&error)),
     }

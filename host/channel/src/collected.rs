@@ -171,12 +171,16 @@ fn of_preparing(whole: &Table) -> Vec<Named> {
     for direction in [Direction::Download, Direction::Bidirectional] {
         for travelling in [whole.travelling(&[]), whole.travelling(&spare)] {
             let prepared = [Prepared { table: whole, travelling: &travelling, direction }];
-            let options =
-                PrepareOptions { members: vec!["till".to_string()], ..Default::default() };
-            let script = prepare::script(&prepared, &options);
-            let steps = script.split_terminator("GO\n").enumerate();
-            list.extend(steps.map(|(at, sql)| named(&format!("step{at}"), sql.to_string())));
-            list.push(named("check", prepare::check_sql(&prepare::questions(&prepared))));
+            for capture in CAPTURES {
+                let members = vec!["till".to_string()];
+                let options = PrepareOptions { capture, members, ..Default::default() };
+                let script = prepare::script(&prepared, &options);
+                let steps = script.split_terminator("GO\n").enumerate();
+                list.extend(steps.map(|(at, sql)| named(&format!("step{at}"), sql.to_string())));
+                let questions = prepare::check::questions(capture, &prepared);
+                list.push(named("check", prepare::check::check_sql(&questions)));
+            }
+            list.push(named("trigger", prepare::triggers::trigger_sql(whole)));
         }
     }
     list

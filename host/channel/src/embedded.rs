@@ -1,6 +1,6 @@
 //! Against the embedded channel: every statement runs, and the rules of change capture and upload hold.
 //!
-//! Each test is named for what it would lose without the rule; LESSONS.md 5c numbers the rules.
+//! Each test is named for what would be lost without its rule.
 
 mod altered;
 mod batches;
@@ -9,6 +9,8 @@ mod passes;
 mod preparing;
 mod publishing;
 mod pushing;
+mod rights;
+mod triggers;
 
 use crate::capture::{Captured, Followed, Pass, own_context, start};
 use crate::config::{ChannelConfig, Encryption, Secret};
@@ -32,6 +34,7 @@ const INCARNATION: Incarnation = Incarnation([7; 16]);
 
 /// Two tables of a shop: prices with a key of two columns, cards with one of text.
 struct Shop {
+    capture: Capture,
     gate: Gate,
     env: Env,
     _server: Server,
@@ -53,13 +56,24 @@ impl Shop {
         engine.create_login("till", "till", false).expect("a login");
         let server = Server::start(&env, engine, ServerOptions::default());
         let gate = server.listen(([127, 0, 0, 1], 0).into()).await.expect("a gate");
-        let shop = Shop { gate, env, _server: server, _folder: folder };
+        let shop =
+            Shop { capture: Capture::default(), gate, env, _server: server, _folder: folder };
         run(&mut shop.office(), TABLES).await;
         shop
     }
 
     async fn open() -> Shop {
-        let shop = Shop::bare().await;
+        Shop::by(Capture::ChangeTracking).await
+    }
+
+    /// One by each capture method: what holds for one must hold for the other.
+    async fn both() -> [Shop; 2] {
+        [Shop::by(Capture::ChangeTracking).await, Shop::by(Capture::Triggers).await]
+    }
+
+    /// Prepared for a capture method, and for no other.
+    async fn by(capture: Capture) -> Shop {
+        let shop = Shop { capture, ..Shop::bare().await };
         let (prices, cards) = (prices_whole(), cards_whole());
         shop.prepare(&[&prices, &cards]).await;
         shop
@@ -74,7 +88,8 @@ impl Shop {
         };
         let prepared: Vec<Prepared<'_>> =
             tables.iter().copied().zip(&travelling).map(one).collect();
-        prepare(&mut self.office(), &prepared, &options()).await.expect("a prepared channel");
+        let options = PrepareOptions { capture: self.capture, ..options() };
+        prepare(&mut self.office(), &prepared, &options).await.expect("a prepared channel");
     }
 
     fn link(&self, user: &str) -> Link {
@@ -98,13 +113,29 @@ impl Shop {
     }
 
     async fn version(&self) -> ChannelVersion {
-        self.start().await.1.version
+        self.start(&cards()).await.1.version
     }
 
-    /// Where a load of the cards would begin.
-    async fn start(&self) -> ([u8; 16], Position) {
-        let started = start(&mut self.office(), Capture::ChangeTracking, &cards()).await;
-        started.expect("a position")
+    /// Where a load of the table would begin.
+    async fn start(&self, table: &Arc<Table>) -> ([u8; 16], Position) {
+        start(&mut self.till(), self.capture, table).await.expect("a position")
+    }
+
+    /// As a register follows it that has read it up to `version`.
+    async fn followed(&self, table: Arc<Table>, version: ChannelVersion) -> Followed {
+        let (_, position) = self.start(&table).await;
+        let entry = ScopeTable::whole(table.name.clone());
+        Followed { table, entry, position: Position { version, ..position } }
+    }
+
+    async fn begin<'a>(
+        &self,
+        link: &'a mut Link,
+        epoch_known: Option<[u8; 16]>,
+        own: Vec<u8>,
+        tables: &[Followed],
+    ) -> Result<Pass<'a>, ChannelError> {
+        Pass::begin(link, self.capture, epoch_known, own, tables).await
     }
 
     /// Everything that changed since, and the version it reaches.
@@ -114,8 +145,8 @@ impl Shop {
         from: ChannelVersion,
     ) -> Result<(Vec<Captured>, ChannelVersion), ChannelError> {
         let mut till = self.till();
-        let tables = [followed(table.clone(), from)];
-        let mut pass = begin(&mut till, None, own_context(INCARNATION), &tables).await?;
+        let tables = [self.followed(table.clone(), from).await];
+        let mut pass = self.begin(&mut till, None, own_context(INCARNATION), &tables).await?;
         let mut changes = Vec::new();
         while let Some(page) = pass.page(0).await? {
             assert!(page.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.len());
@@ -137,19 +168,6 @@ impl Shop {
         let sent = upload_altered(&mut till, "S1-1", INCARNATION, &outgoing).await;
         sent.expect("a receipt").remove(0)
     }
-}
-
-fn followed(table: Arc<Table>, from: impl Into<Position>) -> Followed {
-    Followed { entry: ScopeTable::whole(table.name.clone()), table, position: from.into() }
-}
-
-async fn begin<'a>(
-    link: &'a mut Link,
-    epoch_known: Option<[u8; 16]>,
-    own: Vec<u8>,
-    tables: &[Followed],
-) -> Result<Pass<'a>, ChannelError> {
-    Pass::begin(link, Capture::ChangeTracking, epoch_known, own, tables).await
 }
 
 fn options() -> PrepareOptions {

@@ -30,6 +30,11 @@ fn setting_up() -> Vec<Golden> {
         Prepared { table: &payment, travelling: &fewer, direction: Direction::Upload },
     ];
     let options = PrepareOptions { members: vec!["till".to_string()], ..PrepareOptions::default() };
+    let triggers = PrepareOptions { capture: Capture::Triggers, ..options.clone() };
+    let check = |capture| {
+        let questions = prepare::check::questions(capture, &prepared);
+        prepare::check::check_sql(&questions)
+    };
     let profile = "@P1 bigint profile RECID";
     vec![
         ("schema_columns", "@P1, @P2: schema.NAME", schema::columns_sql(2)),
@@ -44,8 +49,15 @@ fn setting_up() -> Vec<Golden> {
             "@P1 JSON, @P2 name, @P3 description, @P4 store, @P5 shared, @P6 keep",
             publish::PUBLISH_SQL.to_string(),
         ),
-        ("check", "no parameters", prepare::check_sql(&prepare::questions(&prepared))),
+        ("check", "no parameters", check(Capture::ChangeTracking)),
+        ("check_triggers", "no parameters", check(Capture::Triggers)),
         ("prepare", "plain batches, without the GO", prepare::script(&prepared, &options)),
+        (
+            "prepare_triggers",
+            "plain batches, without the GO",
+            prepare::script(&prepared, &triggers),
+        ),
+        ("trigger", "alone in its batch", prepare::triggers::trigger_sql(&payment)),
     ]
 }
 

@@ -38,6 +38,8 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_millis(5_000);
 
 /// TCP connect, and TLS with login, each.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(5_000);
+/// How long the channel should remember changes at least: a register that is off over a long weekend needs no load anew.
+pub const RETENTION_DAYS_ADVISED: u16 = 4;
 /// One page or one upload; a longer silence counts as a dead link.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(30_000);
 

@@ -7,15 +7,16 @@ use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::register_file::RegisterFile;
 use clap::{Args, Subcommand};
 use std::sync::Arc;
-use tillhold_channel::prepare::{PrepareOptions, Prepared, check, prepare, script};
+use tillhold_channel::prepare::{Missing, PrepareOptions, Prepared, check, prepare, script};
 use tillhold_channel::profile::read_profile;
 use tillhold_channel::{Link, schema};
+use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 
 #[derive(Subcommand)]
 pub enum ChannelCommand {
-    /// Set the channel database up: change tracking, the ledger, and a role with the least rights
+    /// Set the channel database up: change tracking or triggers, the ledger, and a role with the least rights
     Prepare(PrepareArgs),
     /// Serve a channel of its own over SQLite: for trying, testing and teaching, not for a shop
     Serve(ServeArgs),
@@ -51,12 +52,12 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let register_user = config.user.clone();
     args.administrator.log_in(&mut config)?;
     let mut link = Link::new(env, Arc::new(config));
-    let shapes = shapes(&mut link, &file).await?;
+    let (capture, shapes) = shapes(&mut link, &file).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
     // Only a SQL login tells its name; any other account is put into the role with --member.
     let own = Some(register_user).filter(|user| !user.is_empty());
     let members = if args.member.is_empty() { own.into_iter().collect() } else { args.member };
-    let options = PrepareOptions { members, ..PrepareOptions::default() };
+    let options = PrepareOptions { capture, members, ..PrepareOptions::default() };
     if args.print {
         print!("{}", script(&tables, &options));
         return Ok(Done::Yes);
@@ -66,18 +67,18 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
         report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
         return Ok(Done::Yes);
     }
-    let missing = check(&mut link, &tables).await?;
+    let missing = check(&mut link, capture, &tables).await?;
     for one in &missing {
-        println!("missing: {one}");
+        println!("{}: {one}", if one.is_advice() { "advice" } else { "missing" });
     }
-    Ok(if missing.is_empty() { Done::Yes } else { Done::No })
+    Ok(if missing.iter().all(Missing::is_advice) { Done::Yes } else { Done::No })
 }
 
 /// One table of the profile, whole and as it travels.
 struct TableShapes {
     full: Table,
     travelling: Table,
-    direction: tillhold_core::profile::Direction,
+    direction: Direction,
 }
 
 impl TableShapes {
@@ -86,7 +87,10 @@ impl TableShapes {
     }
 }
 
-async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<TableShapes>> {
+async fn shapes(
+    link: &mut Link,
+    file: &RegisterFile,
+) -> anyhow::Result<(Capture, Vec<TableShapes>)> {
     let profile_file = ProfileFile::open(&file.profile)?;
     let of_channel = match profile_file.source {
         ProfileSource::Channel => Some(read_profile(link, &file.store).await?),
@@ -108,5 +112,5 @@ async fn shapes(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Vec<Tabl
             direction: scope.direction,
         })
     });
-    Ok(shaped.collect())
+    Ok((profile.capture, shaped.collect()))
 }

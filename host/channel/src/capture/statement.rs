@@ -30,6 +30,11 @@ pub(crate) fn guard_table(table: &TableName) -> String {
     format!("[tillhold].{}", bracket(&format!("g_{table}")))
 }
 
+/// A trigger lives in its table's schema; `tillhold_CUSTTABLE`.
+pub(crate) fn trigger_name(table: &TableName) -> String {
+    format!("tillhold_{}", table.name)
+}
+
 /// No parameters.
 pub(crate) const VERSION_SQL: &str = concat!(
     "SELECT CHANGE_TRACKING_CURRENT_VERSION() AS [current], ",

@@ -165,7 +165,7 @@ async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
     assert_eq!(channel.unsaid(), 0);
 }
 
-/// LESSONS R6: a version behind the register's, or another epoch, is a restored channel.
+/// A version behind the register's, or another epoch, is a restored channel.
 #[tokio::test]
 async fn a_restored_channel_is_noticed_before_anything_is_delivered() {
     for (epoch, from) in [([1; 16], 10), (EPOCH, 31)] {
@@ -177,7 +177,7 @@ async fn a_restored_channel_is_noticed_before_anything_is_delivered() {
     }
 }
 
-/// LESSONS 1.5: only the table whose history is gone is outdated, not the whole scope.
+/// Only the table whose history is gone is outdated, not the whole scope.
 #[tokio::test]
 async fn a_table_is_outdated_by_its_own_history() {
     let channel = Channel::start(vec![
@@ -203,7 +203,7 @@ async fn an_outdated_table_gives_no_page() {
     assert_eq!(pass.page(0).await.expect_err("outdated").code(), "channel-outdated");
 }
 
-/// LESSONS 5a.5: NULL compares as unknown, so "no right" must not pass for "still valid".
+/// NULL compares as unknown, so "no right" must not pass for "still valid".
 #[tokio::test]
 async fn an_unknown_minimum_is_no_minimum() {
     for (right, code) in [(0, "channel-right"), (1, "channel-tracking")] {

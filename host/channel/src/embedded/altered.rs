@@ -1,20 +1,21 @@
 //! Tables that are altered, dropped, made again, truncated, or whose tracking is switched off and on,
-//! between two passes: LESSONS R8.
+//! between two passes.
 
-use super::{INCARNATION, Shop, begin, cards, cards_whole, followed, prices, run};
+use super::{INCARNATION, Shop, card, cards, cards_whole, prices, run};
 use crate::capture::{Followed, Standing, own_context};
 use crate::error::ChannelError;
 use tillhold_core::fault::Class;
 use tillhold_core::profile::ScopeTable;
+use tillhold_core::row::Change;
 use tillhold_core::version::Position;
 
 /// One pass without its rows: each table's standing, and the positions to store.
-async fn stand(
+pub(super) async fn stand(
     shop: &Shop,
     tables: &[Followed],
 ) -> Result<(Vec<Standing>, Vec<Position>), ChannelError> {
     let mut till = shop.till();
-    let pass = begin(&mut till, None, own_context(INCARNATION), tables).await?;
+    let pass = shop.begin(&mut till, None, own_context(INCARNATION), tables).await?;
     let standings = (0..tables.len()).map(|at| pass.standing(at)).collect();
     let position = |at| Position { version: pass.reached(), mark: Some(pass.mark(at).clone()) };
     let positions = (0..tables.len()).map(position).collect();
@@ -22,18 +23,73 @@ async fn stand(
     Ok((standings, positions))
 }
 
-/// The shop, and its two tables as a register that is up to date follows them.
-async fn up_to_date() -> (Shop, Vec<Followed>) {
-    let shop = Shop::open().await;
+/// The shop's two tables as a register that is up to date follows them.
+pub(super) async fn up_to_date(shop: &Shop) -> Vec<Followed> {
     let rows = "INSERT INTO [dbo].[CARDS] ([CARD]) VALUES (N'a'); INSERT INTO [dbo].[PRICES] ([ITEM], [UNIT]) VALUES (1, N'pcs');";
     run(&mut shop.office(), rows).await;
+    let version = shop.version().await;
     let mut tables =
-        vec![followed(cards(), shop.version().await), followed(prices(), shop.version().await)];
-    let (_, positions) = stand(&shop, &tables).await.expect("a pass");
+        vec![shop.followed(cards(), version).await, shop.followed(prices(), version).await];
+    let (_, positions) = stand(shop, &tables).await.expect("a pass");
     for (table, position) in tables.iter_mut().zip(positions) {
         table.position = position;
     }
-    (shop, tables)
+    tables
+}
+
+/// What a register cannot follow is told column by column, and the table is not read.
+#[tokio::test]
+async fn a_change_of_what_travels_stops_the_pass_and_names_the_column() {
+    for (sql, expected) in [
+        (
+            "ALTER TABLE [dbo].[CARDS] ADD [COLOUR] nvarchar(5) COLLATE Latin1_General_CI_AS NULL;",
+            "column COLOUR nvarchar(5) collate Latin1_General_CI_AS null is new",
+        ),
+        (
+            "ALTER TABLE [dbo].[CARDS] DROP COLUMN [NOTE];",
+            "column NOTE (nvarchar(10) collate SQL_Latin1_General_CP1_CI_AS null) no longer travels",
+        ),
+        (
+            "ALTER TABLE [dbo].[CARDS] ALTER COLUMN [NOTE] nvarchar(12) COLLATE SQL_Latin1_General_CP1_CI_AS NULL;",
+            "column NOTE was nvarchar(10) collate SQL_Latin1_General_CP1_CI_AS null and is nvarchar(12) collate SQL_Latin1_General_CP1_CI_AS null",
+        ),
+    ] {
+        let shop = Shop::open().await;
+        let tables = up_to_date(&shop).await;
+        run(&mut shop.office(), sql).await;
+        let error = stand(&shop, &tables).await.expect_err(sql);
+        assert_eq!((error.code(), error.class()), ("channel-altered", Class::Reconfigure));
+        let expected = format!("dbo.CARDS was altered at the channel: {expected}");
+        assert_eq!(error.to_string(), expected);
+        // The other table, in a scope of its own, goes on.
+        let (standings, _) = stand(&shop, &tables[1..]).await.expect("a pass");
+        assert_eq!(standings, [Standing::Current]);
+    }
+}
+
+/// A server moves the date for reasons of its own: that costs one look.
+#[tokio::test]
+async fn a_change_of_what_does_not_travel_costs_a_look_and_no_row() {
+    for sql in [
+        "CREATE INDEX [IX_CARDS_POINTS] ON [dbo].[CARDS] ([POINTS]);",
+        "ALTER TABLE [dbo].[CARDS] ADD [COLOUR] nvarchar(5) COLLATE Latin1_General_CI_AS NULL;",
+    ] {
+        let shop = Shop::open().await;
+        let mut tables = up_to_date(&shop).await;
+        tables[0].entry.excluded_columns.push("colour".to_string());
+        run(&mut shop.office(), sql).await;
+        run(&mut shop.office(), "INSERT INTO [dbo].[CARDS] ([CARD]) VALUES (N'b');").await;
+        let (standings, positions) = stand(&shop, &tables).await.expect(sql);
+        assert_eq!(standings, [Standing::Current, Standing::Current]);
+        let (old, new) = (&tables[0].position.mark, &positions[0].mark);
+        assert_ne!(old, new, "the new moment is remembered: {sql}");
+        let mut till = shop.till();
+        let mut pass =
+            shop.begin(&mut till, None, own_context(INCARNATION), &tables).await.expect(sql);
+        let page = pass.page(0).await.expect("a page").expect("a change");
+        assert_eq!(page[0].change, Change::Present(card("b", 0, None)));
+        pass.finish().await.expect("the end");
+    }
 }
 
 /// Nothing else is committed meanwhile: the oldest valid version is then the register's own, and
@@ -49,7 +105,8 @@ async fn another_history_is_loaded_afresh_although_no_version_moved() {
         "TRUNCATE TABLE [dbo].[CARDS];",
         "ALTER TABLE [dbo].[CARDS] DISABLE CHANGE_TRACKING; DELETE FROM [dbo].[CARDS]; ALTER TABLE [dbo].[CARDS] ENABLE CHANGE_TRACKING;",
     ] {
-        let (shop, mut tables) = up_to_date().await;
+        let shop = Shop::open().await;
+        let mut tables = up_to_date(&shop).await;
         run(&mut shop.office(), sql).await;
         let (standings, positions) = stand(&shop, &tables).await.expect(sql);
         assert_eq!(standings, [Standing::Outdated, Standing::Current], "{sql}");
@@ -62,7 +119,8 @@ async fn another_history_is_loaded_afresh_although_no_version_moved() {
 
 #[tokio::test]
 async fn a_table_that_is_gone_stops_its_scope_by_name() {
-    let (shop, tables) = up_to_date().await;
+    let shop = Shop::open().await;
+    let tables = up_to_date(&shop).await;
     run(&mut shop.office(), "DROP TABLE [dbo].[CARDS];").await;
     let error = stand(&shop, &tables).await.expect_err("no table");
     assert_eq!(
@@ -81,10 +139,13 @@ async fn a_load_of_an_altered_table_says_so() {
     run(&mut shop.office(), "ALTER TABLE [dbo].[CARDS] DROP COLUMN [NOTE];").await;
     let error = crate::schema::verify(&mut till, &[(&table, &entry)]).await;
     assert_eq!(error.expect_err("an altered table").code(), "channel-altered");
-    let (_, position) = shop.start().await;
+    let (_, position) = shop.start(&cards()).await;
     assert_eq!(position.mark.expect("a mark").altered, "");
     assert_eq!(
-        stand(&shop, &[followed(table, position.version)]).await.expect_err("altered").code(),
+        stand(&shop, &[shop.followed(table, position.version).await])
+            .await
+            .expect_err("altered")
+            .code(),
         "channel-altered"
     );
     assert!(cards_whole().position("NOTE").is_some());
@@ -93,7 +154,8 @@ async fn a_load_of_an_altered_table_says_so() {
 /// 3952: read committed would give the tables of different moments, so nothing is read instead.
 #[tokio::test]
 async fn without_snapshot_isolation_neither_a_pass_nor_a_load_reads_a_row() {
-    let (shop, tables) = up_to_date().await;
+    let shop = Shop::open().await;
+    let tables = up_to_date(&shop).await;
     run(&mut shop.office(), "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF;").await;
     let error = stand(&shop, &tables).await.expect_err("no snapshot");
     assert_eq!(error, ChannelError::SnapshotIsolationOff);

@@ -47,7 +47,7 @@ async fn pages_meet_every_row_once_in_the_servers_order() {
     assert_eq!(keys.len(), 21, "a row came twice");
 }
 
-/// LESSONS R3: what moves between two pages is in the changes since the version taken before the first.
+/// What moves between two pages is in the changes since the version taken before the first.
 #[tokio::test]
 async fn a_load_with_the_changes_since_its_beginning_is_the_table() {
     let shop = Shop::open().await;

@@ -6,7 +6,7 @@ use crate::probe::probe;
 use crate::profile::{ChannelScope, ChannelScopeTable, read_profile};
 use crate::schema::{all_table_names, described, tables};
 use std::time::Duration;
-use tillhold_core::profile::Direction;
+use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::table::{Assigned, TableName};
 use tillhold_core::types::SqlType;
 
@@ -62,14 +62,17 @@ async fn what_is_missing_is_listed_until_the_script_has_run_and_running_it_twice
         Prepared { table: &prices, travelling: &prices_fewer, direction: Direction::Download },
         Prepared { table: &cards, travelling: &cards_all, direction: Direction::Upload },
     ];
-    let before = check(&mut shop.till(), &prepared).await.expect("a list");
+    let before = check(&mut shop.till(), Capture::ChangeTracking, &prepared).await.expect("a list");
     assert!(before.contains(&Missing::SnapshotIsolation), "{before:?}");
     assert!(before.contains(&Missing::ChangeTracking { table: None }), "{before:?}");
     let right = Missing::Right { right: "INSERT", on: "dbo.CARDS".to_string() };
     assert!(before.contains(&right), "{before:?}");
     for _ in 0..2 {
         prepare(&mut shop.office(), &prepared, &options()).await.expect("a prepared channel");
-        assert_eq!(check(&mut shop.till(), &prepared).await.expect("a list"), []);
+        assert_eq!(
+            check(&mut shop.till(), Capture::ChangeTracking, &prepared).await.expect("a list"),
+            []
+        );
     }
 }
 
@@ -85,7 +88,10 @@ async fn the_script_itself_runs_batch_by_batch() {
     for batch in script.split("GO\n").filter(|batch| !batch.trim().is_empty()) {
         run(&mut office, batch).await;
     }
-    assert_eq!(check(&mut shop.till(), &prepared).await.expect("a list"), []);
+    assert_eq!(
+        check(&mut shop.till(), Capture::ChangeTracking, &prepared).await.expect("a list"),
+        []
+    );
 }
 
 #[tokio::test]

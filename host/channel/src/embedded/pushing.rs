@@ -31,7 +31,7 @@ fn price(item: i64) -> Write {
     }
 }
 
-/// LESSONS R7: the ledger makes a repeated upload harmless and a reused id loud.
+/// The ledger makes a repeated upload harmless and a reused id loud.
 #[tokio::test]
 async fn a_transaction_has_its_effect_once() {
     let shop = Shop::open().await;
@@ -47,7 +47,7 @@ async fn a_transaction_has_its_effect_once() {
     assert_eq!(known, [None, Some(sale.hash)]);
 }
 
-/// LESSONS R7: the commit happened, its answer did not arrive.
+/// The commit happened, its answer did not arrive.
 #[tokio::test]
 async fn a_lost_answer_is_found_in_the_ledger() {
     let shop = Shop::open().await;

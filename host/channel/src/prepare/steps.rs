@@ -3,9 +3,10 @@
 //! * Promises: running them twice changes nothing; a step that is done already is skipped; nothing
 //!   is ever removed.
 
-use super::{PrepareOptions, Prepared};
+use super::{PrepareOptions, Prepared, triggers};
 use crate::statement::{object_id, quoted};
 use std::fmt::Write as _;
+use tillhold_core::profile::Capture;
 use tillhold_core::table::{Table, bracket};
 
 /// One statement and why it is there.
@@ -15,38 +16,48 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn steps(tables: &[Prepared<'_>], options: &PrepareOptions) -> Vec<Step> {
-    let mut steps = database_steps(options);
+    let mut steps = vec![snapshot_isolation()];
+    if options.capture == Capture::ChangeTracking {
+        steps.push(change_tracking(options));
+    }
     steps.extend(own_tables());
+    if options.capture == Capture::Triggers {
+        steps.push(triggers::own_tables());
+    }
     steps.extend(role_steps(options));
     for prepared in tables {
-        steps.push(tracking(prepared.table));
-        steps.push(rights(prepared, &options.role));
+        match options.capture {
+            Capture::ChangeTracking => steps.push(tracking(prepared.table)),
+            Capture::Triggers => steps.extend(triggers::steps(prepared.table)),
+        }
+        steps.push(rights(prepared, options));
     }
     steps
 }
 
-fn step(why: impl Into<String>, sql: impl Into<String>) -> Step {
+pub(super) fn step(why: impl Into<String>, sql: impl Into<String>) -> Step {
     Step { why: why.into(), sql: sql.into() }
 }
 
-fn database_steps(options: &PrepareOptions) -> Vec<Step> {
-    vec![
-        step(
-            "Registers read one consistent moment without blocking anyone. Waits for open transactions to end.",
-            "IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
+fn snapshot_isolation() -> Step {
+    step(
+        "Registers read one consistent moment without blocking anyone. Waits for open transactions to end.",
+        "IF EXISTS (SELECT 1 FROM sys.databases WHERE [database_id] = DB_ID() AND [snapshot_isolation_state] = 0)
     ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;
 ",
-        ),
-        step(
-            "The database remembers which rows changed; a register that was away longer than this loads its tables afresh.",
-            format!(
-                "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE [database_id] = DB_ID())
+    )
+}
+
+fn change_tracking(options: &PrepareOptions) -> Step {
+    step(
+        "The database remembers which rows changed; a register that was away longer than this loads its tables afresh.",
+        format!(
+            "IF NOT EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE [database_id] = DB_ID())
     ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = {} DAYS, AUTO_CLEANUP = ON);
 ",
-                options.retention_days
-            ),
+            options.retention_days
         ),
-    ]
+    )
 }
 
 fn own_tables() -> Vec<Step> {
@@ -116,6 +127,10 @@ fn decision_table() -> Step {
 
 fn role_steps(options: &PrepareOptions) -> Vec<Step> {
     let role = bracket(&options.role);
+    let horizon = match options.capture {
+        Capture::ChangeTracking => String::new(),
+        Capture::Triggers => format!("GRANT SELECT ON OBJECT::[tillhold].[horizon] TO {role};\n"),
+    };
     let mut steps = vec![
         step(
             "The rights of every register, in one role.",
@@ -132,7 +147,7 @@ fn role_steps(options: &PrepareOptions) -> Vec<Step> {
                 "GRANT SELECT, INSERT ON OBJECT::[tillhold].[ledger] TO {role};
 GRANT SELECT ON OBJECT::[tillhold].[epoch] TO {role};
 GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO {role};
-"
+{horizon}"
             ),
         ),
     ];
@@ -159,8 +174,8 @@ fn tracking(table: &Table) -> Step {
 /// Least rights: reading by column where columns are left out, writing only where the register
 /// uploads. The definition is needed for the columns' defaults, which a till may rely on while
 /// offline.
-fn rights(prepared: &Prepared<'_>, role: &str) -> Step {
-    let (name, role) = (prepared.table.name.bracketed(), bracket(role));
+fn rights(prepared: &Prepared<'_>, options: &PrepareOptions) -> Step {
+    let (name, role) = (prepared.table.name.bracketed(), bracket(&options.role));
     let mut sql = String::new();
     match selected_columns(prepared) {
         None => {
@@ -171,7 +186,12 @@ fn rights(prepared: &Prepared<'_>, role: &str) -> Step {
             let _ = writeln!(sql, "GRANT SELECT ON OBJECT::{name} ({columns}) TO {role};");
         }
     }
-    let _ = writeln!(sql, "GRANT VIEW CHANGE TRACKING ON OBJECT::{name} TO {role};");
+    match options.capture {
+        Capture::ChangeTracking => {
+            let _ = writeln!(sql, "GRANT VIEW CHANGE TRACKING ON OBJECT::{name} TO {role};");
+        }
+        Capture::Triggers => sql.push_str(&triggers::rights(prepared.table, &role)),
+    }
     let _ = writeln!(sql, "GRANT VIEW DEFINITION ON OBJECT::{name} TO {role};");
     if prepared.direction.is_pushed() {
         let _ = writeln!(sql, "GRANT INSERT, UPDATE, DELETE ON OBJECT::{name} TO {role};");

@@ -249,7 +249,7 @@ async fn a_scope_stands_under_its_own_epoch() {
     assert_eq!(house.db.epoch_of("sales").await.expect("an epoch"), None);
 }
 
-/// LESSONS R8: a position without what the table was then says nothing; both commit together.
+/// A position without what the table was then says nothing; both commit together.
 #[tokio::test]
 async fn a_position_and_its_mark_land_together() {
     let house = House::new().await;
