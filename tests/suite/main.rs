@@ -6,6 +6,7 @@
 mod flows;
 mod harness;
 mod killed;
+mod lanes;
 mod orders;
 mod profile;
 mod tidy;
