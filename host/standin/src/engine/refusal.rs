@@ -375,6 +375,33 @@ pub fn assigned_column(column: &str) -> SqlError {
     error(8102, format!("Cannot update identity column '{column}'."))
 }
 
+pub fn computed_written(column: &str) -> SqlError {
+    error(
+        271,
+        format!(
+            "The column \"{column}\" cannot be modified because it is either a computed column or is the result of a UNION \
+             operator."
+        ),
+    )
+}
+
+pub fn check(
+    verb: &str,
+    check: &str,
+    database: &str,
+    table: &str,
+    column: Option<&str>,
+) -> SqlError {
+    let column = column.map_or(String::new(), |column| format!(", column '{column}'"));
+    error(
+        547,
+        format!(
+            "The {verb} statement conflicted with the CHECK constraint \"{check}\". The conflict occurred in database \
+             \"{database}\", table \"{table}\"{column}."
+        ),
+    )
+}
+
 pub fn rowversion_written() -> SqlError {
     error(
         273,

@@ -365,6 +365,15 @@ pub struct ColumnDefinition {
     pub nullable: Option<bool>,
     pub identity: Option<(i64, i64)>,
     pub default: Option<DefaultDefinition>,
+    /// `AS …`: its type follows from the expression.
+    pub computed: Option<ComputedDefinition>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ComputedDefinition {
+    pub text: String,
+    pub value: Arc<Expr>,
+    pub persisted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -383,9 +392,26 @@ pub struct Constraint {
 
 #[derive(Clone, Debug)]
 pub enum ConstraintKind {
-    Primary { clustered: bool, columns: Vec<(String, bool)> },
-    Unique { clustered: bool, columns: Vec<(String, bool)> },
-    Foreign { columns: Vec<String>, table: ObjectName, to: Vec<String>, cascade: bool },
+    Primary {
+        clustered: bool,
+        columns: Vec<(String, bool)>,
+    },
+    Unique {
+        clustered: bool,
+        columns: Vec<(String, bool)>,
+    },
+    Foreign {
+        columns: Vec<String>,
+        table: ObjectName,
+        to: Vec<String>,
+        cascade: bool,
+    },
+    /// With the column that it was declared with.
+    Check {
+        column: Option<String>,
+        text: String,
+        condition: Arc<Expr>,
+    },
 }
 
 #[derive(Debug)]

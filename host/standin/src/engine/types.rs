@@ -257,7 +257,7 @@ fn wider_moment(higher: SqlType, lower: SqlType) -> SqlType {
     }
 }
 
-/// The result of `+ - *` on two numbers (Transact-SQL reference, "Precision, scale, and length"); decimals past
+/// The result of `+ - * /` on two numbers (Transact-SQL reference, "Precision, scale, and length"); decimals past
 /// 38 digits give up scale, never whole digits, down to 6 decimals.
 pub fn arithmetic(operator: char, a: SqlType, b: SqlType) -> Result<SqlType, SqlError> {
     let numeric =
@@ -281,6 +281,10 @@ pub fn arithmetic(operator: char, a: SqlType, b: SqlType) -> Result<SqlType, Sql
     let ((a_whole, a_scale), (b_whole, b_scale)) = (digits(a), digits(b));
     let (precision, scale) = match operator {
         '*' => (a_whole + a_scale + b_whole + b_scale + 1, a_scale + b_scale),
+        '/' => {
+            let scale = (a_scale + b_whole + b_scale + 1).max(6);
+            (a_whole + b_scale + scale, scale)
+        }
         _ => {
             let scale = a_scale.max(b_scale);
             (a_whole.max(b_whole) + scale + 1, scale)
@@ -442,6 +446,10 @@ mod tests {
             ('*', "decimal(10,2)", "decimal(10,4)", "decimal(21,6)"),
             ('*', "decimal(32,16)", "decimal(32,16)", "decimal(38,6)"),
             ('+', "decimal(38,10)", "int", "decimal(38,9)"),
+            ('/', "decimal(10,2)", "decimal(10,4)", "decimal(25,13)"),
+            ('/', "decimal(2,1)", "decimal(1,0)", "decimal(7,6)"),
+            ('/', "decimal(32,16)", "decimal(32,16)", "decimal(38,6)"),
+            ('/', "decimal(38,0)", "decimal(5,0)", "decimal(38,6)"),
         ] {
             assert_eq!(arithmetic(operator, of(a), of(b)), Ok(of(result)), "{a} {operator} {b}");
         }

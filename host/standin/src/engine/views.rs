@@ -138,6 +138,8 @@ fn objects() -> Vec<View> {
          FROM main.tsql_index AS i JOIN main.tsql_table AS t ON t.id = i.table_id WHERE i.is_constraint \
          UNION ALL SELECT f.name, f.id, t.schema_id, t.id, 'F ', 'FOREIGN_KEY_CONSTRAINT', NULL, NULL, 0 \
          FROM main.tsql_foreign_key AS f JOIN main.tsql_table AS t ON t.id = f.table_id \
+         UNION ALL SELECT k.name, k.id, t.schema_id, t.id, 'C ', 'CHECK_CONSTRAINT', NULL, NULL, 0 \
+         FROM main.tsql_check AS k JOIN main.tsql_table AS t ON t.id = k.table_id \
          UNION ALL SELECT g.name, g.id, t.schema_id, t.id, 'TR', 'SQL_TRIGGER', {}, {}, 0 \
          FROM main.tsql_trigger AS g JOIN main.tsql_table AS t ON t.id = g.table_id",
         moment("g.created_ms"),
@@ -172,9 +174,11 @@ fn objects() -> Vec<View> {
 fn columns() -> Vec<View> {
     let column = "SELECT table_id AS object_id, name, id AS column_id, system_type_id, system_type_id AS user_type_id, max_length, \
         precision, scale, collation AS collation_name, nullable AS is_nullable, 0 AS is_rowguidcol, seed IS NOT NULL AS is_identity, \
-        0 AS is_computed, 0 AS is_hidden, 0 AS is_sparse, 0 AS generated_always_type, ifnull(default_id, 0) AS default_object_id, \
+        EXISTS (SELECT 1 FROM main.tsql_computed AS x WHERE x.table_id = c.table_id AND x.column_id = c.id) AS is_computed, 0 AS is_hidden, 0 AS is_sparse, 0 AS generated_always_type, ifnull(default_id, 0) AS default_object_id, \
         seed AS seed_value, step AS increment_value, (SELECT last FROM main.tsql_identity AS n WHERE n.table_id = c.table_id) AS last_value, \
-        NULL AS definition, 0 AS is_persisted FROM main.tsql_column AS c";
+        (SELECT x.text FROM main.tsql_computed AS x WHERE x.table_id = c.table_id AND x.column_id = c.id) AS definition, \
+        (SELECT x.persisted FROM main.tsql_computed AS x WHERE x.table_id = c.table_id AND x.column_id = c.id) AS is_persisted \
+        FROM main.tsql_column AS c";
     const COLUMN: &str = "object_id int, name sysname, column_id int, system_type_id tinyint, user_type_id int, max_length smallint, \
         precision tinyint, scale tinyint, collation_name sysname, is_nullable bit, is_rowguidcol bit, is_identity bit, is_computed bit, \
         is_hidden bit, is_sparse bit, generated_always_type tinyint, default_object_id int";
@@ -206,7 +210,12 @@ fn columns() -> Vec<View> {
             IDENTITY,
             format!("SELECT * FROM ({column}) WHERE is_identity"),
         ),
-        view("sys", "computed_columns", COMPUTED, format!("SELECT * FROM ({column}) WHERE 0")),
+        view(
+            "sys",
+            "computed_columns",
+            COMPUTED,
+            format!("SELECT * FROM ({column}) WHERE is_computed"),
+        ),
         view(
             "sys",
             "types",
@@ -250,6 +259,15 @@ fn keys() -> Vec<View> {
             "name sysname, object_id int, parent_object_id int, schema_id int, type char(2), unique_index_id int",
             "SELECT i.name, i.object_id, i.table_id AS parent_object_id, t.schema_id, CASE WHEN i.is_primary THEN 'PK' ELSE 'UQ' END \
              AS type, i.id AS unique_index_id FROM main.tsql_index AS i JOIN main.tsql_table AS t ON t.id = i.table_id WHERE i.is_constraint",
+        ),
+        view(
+            "sys",
+            "check_constraints",
+            "name sysname, object_id int, parent_object_id int, schema_id int, type char(2), parent_column_id int, definition nvarchar(max), \
+             is_disabled bit, is_not_trusted bit",
+            "SELECT k.name, k.id AS object_id, k.table_id AS parent_object_id, t.schema_id, 'C ' AS type, \
+             ifnull(k.column_id, 0) AS parent_column_id, k.text AS definition, 0 AS is_disabled, 0 AS is_not_trusted \
+             FROM main.tsql_check AS k JOIN main.tsql_table AS t ON t.id = k.table_id",
         ),
         view(
             "sys",

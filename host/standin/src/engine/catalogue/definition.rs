@@ -1,12 +1,13 @@
 //! From a CREATE TABLE to a table: names of unnamed constraints, nullability, keys, and SQLite's own statements.
 
 use super::{
-    Catalogue, DATABASE_COLLATION, Field, FieldDefault, Foreign, Identity, Index, Relation,
-    TEMPORARY_COLLATION, default_value, fold, quote,
+    Catalogue, Check, Computed, DATABASE_COLLATION, Field, FieldDefault, Foreign, Identity, Index,
+    Relation, TEMPORARY_COLLATION, default_value, fold, quote,
 };
 use crate::answer::SqlError;
 use crate::engine::refusal;
 use crate::engine::syntax::{ColumnDefinition, Constraint, ConstraintKind, CreateTable};
+use crate::engine::translate::{Label, row_condition, row_value};
 use crate::engine::types::{Family, collation_clause, family};
 use tillhold_core::table::{Assigned, Table, TableName};
 use tillhold_core::types::SqlType;
@@ -55,6 +56,7 @@ pub fn described(catalogue: &mut Catalogue, given: &Table) -> Result<Relation, S
             nullable: Some(column.nullable),
             identity: identity.then_some((1, 1)),
             default: None,
+            computed: None,
         };
         let mut field = field(&table, &definition, at)?;
         if let Some(text) = &column.default {
@@ -82,6 +84,7 @@ fn blank(id: i32, name: TableName, storage: String, temporary: bool) -> Relation
         fields: Vec::new(),
         indexes: Vec::new(),
         foreign: Vec::new(),
+        checks: Vec::new(),
         tracking: None,
         triggers: Vec::new(),
     }
@@ -102,6 +105,9 @@ fn fill(
     for definition in columns {
         add_field(catalogue, table, definition)?;
     }
+    for definition in columns {
+        compute_field(catalogue, table, definition)?;
+    }
     for constraint in constraints {
         add_constraint(catalogue, table, constraint)?;
     }
@@ -116,6 +122,9 @@ fn fill(
                     table.name.name
                 ),
             ));
+        }
+        if table.fields[at].computed.is_some() {
+            return Err(refusal::unsupported("a computed column in a primary key"));
         }
         table.fields[at].nullable = false;
     }
@@ -149,6 +158,38 @@ pub fn add_field(
     Ok(())
 }
 
+/// What a computed column is: known once all the plain columns are.
+pub fn compute_field(
+    catalogue: &Catalogue,
+    table: &mut Relation,
+    definition: &ColumnDefinition,
+) -> Result<(), SqlError> {
+    let Some(computed) = &definition.computed else { return Ok(()) };
+    let Some(at) = table.position(&definition.name) else { return Ok(()) };
+    let value = row_value(catalogue, &plain_columns(table), &computed.value)?;
+    let collation = match &value.label {
+        Label::Implicit(name) | Label::Explicit(name) => name.clone(),
+        _ => DATABASE_COLLATION.to_string(),
+    };
+    let field = &mut table.fields[at];
+    field.of = value.of;
+    field.nullable = definition.nullable.unwrap_or(value.nullable);
+    field.collation = (family(value.of) == Family::Text).then_some(collation);
+    field.computed = Some(Computed {
+        text: computed.text.clone(),
+        persisted: computed.persisted,
+        sql: value.sql,
+    });
+    Ok(())
+}
+
+/// A computed column sees no other computed column.
+fn plain_columns(table: &Relation) -> Relation {
+    let mut plain = table.clone();
+    plain.fields.retain(|field| field.computed.is_none());
+    plain
+}
+
 fn default_name(table: &str, column: &str, number: i32) -> String {
     format!("DF__{table}__{column}__{number:08X}")
 }
@@ -180,6 +221,7 @@ pub fn field(
         collation: collation.filter(|_| family(of) == Family::Text).map(str::to_string),
         identity: definition.identity.map(|(seed, step)| Identity { seed, step }),
         default: None,
+        computed: None,
     })
 }
 
@@ -225,6 +267,15 @@ pub fn add_constraint(
         ConstraintKind::Unique { clustered, columns } => {
             let (name, columns) = (named("UQ", table), key_positions(table, columns)?);
             add_index(table, name, columns, Made::Unique { clustered: *clustered });
+        }
+        ConstraintKind::Check { column, text, condition } => {
+            let (id, name) = (number, named("CK", table));
+            let sql = row_condition(catalogue, table, condition)?;
+            let column = match column {
+                Some(column) => Some(table.fields[position(table, column)?].id),
+                None => None,
+            };
+            table.checks.push(Check { id, name, text: text.clone(), column, sql });
         }
         // SQL Server ignores foreign keys of temporary tables.
         ConstraintKind::Foreign { .. } if table.temporary => {}
@@ -314,6 +365,9 @@ pub fn statements(table: &Relation, catalogue: &Catalogue) -> Vec<String> {
             names(target, &foreign.to_columns),
             if foreign.cascade { " ON DELETE CASCADE" } else { "" }
         ));
+    }
+    for check in &table.checks {
+        parts.push(format!("CONSTRAINT {} CHECK ({})", quote(&check.name), check.sql));
     }
     let rowid = if table.primary().is_some() { " WITHOUT ROWID" } else { "" };
     let mut all = vec![format!("CREATE TABLE {} ({}){rowid}", table.quoted(), parts.join(", "))];

@@ -2,8 +2,8 @@
 
 use super::shape::Shape;
 use super::{
-    Catalogue, DatabaseTracking, Field, FieldDefault, Foreign, Granted, Identity, Index, Relation,
-    Schema, TableTracking, Trigger, default_value, fold,
+    Catalogue, Check, Computed, DatabaseTracking, Field, FieldDefault, Foreign, Granted, Identity,
+    Index, Relation, Schema, TableTracking, Trigger, default_value, fold,
 };
 use crate::engine::EngineError;
 use crate::engine::parse;
@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS tsql_tracking (table_id INTEGER PRIMARY KEY, track_co
   cleanup_version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_trigger (id INTEGER PRIMARY KEY, table_id INTEGER NOT NULL, name TEXT NOT NULL, disabled INTEGER NOT NULL, definition TEXT NOT NULL,
   created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tsql_computed (table_id INTEGER NOT NULL, column_id INTEGER NOT NULL, text TEXT NOT NULL, persisted INTEGER NOT NULL,
+  sql TEXT NOT NULL, PRIMARY KEY (table_id, column_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tsql_check (id INTEGER PRIMARY KEY, table_id INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, column_id INTEGER, sql TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_modified (object_id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_commit (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tsql_login (name TEXT PRIMARY KEY, shown TEXT NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL, is_owner INTEGER NOT NULL) WITHOUT ROWID;
@@ -132,6 +135,7 @@ fn tables(connection: &Connection) -> Result<Vec<Relation>, EngineError> {
             fields: Vec::new(),
             indexes: Vec::new(),
             foreign: Vec::new(),
+            checks: Vec::new(),
             tracking: tracking.map(|columns| TableTracking { columns }),
             triggers: Vec::new(),
         };
@@ -140,6 +144,7 @@ fn tables(connection: &Connection) -> Result<Vec<Relation>, EngineError> {
     read_fields(connection, &mut found)?;
     read_indexes(connection, &mut found)?;
     read_foreign(connection, &mut found)?;
+    read_checks(connection, &mut found)?;
     read_triggers(connection, &mut found)?;
     Ok(found.into_values().collect())
 }
@@ -148,8 +153,9 @@ fn read_fields(
     connection: &Connection,
     found: &mut HashMap<i32, Relation>,
 ) -> Result<(), EngineError> {
-    let sql = "SELECT table_id, id, name, declared, nullable, collation, seed, step, default_id, default_name, default_text
-               FROM tsql_column ORDER BY table_id, id";
+    let sql = "SELECT c.table_id, c.id, c.name, c.declared, c.nullable, c.collation, c.seed, c.step, c.default_id, c.default_name, c.default_text,
+               x.text, x.persisted, x.sql FROM tsql_column AS c LEFT JOIN tsql_computed AS x ON x.table_id = c.table_id AND x.column_id = c.id
+               ORDER BY c.table_id, c.id";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -167,6 +173,10 @@ fn read_fields(
             }),
             None => None,
         };
+        let computed = match row.get::<_, Option<String>>(11)? {
+            Some(text) => Some(Computed { text, persisted: row.get(12)?, sql: row.get(13)? }),
+            None => None,
+        };
         let seed: Option<i64> = row.get(6)?;
         let step: Option<i64> = row.get(7)?;
         let field = Field {
@@ -177,6 +187,7 @@ fn read_fields(
             collation: row.get(5)?,
             identity: seed.zip(step).map(|(seed, step)| Identity { seed, step }),
             default,
+            computed,
         };
         if let Some(table) = found.get_mut(&row.get(0)?) {
             table.fields.push(field);
@@ -255,6 +266,22 @@ fn read_foreign(
     Ok(())
 }
 
+fn read_checks(
+    connection: &Connection,
+    found: &mut HashMap<i32, Relation>,
+) -> Result<(), EngineError> {
+    let sql = "SELECT table_id, id, name, text, column_id, sql FROM tsql_check ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(table) = found.get_mut(&row.get(0)?) {
+            let (id, name, text) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            table.checks.push(Check { id, name, text, column: row.get(4)?, sql: row.get(5)? });
+        }
+    }
+    Ok(())
+}
+
 fn read_triggers(
     connection: &Connection,
     found: &mut HashMap<i32, Relation>,
@@ -320,6 +347,12 @@ pub fn write_table(
     for index in &table.indexes {
         write_index(connection, table, index)?;
     }
+    for check in &table.checks {
+        connection.execute(
+            "INSERT INTO tsql_check VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![check.id, table.id, check.name, check.text, check.column, check.sql],
+        )?;
+    }
     for foreign in &table.foreign {
         connection.execute(
             "INSERT INTO tsql_foreign_key VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -360,6 +393,12 @@ pub fn write_field(connection: &Connection, table_id: i32, field: &Field) -> rus
             field.default.as_ref().map(|default| &default.name),
             field.default.as_ref().map(|default| &default.text),
         ])?;
+    if let Some(computed) = &field.computed {
+        connection.execute(
+            "INSERT OR REPLACE INTO tsql_computed VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![table_id, field.id, computed.text, computed.persisted, computed.sql],
+        )?;
+    }
     Ok(())
 }
 
@@ -457,6 +496,8 @@ pub fn erase_table(connection: &Connection, id: i32) -> rusqlite::Result<()> {
         "DELETE FROM tsql_foreign_key WHERE table_id = ?1",
         "DELETE FROM tsql_index_column WHERE table_id = ?1",
         "DELETE FROM tsql_index WHERE table_id = ?1",
+        "DELETE FROM tsql_computed WHERE table_id = ?1",
+        "DELETE FROM tsql_check WHERE table_id = ?1",
         "DELETE FROM tsql_column WHERE table_id = ?1",
         "DELETE FROM tsql_identity WHERE table_id = ?1",
         "DELETE FROM tsql_tracking WHERE table_id = ?1",

@@ -62,6 +62,7 @@ pub struct Relation {
     pub fields: Vec<Field>,
     pub indexes: Vec<Index>,
     pub foreign: Vec<Foreign>,
+    pub checks: Vec<Check>,
     pub tracking: Option<TableTracking>,
     /// In the order in which they were made, which is the order in which they fire.
     pub triggers: Vec<Arc<Trigger>>,
@@ -76,8 +77,28 @@ pub struct Field {
     pub collation: Option<String>,
     pub identity: Option<Identity>,
     pub default: Option<FieldDefault>,
+    pub computed: Option<Computed>,
     /// Where a temporary column took its collation from: the table's own COLLATE, or tempdb.
     pub id: i32,
+}
+
+/// A column that nobody writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Computed {
+    pub text: String,
+    pub persisted: bool,
+    /// The expression for SQLite.
+    pub sql: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub id: i32,
+    pub name: String,
+    pub text: String,
+    /// The column that it was declared with.
+    pub column: Option<i32>,
+    pub sql: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +292,12 @@ impl Field {
     pub fn declaration(&self) -> String {
         let collation = types::collation_clause(self.sqlite_collation());
         let null = if self.nullable { "" } else { " NOT NULL" };
-        format!("{} {}{collation}{null}", quote(&self.name), types::storage(self.of))
+        let computed = match &self.computed {
+            Some(Computed { sql, persisted: true, .. }) => format!(" AS ({sql}) STORED"),
+            Some(Computed { sql, .. }) => format!(" AS ({sql}) VIRTUAL"),
+            None => String::new(),
+        };
+        format!("{} {}{collation}{computed}{null}", quote(&self.name), types::storage(self.of))
     }
 }
 

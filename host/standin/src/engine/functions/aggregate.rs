@@ -1,6 +1,6 @@
 //! Sums that overflow as T-SQL's do, exact sums of decimals, and the check that a subquery gives one row.
 
-use super::number::{decimal_cell, read};
+use super::number::{decimal_cell, divided, read};
 use super::{PURE, failed};
 use crate::engine::refusal;
 use rusqlite::Connection;
@@ -15,6 +15,7 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
         connection.create_aggregate_function(name, 1, PURE, IntegerSum { of })?;
     }
     connection.create_aggregate_function("ts_sum_decimal", 2, PURE, DecimalSum)?;
+    connection.create_aggregate_function("ts_avg_decimal", 2, PURE, DecimalAverage)?;
     connection.create_aggregate_function("ts_single", 1, PURE, Single)?;
     connection.create_aggregate_function("ts_join", 2, PURE, Join)
 }
@@ -71,6 +72,40 @@ impl Aggregate<Option<(Decimal, u8)>, Cell> for DecimalSum {
     ) -> rusqlite::Result<Cell> {
         let Some((sum, scale)) = sum.flatten() else { return Ok(Cell::Null) };
         decimal_cell(sum, SqlType::Decimal { precision: 38, scale })
+            .ok_or_else(|| failed(refusal::overflow("numeric")))
+    }
+}
+
+/// `ts_avg_decimal(x, scale)`: the sum divided by the count, with so many decimals.
+struct DecimalAverage;
+
+impl Aggregate<Option<(Decimal, i64, u8)>, Cell> for DecimalAverage {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<(Decimal, i64, u8)>> {
+        Ok(None)
+    }
+
+    fn step(
+        &self,
+        context: &mut Context<'_>,
+        so_far: &mut Option<(Decimal, i64, u8)>,
+    ) -> rusqlite::Result<()> {
+        let Some(number) = read(context.get_raw(0)) else { return Ok(()) };
+        let scale: u8 = context.get(1)?;
+        let (sum, count) = so_far.map_or((Decimal::ZERO, 0), |(sum, count, _)| (sum, count));
+        let sum = sum.checked_add(number).ok_or_else(|| failed(refusal::overflow("numeric")))?;
+        *so_far = Some((sum, count + 1, scale));
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        found: Option<Option<(Decimal, i64, u8)>>,
+    ) -> rusqlite::Result<Cell> {
+        let Some((sum, count, scale)) = found.flatten() else { return Ok(Cell::Null) };
+        Decimal::new(i128::from(count), 0)
+            .and_then(|count| divided(sum, count, scale))
+            .and_then(|average| decimal_cell(average, SqlType::Decimal { precision: 38, scale }))
             .ok_or_else(|| failed(refusal::overflow("numeric")))
     }
 }

@@ -20,6 +20,7 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     pure(connection, "ts_decimal_add", 3, |context| decimal(context, Decimal::checked_add))?;
     pure(connection, "ts_decimal_subtract", 3, |context| decimal(context, Decimal::checked_sub))?;
     pure(connection, "ts_decimal_multiply", 3, |context| decimal(context, Decimal::checked_mul))?;
+    pure(connection, "ts_decimal_divide", 3, divide_decimal)?;
     pure(connection, "ts_decimal_negate", 1, negate)
 }
 
@@ -85,6 +86,49 @@ fn decimal(context: &Context<'_>, operation: fn(Decimal, Decimal) -> Option<Deci
     let (Some(a), Some(b)) = (a, b) else { return Err(overflow()) };
     let result = operation(a, b).ok_or_else(overflow)?;
     decimal_cell(result, of).ok_or_else(overflow)
+}
+
+fn divide_decimal(context: &Context<'_>) -> Answered {
+    if is_null(context, 0) || is_null(context, 1) {
+        return Ok(Cell::Null);
+    }
+    let of = argument_type(context, 2)?;
+    let SqlType::Decimal { scale, .. } = of else {
+        return Err(failed(refusal::overflow(bare(of))));
+    };
+    let overflow = || failed(refusal::overflow(bare(of)));
+    let (a, b) = (read(context.get_raw(0)), read(context.get_raw(1)));
+    let (Some(a), Some(b)) = (a, b) else { return Err(overflow()) };
+    if b.unscaled() == 0 {
+        return Err(failed(refusal::divided_by_zero()));
+    }
+    divided(a, b, scale).and_then(|result| decimal_cell(result, of)).ok_or_else(overflow)
+}
+
+/// `a / b` with `scale` decimals, the rest cut off (`SELECT 2.0 / 3` is 0.666666); digit by digit, because the dividend
+/// with its decimals appended may be longer than any integer. The divisor is not zero.
+pub fn divided(a: Decimal, b: Decimal, scale: u8) -> Option<Decimal> {
+    let (dividend, divisor) = (a.unscaled().unsigned_abs(), b.unscaled().unsigned_abs());
+    let (mut quotient, mut rest) = (dividend / divisor, dividend % divisor);
+    let digits = i32::from(scale) + i32::from(b.scale()) - i32::from(a.scale());
+    for _ in digits..0 {
+        quotient /= 10;
+    }
+    for _ in 0..digits {
+        let (mut digit, mut sum) = (0, 0);
+        for _ in 0..10 {
+            // Both are less than the divisor, of at most 38 digits: their sum is in range.
+            sum += rest;
+            if sum >= divisor {
+                sum -= divisor;
+                digit += 1;
+            }
+        }
+        rest = sum;
+        quotient = quotient.checked_mul(10)?.checked_add(digit)?;
+    }
+    let sign = if (a.unscaled() < 0) == (b.unscaled() < 0) { 1 } else { -1 };
+    Decimal::new(i128::try_from(quotient).ok()? * sign, scale)
 }
 
 pub fn decimal_cell(result: Decimal, of: SqlType) -> Option<Cell> {

@@ -3,10 +3,11 @@
 use super::{Parsed, Parser};
 use crate::engine::lexer::Kind;
 use crate::engine::syntax::{
-    ColumnDefinition, Constraint, ConstraintKind, CreateIndex, CreateTable, DatabaseChange,
-    DefaultDefinition, Making, StatementKind, TableChange,
+    ColumnDefinition, ComputedDefinition, Constraint, ConstraintKind, CreateIndex, CreateTable,
+    DatabaseChange, DefaultDefinition, Expr, Making, StatementKind, TableChange,
 };
 use std::sync::Arc;
+use tillhold_core::types::SqlType;
 
 use StatementKind as S;
 
@@ -97,6 +98,8 @@ impl Parser<'_> {
         } else if self.accept_words(&["FOREIGN", "KEY"]) {
             let columns = self.names()?;
             self.references(columns)?
+        } else if self.accept_word("CHECK") {
+            self.check(None)?
         } else {
             return Err(self.unsupported("this constraint"));
         };
@@ -169,8 +172,8 @@ impl Parser<'_> {
 
     fn column_definition(&mut self, constraints: &mut Vec<Constraint>) -> Parsed<ColumnDefinition> {
         let name = self.name()?;
-        if self.is_word("AS") {
-            return Err(self.unsupported("a computed column"));
+        if self.accept_word("AS") {
+            return self.computed_column(name);
         }
         // `x timestamp` may stand as the bare word `timestamp`, which then names the column too: refused.
         let of = self.data_type()?;
@@ -181,15 +184,47 @@ impl Parser<'_> {
             nullable: None,
             identity: None,
             default: None,
+            computed: None,
         };
         while self.column_property(&mut column, constraints)? {}
         Ok(column)
     }
 
+    fn computed_column(&mut self, name: String) -> Parsed<ColumnDefinition> {
+        let (value, text) = self.kept_expression()?;
+        let persisted = self.accept_word("PERSISTED");
+        let not_null = persisted && self.accept_words(&["NOT", "NULL"]);
+        let nullable = not_null.then_some(false);
+        let computed = Some(ComputedDefinition { text, value, persisted });
+        let (of, collation, identity, default) = (SqlType::Int, None, None, None);
+        Ok(ColumnDefinition { name, of, collation, nullable, identity, default, computed })
+    }
+
+    /// An expression with its text in parentheses, as the catalogue shows it.
+    fn kept_expression(&mut self) -> Parsed<(Arc<Expr>, String)> {
+        let start = self.tokens[self.at].start;
+        let value = Arc::new(self.expr()?);
+        let text = self.sql[start..self.tokens[self.at - 1].end].trim();
+        let whole = text.starts_with('(') && text.ends_with(')') && !text[1..].contains('(');
+        Ok((value, if whole { text.to_string() } else { format!("({text})") }))
+    }
+
+    fn check(&mut self, column: Option<&str>) -> Parsed<ConstraintKind> {
+        let _replication = self.accept_words(&["NOT", "FOR", "REPLICATION"]);
+        self.expect("(")?;
+        let (condition, text) = self.kept_expression()?;
+        self.expect(")")?;
+        Ok(ConstraintKind::Check { column: column.map(str::to_string), text, condition })
+    }
+
     fn altered_column(&mut self) -> Parsed<ColumnDefinition> {
         let mut none = Vec::new();
         let column = self.column_definition(&mut none)?;
-        if !none.is_empty() || column.identity.is_some() || column.default.is_some() {
+        if !none.is_empty()
+            || column.identity.is_some()
+            || column.default.is_some()
+            || column.computed.is_some()
+        {
             return Err(self.unsupported("ALTER COLUMN with a constraint"));
         }
         Ok(column)
@@ -251,8 +286,8 @@ impl Parser<'_> {
         if self.accept_words(&["FOREIGN", "KEY"]) || self.is_word("REFERENCES") {
             return self.references(vec![column.to_string()]).map(Some);
         }
-        if self.is_word("CHECK") {
-            return Err(self.unsupported("CHECK"));
+        if self.accept_word("CHECK") {
+            return self.check(Some(column)).map(Some);
         }
         Ok(None)
     }
@@ -281,7 +316,7 @@ impl Parser<'_> {
     }
 
     /// A default is a value, not a comparison: `DEFAULT 0 NOT NULL` must leave the NOT alone.
-    fn default_value(&mut self) -> Parsed<crate::engine::syntax::Expr> {
+    fn default_value(&mut self) -> Parsed<Expr> {
         self.signed_constant()
     }
 

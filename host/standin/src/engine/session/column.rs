@@ -30,11 +30,15 @@ impl EngineSession {
                     "ALTER TABLE ADD of a column that the server assigns",
                 ));
             }
+            if column.computed.as_ref().is_some_and(|computed| computed.persisted) {
+                return Err(refusal::unsupported("ALTER TABLE ADD of a persisted computed column"));
+            }
             definition::add_field(catalogue, table, column)?;
+            definition::compute_field(catalogue, table, column)?;
             let field = &table.fields[table.fields.len() - 1];
             let mut sql =
                 format!("ALTER TABLE {} ADD COLUMN {}", table.quoted(), field.declaration());
-            if !field.nullable {
+            if !field.nullable && field.computed.is_none() {
                 let Some(default) = &field.default else {
                     return Err(SqlError::new(
                         4901,
@@ -111,10 +115,17 @@ impl EngineSession {
             )
         })?;
         let old = table.fields[at].clone();
-        if old.of == SqlType::RowVersion || given.of == SqlType::RowVersion {
+        let kind = match &old.computed {
+            Some(_) => Some("COMPUTED"),
+            None if old.of == SqlType::RowVersion || given.of == SqlType::RowVersion => {
+                Some("timestamp")
+            }
+            None => None,
+        };
+        if let Some(kind) = kind {
             return Err(SqlError::new(
                 4928,
-                format!("Cannot alter column '{}' because it is 'timestamp'.", old.name),
+                format!("Cannot alter column '{}' because it is '{kind}'.", old.name),
             ));
         }
         let made = definition::field(table, given, at)?;

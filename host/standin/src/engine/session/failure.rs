@@ -170,12 +170,26 @@ impl EngineSession {
             ffi::SQLITE_CONSTRAINT_PRIMARYKEY
             | ffi::SQLITE_CONSTRAINT_UNIQUE
             | ffi::SQLITE_CONSTRAINT_ROWID => duplicate(table, &message),
+            ffi::SQLITE_CONSTRAINT_CHECK => self.check_failed(table, verb, &message),
             ffi::SQLITE_CONSTRAINT_FOREIGNKEY => refusal::foreign_key(verb, &shown(table)),
             _ if message.starts_with("no such table") && self.transaction.is_snapshot() => {
                 refusal::changed_under_snapshot(database)
             }
             _ => refusal::below(&message),
         }
+    }
+}
+
+impl EngineSession {
+    /// SQLite names the constraint; it may be another table's when the statement cascades.
+    fn check_failed(&self, table: Option<&Relation>, verb: &str, message: &str) -> SqlError {
+        let name = message.strip_prefix("CHECK constraint failed: ").unwrap_or(message);
+        let check = table.and_then(|table| table.checks.iter().find(|check| check.name == name));
+        let column = check.and_then(|check| check.column).and_then(|id| {
+            table.and_then(|table| table.fields.iter().find(|field| field.id == id))
+        });
+        let column = column.map(|field| field.name.as_str());
+        refusal::check(verb, name, &self.catalogue.database, &shown(table), column)
     }
 }
 

@@ -11,7 +11,7 @@
 
 use super::{EngineSession, NESTING_MAX};
 use crate::answer::{Answers, Flow, SqlError};
-use crate::engine::catalogue::{Relation, Trigger, quote};
+use crate::engine::catalogue::{Field, Relation, Trigger, quote};
 use crate::engine::refusal;
 use crate::engine::translate::Inside;
 use std::collections::HashMap;
@@ -287,8 +287,8 @@ impl EngineSession {
 /// `inserted` or `deleted` as a table: the changed table's columns and none of its rules.
 fn pseudo(table: &Relation, name: &str) -> Relation {
     let fields = table.fields.iter().map(|field| {
-        let (identity, default) = (None, None);
-        crate::engine::catalogue::Field { nullable: true, identity, default, ..field.clone() }
+        let (identity, default, computed) = (None, None, None);
+        Field { nullable: true, identity, default, computed, ..field.clone() }
     });
     Relation {
         id: table.id,
@@ -298,6 +298,7 @@ fn pseudo(table: &Relation, name: &str) -> Relation {
         fields: fields.collect(),
         indexes: Vec::new(),
         foreign: Vec::new(),
+        checks: Vec::new(),
         tracking: None,
         triggers: Vec::new(),
     }

@@ -67,6 +67,7 @@ impl EngineSession {
                 nullable: Some(column.nullable),
                 identity: None,
                 default: None,
+                computed: None,
             });
         }
         let given =

@@ -17,6 +17,7 @@ case_files!(
     alterations,
     catalogue_views,
     changes,
+    computed,
     control,
     refusals,
     selects,

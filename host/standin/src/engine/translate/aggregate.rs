@@ -188,7 +188,17 @@ fn average(value: Typed, distinct: &str) -> Translated<Typed> {
             );
             Ok(Typed::new(sql, of, true))
         }
-        Family::Decimal => Err(refusal::unsupported("AVG of decimals")),
+        Family::Decimal => {
+            let SqlType::Decimal { scale, .. } = value.of else {
+                return Err(refusal::unsupported("AVG of money"));
+            };
+            if !distinct.is_empty() {
+                return Err(refusal::unsupported("AVG(DISTINCT) of decimals"));
+            }
+            let scale = scale.max(6);
+            let of = SqlType::Decimal { precision: 38, scale };
+            Ok(Typed::new(format!("ts_avg_decimal({}, {scale})", value.sql), of, true))
+        }
         _ => Err(invalid(&value, "avg")),
     }
 }

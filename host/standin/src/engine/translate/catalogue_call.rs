@@ -152,7 +152,9 @@ impl Translator<'_, '_> {
             "columnid" => "id",
             "isidentity" => "seed IS NOT NULL",
             "allowsnull" => "nullable",
-            "iscomputed" => "0",
+            "iscomputed" => {
+                "EXISTS (SELECT 1 FROM main.tsql_computed AS x WHERE x.table_id = tsql_column.table_id AND x.column_id = id)"
+            }
             _ => return Err(refusal::unsupported(&format!("COLUMNPROPERTY {wanted}"))),
         };
         let sql = format!(
@@ -290,6 +292,7 @@ fn object_property(given: &[Typed]) -> Translated<String> {
 const OTHERS: &str = "SELECT id, table_id, name, 'TR' AS type FROM main.tsql_trigger \
     UNION ALL SELECT default_id, table_id, default_name, 'D' FROM main.tsql_column WHERE default_id IS NOT NULL \
     UNION ALL SELECT object_id, table_id, name, CASE WHEN is_primary THEN 'PK' ELSE 'UQ' END FROM main.tsql_index WHERE is_constraint \
+    UNION ALL SELECT id, table_id, name, 'C' FROM main.tsql_check \
     UNION ALL SELECT id, table_id, name, 'F' FROM main.tsql_foreign_key";
 
 fn database_property(name: &str) -> Option<&'static str> {

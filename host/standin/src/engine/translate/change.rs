@@ -102,6 +102,9 @@ impl<'q> Translator<'_, 'q> {
             if field.identity.is_some() {
                 return Err(refusal::assigned_column(&field.name));
             }
+            if field.computed.is_some() {
+                return Err(refusal::computed_written(&field.name));
+            }
             if field.is_rowversion() {
                 return Err(SqlError::new(272, "Cannot update a timestamp column."));
             }

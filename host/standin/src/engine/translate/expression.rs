@@ -196,7 +196,7 @@ impl<'q> Translator<'_, 'q> {
     }
 
     fn division(&mut self, operator: Op, left: Typed, right: Typed) -> Translated<Typed> {
-        let of = arithmetic('/', left.of, right.of)?;
+        let of = arithmetic('/', exact_type(&left, &right), exact_type(&right, &left))?;
         match (family(of), operator) {
             (Family::Integer, _) => {
                 let function = if operator == Op::Divide { "ts_divide" } else { "ts_modulo" };
@@ -206,7 +206,11 @@ impl<'q> Translator<'_, 'q> {
                 let (left, right) = (self.convert(left, of)?, self.convert(right, of)?);
                 Ok(Typed::new(format!("ts_divide_float({}, {})", left.sql, right.sql), of, true))
             }
-            _ => Err(refusal::unsupported("division of decimals")),
+            (Family::Decimal, Op::Divide) if matches!(of, SqlType::Decimal { .. }) => {
+                let sql = format!("ts_decimal_divide({}, {}, {})", left.sql, right.sql, code(of));
+                Ok(Typed::new(sql, of, true))
+            }
+            _ => Err(refusal::unsupported("division of money, and the remainder of decimals")),
         }
     }
 

@@ -16,7 +16,8 @@ impl<'q> Translator<'_, 'q> {
     pub fn insert(mut self, insert: &'q Insert) -> Translated<Plan> {
         let table = self.target(&insert.table, "INSERT")?;
         let columns = self.insert_columns(&table, &insert.columns)?;
-        let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
+        let names: Vec<String> =
+            written_fields(&table).map(|(_, field)| quote(&field.name)).collect();
         let mut sql = format!("INSERT INTO {} ({}) ", table.quoted(), names.join(", "));
         sql += &match &insert.rows {
             InsertRows::Defaults => format!("VALUES ({})", self.values_row(&table, &[], &[])?),
@@ -50,9 +51,13 @@ impl<'q> Translator<'_, 'q> {
         if !table.temporary {
             self.names_table(table.id);
         }
-        let names: Vec<String> = table.fields.iter().map(|field| quote(&field.name)).collect();
+        let names: Vec<String> =
+            written_fields(table).map(|(_, field)| quote(&field.name)).collect();
+        if columns.iter().any(|at| table.fields[*at].computed.is_some()) {
+            return Err(refusal::computed_written(&table.fields[columns[0]].name));
+        }
         let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
+        for (at, field) in written_fields(table) {
             let Some(place) = columns.iter().position(|column| *column == at) else {
                 cells.push(self.left_out(table, field)?);
                 continue;
@@ -89,13 +94,16 @@ impl<'q> Translator<'_, 'q> {
         if given.is_empty() {
             let plain = |at: &usize| {
                 let field = &table.fields[*at];
-                !field.is_rowversion() && field.identity.is_none()
+                !field.is_rowversion() && field.identity.is_none() && field.computed.is_none()
             };
             return Ok((0..table.fields.len()).filter(plain).collect());
         }
         let mut positions = Vec::with_capacity(given.len());
         for name in given {
             let at = table.position(name).ok_or_else(|| refusal::unknown_column(name))?;
+            if table.fields[at].computed.is_some() {
+                return Err(refusal::computed_written(&table.fields[at].name));
+            }
             if positions.contains(&at) {
                 return Err(SqlError::new(
                     264,
@@ -132,7 +140,7 @@ impl<'q> Translator<'_, 'q> {
     ) -> Translated<String> {
         let scope = Scope::empty();
         let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
+        for (at, field) in written_fields(table) {
             let given = columns.iter().position(|column| *column == at).map(|place| &row[place]);
             cells.push(match given {
                 Some(Some(value)) => {
@@ -157,7 +165,7 @@ impl<'q> Translator<'_, 'q> {
             return Err(refusal::select_list_count(given.len() < columns.len()));
         }
         let mut cells = Vec::with_capacity(table.fields.len());
-        for (at, field) in table.fields.iter().enumerate() {
+        for (at, field) in written_fields(table) {
             cells.push(match columns.iter().position(|column| *column == at) {
                 Some(place) => {
                     let value = Typed {
@@ -221,4 +229,9 @@ impl<'q> Translator<'_, 'q> {
             None => Ok("NULL".to_string()),
         }
     }
+}
+
+/// The fields that an INSERT fills, with their positions.
+fn written_fields(table: &Relation) -> impl Iterator<Item = (usize, &Field)> {
+    table.fields.iter().enumerate().filter(|(_, field)| field.computed.is_none())
 }

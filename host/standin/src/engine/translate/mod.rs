@@ -18,11 +18,13 @@ mod facts;
 mod insert;
 mod joins;
 mod query;
+mod row;
 mod scope;
 mod text_call;
 mod tracking;
 
 pub use facts::Fact;
+pub use row::{row_condition, row_value};
 pub use scope::{Label, Scope, Shown, Typed};
 
 use super::catalogue::{Catalogue, Relation, fold};
@@ -149,6 +151,7 @@ pub struct Translator<'a, 'q> {
     grouping: Option<Vec<String>>,
     in_aggregate: bool,
     saw_aggregate: bool,
+    saw_subquery: bool,
     json: Vec<JsonLoad>,
     temporaries: Vec<(String, i32)>,
     tables: Vec<i32>,
@@ -168,6 +171,7 @@ impl<'a, 'q> Translator<'a, 'q> {
             grouping: None,
             in_aggregate: false,
             saw_aggregate: false,
+            saw_subquery: false,
             json: Vec::new(),
             temporaries: Vec::new(),
             tables: Vec::new(),

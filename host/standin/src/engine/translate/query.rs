@@ -67,6 +67,7 @@ impl<'q> Translator<'_, 'q> {
     }
 
     pub(super) fn subquery(&mut self, query: &'q Query, scope: &Scope<'_>) -> Translated<Rendered> {
+        self.saw_subquery = true;
         // A subquery groups and aggregates by itself.
         let grouping = self.grouping.take();
         let in_aggregate = std::mem::take(&mut self.in_aggregate);

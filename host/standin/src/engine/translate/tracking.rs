@@ -170,7 +170,7 @@ fn changes_sql(table: &Relation, since: &str) -> String {
     let after = format!(
         "FROM main.{log} AS f WHERE {same} AND f.version > {since} AND f.version <= {COMMITTED}"
     );
-    let plain = table.fields.len() - count;
+    let plain = table.fields.iter().filter(|field| field.computed.is_none()).count() - count;
     let mask = if table.tracking.is_some_and(|tracking| tracking.columns) {
         format!(
             "CASE WHEN e.operation = 'D' THEN NULL ELSE (SELECT ts_ct_masks(f.mask, {plain}) {after}) END"
