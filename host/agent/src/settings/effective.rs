@@ -354,3 +354,6 @@ impl TableEntry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

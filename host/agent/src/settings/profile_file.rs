@@ -137,7 +137,8 @@ impl ProfileFile {
             self.order.iter().map(|name| (name.text.as_str(), name.line)).collect();
         for (what, list) in [("scope", scopes), ("order names", order)] {
             for (at, (name, line)) in list.iter().enumerate() {
-                let first = list[..at].iter().find(|(other, _)| other == name);
+                // The channel keeps scopes under names that differ in more than case.
+                let first = list[..at].iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
                 if let Some((_, first)) = first.filter(|_| !name.is_empty()) {
                     let message = format!("{what} {name} twice: it stands on line {first} already");
                     found.push(Mistake { file: self.file.clone(), line: Some(*line), message });

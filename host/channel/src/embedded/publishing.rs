@@ -134,6 +134,12 @@ async fn a_scope_of_another_profile_is_changed_only_when_that_is_meant() {
         let read = read_profile(&mut office, store).await.expect("a profile");
         assert_eq!(read.scopes[0], profile.scopes[0], "{store}");
     }
+    // Given up here, it stays there.
+    let without = first();
+    let told = publish(&mut office, &to_second_store(&without)).await.expect("another profile");
+    assert!(matches!(told, Outcome::Done(Effect { scopes_removed: 0, .. })), "{told:?}");
+    let read = read_profile(&mut office, "S001").await.expect("a profile");
+    assert_eq!(read.scopes[0], profile.scopes[0]);
 }
 
 #[tokio::test]
