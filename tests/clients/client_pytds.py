@@ -21,6 +21,11 @@ class Pytds(Client):
     def error_number(self, error):
         return getattr(error, "number", None) or getattr(error, "msg_no", None) or str(error)
 
+    def output(self, connection, statement, declarations, once):
+        twice = pytds.output(param_type="bigint", value=0)
+        with connection.cursor() as cursor:
+            return cursor.callproc("sp_executesql", [statement, declarations, once, twice])[-1]
+
     def parameter(self, kind, value):
         return pytds.Binary(value) if kind == "bytes" else value
 

@@ -8,7 +8,8 @@ const { Connection, Request, TYPES } = require("tedious");
 const EXPECTED = JSON.parse(fs.readFileSync(path.join(__dirname, "expected.json"), "utf8"));
 const NAME = "tedious";
 const env = process.env;
-const columns = EXPECTED.types.map((one, at) => `c${at} ${one.type} NULL`).join(", ");
+const columns = EXPECTED.types.map((one, at) =>
+  `c${at} ${one.type}${one.collation ? ` COLLATE ${one.collation}` : ""} NULL`).join(", ");
 const ofSchema = (text, id) =>
   text.replaceAll("{schema}", `of_${NAME}`).replace("{columns}", columns).replaceAll("{id}", id);
 let failed = 0;
@@ -164,9 +165,22 @@ async function types(connection) {
 }
 
 async function insert(connection, at, one) {
-  const value = { name: "v", ...typeOf(one.type), value: javaScriptValue(one.kind, one.text) };
+  // As varchar it would send the bytes of the connection's code page.
+  const value = { name: "v", ...typeOf(one.collation ? `n${one.type}` : one.type), value: javaScriptValue(one.kind, one.text) };
   await run(connection, ofSchema(`INSERT INTO {schema}.one_of_each (id, c${at}) VALUES (${at}, @v)`), [value]);
   return query(connection, [one.kind], ofSchema(`SELECT c${at} FROM {schema}.one_of_each WHERE id = ${at}`));
+}
+
+/** tedious writes the declarations itself, from the parameters. */
+function output(connection, statement, once) {
+  return new Promise((resolve, reject) => {
+    let returned;
+    const request = new Request(statement, (error) => (error ? reject(error) : resolve(returned)));
+    request.addParameter("once", TYPES.Int, once);
+    request.addOutputParameter("twice", TYPES.BigInt);
+    request.on("returnValue", (name, value) => (returned = String(value)));
+    connection.execSql(request);
+  });
 }
 
 async function bulk(connection) {
@@ -221,6 +235,8 @@ async function steps() {
     return query(connection, ["int", "text"], ofSchema("SELECT id, note FROM {schema}.sale"));
   });
   await types(connection);
+  const { statement, once, twice } = EXPECTED.output;
+  await check("output parameter", twice, () => output(connection, statement, once));
   await bulk(connection);
   for (const { number, sql } of EXPECTED.errors)
     await check(`error ${number}`, number, () => run(connection, ofSchema(sql)).catch((error) => error.number));

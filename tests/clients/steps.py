@@ -50,6 +50,10 @@ class Client:
         """The client's own bulk load, of rows in canonical writing."""
         raise NotImplementedError
 
+    def output(self, connection, statement, declarations, once):
+        """What sp_executesql leaves in the parameter @twice."""
+        raise NotImplementedError
+
     def parameter(self, kind, value):
         return value
 
@@ -138,6 +142,11 @@ def python_rows(kinds, texts):
     return [tuple(map(python_value, kinds, row)) for row in texts]
 
 
+def column(at, one):
+    collation = f" COLLATE {one['collation']}" if "collation" in one else ""
+    return f"c{at} {one['type']}{collation} NULL"
+
+
 class Steps:
     def __init__(self, client):
         self.client = client
@@ -145,7 +154,7 @@ class Steps:
         self.connection = None
 
     def sql(self, text, **more):
-        columns = ", ".join(f"c{at} {one['type']} NULL" for at, one in enumerate(EXPECTED["types"]))
+        columns = ", ".join(map(column, range(len(EXPECTED["types"])), EXPECTED["types"]))
         return text.format(schema=f"of_{self.client.name}", columns=columns, **more)
 
     def check(self, step, expected, act):
@@ -183,6 +192,7 @@ class Steps:
         self.definitions()
         self.selects()
         self.inserts()
+        self.outputs()
         self.bulk()
         self.errors()
         self.transactions()
@@ -256,6 +266,13 @@ class Steps:
             self.client.run(self.connection, into + "(2, NULL)")
         self.connection.commit()
         return self.query(["int", "text"], self.sql("SELECT id, note FROM {schema}.sale WHERE note IS NULL"))
+
+    def outputs(self):
+        if type(self.client).output is Client.output:
+            return self.skip("output parameter", "the client cannot ask for one of a statement")
+        asked = [EXPECTED["output"][part] for part in ("statement", "declarations", "once")]
+        output = lambda: canonical("int", self.client.output(self.connection, *asked))
+        self.check("output parameter", EXPECTED["output"]["twice"], output)
 
     def bulk(self):
         if type(self.client).load is Client.load:

@@ -103,8 +103,11 @@ pub const DECISIONS_KEPT: u64 = 50_000;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
 
-/// Clients of the embedded channel at once: thirty registers of a store with two links each, and room for people.
-pub const TDS_CONNECTIONS_MAX: usize = 256;
+/// Sessions of the embedded channel at once: thirty registers of a store with four links each, and eight people. Each
+/// has its own connection to the file and up to 16 MB of its pages: 2 GB at the very worst.
+pub const TDS_SESSIONS_MAX: usize = 128;
+/// Connections past those: who comes too late is told so (17809) instead of being cut off.
+pub const TDS_DOOR_MAX: usize = 16;
 /// PRELOGIN, TLS and LOGIN7 together; tiberius gives a server fifteen seconds too.
 pub const TDS_LOGIN_TIMEOUT: Duration = Duration::from_millis(15_000);
 /// A PRELOGIN message of a client that nobody knows yet; real ones are below 200 bytes.

@@ -105,6 +105,15 @@ pub trait SqlSession: Send {
         parameters: &[Parameter],
         out: &mut Answers<'_>,
     ) -> Result<(), SqlError>;
+    /// The same, and what the text left in each of its parameters. An engine need not have it.
+    fn execute_with_outputs(
+        &mut self,
+        _sql: &str,
+        _parameters: &[Parameter],
+        _out: &mut Answers<'_>,
+    ) -> Result<Vec<Value>, SqlError> {
+        Err(SqlError::new(40_517, "Output parameters are not supported."))
+    }
     fn prepare(&mut self, sql: &str, declarations: &str) -> Result<i32, SqlError>;
     fn execute_prepared(
         &mut self,

@@ -14,6 +14,8 @@ pub struct Declared {
     /// With its `@`.
     pub name: String,
     pub of: SqlType,
+    /// What the statement leaves in it goes back to a caller who asks for it.
+    pub output: bool,
 }
 
 pub fn parse(declarations: &str) -> Result<Vec<Declared>, SqlError> {
@@ -52,19 +54,44 @@ fn parse_one(declaration: &str) -> Result<Declared, SqlError> {
         let after = &rest[2..];
         if after.starts_with(char::is_whitespace) { after.trim_start() } else { rest }
     });
-    let lower = rest.to_ascii_lowercase();
-    if [" output", " out", " readonly"].iter().any(|word| lower.ends_with(word)) {
-        return Err(SqlError::new(
-            102,
-            format!("Output and table parameters of a statement are not supported ('{name}')."),
-        ));
-    }
+    let (rest, output) = match rest.rsplit_once(char::is_whitespace) {
+        Some((of, word)) if ["output", "out"].contains(&word.to_ascii_lowercase().as_str()) => {
+            (of.trim_end(), true)
+        }
+        Some((_, word)) if word.eq_ignore_ascii_case("readonly") => return Err(no_table(name)),
+        _ => (rest, false),
+    };
     match SqlType::parse(rest).filter(|of| !matches!(of, SqlType::Cast(_))) {
-        Some(of) => Ok(Declared { name: name.to_string(), of }),
+        Some(of) => Ok(Declared { name: name.to_string(), of, output }),
         None => {
             Err(SqlError::new(2715, format!("Parameter {name}: cannot find data type {rest}.")))
         }
     }
+}
+
+fn no_table(name: &str) -> SqlError {
+    SqlError::new(102, format!("Table parameters of a statement are not supported ('{name}')."))
+}
+
+/// The places in the call of those arguments whose values the caller awaits, each with its parameter's.
+pub fn outputs(
+    declared: &[Declared],
+    arguments: &[Argument],
+) -> Result<Vec<(usize, usize)>, SqlError> {
+    let wanted = arguments.iter().enumerate().filter(|(_, argument)| argument.output);
+    let both = |(position, argument): (usize, &Argument)| {
+        let at = place(declared, argument, position)?;
+        if declared[at].output {
+            return Ok((position, at));
+        }
+        let name = &declared[at].name;
+        let message = format!(
+            "The formal parameter \"{name}\" was not declared as an OUTPUT parameter, but the actual parameter passed in \
+             requested output."
+        );
+        Err(SqlError::new(8162, message))
+    };
+    wanted.map(both).collect()
 }
 
 /// The parameters of a statement, in declared order.
@@ -72,12 +99,6 @@ pub fn bind(declared: &[Declared], arguments: Vec<Argument>) -> Result<Vec<Param
     let mut values: Vec<Option<Value>> = vec![None; declared.len()];
     for (position, argument) in arguments.into_iter().enumerate() {
         let at = place(declared, &argument, position)?;
-        if argument.output {
-            return Err(SqlError::new(
-                102,
-                format!("Output parameter {} of a statement is not supported.", declared[at].name),
-            ));
-        }
         if values[at].is_some() {
             let name = &declared[at].name;
             return Err(SqlError::new(8143, format!("Parameter '{name}' was supplied twice.")));
@@ -138,7 +159,7 @@ fn as_declared(argument: Argument, declared: &Declared) -> Result<Value, SqlErro
 
 #[cfg(test)]
 mod tests {
-    use super::{bind, parse};
+    use super::{bind, outputs, parse};
     use crate::wire::rpc::Argument;
     use tillhold_core::text::canonical;
     use tillhold_core::types::SqlType;
@@ -185,8 +206,25 @@ mod tests {
         check("@a int", vec![one(), one()], "8145");
         check("@a int", vec![argument("@b", int, Value::Int(1))], "8145");
         check("@a int", vec![one(), argument("a", int, Value::Int(1))], "8143");
-        check("@a int OUTPUT", vec![one()], "102");
+        check("@a int OUTPUT, @b nvarchar(4)\tout", vec![one(), one()], "@a=1 @b=1");
+        check("@a dbo.rows READONLY", vec![one()], "102");
         check("@a geography", vec![one()], "2715");
         check("a int", vec![one()], "102");
+    }
+
+    #[test]
+    fn values_go_back_where_both_sides_say_so() {
+        let said = |declarations: &str, name: &str, output: bool| {
+            let declared = parse(declarations).expect("declarations");
+            let first = argument("", Some(SqlType::Int), Value::Int(1));
+            let second = Argument { output, ..argument(name, Some(SqlType::Int), Value::Null) };
+            outputs(&declared, &[first, second]).map_err(|error| error.number)
+        };
+        assert_eq!(said("@a int, @b int OUTPUT", "@b", true), Ok(vec![(1, 1)]));
+        assert_eq!(said("@b int OUTPUT, @a int", "@b", true), Ok(vec![(1, 0)]));
+        assert_eq!(said("@a int, @b int OUT", "", true), Ok(vec![(1, 1)]));
+        assert_eq!(said("@a int, @b int OUT", "", false), Ok(vec![]));
+        assert_eq!(said("@a int, @b int", "@b", true), Err(8162));
+        assert_eq!(said("@a int, @b int OUT", "@c", true), Err(8145));
     }
 }

@@ -13,6 +13,9 @@ pub enum ServerError {
     Truncated,
     #[error("malformed TDS: {what}")]
     Malformed { what: &'static str },
+    /// TDS that can be read, with a value that its type does not have.
+    #[error("not a valid instance of its data type: {what}")]
+    NoValue { what: &'static str },
     /// Correct TDS that this server does not speak.
     #[error("not supported by the embedded channel: {what}")]
     Unsupported { what: String },
@@ -49,6 +52,7 @@ impl ServerError {
         match self {
             ServerError::Truncated
             | ServerError::Malformed { .. }
+            | ServerError::NoValue { .. }
             | ServerError::Unsupported { .. }
             | ServerError::TooLong { .. } => Class::Park,
             ServerError::LoginTimeout { .. }
@@ -70,6 +74,7 @@ impl ServerError {
         match self {
             ServerError::Truncated => "standin-truncated",
             ServerError::Malformed { .. } => "standin-malformed",
+            ServerError::NoValue { .. } => "standin-no-value",
             ServerError::Unsupported { .. } => "standin-unsupported",
             ServerError::TooLong { .. } => "standin-too-long",
             ServerError::LoginTimeout { .. } => "standin-login-timeout",

@@ -264,7 +264,7 @@ impl Reply {
         self.release_done();
         tokens::put_return_status(&mut self.payload, end.status);
         for (ordinal, parameter) in &end.outputs {
-            // Outputs are the handles that this crate makes itself: int always fits int.
+            // Handles that this crate makes itself, and values that the engine holds in this very type.
             let written = tokens::put_return_value(&mut self.payload, *ordinal, parameter);
             debug_assert!(written.is_ok(), "{} does not fit", parameter.name);
         }

@@ -4,7 +4,7 @@
 //!   cursors are refused; every other name goes to the engine.
 
 use crate::answer::{Parameter, ResultColumn, SqlError, SqlSession};
-use crate::declaration::{Declared, bind, parse};
+use crate::declaration::{Declared, bind, outputs, parse};
 use crate::fault::ServerError;
 use crate::gate::Living;
 use crate::reply::{CallEnd, Reply};
@@ -132,9 +132,20 @@ impl Seat {
             Some(argument) if argument.value.is_null() => Vec::new(),
             Some(_) => parse(&text(arguments.get(1), "declarations")?)?,
         };
+        let wanted = outputs(&declared, &values)?;
         let parameters = bind(&declared, values)?;
-        self.session.execute(&sql, &parameters, &mut |answer| reply.take(answer))?;
-        Ok(CallEnd::default())
+        let out = &mut |answer| reply.take(answer);
+        if wanted.is_empty() {
+            self.session.execute(&sql, &parameters, out)?;
+            return Ok(CallEnd::default());
+        }
+        let left = self.session.execute_with_outputs(&sql, &parameters, out)?;
+        let outputs = wanted.into_iter().filter_map(|(position, at)| {
+            let Parameter { name, of, .. } = parameters.get(at)?.clone();
+            // The statement and its declarations come before the parameters.
+            Some(((position + 2) as u16, Parameter { name, of, value: left.get(at)?.clone() }))
+        });
+        Ok(CallEnd { status: 0, outputs: outputs.collect() })
     }
 
     fn prepare(&mut self, arguments: Vec<Argument>) -> Result<CallEnd, SqlError> {
@@ -187,6 +198,10 @@ impl Seat {
         reply: &mut Reply,
     ) -> Result<(), SqlError> {
         let declared = self.prepared.get(&number).ok_or_else(|| no_statement(number))?;
+        if !outputs(declared, &values)?.is_empty() {
+            let message = "Output parameters of a prepared statement are not supported.";
+            return Err(SqlError::new(40_517, message));
+        }
         let parameters = bind(declared, values)?;
         self.session.execute_prepared(number, &parameters, &mut |answer| reply.take(answer))
     }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tillhold_core::limits::{TDS_CONNECTIONS_MAX, TDS_LOGIN_TIMEOUT};
+use tillhold_core::limits::{TDS_DOOR_MAX, TDS_LOGIN_TIMEOUT, TDS_SESSIONS_MAX};
 use tillhold_env::{BoxStream, Env, Listener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -38,7 +38,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> ServerOptions {
         let name = "tillhold-channel".to_string();
-        ServerOptions { tls: None, name, connections_max: TDS_CONNECTIONS_MAX }
+        ServerOptions { tls: None, name, connections_max: TDS_SESSIONS_MAX + TDS_DOOR_MAX }
     }
 }
 

@@ -188,7 +188,9 @@ impl Connection {
         }
         match Request::read(header.kind, body) {
             Ok(request) => self.run(header.resets(), request).await,
-            Err(error @ ServerError::Unsupported { .. }) => self.refuse(&error).await,
+            Err(error @ (ServerError::Unsupported { .. } | ServerError::NoValue { .. })) => {
+                self.refuse(&error).await
+            }
             Err(error) => self.fail(error).await,
         }
     }
@@ -433,10 +435,13 @@ fn ignored() -> Done {
     Done { failed: true, ..Done::new(DoneOf::Batch) }
 }
 
-/// 8009 is SQL Server's number for a stream it cannot read, 40517 for an option that this edition lacks.
+/// 8009 is SQL Server's number for a stream it cannot read, 8023 for a value that is none, 40517 for an option that this edition lacks.
 fn refusal(error: &ServerError) -> SqlError {
     match error {
         ServerError::Unsupported { what } => SqlError::new(40_517, not_supported(what)),
+        ServerError::NoValue { .. } => {
+            SqlError::new(8_023, format!("The incoming TDS stream has a value that is {error}."))
+        }
         other => SqlError::new(8_009, format!("The incoming TDS stream is incorrect: {other}.")),
     }
 }

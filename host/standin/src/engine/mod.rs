@@ -10,7 +10,7 @@
 //! * Change tracking has commit-ordered versions; snapshot isolation is one moment over all tables.
 //! * A commit that was answered survives the end of the process.
 //!
-//! Refuses: more than one database, more than [`SESSIONS_MAX`] sessions, stored procedures, views, cursors.
+//! Refuses: more than one database, more than [`TDS_SESSIONS_MAX`] sessions, stored procedures, views, cursors.
 //! How it differs from SQL Server where it does answer:
 //! * One writer at a time: whoever writes first holds off all other writers, not only those of the same row. A
 //!   snapshot transaction that writes after another commit changed one of its *tables* gets 3960.
@@ -59,13 +59,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+use tillhold_core::limits::TDS_SESSIONS_MAX;
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::value::Value;
 use tillhold_env::Env;
-
-/// Sessions at once: a store's 30 registers with two connections each, and room for a person. Each has its own
-/// connection to the file.
-pub const SESSIONS_MAX: usize = 100;
 
 /// What `@@VERSION` says: nobody shall take it for the real one.
 pub const VERSION: &str = concat!(
@@ -169,10 +166,10 @@ impl Engine {
         if !database.is_empty() && !database.eq_ignore_ascii_case(&name) {
             return Err(refusal::unknown_database(database, user));
         }
-        if self.open_sessions.fetch_add(1, Ordering::Relaxed) as usize >= SESSIONS_MAX {
+        if self.open_sessions.fetch_add(1, Ordering::Relaxed) as usize >= TDS_SESSIONS_MAX {
             self.open_sessions.fetch_sub(1, Ordering::Relaxed);
             let message = format!(
-                "Could not connect because the maximum number of '{SESSIONS_MAX}' user connections has already been reached."
+                "Could not connect because the maximum number of '{TDS_SESSIONS_MAX}' user connections has already been reached."
             );
             return Err(SqlError::new(17809, message).with_severity(20));
         }

@@ -40,6 +40,9 @@ async fn prepared_statements_live_until_they_are_let_go() {
     assert_eq!(raw.call(both).await, expected);
 }
 
+/// A parameter without a name: datetime, its size twice, days since 1900 and ticks.
+const FAR_TOO_EARLY: [u8; 13] = [0, 0, 0x6F, 8, 8, 0, 0, 0, 0x80, 0, 0, 0, 0];
+
 #[tokio::test]
 async fn what_is_not_spoken_is_refused_and_the_connection_stays() {
     let house = House::open().await;
@@ -57,6 +60,8 @@ async fn what_is_not_spoken_is_refused_and_the_connection_stays() {
         (Call::numbered(10).int(0, 1), 214),
         (Call(Call::numbered(10).text("echo").0.into_iter().chain([0xFF]).collect()), 40_517),
         (Call(Call::numbered(10).0.into_iter().chain([0, 0, 0xF3]).collect()), 40_517),
+        // A day of a datetime that is long before 1753.
+        (Call(Call::numbered(10).0.into_iter().chain(FAR_TOO_EARLY).collect()), 8_023),
     ] {
         let answer = raw.call(call).await;
         assert_eq!(answer[0], Seen::Error(expected), "{answer:?}");

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use std::time::Duration;
 use tiberius::numeric::Numeric;
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, IsolationLevel};
-use tiberius::{Query, TokenRow};
+use tiberius::{Command, Query, TokenRow};
 use tillhold_core::types::SqlType;
 use tillhold_env::{BoxStream, Env};
 use tokio_util::compat::TokioAsyncReadCompatExt;
@@ -129,6 +129,61 @@ async fn parameters_errors_and_counts() {
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0].get::<Numeric, _>(0).map(|n| n.to_string()).as_deref(), Some("0.25"));
     assert_eq!(rows[0].get::<&str, _>(1), Some("日本"));
+}
+
+#[tokio::test]
+async fn a_statement_gives_values_back() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    let asks = |declarations: &'static str| {
+        let mut call = Command::new("sp_executesql");
+        call.bind_param("@stmt", "SET @b = @a * 2; SET @t = @t + N'!'; SELECT @a AS a");
+        call.bind_param("@params", declarations);
+        call.bind_param("@a", 21i32);
+        call.bind_out_param("@b", 0i64);
+        call.bind_out_param("@t", "日本");
+        call
+    };
+    let call = asks("@a int, @b bigint OUTPUT, @t nvarchar(40) OUT").exec(&mut client).await;
+    let result = call.expect("a call").into_command_result().await.expect("a result");
+    assert_eq!(result.try_return_value::<i64>("@b").expect("a bigint"), Some(42));
+    assert_eq!(result.try_return_value::<&str>("@t").expect("a text"), Some("日本!"));
+    assert_eq!((result.return_code(), result.return_values_len()), (0, 2));
+    let call = asks("@a int, @b bigint, @t nvarchar(40) OUT").exec(&mut client).await;
+    assert_eq!(number(call.expect("a call").into_command_result().await), Some(8_162));
+}
+
+#[tokio::test]
+async fn text_under_a_utf_8_collation_goes_as_utf_16() {
+    let shop = Shop::open().await;
+    let mut client = shop.office().await;
+    let of = "varchar(40) COLLATE Latin1_General_100_CI_AS_SC_UTF8";
+    let columns =
+        format!("id int NOT NULL PRIMARY KEY, n {of} NULL, m {} NULL", of.replace("40", "max"));
+    run(&mut client, &format!("CREATE TABLE dbo.U ({columns})")).await;
+    let mut load = client.bulk_insert("dbo.U").await.expect("a bulk load");
+    for (id, text) in [(1, "Зал 日本 😀"), (2, "plain")] {
+        let mut row = TokenRow::new();
+        row.push(ColumnData::I32(Some(id)));
+        row.push(ColumnData::String(Some(text.into())));
+        row.push(ColumnData::String(Some(text.into())));
+        load.send(row).await.expect("sent");
+    }
+    assert_eq!(load.finalize().await.expect("loaded").total(), 2);
+    let changed = "UPDATE dbo.U SET n = N'für 日本' OUTPUT inserted.n, inserted.m WHERE id = 1";
+    for (sql, n, m) in [
+        ("SELECT n, m FROM dbo.U WHERE id = 1", "Зал 日本 😀", "Зал 日本 😀"),
+        (changed, "für 日本", "Зал 日本 😀"),
+        ("SELECT UPPER(n), m + N'!' FROM dbo.U WHERE id = 1", "FÜR 日本", "Зал 日本 😀!"),
+    ] {
+        let rows = client.simple_query(sql).await.expect(sql).into_first_result().await;
+        let rows = rows.expect(sql);
+        assert_eq!(
+            (rows[0].get::<&str, _>(0), rows[0].get::<&str, _>(1)),
+            (Some(n), Some(m)),
+            "{sql}"
+        );
+    }
 }
 
 #[tokio::test]

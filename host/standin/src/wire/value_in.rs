@@ -147,8 +147,7 @@ fn amount(units: i128) -> Result<Value, ServerError> {
     }
 }
 
-const OUT_OF_RANGE: ServerError =
-    ServerError::Malformed { what: "a date or time out of its range" };
+const OUT_OF_RANGE: ServerError = ServerError::NoValue { what: "a date or time out of its range" };
 
 fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))

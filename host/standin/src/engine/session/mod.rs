@@ -27,10 +27,11 @@ use super::running::{Counters, Running, locked};
 use super::syntax::{Batch, Level};
 use super::temporary::Temporary;
 use super::translate::{Inside, Plan, SessionContext, Surroundings};
+use super::values;
 use super::{Engine, EngineError};
 use crate::answer::{Answer, Answers, Isolation, Parameter, ResultColumn, SqlError, SqlSession};
 use firing::Captures;
-use frame::Frame;
+use frame::{Frame, named};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, InterruptHandle, OptionalExtension};
 use std::collections::{HashMap, HashSet};
@@ -372,6 +373,20 @@ impl SqlSession for EngineSession {
     ) -> Result<(), SqlError> {
         self.ordered_text(sql, out)?;
         self.call(out, |session, out| session.execute_text(sql, parameters, out).map(|_| ()))
+    }
+
+    fn execute_with_outputs(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
+    ) -> Result<Vec<Value>, SqlError> {
+        self.ordered_text(sql, out)?;
+        let names: Vec<String> = parameters.iter().map(|one| named(&one.name)).collect();
+        let (_, cells) =
+            self.call(out, |session, out| session.execute_returning(sql, parameters, &names, out))?;
+        let value = |(one, cell): (&Parameter, &Cell)| values::decode(cell.into(), one.of);
+        parameters.iter().zip(&cells).map(value).collect()
     }
 
     fn prepare(&mut self, sql: &str, declarations: &str) -> Result<i32, SqlError> {

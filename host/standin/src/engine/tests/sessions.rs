@@ -3,7 +3,6 @@
 
 use super::{bench, parameter, shown};
 use crate::answer::{Answer, Flow, SqlError, SqlSession};
-use crate::engine::SESSIONS_MAX;
 use tillhold_env::Env;
 
 /// Runs in another thread while the test goes on; its answer comes by the channel.
@@ -188,7 +187,8 @@ fn logins_are_refused_by_number_and_sessions_are_bounded() {
     bench.engine.create_login("sa", "changed", true).expect("a new password");
     assert_eq!(refused("sa", "secret", ""), Err(18456));
     bench.engine.create_login("sa", "secret", true).expect("the old one");
-    let seats: Vec<_> = (0..SESSIONS_MAX).map(|_| bench.session()).collect();
+    let seats: Vec<_> =
+        (0..tillhold_core::limits::TDS_SESSIONS_MAX).map(|_| bench.session()).collect();
     assert_eq!(refused("sa", "secret", ""), Err(17809));
     drop(seats);
     assert_eq!(refused("sa", "secret", ""), Ok(()));

@@ -4,7 +4,7 @@
 //!   changed once, whatever the join gives.
 
 use super::joins::visible_table;
-use super::query::result_column;
+use super::query::sent_column;
 use super::scope::{Scope, Visible};
 use super::{Change, Plan, Surroundings, Translated, Translator};
 use crate::answer::SqlError;
@@ -285,7 +285,7 @@ impl<'q> Translator<'_, 'q> {
         let items = self.item_list(&output.items, &scope)?;
         let values: Vec<&str> = items.iter().map(|item| item.value.sql.as_str()).collect();
         *sql += &format!(" RETURNING {}", values.join(", "));
-        Ok(items.iter().map(result_column).collect())
+        Ok(items.iter().map(sent_column).collect())
     }
 
     pub(super) fn finish(

@@ -1,12 +1,15 @@
 //! SELECT: its sources, items, groups, order and paging, into one SQLite SELECT whose columns are `c0`, `c1`…
 
-use super::scope::{Scope, Shown, Typed, Visible};
+use super::scope::{Label, Scope, Shown, Typed, Visible};
 use super::{Plan, Translated, Translator, collate};
 use crate::answer::{ResultColumn, SqlError};
 use crate::engine::refusal;
 use crate::engine::syntax::{Body, Expr, Item, Order, Query, Select};
 use crate::engine::types::{Family, family};
 use tillhold_core::types::SqlType;
+
+/// The longest nchar and nvarchar that are not `max`.
+const NATIONAL_LENGTH_MAX: u16 = 4_000;
 
 pub struct Rendered {
     pub sql: String,
@@ -49,7 +52,8 @@ impl<'q> Translator<'_, 'q> {
             _ => None,
         };
         self.uses.writes_temporary |= into.is_some();
-        let columns = rendered.columns.iter().map(result_column).collect();
+        let column = if into.is_some() { result_column } else { sent_column };
+        let columns = rendered.columns.iter().map(column).collect();
         let mut plan = self.plan(rendered.sql, columns);
         plan.into = into;
         Ok(plan)
@@ -409,4 +413,23 @@ fn numbered(items: Vec<Shown>) -> Vec<Shown> {
 
 pub(super) fn result_column(shown: &Shown) -> ResultColumn {
     ResultColumn { name: shown.name.clone(), of: shown.value.of, nullable: shown.value.nullable }
+}
+
+/// As a client sees it: a text under a UTF-8 collation goes as UTF-16, for no client is told that it may have UTF-8.
+pub(super) fn sent_column(shown: &Shown) -> ResultColumn {
+    let column = result_column(shown);
+    let (Label::Implicit(collation) | Label::Explicit(collation)) = &shown.value.label else {
+        return column;
+    };
+    if !collation.to_ascii_uppercase().ends_with("_UTF8") {
+        return column;
+    }
+    let short = |length: &u16| *length <= NATIONAL_LENGTH_MAX;
+    let of = match column.of {
+        SqlType::Char { length } if short(&length) => SqlType::NChar { length },
+        SqlType::VarChar { length } => SqlType::NVarChar { length: length.filter(short) },
+        SqlType::Char { .. } => SqlType::NVarChar { length: None },
+        other => other,
+    };
+    ResultColumn { of, ..column }
 }
