@@ -10,4 +10,5 @@ mod lanes;
 mod orders;
 mod profile;
 mod tidy;
+mod tracking_rules;
 mod wrong_input;

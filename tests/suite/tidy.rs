@@ -96,7 +96,7 @@ fn manifests() -> Vec<(String, toml::Table)> {
 }
 
 /// Name from the root on, with forward slashes, and text.
-fn files_ending(endings: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn files_ending(endings: &[&str]) -> Vec<(String, String)> {
     let mut files = Vec::new();
     walk(&root(), "", &mut |name, path| {
         if endings.iter().any(|ending| name.ends_with(ending)) {

@@ -1,6 +1,7 @@
 //! Against the embedded channel: every statement runs, and the rules of change capture and upload hold.
 //!
-//! Each test is named for what would be lost without its rule.
+//! Each test is named for what would be lost without its rule; tests/suite/tracking_rules.rs has the rules
+//! of change tracking by their numbers.
 
 mod altered;
 mod batches;

@@ -37,7 +37,7 @@ pub use generate::{
     StoreSize, TAX_CODES, TRANSACTION_SEED, TaxCode, profile_scopes,
 };
 pub use options::{DemoOptions, Outcome};
-pub use rehearsal::Rehearsal;
+pub use rehearsal::{OpenTransaction, Rehearsal};
 pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
 pub use schema::Schema;
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};

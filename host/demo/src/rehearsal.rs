@@ -12,6 +12,7 @@ use crate::progress::Stage;
 use crate::register::{
     Agent, ChannelFacts, OFFICE_USER, Provisioned, REGISTER_USER, RegisterFolder, make_folder,
 };
+use crate::session::Session;
 use crate::shop::{Shop, ShopFiles};
 use crate::verify::{Acknowledged, Findings, RegisterFiles, verify};
 use serde_json::Value as Json;
@@ -185,6 +186,13 @@ impl Rehearsal {
         self.channel.office()?.run(sql)
     }
 
+    /// A transaction of head office that stays open, with `sql` in it.
+    pub fn office_begins(&self, sql: &str) -> Result<OpenTransaction, DemoError> {
+        let mut session = self.channel.office()?;
+        session.run(&format!("BEGIN TRANSACTION; {sql}"))?;
+        Ok(OpenTransaction { session })
+    }
+
     /// Transactions that the channel's ledger has.
     pub fn ledger_count(&self) -> Result<usize, DemoError> {
         let mut count = 0;
@@ -269,5 +277,16 @@ impl Rehearsal {
     /// A line for whoever watches the proofs.
     pub fn note(&self, text: &str) {
         self.stage.line(text);
+    }
+}
+
+/// Rolled back when it is dropped.
+pub struct OpenTransaction {
+    session: Session,
+}
+
+impl OpenTransaction {
+    pub fn commit(mut self) -> Result<(), DemoError> {
+        self.session.run("COMMIT TRANSACTION;").map(drop)
     }
 }

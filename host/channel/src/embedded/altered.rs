@@ -95,7 +95,7 @@ async fn a_change_of_what_does_not_travel_costs_a_look_and_no_row() {
 /// Nothing else is committed meanwhile: the oldest valid version is then the register's own, and
 /// alone it would say that all is well.
 #[tokio::test]
-async fn another_history_is_loaded_afresh_although_no_version_moved() {
+async fn r8_another_history_is_loaded_afresh_although_no_version_moved() {
     let dropped = format!(
         "DROP TABLE [dbo].[CARDS]; {} ALTER TABLE [dbo].[CARDS] ENABLE CHANGE_TRACKING; GRANT SELECT, VIEW CHANGE TRACKING ON OBJECT::[dbo].[CARDS] TO [tillhold_register];",
         super::TABLES.lines().find(|line| line.contains("[CARDS]")).expect("the table")

@@ -160,9 +160,9 @@ async fn a_batch_comes_to_what_its_transactions_come_to_one_by_one() {
     assert!(contested > 60 && applied > 60, "{contested} contested, {applied} applied");
 }
 
-/// LESSONS R7: of a batch whose answer was lost some transactions are known; the rest builds on them.
+/// Of a batch whose answer was lost some transactions are known; the rest builds on them.
 #[tokio::test]
-async fn a_batch_whose_answer_was_lost_goes_up_with_what_came_after_it() {
+async fn r7_a_batch_whose_answer_was_lost_goes_up_with_what_came_after_it() {
     let shop = Shop::open().await;
     let seen = shop.version().await;
     let count = |from: i64| {

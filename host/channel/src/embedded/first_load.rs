@@ -49,7 +49,7 @@ async fn pages_meet_every_row_once_in_the_servers_order() {
 
 /// What moves between two pages is in the changes since the version taken before the first.
 #[tokio::test]
-async fn a_load_with_the_changes_since_its_beginning_is_the_table() {
+async fn r3_a_load_with_the_changes_since_its_beginning_is_the_table() {
     let shop = Shop::open().await;
     let mut office = shop.office();
     run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1), (N'b', 2), (N'c', 3), (N'd', 4);").await;

@@ -8,7 +8,7 @@ use tillhold_core::version::ChannelVersion;
 
 /// A transaction that stays open across a pass is in the next one.
 #[tokio::test]
-async fn a_transaction_open_during_a_pass_is_not_skipped() {
+async fn r1_a_transaction_open_during_a_pass_is_not_skipped() {
     for shop in Shop::both().await {
         let table = cards();
         let mut slow = shop.office();
@@ -25,7 +25,7 @@ async fn a_transaction_open_during_a_pass_is_not_skipped() {
 
 /// One snapshot over all tables; what commits later belongs to the next pass.
 #[tokio::test]
-async fn all_tables_of_a_pass_are_of_one_moment() {
+async fn r2_all_tables_of_a_pass_are_of_one_moment() {
     for shop in Shop::both().await {
         let mut office = shop.office();
         run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1);").await;
@@ -55,7 +55,7 @@ async fn all_tables_of_a_pass_are_of_one_moment() {
 
 /// What the row is now, not what was done to it.
 #[tokio::test]
-async fn a_row_is_there_or_gone_whatever_was_done_to_it() {
+async fn r4_a_row_is_there_or_gone_whatever_was_done_to_it() {
     for shop in Shop::both().await {
         let table = cards();
         let mut office = shop.office();
@@ -81,7 +81,7 @@ async fn a_row_is_there_or_gone_whatever_was_done_to_it() {
 
 /// Own rows are known as own, resolved ones come back, and another's change takes the mark away.
 #[tokio::test]
-async fn only_what_stands_as_the_register_wrote_it_is_its_own() {
+async fn r5_only_what_stands_as_the_register_wrote_it_is_its_own() {
     let shop = Shop::open().await;
     let table = cards();
     let from = shop.version().await;
@@ -115,7 +115,7 @@ async fn only_what_stands_as_the_register_wrote_it_is_its_own() {
 
 /// Versions mean nothing across a restore: the epoch tells.
 #[tokio::test]
-async fn a_replaced_epoch_is_a_restored_channel() {
+async fn r6_a_replaced_epoch_is_a_restored_channel() {
     for shop in Shop::both().await {
         let mut till = shop.till();
         let (epoch, at) = shop.start(&cards()).await;
@@ -136,7 +136,7 @@ async fn a_replaced_epoch_is_a_restored_channel() {
 
 /// TRUNCATE is not tracked; it ends the history of its own table, and of no other.
 #[tokio::test]
-async fn a_truncated_table_is_loaded_afresh_and_no_other() {
+async fn r8_a_truncated_table_is_loaded_afresh_and_no_other() {
     let shop = Shop::open().await;
     let mut office = shop.office();
     run(&mut office, "INSERT INTO [dbo].[CARDS] ([CARD]) VALUES (N'a'); INSERT INTO [dbo].[PRICES] ([ITEM], [UNIT], [AMOUNT]) VALUES (1, N'pcs', 1);").await;

@@ -33,7 +33,7 @@ fn price(item: i64) -> Write {
 
 /// The ledger makes a repeated upload harmless and a reused id loud.
 #[tokio::test]
-async fn a_transaction_has_its_effect_once() {
+async fn r7_a_transaction_has_its_effect_once() {
     let shop = Shop::open().await;
     let sale = transaction(1, vec![insert("a", None), price(1)]);
     assert_eq!(shop.upload(std::slice::from_ref(&sale)).await, [Receipt::Applied]);
@@ -47,9 +47,26 @@ async fn a_transaction_has_its_effect_once() {
     assert_eq!(known, [None, Some(sale.hash)]);
 }
 
+/// The way up after a restore: the backup has the first sale and not the second. The register sends again all that it
+/// did not see settled; the restored ledger decides which is a duplicate, so each is there once.
+#[tokio::test]
+async fn r6_the_ledger_of_a_restored_channel_decides_what_is_sent_twice() {
+    let shop = Shop::open().await;
+    let unsettled =
+        [transaction(1, vec![insert("kept", None)]), transaction(2, vec![insert("lost", None)])];
+    assert_eq!(shop.upload(&unsettled).await, [Receipt::Applied, Receipt::Applied]);
+    let restored = format!(
+        "DELETE FROM [dbo].[CARDS] WHERE [CARD] = N'lost'; DELETE FROM [tillhold].[ledger] WHERE [transaction_id] = '{}'; UPDATE [tillhold].[epoch] SET [id] = NEWID();",
+        unsettled[1].id
+    );
+    run(&mut shop.office(), &restored).await;
+    assert_eq!(shop.upload(&unsettled).await, [Receipt::AlreadyThere, Receipt::Applied]);
+    assert_eq!(shop.rows(&cards()).await, [card("kept", 1, None), card("lost", 1, None)]);
+}
+
 /// The commit happened, its answer did not arrive.
 #[tokio::test]
-async fn a_lost_answer_is_found_in_the_ledger() {
+async fn r7_a_lost_answer_is_found_in_the_ledger() {
     let shop = Shop::open().await;
     let sale = [transaction(1, vec![insert("a", None)])];
     let mut till = shop.till();

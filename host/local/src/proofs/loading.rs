@@ -25,8 +25,9 @@ fn applied(count: u64) -> Tally {
 
 const V5: ChannelVersion = ChannelVersion(5);
 
+/// A table of which only the pages are there is not shown; the changes since its first page make it whole.
 #[tokio::test]
-async fn a_first_load_resumes_and_is_not_readable_before_it_lands() {
+async fn r3_a_first_load_resumes_and_is_not_readable_before_it_lands() {
     let house = House::new().await;
     let prices = prices();
     assert_eq!(state(&house, &prices).await.load, Load::NotStarted);
@@ -251,7 +252,7 @@ async fn a_scope_stands_under_its_own_epoch() {
 
 /// A position without what the table was then says nothing; both commit together.
 #[tokio::test]
-async fn a_position_and_its_mark_land_together() {
+async fn r8_a_position_and_its_mark_land_together() {
     let house = House::new().await;
     let prices = prices();
     let at = |version, history: &str| Position {
