@@ -33,9 +33,13 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
 # The measured rates: a first load against its two ceilings, then the demo at ten times its size
-bench: bench-snapshot
+bench: bench-snapshot bench-upload
     cargo run --release -- demo --scale 10
 
 # A first load of a million rows, against reading them and against inserting them (just bench-snapshot --rows 100000)
 bench-snapshot *arguments:
     cargo bench --bench channel_snapshot -- {{arguments}}
+
+# 2,000 unsent sales of 20 lines on their way up, with their round trips (just bench-upload --sales 200)
+bench-upload *arguments:
+    cargo bench --bench channel_upload -- {{arguments}}

@@ -37,6 +37,7 @@ mod schema;
 mod settle;
 mod shape;
 mod statements;
+mod waiting;
 mod writer;
 
 #[cfg(test)]

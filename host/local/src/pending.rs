@@ -1,4 +1,6 @@
 //! What waits to be sent: whole transactions, oldest first, one net write a row. Reading never deletes.
+//!
+//! Transactions that build on one which nobody has decided yet are not among them ([`crate::waiting`]).
 
 use crate::adopt;
 use crate::database::LocalDatabase;
@@ -7,6 +9,7 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::registry::{Entry, Registry};
 use crate::settle::Settlement;
+use crate::waiting::{self, Undecided};
 use rusqlite::{Connection, Row as SqlRow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ enum Found {
 }
 
 impl LocalDatabase {
-    /// The oldest unsent transactions, at least one if there is any, no more than the limits otherwise. One that cannot
+    /// The oldest transactions that can be sent, at least one if there is any, no more than the limits otherwise. One that cannot
     /// be read is quarantined and holds up no other; one that comes to nothing is settled.
     pub async fn pending(
         &self,
@@ -73,13 +76,19 @@ fn read(
     limit_transactions: usize,
     limit_rows: usize,
 ) -> Result<Vec<Found>, Trouble> {
+    let mut undecided = Undecided::read(conn, registry)?;
     let mut statement = conn.prepare_cached(
         "SELECT transaction_id, content_hash, first_seq FROM tillhold_transaction \
-         WHERE state = 'pending' ORDER BY first_seq LIMIT ?1",
+         WHERE state = 'pending' ORDER BY first_seq",
     )?;
-    let mut heads = statement.query([limit_transactions.max(1) as i64])?;
+    let mut heads = statement.query(())?;
     let (mut found, mut rows) = (Vec::new(), 0);
-    while let Some(head) = heads.next()? {
+    while found.len() < limit_transactions.max(1)
+        && let Some(head) = heads.next()?
+    {
+        if undecided.holds(conn, &head.get::<_, Vec<u8>>(0)?, head.get(2)?)? {
+            continue;
+        }
         let one = read_one(conn, registry, head)?;
         if let Found::Ready(transaction) = &one {
             rows += transaction.writes.len();
@@ -94,7 +103,8 @@ fn read(
 
 fn read_one(conn: &Connection, registry: &Registry, head: &SqlRow<'_>) -> Result<Found, Trouble> {
     let id = TransactionId(head.get(0)?);
-    let writes = match net_writes(conn, registry, id) {
+    let first: i64 = head.get(2)?;
+    let writes = match net_writes(conn, registry, id, waiting::is_overtaken(conn, first)?) {
         Ok(writes) => writes,
         Err(Trouble::Told(error @ LocalError::Unreadable { .. })) => {
             return Ok(Found::Unreadable(id, error));
@@ -105,7 +115,7 @@ fn read_one(conn: &Connection, registry: &Registry, head: &SqlRow<'_>) -> Result
         return Ok(Found::Nothing(id));
     }
     let hash = ContentHash(head.get(1)?);
-    let sequence = Sequence(head.get::<_, i64>(2)? as u64);
+    let sequence = Sequence(first as u64);
     Ok(Found::Ready(Transaction { id, hash, sequence, writes }))
 }
 
@@ -115,15 +125,18 @@ struct Net {
     base: Option<Row>,
     offline: Option<Row>,
     base_version: ChannelVersion,
+    /// Of the last change.
+    seq: i64,
 }
 
 fn net_writes(
     conn: &Connection,
     registry: &Registry,
     id: TransactionId,
+    is_overtaken: bool,
 ) -> Result<Vec<Write>, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT table_id, key, old_row, new_row, base_version FROM tillhold_log \
+        "SELECT table_id, key, old_row, new_row, base_version, seq FROM tillhold_log \
          WHERE transaction_id = ?1 ORDER BY seq",
     )?;
     let mut rows = statement.query([&id.0[..]])?;
@@ -138,17 +151,32 @@ fn net_writes(
         };
         let (base, offline) = (image(2)?, image(3)?);
         let base_version = ChannelVersion(row.get::<_, i64>(4)? as u64);
-        let place = (table_id, key);
+        let (place, seq) = ((table_id, key), row.get(5)?);
         match nets.get_mut(&place) {
-            Some(net) => net.offline = offline,
+            Some(net) => (net.offline, net.seq) = (offline, seq),
             None => {
                 let entry = entry.clone();
                 order.push(place.clone());
-                nets.insert(place, Net { entry, base, offline, base_version });
+                nets.insert(place, Net { entry, base, offline, base_version, seq });
             }
         }
     }
-    Ok(order.iter().filter_map(|place| nets.remove(place)).filter_map(net_write).collect())
+    let mut writes = Vec::with_capacity(order.len());
+    for place in &order {
+        let Some(mut net) = nets.remove(place) else { continue };
+        if is_overtaken
+            && let Some(base) = &net.base
+            && let Some(offline) = net.offline.take()
+        {
+            let at = (place.1.as_str(), net.seq);
+            net.offline = waiting::not_overwritten(conn, &net.entry, at, base, offline)?;
+            if net.offline.is_none() {
+                continue;
+            }
+        }
+        writes.extend(net_write(net));
+    }
+    Ok(writes)
 }
 
 fn net_write(net: Net) -> Option<Write> {

@@ -248,13 +248,18 @@ fn update(conn: &Connection, entry: &Entry, row: &Row) -> Result<(), Trouble> {
 
 /// The row as it is now, inside the transaction that will change it.
 fn present(conn: &Connection, entry: &Entry, key: &Key) -> Result<Row, Trouble> {
+    find_row(conn, entry, key)?.ok_or_else(|| missing(entry, key).into())
+}
+
+pub(crate) fn find_row(
+    conn: &Connection,
+    entry: &Entry,
+    key: &Key,
+) -> Result<Option<Row>, Trouble> {
     let mut select = conn.prepare_cached(&entry.sql.select_by_key)?;
     bind_key(&mut select, &entry.table, key, 1)?;
     let mut rows = select.raw_query();
-    match rows.next()? {
-        Some(row) => read_row(row, &entry.table, 0),
-        None => Err(missing(entry, key).into()),
-    }
+    rows.next()?.map(|row| read_row(row, &entry.table, 0)).transpose()
 }
 
 fn require_one(changed: usize, entry: &Entry, key: &Key) -> Result<(), LocalError> {

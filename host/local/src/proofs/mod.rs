@@ -10,6 +10,7 @@ mod recording;
 mod settling;
 mod tracking;
 mod troubles;
+mod waiting;
 mod whole_schema;
 
 use crate::{Identity, InstalledTable, LocalDatabase, RowWrite};
