@@ -10,6 +10,7 @@ mod passes;
 mod preparing;
 mod publishing;
 mod pushing;
+mod refusals;
 mod rights;
 mod triggers;
 

@@ -33,7 +33,7 @@ use chains::Blocked;
 use payload::Payload;
 use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
-use tillhold_core::table::TableName;
+use tillhold_core::table::{Assigned, Table, TableName};
 use tillhold_core::transaction::{Receipt, Transaction};
 use tillhold_core::version::Incarnation;
 
@@ -78,8 +78,13 @@ pub async fn upload_altered(
 }
 
 fn keyless(outgoing: &[Outgoing<'_>]) -> Option<TableName> {
+    // A key that the channel numbers is none that a register could name: two of them would make
+    // the same, and IDENTITY_INSERT takes a right to alter the table.
+    let is_named = |table: &Table| {
+        !table.key.is_empty() && table.key_columns().all(|c| c.assigned == Assigned::ByWriter)
+    };
     let mut writes = outgoing.iter().flat_map(|one| &one.transaction.writes);
-    writes.find(|write| write.table.key.is_empty()).map(|write| write.table.name.clone())
+    writes.find(|write| !is_named(&write.table)).map(|write| write.table.name.clone())
 }
 
 const WHAT: &str = "take an upload";

@@ -13,11 +13,11 @@ pub const LOAD_PAGES_WAITING_MAX: usize = 1;
 /// Rows and bytes that one statement of a first load asks for: until it ends, the channel keeps old row versions for it.
 pub const LOAD_STATEMENT_ROWS_MAX: usize = 50_000;
 pub const LOAD_STATEMENT_BYTES_MAX: usize = 64 << 20;
-/// Transactions in one upload, which is one round trip: some thirty rows of a real sale each make the limit in rows the one that
-/// counts; small ones are not to lock the ledger for long.
+/// Transactions in one upload, which is one round trip: a real sale has some twenty rows, so that the limit in rows is the
+/// one that counts; of small sales no more than this wait for one lost answer.
 pub const UPLOAD_TRANSACTIONS_MAX: usize = 200;
-/// Rows in one upload: OPENJSON is best below some thousands, a deadlock victim repeats all of it, and SQL Server turns row
-/// locks into a lock of the whole table, which would stop the store's other registers, from 5,000 on.
+/// Rows in one upload: OPENJSON is best below some thousands, a deadlock victim repeats all of them, and from 5,000 locks on
+/// SQL Server locks the whole table, which would stop the store's other registers.
 pub const UPLOAD_ROWS_MAX: usize = 2_000;
 /// Text of one upload's JSON parameter: 2,000 rows of a wide table; whatever is longer goes in halves.
 pub const UPLOAD_BYTES_MAX: usize = 2 << 20;

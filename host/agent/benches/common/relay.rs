@@ -1,7 +1,7 @@
 //! A relay between the agent and the channel that counts round trips from outside.
 //!
-//! * A round trip is a turn: the agent speaks after the channel has spoken. TDS has one request at a
-//!   time on a connection, so that nothing is counted twice and nothing is hidden by encryption.
+//! * A round trip is a turn: the agent speaks after the channel has spoken. TDS has one request at
+//!   a time on a connection, so that nothing is counted twice and nothing is hidden by encryption.
 //! * Handshake and login count like everything else.
 
 use super::Fallible;

@@ -68,7 +68,8 @@ fn sales(dice: &mut Dice, prefix: &str, first: u64, seen: ChannelVersion) -> Vec
     sales
 }
 
-/// Head office meanwhile: nothing, or a change, a removal, an insert of a key that the register has not.
+/// Head office meanwhile: nothing, or a change, a removal, an insert of a key that the register has
+/// not.
 fn interference(dice: &mut Dice, prefix: &str) -> String {
     let mut sql = String::new();
     for key in 0..6 {

@@ -1,11 +1,14 @@
-//! Rows that several transactions of one batch write: the typical one is the register's seed row, which every sale
-//! counts up.
+//! Rows that several transactions of one batch write: the typical one is the register's seed row,
+//! which every sale counts up.
 //!
-//! * A row's writes form a chain, oldest first. Each link carries what the chain comes to up to there, so that the
-//!   statement writes one row once, whichever transaction turns out to be the last that goes through.
-//! * Only the first link is held against the channel; a transaction that does not go through holds back all later ones
-//!   that share a row with it, and those that share one with them. So what goes through of a chain is its beginning.
-//! * Two keys that only the client takes for one are found by the statement, which then writes nothing.
+//! * A row's writes form a chain, oldest first. Each link carries what the chain comes to up to
+//!   there, so that the statement writes one row once, whichever transaction turns out to be the
+//!   last that goes through.
+//! * Only the first link is held against the channel; a transaction that does not go through holds
+//!   back all later ones that share a row with it, and those that share one with them. So what goes
+//!   through of a chain is its beginning.
+//! * Two keys that only the client takes for one are found by the statement, which then writes
+//!   nothing.
 
 use super::net::{Effect, Net, RowName, net_effect, row_name};
 use std::collections::{HashMap, HashSet};
@@ -16,7 +19,8 @@ pub(crate) struct Link<'a> {
     pub net: Net<'a>,
     /// 1 for the first transaction of the batch that writes the row.
     pub depth: usize,
-    /// Whether the chain begins with a delete: the row may be gone already, and what comes after is an insert then.
+    /// Whether the chain begins with a delete: the row may be gone already, and what comes after is
+    /// an insert then.
     pub after_delete: bool,
 }
 

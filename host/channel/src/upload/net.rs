@@ -1,7 +1,8 @@
-//! What several writes of one row come to: within a transaction, and from transaction to transaction of a batch.
+//! What several writes of one row come to: within a transaction, and from transaction to
+//! transaction of a batch.
 //!
-//! * A row that one transaction inserts and another deletes comes to nothing, and still stands in its chain: what
-//!   comes after it builds on it.
+//! * A row that one transaction inserts and another deletes comes to nothing, and still stands in
+//!   its chain: what comes after it builds on it.
 //! * The columns to write add up: a later write keeps what an earlier one changed.
 
 use std::collections::HashMap;

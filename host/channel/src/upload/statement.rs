@@ -24,7 +24,7 @@ use crate::statement::{
     from_text, key_join, presence, quoted, select_list, staged, staged_key_join, staged_key_list,
 };
 use std::fmt::Write as _;
-use tillhold_core::table::{Column, Table, bracket};
+use tillhold_core::table::{Assigned, Column, Table, bracket};
 use tillhold_core::types::SqlType;
 
 /// One table's part in an upload, with what occurs in it: the statements for the rest are left out,
@@ -138,9 +138,11 @@ THROW;
 END CATCH;
 ";
 
-/// Positions of the columns that are no part of the key.
+/// Positions of the columns that are no part of the key. What the channel assigns is never written,
+/// whatever shape of the table an upload is given.
 pub(crate) fn payload_positions(table: &Table) -> impl Iterator<Item = usize> + '_ {
-    (0..table.columns.len()).filter(|at| !table.is_key(*at))
+    let is_written = |at: &usize| table.columns[*at].assigned == Assigned::ByWriter;
+    (0..table.columns.len()).filter(move |at| !table.is_key(*at) && is_written(at))
 }
 
 /// The rows of one table, out of the JSON into exact types. Text columns are declared nvarchar(max)
