@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Rows in a pulled page: PLUGINS.md's measured sweet spot for a plugin batch, and a few MB of memory at most.
+/// Rows in a pulled page: the measured sweet spot of a plugin batch, and a few MB of memory at most.
 pub const PULL_PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a first load that SQLite commits at once: a commit every thousand rows costs a fifth of a load's time.
 pub const LOAD_PAGE_ROWS_MAX: usize = 5_000;

@@ -190,7 +190,7 @@ mod tests {
         assert!(first_of(Vec::new(), reach).await.is_err());
     }
 
-    /// SQLSERVER: a reader on a half-open link sends nothing, so only keepalive finds out; a writer's unanswered bytes
+    /// A reader on a half-open link sends nothing, so only keepalive finds out; a writer's unanswered bytes
     /// have a bound of their own where the system knows one.
     #[tokio::test]
     async fn a_connections_socket_notices_a_dead_peer() {

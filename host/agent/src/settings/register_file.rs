@@ -12,7 +12,7 @@ use std::time::Duration;
 use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust};
 use tillhold_core::limits;
 
-/// DOMAIN: AX's own change-log triggers recognise this application name.
+/// AX's own change-log triggers recognise this application name.
 const APPLICATION_NAME: &str = "Retail Offline Sync Service";
 
 #[derive(Clone, Debug)]
