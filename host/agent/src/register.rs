@@ -82,6 +82,8 @@ impl Register {
         // What `profile diff register …` compares with.
         let (effective, _) = profile_file.effective(channel_profile.as_ref());
         local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;
+        let channel = ChannelConfig { capture: profile.capture, ..channel.as_ref().clone() };
+        let channel = Arc::new(channel);
         Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, channel })
     }
 
@@ -198,26 +200,29 @@ impl Shape {
     }
 }
 
-/// The channel's tables of these names. One that is gone there but known here stays as it is known.
+/// The channel's tables of these names. One that cannot be had there but is known here stays as it is known.
 async fn tables_there(
     link: &mut Link,
     profile: &Profile,
     mut names: Vec<TableName>,
     known: &[Arc<Table>],
 ) -> Result<Vec<Table>, ChannelError> {
-    let mut gone: Vec<Table> = Vec::new();
+    let mut kept: Vec<Table> = Vec::new();
     let leaves_out = |table: &TableName, column: &str| profile.leaves_out(table, column);
     loop {
-        match schema::tables_without(link, &names, leaves_out).await {
-            Err(ChannelError::UnknownTable { table, nearest }) => {
-                let Some(kept) = known.iter().find(|kept| kept.name == table) else {
-                    return Err(ChannelError::UnknownTable { table, nearest });
-                };
-                gone.push(kept.as_ref().clone());
-                names.retain(|name| *name != table);
-            }
-            there => return there.map(|tables| [tables, gone].concat()),
+        let there = schema::tables_without(link, &names, leaves_out).await;
+        // Gone, or with a column of a type that does not travel: pull says so.
+        let table = match &there {
+            Err(
+                ChannelError::UnknownTable { table, .. } | ChannelError::Uncarried { table, .. },
+            ) => table.clone(),
+            _ => return there.map(|tables| [tables, kept].concat()),
+        };
+        match known.iter().find(|one| one.name == table) {
+            Some(one) => kept.push(one.as_ref().clone()),
+            None => return there,
         }
+        names.retain(|name| *name != table);
     }
 }
 

@@ -13,6 +13,11 @@
 //!
 //! * A table that was altered since its mark was taken is looked at once. The same travelling
 //!   shape: the pass goes on. Another one: it is refused, naming each column, and nothing is read.
+//! * A delta of any size is one snapshot: its keys wait in tempdb, its rows come by pages, so the
+//!   register's memory is bounded and the snapshot lasts as long as the reading. There is no limit of
+//!   keys a pass, on purpose: cut off, the tables of a scope would be of different moments, for as
+//!   long as it takes to catch up. A snapshot that breaks loses its pass and no position; a register
+//!   too far behind for one loads its tables anew, in pages of their own.
 //! * A row's existence is decided by the row itself in the same snapshot, never by the operation
 //!   letter.
 //! * A pass that is dropped, or that meets any error, takes its connection with it: no half

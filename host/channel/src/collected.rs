@@ -65,7 +65,7 @@ fn of_samples() -> Vec<Named> {
     list.extend(tables.iter().flat_map(of_table));
     let travelling = tables.map(|table| Arc::new(table.travelling(&[])));
     list.extend(of_several(&travelling));
-    list.push(upload_of_several(&travelling));
+    list.extend(CAPTURES.map(|capture| upload_of_several(capture, &travelling)));
     list
 }
 
@@ -132,7 +132,19 @@ fn of_push(table: &Table) -> Vec<Named> {
     let part = |inserts, updates, deletes| Part { inserts, updates, deletes, ..Part::of(table) };
     let chained = Part { is_chained: true, revives: true, ..part(true, true, true) };
     let altered = Part { has_altered: true, ..part(true, true, true) };
+    let triggers = |part: Part<'_>| {
+        let part = Part { capture: Capture::Triggers, ..part };
+        named("upload", upload_sql(&[part]))
+    };
     vec![
+        triggers(part(true, false, false)),
+        triggers(part(false, true, false)),
+        triggers(part(false, false, true)),
+        triggers(Part { revives: false, ..chained }),
+        triggers(altered),
+        triggers(Part { has_altered: true, ..chained }),
+        triggers(chained),
+        triggers(part(true, true, true)),
         named("upload", upload_sql(&[part(true, false, false)])),
         named("upload", upload_sql(&[part(false, true, false)])),
         named("upload", upload_sql(&[part(false, false, true)])),
@@ -211,7 +223,7 @@ fn of_several(tables: &[Arc<Table>]) -> Vec<Named> {
 }
 
 /// One table's operations are not another's.
-fn upload_of_several(tables: &[Arc<Table>]) -> Named {
+fn upload_of_several(capture: Capture, tables: &[Arc<Table>]) -> Named {
     let numbered = tables.iter().enumerate();
     let parts: Vec<Part<'_>> = numbered
         .map(|(at, table)| Part {
@@ -219,6 +231,7 @@ fn upload_of_several(tables: &[Arc<Table>]) -> Named {
             updates: at % 2 == 0,
             deletes: at % 3 == 0,
             is_chained: at % 4 == 0,
+            capture,
             ..Part::of(table)
         })
         .collect();

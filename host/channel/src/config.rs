@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tillhold_core::limits::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT};
+use tillhold_core::profile::Capture;
 
 #[derive(Clone, Debug)]
 pub struct ChannelConfig {
@@ -20,6 +21,8 @@ pub struct ChannelConfig {
     pub certificate_name: Option<String>,
     /// AX's change-log triggers know the sync service by this name.
     pub application_name: String,
+    /// How changed rows are noted there, by the profile: an upload asks who wrote a row last.
+    pub capture: Capture,
     /// The longest wait for TCP, and again for TLS with login.
     pub connect_timeout: Duration,
     /// The longest wait for one whole answer.
@@ -49,6 +52,7 @@ impl ChannelConfig {
             trust: Trust::System,
             certificate_name: None,
             application_name: APPLICATION_NAME.to_string(),
+            capture: Capture::default(),
             connect_timeout: CONNECT_TIMEOUT,
             statement_timeout: STATEMENT_TIMEOUT,
         }

@@ -98,6 +98,7 @@ impl Shop {
         let port = self.gate.address().port();
         let mut config = ChannelConfig::new("127.0.0.1", port, "", user, Secret::new(user));
         config.encryption = Encryption::Off;
+        config.capture = self.capture;
         Link::new(&self.env, Arc::new(config))
     }
 

@@ -120,10 +120,12 @@ fn pushing() -> Vec<Golden> {
     let all = |table| Part { inserts: true, updates: true, deletes: true, ..Part::of(table) };
     let chained = Part { is_chained: true, revives: true, ..all(seed.as_ref()) };
     let altered = Part { has_altered: true, ..all(seed.as_ref()) };
+    let by_triggers = Part { capture: Capture::Triggers, ..altered };
     let parameters =
         "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows";
     vec![
         ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())])),
+        ("upload_triggers", parameters, upload_sql(&[by_triggers])),
         ("upload_chained", parameters, upload_sql(&[inserts, chained])),
         ("upload_altered", parameters, upload_sql(&[inserts, altered])),
         ("upload_every_type", parameters, upload_sql(&[all(every.as_ref())])),

@@ -92,7 +92,12 @@ pub async fn all_table_names(link: &mut Link) -> Result<Vec<TableName>, ChannelE
 /// Refuses a table that cannot be followed any more in the shape that the register has.
 pub async fn verify(link: &mut Link, tables: &[(&Table, &ScopeTable)]) -> Result<(), ChannelError> {
     let names: Vec<TableName> = tables.iter().map(|(table, _)| table.name.clone()).collect();
-    for ((known, entry), now) in tables.iter().zip(self::tables(link, &names).await?) {
+    let leaves_out = |name: &TableName, column: &str| {
+        let of_name = tables.iter().find(|(table, _)| table.name == *name);
+        of_name.is_some_and(|(_, entry)| entry.leaves_out(column))
+    };
+    let now = tables_without(link, &names, leaves_out).await?;
+    for ((known, entry), now) in tables.iter().zip(now) {
         let alterations = alterations(known, &entry.travelling(&now));
         if !alterations.is_empty() {
             return Err(ChannelError::Altered { table: known.name.clone(), alterations });

@@ -165,7 +165,7 @@ impl Call<'_> {
     }
 
     async fn patiently(&mut self, sent: &[Outgoing<'_>]) -> Result<Vec<Outcome>, ChannelError> {
-        let payload = Payload::of(sent)?;
+        let payload = Payload::of(self.link.config().capture, sent)?;
         if payload.json.len() > UPLOAD_BYTES_MAX && sent.len() > 1 {
             return Err(ChannelError::TooLarge { bytes: payload.json.len() });
         }

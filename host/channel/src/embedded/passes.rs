@@ -82,35 +82,39 @@ async fn r4_a_row_is_there_or_gone_whatever_was_done_to_it() {
 /// Own rows are known as own, resolved ones come back, and another's change takes the mark away.
 #[tokio::test]
 async fn r5_only_what_stands_as_the_register_wrote_it_is_its_own() {
-    let shop = Shop::open().await;
-    let table = cards();
-    let from = shop.version().await;
-    let insert = |name: &str| wrote(None, Some(card(name, 1, None)), from);
-    let sent = [transaction(1, vec![insert("mine"), insert("touched")])];
-    assert_eq!(shop.upload(&sent).await, [Receipt::Applied]);
-    // Of one sale, the row that a resolution decided and the one beside it.
-    let resolved = transaction(2, vec![insert("beside"), insert("resolved")]);
-    assert_eq!(shop.upload_altered(&resolved, &[1]).await, Receipt::Applied);
-    run(&mut shop.office(), "UPDATE [dbo].[CARDS] SET [POINTS] = 8 WHERE [CARD] = N'touched';")
-        .await;
-    let (changes, _) = shop.changes(&table, from).await.expect("a pass");
-    let own: Vec<(String, bool)> =
-        changes.iter().map(|c| (c.change.key(&table).named(&table).to_string(), c.own)).collect();
-    let expected = [
-        ("CARD=beside", true),
-        ("CARD=mine", true),
-        ("CARD=resolved", false),
-        ("CARD=touched", false),
-    ];
-    let mut own: Vec<(&str, bool)> = own.iter().map(|(key, own)| (key.as_str(), *own)).collect();
-    own.sort_unstable();
-    assert_eq!(own, expected);
-    let mut other = shop.till();
-    let tables = [shop.followed(table, from).await];
-    let context = own_context(tillhold_core::version::Incarnation([8; 16]));
-    let mut pass = shop.begin(&mut other, None, context, &tables).await.expect("a pass");
-    let page = pass.page(0).await.expect("a page").expect("changes");
-    assert!(page.iter().all(|captured| !captured.own), "another register's rows are news");
+    for shop in Shop::both().await {
+        let table = cards();
+        let from = shop.version().await;
+        let insert = |name: &str| wrote(None, Some(card(name, 1, None)), from);
+        let sent = [transaction(1, vec![insert("mine"), insert("touched")])];
+        assert_eq!(shop.upload(&sent).await, [Receipt::Applied]);
+        // Of one sale, the row that a resolution decided and the one beside it.
+        let resolved = transaction(2, vec![insert("beside"), insert("resolved")]);
+        assert_eq!(shop.upload_altered(&resolved, &[1]).await, Receipt::Applied);
+        run(&mut shop.office(), "UPDATE [dbo].[CARDS] SET [POINTS] = 8 WHERE [CARD] = N'touched';")
+            .await;
+        let (changes, _) = shop.changes(&table, from).await.expect("a pass");
+        let own: Vec<(String, bool)> = changes
+            .iter()
+            .map(|c| (c.change.key(&table).named(&table).to_string(), c.own))
+            .collect();
+        let expected = [
+            ("CARD=beside", true),
+            ("CARD=mine", true),
+            ("CARD=resolved", false),
+            ("CARD=touched", false),
+        ];
+        let mut own: Vec<(&str, bool)> =
+            own.iter().map(|(key, own)| (key.as_str(), *own)).collect();
+        own.sort_unstable();
+        assert_eq!(own, expected);
+        let mut other = shop.till();
+        let tables = [shop.followed(table, from).await];
+        let context = own_context(tillhold_core::version::Incarnation([8; 16]));
+        let mut pass = shop.begin(&mut other, None, context, &tables).await.expect("a pass");
+        let page = pass.page(0).await.expect("a page").expect("changes");
+        assert!(page.iter().all(|captured| !captured.own), "another register's rows are news");
+    }
 }
 
 /// Versions mean nothing across a restore: the epoch tells.

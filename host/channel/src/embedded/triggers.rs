@@ -8,6 +8,7 @@ use crate::link::Ask;
 use crate::prepare::{PrepareOptions, Prepared, check, prepare, triggers::trigger_sql};
 use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::row::Change;
+use tillhold_core::transaction::Receipt;
 
 async fn shop() -> Shop {
     Shop::by(Capture::Triggers).await
@@ -57,6 +58,32 @@ async fn who_wrote_a_row_last_is_told_by_its_origin() {
     let own: Vec<bool> = changes.iter().map(|change| change.own).collect();
     assert_eq!(own, [true, false]);
     assert_eq!(changes[1].change, Change::Present(card("touched", 1, None)));
+}
+
+/// The judge of uploads looks where the trigger wrote.
+#[tokio::test]
+async fn a_row_that_another_changed_since_is_contested() {
+    let shop = shop().await;
+    let rows = "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 1), (N'b', 1);";
+    run(&mut shop.office(), rows).await;
+    let (base, changed) =
+        (shop.version().await, "UPDATE [dbo].[CARDS] SET [POINTS] = 5 WHERE [CARD] = N'a';");
+    run(&mut shop.office(), changed).await;
+    let write = |name, from, to| {
+        super::wrote(Some(card(name, from, None)), Some(card(name, to, None)), base)
+    };
+    let contested = super::transaction(1, vec![write("a", 1, 2)]);
+    let free = super::transaction(2, vec![write("b", 1, 2)]);
+    let receipts = shop.upload(&[contested, free]).await;
+    assert_eq!(receipts[1], Receipt::Applied);
+    let Receipt::Contested(contests) = &receipts[0] else { panic!("{receipts:?}") };
+    assert_eq!(contests[0].channel, Some(card("a", 5, None)));
+    // Its own row of a moment ago contests nothing.
+    let again = super::transaction(3, vec![write("b", 2, 3)]);
+    assert_eq!(shop.upload(&[again]).await, [Receipt::Applied]);
+    let (changes, _) = shop.changes(&cards(), base).await.expect("a pass");
+    let own: Vec<bool> = changes.iter().map(|change| change.own).collect();
+    assert_eq!(own, [false, true]);
 }
 
 /// A key's change is the old one's end and the new one's beginning.

@@ -7,8 +7,10 @@
 //! * A base older than what the channel still knows cannot be checked, so it counts as changed.
 
 use super::statement::Part;
-use crate::statement::{key_join, key_list, object_id, staged_key_list};
+use crate::capture::statement::tracking_table;
+use crate::statement::{key_join, key_list, object_id, quoted, staged_key_join, staged_key_list};
 use std::fmt::Write as _;
+use tillhold_core::profile::Capture;
 use tillhold_core::table::Table;
 
 /// Where the channel keeps who wrote a row last, as pieces of a statement over `s`, the staged rows.
@@ -23,7 +25,10 @@ struct LastWrite {
     oldest: String,
 }
 
-fn last_write(table: &Table) -> LastWrite {
+fn last_write(capture: Capture, table: &Table) -> LastWrite {
+    if capture == Capture::Triggers {
+        return noted_by_trigger(table);
+    }
     LastWrite {
         join: format!(
             "CROSS APPLY CHANGETABLE(VERSION {}, ({}), ({})) AS c",
@@ -37,6 +42,23 @@ fn last_write(table: &Table) -> LastWrite {
     }
 }
 
+/// The row is locked, so nobody has its entry in work.
+fn noted_by_trigger(table: &Table) -> LastWrite {
+    let name = quoted(&table.name.to_string());
+    LastWrite {
+        join: format!(
+            "LEFT OUTER JOIN {} AS c ON {}",
+            tracking_table(&table.name),
+            staged_key_join("c", "s", table)
+        ),
+        version: "CONVERT(bigint, c.[rv])".to_string(),
+        writer: "c.[origin]".to_string(),
+        oldest: format!(
+            "ISNULL((SELECT h.[oldest] FROM [tillhold].[horizon] AS h WHERE h.[table_name] = {name}), 0)"
+        ),
+    }
+}
+
 pub(crate) fn judge(sql: &mut String, number: usize, part: &Part<'_>) {
     let table = part.table;
     let (name, keys) = (table.name.bracketed(), key_join("t", "s", table));
@@ -45,7 +67,7 @@ pub(crate) fn judge(sql: &mut String, number: usize, part: &Part<'_>) {
         true => (" AND s.[d] = 1", "WHEN s.[d] > 1 THEN 1 "),
         false => ("", ""),
     };
-    let LastWrite { join, version, writer, oldest } = last_write(table);
+    let LastWrite { join, version, writer, oldest } = last_write(part.capture, table);
     let _ = write!(
         sql,
         "UPDATE s SET s.[x] = 1 {open} INNER JOIN {name} AS t WITH (UPDLOCK, ROWLOCK) ON {keys} WHERE q.[o] = 0{first};

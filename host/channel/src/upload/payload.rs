@@ -13,6 +13,7 @@ use super::net::Effect;
 use super::statement::{Part, payload_positions, upload_sql};
 use crate::error::ChannelError;
 use serde_json::{Map, Value as Json, json};
+use tillhold_core::profile::Capture;
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{canonical, hexadecimal};
 use tillhold_core::value::Value;
@@ -27,8 +28,8 @@ pub(crate) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(crate) fn of(sent: &[Outgoing<'a>]) -> Result<Payload<'a>, ChannelError> {
-        let mut rows = Rows { parts: Vec::new(), json: Vec::new() };
+    pub(crate) fn of(capture: Capture, sent: &[Outgoing<'a>]) -> Result<Payload<'a>, ChannelError> {
+        let mut rows = Rows { capture, parts: Vec::new(), json: Vec::new() };
         let mut headers = Vec::with_capacity(sent.len());
         let mut writes = Vec::with_capacity(sent.len());
         let mut chains = Chains::default();
@@ -69,6 +70,7 @@ struct Place {
 
 /// Rows by table, in the order in which tables first occur.
 struct Rows<'a> {
+    capture: Capture,
     parts: Vec<Part<'a>>,
     json: Vec<Vec<Json>>,
 }
@@ -79,7 +81,7 @@ impl<'a> Rows<'a> {
         let at = match self.parts.iter().position(|part| part.table == table) {
             Some(at) => at,
             None => {
-                self.parts.push(Part::of(table));
+                self.parts.push(Part { capture: self.capture, ..Part::of(table) });
                 self.json.push(Vec::new());
                 self.parts.len() - 1
             }
@@ -173,6 +175,7 @@ fn put(
 pub(crate) mod tests {
     use super::{Outgoing, Payload};
     use std::sync::Arc;
+    use tillhold_core::profile::Capture;
     use tillhold_core::row::{Key, Row};
     use tillhold_core::table::Table;
     use tillhold_core::transaction::{ContentHash, Operation, Transaction, TransactionId, Write};
@@ -218,7 +221,8 @@ pub(crate) mod tests {
     /// The rows of one transaction as they are sent.
     fn check(writes: Vec<Write>, expected: &str) {
         let transaction = transaction(1, writes);
-        let payload = Payload::of(&[Outgoing::plain(&transaction)]).expect("a payload");
+        let payload =
+            Payload::of(Capture::default(), &[Outgoing::plain(&transaction)]).expect("a payload");
         let json: serde_json::Value = serde_json::from_str(&payload.json).expect("JSON");
         let rows = json.get("r0").map(|rows| rows.to_string()).unwrap_or_default();
         assert_eq!(rows, expected);
@@ -246,7 +250,7 @@ pub(crate) mod tests {
     /// What a batch sends of its one table, and the chains.
     fn check_batch(batch: &[Transaction], rows: &str, chains: &str) {
         let sent: Vec<Outgoing<'_>> = batch.iter().map(Outgoing::plain).collect();
-        let payload = Payload::of(&sent).expect("a payload");
+        let payload = Payload::of(Capture::default(), &sent).expect("a payload");
         let json: serde_json::Value = serde_json::from_str(&payload.json).expect("JSON");
         let text = |name: &str| json.get(name).map(|part| part.to_string()).unwrap_or_default();
         assert_eq!((text("r0"), text("l")), (rows.to_string(), chains.to_string()));
@@ -273,7 +277,8 @@ pub(crate) mod tests {
     #[test]
     fn a_zero_character_is_refused_before_it_is_cut() {
         let refused = transaction(1, vec![write(Operation::Insert, "a\0b", 1)]);
-        let error = Payload::of(&[Outgoing::plain(&refused)]).err().expect("a refusal");
+        let error =
+            Payload::of(Capture::default(), &[Outgoing::plain(&refused)]).err().expect("a refusal");
         assert_eq!(error.code(), "channel-unwritable");
     }
 }

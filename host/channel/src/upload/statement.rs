@@ -24,6 +24,7 @@ use crate::statement::{
     from_text, key_join, presence, quoted, select_list, staged, staged_key_join, staged_key_list,
 };
 use std::fmt::Write as _;
+use tillhold_core::profile::Capture;
 use tillhold_core::table::{Assigned, Column, Table, bracket};
 use tillhold_core::types::SqlType;
 
@@ -32,6 +33,8 @@ use tillhold_core::types::SqlType;
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub table: &'a Table,
+    /// Where the channel keeps who wrote a row last.
+    pub capture: Capture,
     pub inserts: bool,
     pub updates: bool,
     pub deletes: bool,
@@ -47,6 +50,7 @@ impl<'a> Part<'a> {
     pub(crate) fn of(table: &'a Table) -> Part<'a> {
         Part {
             table,
+            capture: Capture::default(),
             inserts: false,
             updates: false,
             deletes: false,
@@ -87,7 +91,10 @@ pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
     for (number, part) in parts.iter().enumerate() {
         answer(&mut sql, number, part.table);
     }
-    sql.push_str(CLOSING);
+    sql.push_str(match parts.first().map(|part| part.capture) {
+        Some(Capture::Triggers) => CLOSING_TRIGGERS,
+        _ => CLOSING,
+    });
     sql
 }
 
@@ -133,6 +140,18 @@ const CLOSING: &str = "\
 COMMIT TRANSACTION;
 END TRY
 BEGIN CATCH
+IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+THROW;
+END CATCH;
+";
+
+/// The session outlives the upload, and no rollback takes its origin away.
+const CLOSING_TRIGGERS: &str = "\
+EXEC sp_set_session_context @key = N'tillhold_origin', @value = NULL;
+COMMIT TRANSACTION;
+END TRY
+BEGIN CATCH
+EXEC sp_set_session_context @key = N'tillhold_origin', @value = NULL;
 IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
 THROW;
 END CATCH;
@@ -279,16 +298,21 @@ fn write_rows(sql: &mut String, parts: &[Part<'_>]) {
 /// a resolution or a rule made of it is marked otherwise, and pull brings it to the register.
 fn each_writer(part: &Part<'_>, mut write: impl FnMut(&str, &str)) {
     if part.has_altered {
-        write(&as_writer("@own"), " AND s.[r] = 0");
-        write(&as_writer("@altered"), " AND s.[r] = 1");
+        write(&as_writer(part.capture, "@own"), " AND s.[r] = 0");
+        write(&as_writer(part.capture, "@altered"), " AND s.[r] = 1");
     } else {
-        write(&as_writer("@own"), "");
+        write(&as_writer(part.capture, "@own"), "");
     }
 }
 
 /// What makes the next change known as that of `context`.
-fn as_writer(context: &str) -> String {
-    format!("WITH CHANGE_TRACKING_CONTEXT ({context}) ")
+fn as_writer(capture: Capture, context: &str) -> String {
+    match capture {
+        Capture::ChangeTracking => format!("WITH CHANGE_TRACKING_CONTEXT ({context}) "),
+        Capture::Triggers => {
+            format!("EXEC sp_set_session_context @key = N'tillhold_origin', @value = {context};\n")
+        }
+    }
 }
 
 fn delete(sql: &mut String, number: usize, table: &Table, writer: &str, which: &str) {
