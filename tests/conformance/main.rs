@@ -20,6 +20,7 @@ mod reading;
 mod round_trip;
 mod session;
 mod values;
+mod whole_schema;
 mod world;
 mod writing;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! == mark start                                          keeps the channel's version (and epoch)
 //! == snapshot dbo.A by 2 after x | 1                     pages of that size, `--` between them
+//! == load dbo.A                                          the whole of it, as a register loads it
 //! == read dbo.A where POINTS=1; NOTE=NULL; CARD~10; after x; limit 3
 //! == pull dbo.A, dbo.B since start reach next as other   a whole pass; `as other` is another register
 //! == begin dbo.A, dbo.B since start / page dbo.A / finish reach next      the same, step by step
@@ -65,6 +66,29 @@ async fn pages(
         }
     }
     Ok(())
+}
+
+/// As the register loads a table: pages of the agent's own size, and what could not be carried.
+pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
+    let table = world.known(rest)?.travelling.clone();
+    let (give, mut take) = tokio::sync::mpsc::channel(1);
+    let collect = async {
+        let mut lines = Vec::new();
+        while let Some(page) = take.recv().await {
+            let first::Page { rows, refused, .. } = page;
+            lines.extend(rows.iter().map(|row| row_text(row, &table)));
+            lines.extend(
+                refused.iter().map(|(key, _)| format!("refused {}", key_text(key, &table))),
+            );
+        }
+        lines
+    };
+    let (done, mut lines) =
+        tokio::join!(first::pages(world.link("till"), &table, None, give), collect);
+    if let Err(error) = done {
+        lines.push(refusal(&error));
+    }
+    Ok(lines.join("\n"))
 }
 
 pub async fn read(world: &mut World<'_>, rest: &str) -> Answer {

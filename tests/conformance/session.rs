@@ -30,6 +30,10 @@ impl Session {
     pub async fn run(&mut self, sql: &str, with_types: bool) -> String {
         let mut lines = Vec::new();
         if let Err(error) = self.collect(sql, with_types, &mut lines).await {
+            // Whether the columns are announced before the first row fails is not documented.
+            if lines.last().is_some_and(|line| line.starts_with('[')) {
+                lines.pop();
+            }
             lines.push(refusal(&error));
         }
         lines.join("\n")

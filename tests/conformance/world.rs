@@ -6,15 +6,15 @@
 //! | `office/2 in background`, `wait office/2` | starts the batch and goes on; the second takes its answer |
 //! | `shop` | the two tables of shop.sql, prepared both ways, and their version kept as `start` |
 //! | `schema`, `names`, `prepare`, `check` | host/channel's catalogue and preparation |
-//! | `snapshot`, `read`, `mark`, `pull`, `begin`, `page`, `finish` | its ways down |
-//! | `upload`, `ledger`, `record`, `round trip` | its way up |
+//! | `snapshot`, `load`, `read`, `mark`, `pull`, `begin`, `page`, `finish` | its ways down |
+//! | `upload`, `ledger`, `record`, `round trip`, `whole schema` | its way up, and there and back |
 //! | `probe`, `login`, `profile` | the rest of it |
 //! | `fault`, `fail`, `forget` | the embedded channel's orders: only in cases that are only embedded |
 
 use crate::case::Step;
 use crate::place::Ground;
 use crate::session::Session;
-use crate::{asking, catalogue, reading, round_trip, writing};
+use crate::{asking, catalogue, reading, round_trip, whole_schema, writing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tillhold_channel::capture::Pass;
@@ -92,6 +92,7 @@ impl<'a> World<'a> {
             "prepare" => catalogue::prepare(self, rest).await,
             "check" => catalogue::check(self, rest).await,
             "snapshot" => reading::snapshot(self, rest).await,
+            "load" => reading::load(self, rest).await,
             "read" => reading::read(self, rest).await,
             "mark" => reading::mark(self, rest).await,
             "pull" => reading::pull(self, rest).await,
@@ -102,6 +103,7 @@ impl<'a> World<'a> {
             "ledger" => writing::ledger(self, rest).await,
             "record" => writing::record(self, rest).await,
             "round" => round_trip::round_trip(self, rest).await,
+            "whole" => whole_schema::whole_schema(self).await,
             "probe" => asking::probe(self, rest).await,
             "login" => asking::login(self, rest).await,
             "profile" => asking::profile(self, rest).await,
