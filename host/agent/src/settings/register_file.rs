@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust};
 use tillhold_core::limits;
+use tillhold_core::profile::Capture;
 
 /// AX's own change-log triggers recognise this application name.
 const APPLICATION_NAME: &str = "Retail Offline Sync Service";
@@ -108,6 +109,8 @@ impl RegisterFile {
             trust: self.channel.trust.clone(),
             certificate_name: self.channel.certificate_name.clone(),
             application_name: APPLICATION_NAME.to_string(),
+            // The profile's matter; the register puts it in.
+            capture: Capture::default(),
             connect_timeout: limits::CONNECT_TIMEOUT,
             statement_timeout: limits::STATEMENT_TIMEOUT,
         })
