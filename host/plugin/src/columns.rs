@@ -1,4 +1,4 @@
-//! Rows into columns: only those that the plugin declared, each as one run of memory (PLUGINS.md's measured choice:
+//! Rows into columns: only those that the plugin declared, each as one run of memory (the measured choice:
 //! 2.2 times native speed, where rows of variants take ten).
 
 use crate::error::PluginError;

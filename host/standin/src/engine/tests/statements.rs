@@ -125,7 +125,8 @@ fn questions_before_a_pass() {
     assert_eq!(rows(&columns).len(), 4 + 9);
     assert!(columns.contains("ax | CURRENCY | CURRENCYCODE | nvarchar | 6 | 0 | 0 | 0 | 0 | 0 | 0 | SQL_Latin1_General_CP1_CI_AS | NULL | 1"));
     let check = executed(&mut session, &golden("check"), &[]);
-    assert!(rows(&check)[0].starts_with("150 | 1 | 0 | 1 | 1"), "{check}");
+    // Version, compatibility level, snapshot isolation, change version, minutes of retention; then rights.
+    assert!(rows(&check)[0].starts_with("15 | 150 | 1 | 0 | 20160 | 1 | 1"), "{check}");
 }
 
 #[test]
@@ -135,8 +136,8 @@ fn the_register_s_account_has_its_rights_and_no_more() {
     let check = executed(&mut till, &golden("check"), &[]);
     let answers: Vec<&str> = rows(&check)[0].split(" | ").collect();
     assert!(answers[2..].iter().all(|answer| *answer != "NULL"), "{check}");
-    // The two zeros are smallest valid versions; every right is a 1.
-    assert_eq!(answers[3..].iter().filter(|answer| **answer == "0").count(), 2, "{check}");
+    // The zeros are the change version and two smallest valid versions; every right is a 1.
+    assert_eq!(answers[3..].iter().filter(|answer| **answer == "0").count(), 3, "{check}");
     let denied = shown(&mut till, "SELECT * FROM ax.CURRENCY");
     assert!(denied.starts_with("ended 229"), "{denied}");
     let column =
