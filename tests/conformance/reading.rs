@@ -11,7 +11,7 @@
 
 use crate::values::{key_text, read_key, read_value, row_text};
 use crate::world::{Answer, INCARNATION, Open, World, listed, named, refusal};
-use tillhold_channel::capture::{Captured, Followed, Pass, Standing, current, own_context};
+use tillhold_channel::capture::{Captured, Followed, Page, Pass, Standing, current, own_context};
 use tillhold_channel::{ChannelError, read as front, snapshot as first};
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::Capture;
@@ -170,12 +170,20 @@ async fn whole(
             continue;
         }
         while let Some(page) = pass.page(at).await? {
-            lines.extend(page.iter().map(|one| captured(one, table)));
+            lines.extend(page_lines(&page, table));
         }
     }
     let reached = pass.reached();
     pass.finish().await?;
     Ok(reached)
+}
+
+fn page_lines(page: &Page, table: &Table) -> Vec<String> {
+    let refused = |(key, reason): &(Key, String)| {
+        format!("{} refused {}: {reason}", table.name, key_text(key, table))
+    };
+    let changes = page.changes.iter().map(|one| captured(one, table));
+    changes.chain(page.refused.iter().map(refused)).collect()
 }
 
 fn captured(captured: &Captured, table: &Table) -> String {
@@ -214,9 +222,7 @@ pub async fn page(world: &mut World<'_>, rest: &str) -> Answer {
     let open = world.pass.as_mut().ok_or("no pass is open")?;
     let at = open.tables.iter().position(|name| name == rest).ok_or("not in this pass")?;
     match open.pass.page(at).await {
-        Ok(Some(page)) => {
-            Ok(page.iter().map(|one| captured(one, &table)).collect::<Vec<_>>().join("\n"))
-        }
+        Ok(Some(page)) => Ok(page_lines(&page, &table).join("\n")),
         Ok(None) => Ok("no more".to_string()),
         Err(error) => Ok(refusal(&error)),
     }

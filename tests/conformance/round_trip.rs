@@ -129,7 +129,7 @@ async fn all_changes(
     let mut pass = Pass::begin(link, Capture::ChangeTracking, None, other, &tables).await?;
     let mut rows = Vec::new();
     while let Some(page) = pass.page(0).await? {
-        rows.extend(page.into_iter().filter_map(|captured| match captured.change {
+        rows.extend(page.changes.into_iter().filter_map(|captured| match captured.change {
             Change::Present(row) => Some(row),
             Change::Gone(_) => None,
         }));

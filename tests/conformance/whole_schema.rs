@@ -191,7 +191,7 @@ async fn both_ways(
     for (at, (table, row)) in filled.iter().enumerate() {
         let mut rows = Vec::new();
         while let Some(page) = pass.page(at).await? {
-            rows.extend(page.into_iter().filter_map(|captured| match captured.change {
+            rows.extend(page.changes.into_iter().filter_map(|captured| match captured.change {
                 Change::Present(row) => Some(row),
                 Change::Gone(_) => None,
             }));

@@ -35,12 +35,11 @@ fn push_brings_sales_before_they_are_acknowledged() {
 #[test]
 fn local_first_sales_answer_at_once_and_arrive() {
     proof(async {
-        let mut stage = Stage::prepared(20).await;
-        let profile = stage.rehearsal.folder().join("profile.toml");
-        let text = std::fs::read_to_string(&profile).expect("the profile");
-        assert!(text.contains("channel-first"), "the write path is not named");
-        let text = text.replace("channel-first", "local-first");
-        std::fs::write(&profile, text).expect("a changed profile");
+        let local_first = |profile: String| {
+            assert!(profile.contains("channel-first"), "the write path is not named");
+            profile.replace("channel-first", "local-first")
+        };
+        let mut stage = Stage::prepared_with(20, local_first).await;
         stage.start().await;
         stage.rehearsal.sell(4).await.expect("sales");
         assert!(stage.rehearsal.sold.iter().all(|sold| sold.committed == "offline"));

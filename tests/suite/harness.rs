@@ -18,10 +18,18 @@ pub struct Stage {
 impl Stage {
     /// A prepared channel with `customers` invented customers, and a register that was never synchronised.
     pub async fn prepared(customers: u64) -> Stage {
+        Stage::prepared_with(customers, |profile| profile).await
+    }
+
+    /// The same, with a profile of its own from the first step on.
+    pub async fn prepared_with(customers: u64, profile: impl FnOnce(String) -> String) -> Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let rehearsal = Rehearsal::open(&Env::real(), Path::new(PROGRAM), folder.path(), customers)
             .await
             .expect("a channel of the proof");
+        let path = rehearsal.folder().join("profile.toml");
+        let text = std::fs::read_to_string(&path).expect("the profile");
+        std::fs::write(&path, profile(text)).expect("a profile");
         rehearsal.prepare().await.expect("a prepared channel");
         Stage { rehearsal, _folder: folder }
     }

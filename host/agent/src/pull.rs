@@ -21,7 +21,7 @@ use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tillhold_channel::capture::{self, Captured, Followed, Pass, Standing, own_context};
+use tillhold_channel::capture::{self, Followed, Page, Pass, Standing, own_context};
 use tillhold_channel::{ChannelError, Link, schema};
 use tillhold_core::profile::ScopeTable;
 use tillhold_core::row::{Change, Key, Row};
@@ -207,18 +207,20 @@ impl<'p> Pull<'p> {
         Ok(self.states().await?.into_iter().map(followed).collect())
     }
 
-    async fn stage(&self, table: &Arc<Table>, page: Vec<Captured>) -> Result<Counted, FlowError> {
-        let mut counted = Counted { captured: page.len() as u64, ..Counted::default() };
+    async fn stage(&self, table: &Arc<Table>, page: Page) -> Result<Counted, FlowError> {
+        let rows = (page.changes.len() + page.refused.len()) as u64;
+        let mut counted = Counted { captured: rows, ..Counted::default() };
         let mut changes = Vec::new();
         let mut present = Vec::new();
-        for captured in page {
+        for captured in page.changes {
             match captured.change {
                 _ if captured.own => counted.own += 1,
                 Change::Present(row) => present.push(row),
                 gone => changes.push(gone),
             }
         }
-        let ruled = Ruling::of(self.rule(table, present).await?);
+        let mut ruled = Ruling::of(self.rule(table, present).await?);
+        ruled.quarantined.extend(page.refused);
         counted.dropped += ruled.dropped.len() as u64;
         counted.quarantined += ruled.quarantined.len() as u64;
         self.set_aside(table, &ruled).await?;

@@ -20,11 +20,13 @@
 //!   too far behind for one loads its tables anew, in pages of their own.
 //! * A row's existence is decided by the row itself in the same snapshot, never by the operation
 //!   letter.
+//! * A row that cannot be carried costs itself alone: [`Page::refused`] has its key and why.
 //! * A pass that is dropped, or that meets any error, takes its connection with it: no half
 //!   transaction is reused.
 //! * A channel whose version went back, or whose epoch is another, was restored: nothing is
 //!   delivered.
 
+mod page;
 mod standing;
 pub(crate) mod statement;
 
@@ -33,11 +35,11 @@ use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link, ResultSet};
 use crate::schema;
+pub use page::{Captured, Page};
 use standing::TableStanding;
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::{Capture, ScopeTable};
-use tillhold_core::row::Change;
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation, Position, TableMark};
 
@@ -46,14 +48,6 @@ pub fn own_context(incarnation: Incarnation) -> Vec<u8> {
     let mut context = b"tillhold:".to_vec();
     context.extend_from_slice(&incarnation.0);
     context
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Captured {
-    pub change: Change,
-    pub version: ChannelVersion,
-    /// Last written by this register itself, exactly as it has it.
-    pub own: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +197,7 @@ impl<'a> Pass<'a> {
 
     /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there
     /// are no more.
-    pub async fn page(&mut self, table: usize) -> Result<Option<Vec<Captured>>, ChannelError> {
+    pub async fn page(&mut self, table: usize) -> Result<Option<Page>, ChannelError> {
         self.refuse_outdated(table)?;
         if let Progress::Untouched = self.tables[table].progress {
             self.collect_keys().await?;
@@ -216,18 +210,12 @@ impl<'a> Pass<'a> {
         let sql = statement::page_sql(table, &shape);
         let bounds = [Parameter::Number(after), Parameter::Number(upto)];
         let rows = self.ask(Ask::query(PAGE, &sql, &bounds)).await?;
-        let rows: Vec<Captured> = rows
-            .into_iter()
-            .map(|cells| captured(Cells::new(PAGE, cells), &shape, &self.own))
-            .collect::<Result<_, _>>()?;
         self.advance(table, upto, last, left, rows.len() as u64)?;
+        let mut page = Page::of(rows, &shape, &self.own)?;
         // Still inside the snapshot, so the bytes are those of the row that was read.
-        let present = rows.iter().filter_map(|captured| match &captured.change {
-            Change::Present(row) => Some(row),
-            Change::Gone(_) => None,
-        });
-        self.link.settle_doubts(&shape, present).await?;
-        Ok(Some(rows))
+        let found = self.link.look_again(&shape, page.present()).await?;
+        page.refuse(&shape, &found)?;
+        Ok(Some(page))
     }
 
     /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may
@@ -454,19 +442,6 @@ const BEGIN: &str = "begin a pass of changes";
 const KEYS: &str = "list the changed rows";
 const PAGE: &str = "give a page of changes";
 const FINISH: &str = "end a pass of changes";
-
-fn captured(mut cells: Cells, table: &Table, own: &[u8]) -> Result<Captured, ChannelError> {
-    cells.number("_n")?;
-    let version = cells.version("_v")?;
-    let context = cells.optional_bytes("_c")?;
-    let present = cells.flag("_p")?;
-    let key = cells.key(table)?;
-    let change = match present {
-        true => Change::Present(cells.row(table)?),
-        false => Change::Gone(key),
-    };
-    Ok(Captured { change, version, own: context.as_deref() == Some(own) })
-}
 
 #[cfg(test)]
 mod tests;

@@ -152,8 +152,9 @@ impl Shop {
         let mut pass = self.begin(&mut till, None, own_context(INCARNATION), &tables).await?;
         let mut changes = Vec::new();
         while let Some(page) = pass.page(0).await? {
-            assert!(page.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.len());
-            changes.extend(page);
+            assert!(page.changes.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.changes.len());
+            assert_eq!(page.refused, []);
+            changes.extend(page.changes);
         }
         let reached = pass.reached();
         pass.finish().await?;

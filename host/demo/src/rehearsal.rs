@@ -195,8 +195,12 @@ impl Rehearsal {
 
     /// Transactions that the channel's ledger has.
     pub fn ledger_count(&self) -> Result<usize, DemoError> {
+        self.count("SELECT [transaction_id] FROM [tillhold].[ledger];")
+    }
+
+    /// How many rows the channel answers to head office.
+    pub fn count(&self, sql: &str) -> Result<usize, DemoError> {
         let mut count = 0;
-        let sql = "SELECT [transaction_id] FROM [tillhold].[ledger];";
         self.channel.office()?.select(sql, |_| count += 1)?;
         Ok(count)
     }

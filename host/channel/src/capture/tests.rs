@@ -158,7 +158,8 @@ async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
     };
     let gone =
         Captured { change: Change::Gone(card("c")), version: ChannelVersion(13), own: false };
-    assert_eq!(page, [present("a", 5, 11, false), present("b", 6, 12, true), gone]);
+    assert_eq!(page.changes, [present("a", 5, 11, false), present("b", 6, 12, true), gone]);
+    assert_eq!(page.refused, []);
     assert_eq!(pass.page(0).await.expect("the end"), None);
     pass.finish().await.expect("the end of the pass");
     assert!(link.is_connected());
@@ -280,4 +281,55 @@ async fn a_table_without_a_travelling_key_is_refused_before_anything_is_sent() {
     let begun = begin(&mut link, None, Vec::new(), &[followed(keyless, 0)]).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-key");
     assert!(channel.asked().is_empty());
+}
+
+/// A row that is not what the catalogue says, and one with text that is none: each is named, the rest comes.
+#[tokio::test]
+async fn a_row_that_cannot_be_carried_costs_itself_alone() {
+    let columns = vec![
+        ("_n", "bigint"),
+        ("_v", "bigint"),
+        ("_c", "varbinary(128)"),
+        ("_p", "int"),
+        ("_k0", "nvarchar(20)"),
+        ("CARD", "nvarchar(20)"),
+        ("POINTS", "bigint"),
+        ("NOTE", "nvarchar(max)"),
+    ];
+    let text = |text: &str| Value::Text(text.to_string());
+    let row = |n: i64, card: &str, points: i64, note: &str| {
+        let (n, card) = (Value::Int(n), text(card));
+        let row = [Value::Int(11), Value::Null, Value::Int(1), card.clone(), card];
+        [vec![n], row.to_vec(), vec![Value::Int(points), text(note)]].concat()
+    };
+    let rows = vec![
+        row(1, "a", 1, ""),
+        row(2, "b", i64::MAX, ""),
+        row(3, "c", 3, "x\u{FFFD}"),
+        row(4, "d", 4, ""),
+    ];
+    let units = vec![b'x', 0, 0x00, 0xD8];
+    let channel = Channel::start(vec![
+        begin_line(),
+        standing_line(Some(30), &[Some(0)]),
+        keys_line(4, 4),
+        says("FROM #k", vec![(columns, rows)]),
+        says("units", vec![(vec![("units", "varbinary(max)")], vec![vec![Value::Bytes(units)]])]),
+    ])
+    .await;
+    let mut link = channel.link();
+    let own = own_context(INCARNATION);
+    let mut pass = begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
+    let page = pass.page(0).await.expect("a page").expect("changes");
+    let keys =
+        |of: &[Captured]| of.iter().map(|one| format!("{:?}", one.change)).collect::<Vec<_>>();
+    assert_eq!(page.changes.len(), 2, "{:?}", keys(&page.changes));
+    assert_eq!(
+        page.changes[1].change,
+        Change::Present(Row(vec![text("d"), Value::Int(4), text("")]))
+    );
+    let refused: Vec<&Key> = page.refused.iter().map(|(key, _)| key).collect();
+    assert_eq!(refused, [&card("b"), &card("c")]);
+    assert!(page.refused[0].1.contains("POINTS"), "{}", page.refused[0].1);
+    assert!(page.refused[1].1.contains("surrogate"), "{}", page.refused[1].1);
 }

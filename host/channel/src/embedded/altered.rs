@@ -86,7 +86,7 @@ async fn a_change_of_what_does_not_travel_costs_a_look_and_no_row() {
         let mut till = shop.till();
         let mut pass =
             shop.begin(&mut till, None, own_context(INCARNATION), &tables).await.expect(sql);
-        let page = pass.page(0).await.expect("a page").expect("a change");
+        let page = pass.page(0).await.expect("a page").expect("a change").changes;
         assert_eq!(page[0].change, Change::Present(card("b", 0, None)));
         pass.finish().await.expect("the end");
     }

@@ -38,7 +38,7 @@ async fn r2_all_tables_of_a_pass_are_of_one_moment() {
         let mut pass = shop.begin(&mut till, None, own.clone(), &tables).await.expect("a pass");
         let both = "BEGIN TRANSACTION; UPDATE [dbo].[CARDS] SET [POINTS] = 2; INSERT INTO [dbo].[PRICES] ([ITEM], [UNIT], [AMOUNT]) VALUES (1, N'pcs', 1); COMMIT TRANSACTION;";
         run(&mut office, both).await;
-        let seen = pass.page(0).await.expect("a page").expect("a change");
+        let seen = pass.page(0).await.expect("a page").expect("a change").changes;
         assert_eq!(seen[0].change, Change::Present(card("a", 1, None)));
         assert_eq!(pass.page(1).await.expect("a page"), None);
         let reached = pass.reached();
@@ -46,9 +46,9 @@ async fn r2_all_tables_of_a_pass_are_of_one_moment() {
         let tables =
             [shop.followed(cards(), reached).await, shop.followed(prices(), reached).await];
         let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
-        let seen = pass.page(0).await.expect("a page").expect("a change");
+        let seen = pass.page(0).await.expect("a page").expect("a change").changes;
         assert_eq!(seen[0].change, Change::Present(card("a", 2, None)));
-        assert_eq!(pass.page(1).await.expect("a page").expect("a change").len(), 1);
+        assert_eq!(pass.page(1).await.expect("a page").expect("a change").changes.len(), 1);
         pass.finish().await.expect("the end");
     }
 }
@@ -112,7 +112,7 @@ async fn r5_only_what_stands_as_the_register_wrote_it_is_its_own() {
         let tables = [shop.followed(table, from).await];
         let context = own_context(tillhold_core::version::Incarnation([8; 16]));
         let mut pass = shop.begin(&mut other, None, context, &tables).await.expect("a pass");
-        let page = pass.page(0).await.expect("a page").expect("changes");
+        let page = pass.page(0).await.expect("a page").expect("changes").changes;
         assert!(page.iter().all(|captured| !captured.own), "another register's rows are news");
     }
 }
