@@ -13,6 +13,7 @@ use crate::link::{Ask, Link};
 use std::collections::BTreeMap;
 use tillhold_core::alteration::alterations;
 use tillhold_core::profile::ScopeTable;
+use tillhold_core::spelling::edit_distance;
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 
@@ -242,29 +243,10 @@ pub fn nearest(wanted: &TableName, names: Vec<TableName>) -> Option<TableName> {
     let most = (want.chars().count() / 4).max(2);
     names
         .into_iter()
-        .map(|name| (distance(&want, &name.name.to_lowercase(), most), name))
+        .map(|name| (edit_distance(&want, &name.name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-/// Levenshtein's distance, or something above `most`.
-fn distance(a: &str, b: &str, most: usize) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    if a.chars().count().abs_diff(b.len()) > most {
-        return most + 1;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

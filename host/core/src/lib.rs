@@ -9,6 +9,7 @@
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
+//! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
 pub mod alteration;
@@ -21,6 +22,7 @@ pub mod moment;
 pub mod profile;
 pub mod retry;
 pub mod row;
+pub mod spelling;
 pub mod stage;
 pub mod table;
 pub mod text;

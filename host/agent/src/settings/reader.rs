@@ -4,6 +4,7 @@ use super::field::{Field, Kind, Number, Table, Tables, Text, Texts, TextsOrTable
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tillhold_core::spelling::edit_distance;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -352,26 +353,10 @@ pub enum TextOrSection<'s> {
 
 /// The name that is at most two edits away, if there is one.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    let distance = |other: &str| edits(&name.to_lowercase(), &other.to_lowercase());
+    let distance = |other: &str| edit_distance(&name.to_lowercase(), &other.to_lowercase());
     known
         .map(|other| (distance(other), other))
         .filter(|(distance, other)| *distance <= 2 && *distance < other.len())
         .min()
         .map(|(_, other)| other.to_string())
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
