@@ -55,15 +55,15 @@ async fn pages(
     lines: &mut Vec<String>,
 ) -> Result<(), ChannelError> {
     for number in 0..PAGES_MAX {
-        let rows = first::page(world.link("till"), table, after.as_ref(), size).await?;
-        if number > 0 && !rows.is_empty() {
+        let page = first::page(world.link("till"), table, after.as_ref(), size).await?;
+        if page.last_key.is_none() {
+            break;
+        }
+        if number > 0 {
             lines.push("--".to_string());
         }
-        lines.extend(rows.iter().map(|row| row_text(row, table)));
-        match rows.last() {
-            Some(last) if rows.len() == size => after = Some(last.key(table)),
-            _ => break,
-        }
+        after = page.last_key.clone();
+        lines.extend(loaded_lines(page, table));
     }
     Ok(())
 }
@@ -75,11 +75,7 @@ pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
     let collect = async {
         let mut lines = Vec::new();
         while let Some(page) = take.recv().await {
-            let first::Page { rows, refused, .. } = page;
-            lines.extend(rows.iter().map(|row| row_text(row, &table)));
-            lines.extend(
-                refused.iter().map(|(key, _)| format!("refused {}", key_text(key, &table))),
-            );
+            lines.extend(loaded_lines(page, &table));
         }
         lines
     };
@@ -89,6 +85,12 @@ pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
         lines.push(refusal(&error));
     }
     Ok(lines.join("\n"))
+}
+
+fn loaded_lines(page: first::Page, table: &Table) -> Vec<String> {
+    let rows = page.rows.iter().map(|row| row_text(row, table));
+    let refused = |(key, _): &(Key, String)| format!("refused {}", key_text(key, table));
+    rows.chain(page.refused.iter().map(refused)).collect()
 }
 
 pub async fn read(world: &mut World<'_>, rest: &str) -> Answer {

@@ -106,15 +106,16 @@ fn sale(
 
 async fn all_rows(link: &mut Link, table: &Table) -> Result<Vec<Row>, ChannelError> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut after = None;
     loop {
-        let after = rows.last().map(|row| row.key(table));
+        // A row that is refused is missing then, and found to be.
         let page = page(link, table, after.as_ref(), PAGE_ROWS).await?;
-        let is_last = page.len() < PAGE_ROWS;
-        rows.extend(page);
+        rows.extend(page.rows);
         // More rows than were ever written: a page came again.
-        if is_last || rows.len() > 100_000 {
+        if page.last_key.is_none() || rows.len() > 100_000 {
             return Ok(rows);
         }
+        after = page.last_key;
     }
 }
 

@@ -176,7 +176,7 @@ async fn both_ways(
         lines.push(format!("sale {number}: {receipts:?}"));
     }
     for (table, row) in filled {
-        let rows = page(link, table, None, 10).await?;
+        let rows = page(link, table, None, 10).await?.rows;
         lines.extend(difference("page", table, row, &rows));
     }
     let followed = |(table, _): &Filled| Followed {

@@ -29,7 +29,7 @@ use tillhold_core::value::Value;
 use tokio::sync::mpsc;
 
 /// Rows that follow one another in the table's order, at least one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     pub rows: Vec<Row>,
     /// What the channel has but cannot be carried, and why.
@@ -51,29 +51,74 @@ pub async fn pages(
     }
     let mut reach = Reach::at_first();
     loop {
-        let mut reading = Reading::new(table, &out);
-        let parameters = page_parameters(table, after.as_ref(), reach.rows);
-        let sql = page_sql(table, after.is_some());
-        let is_wanted = link.stream(Ask::query(WHAT, &sql, &parameters), &mut reading).await?;
-        let Reading { held, is_reading_over, last_key, rows, bytes, .. } = reading;
-        let is_last = rows < reach.rows && !is_reading_over;
-        reach = if held.is_some() { Reach::at_first() } else { reach.further(rows, bytes) };
-        after = last_key.or(after);
-        if let Some(held) = held {
-            let page = held.settle(link, table).await?;
-            let place = page.last_key.clone();
-            if place.is_none() && !is_last {
-                return Err(no_place(table));
-            }
-            after = place.or(after);
-            if out.send(page).await.is_err() {
-                return Ok(());
-            }
-        }
-        if is_last || !is_wanted {
+        let said = statement(link, table, after.as_ref(), reach, &out).await?;
+        if said.is_last || !said.is_wanted {
             return Ok(());
         }
+        after = said.after.or(after);
+        reach = said.reach;
     }
+}
+
+/// What one statement gives of [`pages`]: at most `rows_max` rows behind `after`, as one page. For
+/// a look at a table rather than a load; it goes on behind [`Page::last_key`] while there is one.
+pub async fn page(
+    link: &mut Link,
+    table: &Table,
+    after: Option<&Key>,
+    rows_max: usize,
+) -> Result<Page, ChannelError> {
+    if table.key.is_empty() {
+        return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
+    }
+    let (out, mut pages) = mpsc::channel(1);
+    let reach = Reach { rows: rows_max };
+    let reading = async move { statement(link, table, after, reach, &out).await.map(drop) };
+    let gathering = async {
+        let mut whole = Page::default();
+        while let Some(page) = pages.recv().await {
+            whole.rows.extend(page.rows);
+            whole.refused.extend(page.refused);
+            whole.last_key = page.last_key.or(whole.last_key);
+        }
+        whole
+    };
+    let (read, whole) = tokio::join!(reading, gathering);
+    read.map(|()| whole)
+}
+
+/// What one statement's answer says about the next one.
+struct Said {
+    /// The last key that it gave.
+    after: Option<Key>,
+    reach: Reach,
+    is_last: bool,
+    is_wanted: bool,
+}
+
+async fn statement(
+    link: &mut Link,
+    table: &Table,
+    after: Option<&Key>,
+    reach: Reach,
+    out: &mpsc::Sender<Page>,
+) -> Result<Said, ChannelError> {
+    let mut reading = Reading::new(table, out);
+    let parameters = page_parameters(table, after, reach.rows);
+    let sql = page_sql(table, after.is_some());
+    let is_wanted = link.stream(Ask::query(WHAT, &sql, &parameters), &mut reading).await?;
+    let Reading { held, is_reading_over, last_key, rows, bytes, .. } = reading;
+    let is_last = rows < reach.rows && !is_reading_over;
+    let Some(held) = held else {
+        return Ok(Said { after: last_key, reach: reach.further(rows, bytes), is_last, is_wanted });
+    };
+    let page = held.settle(link, table).await?;
+    let place = page.last_key.clone();
+    if place.is_none() && !is_last {
+        return Err(no_place(table));
+    }
+    let is_wanted = out.send(page).await.is_ok();
+    Ok(Said { after: place.or(last_key), reach: Reach::at_first(), is_last, is_wanted })
 }
 
 /// A whole answer of rows whose keys cannot be carried leaves nothing to go on from.
@@ -84,27 +129,6 @@ fn no_place(table: &Table) -> ChannelError {
         column: column.join(", "),
         reason: "no key of the rows that come next can be carried".to_string(),
     }
-}
-
-/// At most `rows_max` rows behind `after`, or from the beginning; fewer mean that the table's end
-/// is reached. Whole or an error: for a look at a table rather than a load.
-pub async fn page(
-    link: &mut Link,
-    table: &Table,
-    after: Option<&Key>,
-    rows_max: usize,
-) -> Result<Vec<Row>, ChannelError> {
-    if table.key.is_empty() {
-        return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
-    }
-    let parameters = page_parameters(table, after, rows_max);
-    let sql = page_sql(table, after.is_some());
-    let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
-    let rows: Result<Vec<Row>, ChannelError> =
-        sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect();
-    let rows = rows?;
-    link.settle_doubts(table, rows.iter()).await?;
-    Ok(rows)
 }
 
 fn page_parameters(table: &Table, after: Option<&Key>, rows: usize) -> Vec<Parameter> {
@@ -218,12 +242,11 @@ impl Filling {
     fn into_page(mut self, table: &Table, last_key: Option<Key>) -> Page {
         self.refused.sort_by_key(|refused| refused.row);
         self.refused.dedup_by_key(|refused| refused.row);
-        let mut refused = self.refused.iter().map(|refused| refused.row).peekable();
+        let mut places = self.refused.iter().map(|refused| refused.row).peekable();
         let mut at = 0..;
-        self.rows.retain(|_| refused.next_if_eq(&at.next().expect("it has no end")).is_none());
-        let told = |refused: Refused| (refused.error(table).to_string(), refused.key);
-        let refused = self.refused.into_iter().map(told).map(|(reason, key)| (key, reason));
-        Page { rows: self.rows, refused: refused.collect(), last_key }
+        self.rows.retain(|_| places.next_if_eq(&at.next().expect("it has no end")).is_none());
+        let refused = self.refused.iter().map(|refused| refused.told(table)).collect();
+        Page { rows: self.rows, refused, last_key }
     }
 
     /// Asks for the text in doubt again. A key that is not what the channel has is no place to go
@@ -328,7 +351,7 @@ pub(crate) mod tests {
         let columns = table.columns.iter().map(|c| ("x", sent_as(c.of))).collect();
         let answer = vec![(columns, vec![row.clone(), nulls.clone()])];
         let channel = Channel::start(vec![says("SELECT TOP", answer)]).await;
-        let rows = page(&mut channel.link(), &table, None, 10).await.expect("a page");
+        let rows = page(&mut channel.link(), &table, None, 10).await.expect("a page").rows;
         for (at, column) in table.columns.iter().enumerate() {
             assert_eq!(rows[0].0[at], row[at], "{} {}", column.name, column.of);
         }

@@ -85,6 +85,11 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    /// For whoever sets the row aside.
+    pub(crate) fn told(&self, table: &Table) -> (Key, String) {
+        (self.key.clone(), self.error(table).to_string())
+    }
+
     pub(crate) fn error(&self, table: &Table) -> ChannelError {
         ChannelError::Undecodable {
             table: table.name.clone(),
@@ -97,30 +102,32 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use crate::error::ChannelError;
+    use crate::read::read;
     use crate::scripted::{Channel, says};
-    use crate::snapshot::page;
     use crate::upload::payload::tests::cards;
+    use tillhold_core::filter::Filter;
     use tillhold_core::row::Row;
     use tillhold_core::value::Value;
 
-    /// A page with one note in doubt, whose units are then shown.
+    /// A read with one note in doubt, whose units are then shown.
     async fn check(units: &[u16]) -> Result<Vec<Row>, ChannelError> {
         let columns = vec![("CARD", "nvarchar(20)"), ("POINTS", "int"), ("NOTE", "nvarchar(max)")];
-        let row = vec![Value::Text("a".to_string()), Value::Int(1), read()];
+        let row = vec![Value::Text("a".to_string()), Value::Int(1), lossy()];
         let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
         let shown = vec![(vec![("units", "varbinary(max)")], vec![vec![Value::Bytes(bytes)]])];
         let script = vec![says("TOP", vec![(columns, vec![row])]), says("AS [units]", shown)];
-        page(&mut Channel::start(script).await.link(), &cards(), None, 10).await
+        let filter = Filter { limit: 10, ..Filter::default() };
+        read(&mut Channel::start(script).await.link(), &cards(), &filter).await
     }
 
-    fn read() -> Value {
+    fn lossy() -> Value {
         Value::Text("x\u{FFFD}".to_string())
     }
 
     #[tokio::test]
     async fn the_replacement_letter_passes_only_where_it_really_stands() {
         let rows = check(&[u16::from(b'x'), 0xFFFD]).await.expect("the letter is there");
-        assert_eq!(rows[0].0[2], read());
+        assert_eq!(rows[0].0[2], lossy());
         let error = check(&[u16::from(b'x'), 0xD800]).await.expect_err("a lone surrogate");
         assert_eq!(error.code(), "channel-value");
         assert!(

@@ -33,7 +33,7 @@ impl Page {
         for cells in rows {
             match captured(Cells::new(PAGE, cells), table, own)? {
                 Ok(captured) => page.changes.push(captured),
-                Err(refused) => page.refused.push(told(table, &refused)),
+                Err(refused) => page.refused.push(refused.told(table)),
             }
         }
         Ok(page)
@@ -53,7 +53,7 @@ impl Page {
         self.changes.retain(|captured| {
             let at = captured.row().and_then(|_| place.next());
             let found = found.iter().find(|one| Some(one.row) == at);
-            refused.extend(found.map(|one| told(table, one)));
+            refused.extend(found.map(|one| one.told(table)));
             found.is_none()
         });
         Ok(())
@@ -67,10 +67,6 @@ impl Captured {
             Change::Gone(_) => None,
         }
     }
-}
-
-fn told(table: &Table, refused: &Refused) -> (Key, String) {
-    (refused.key.clone(), refused.error(table).to_string())
 }
 
 fn captured(
