@@ -1,6 +1,6 @@
 //! How a failure is told: one message with its stable code, and what to do next.
 
-use super::door::DoorCallError;
+use super::answering::AnsweringError;
 use super::profile::{DiffError, ExchangeError};
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
@@ -47,7 +47,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
         };
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
-    coded!(EngineError, ServerError, DoorError, DoorCallError, KeptError, Mistakes);
+    coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
     coded!(DiffError, ExchangeError);
     if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
         return Some(Told { code: error.code().to_string(), hint: error.hint() });
@@ -89,20 +89,24 @@ impl DoorError {
     }
 }
 
-impl DoorCallError {
+impl AnsweringError {
     fn code(&self) -> &str {
         match self {
-            DoorCallError::NotRunning(_) => "agent-not-running",
-            DoorCallError::Refused { code, .. } => code,
+            AnsweringError::NotRunning(_) => "agent-not-running",
+            AnsweringError::Refused { code, .. } => code,
+            AnsweringError::Unreadable(_) => "agent-answer",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            DoorCallError::NotRunning(_) => {
+            AnsweringError::NotRunning(_) => {
                 Some("start it with `tillhold run --config …`".to_string())
             }
-            DoorCallError::Refused { hint, .. } => hint.clone(),
+            AnsweringError::Refused { hint, .. } => hint.clone(),
+            AnsweringError::Unreadable(_) => Some(
+                "the agent may be of another version: compare `tillhold --version`".to_string(),
+            ),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `tillhold status` and `tillhold sync`: questions to the running agent, through its front door.
 
+use super::answering::Answering;
 use super::{Done, Settings};
-use crate::settings::register_file::RegisterFile;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use tillhold_client::{Answer, Client, Door, query};
+use tillhold_client::query;
 use tillhold_env::Env;
 
 /// A question about the present; a longer silence means a hanging agent.
@@ -31,18 +31,9 @@ pub struct SyncArgs {
     scope: Option<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum DoorCallError {
-    #[error("no agent runs for this register: {0}")]
-    NotRunning(String),
-    #[error("the agent answers {code}: {reason}")]
-    Refused { code: String, reason: String, hint: Option<String> },
-}
-
 pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
-    let client = client(env, &args.settings)?;
-    let answer = client.get("/v1/status", STATUS_LIMIT).await.map_err(not_running)?;
-    let status = success(answer)?;
+    let agent = Answering::running(env, &args.settings)?;
+    let status = agent.get("/v1/status", STATUS_LIMIT).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
     } else {
@@ -54,12 +45,11 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
 }
 
 pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
-    let client = client(env, &args.settings)?;
+    let agent = Answering::running(env, &args.settings)?;
     let asked: Vec<(&str, &str)> =
         args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
     let path = query("/v1/sync", &asked);
-    let answer = client.post(&path, &json!({}), SYNC_LIMIT).await.map_err(not_running)?;
-    let done = success(answer)?;
+    let done = agent.post(&path, &json!({}), SYNC_LIMIT).await?;
     for scope in done["scopes"].as_array().into_iter().flatten() {
         println!("{}\t{} rows in", text(&scope["scope"]), scope["rows"]["rows_in"]);
     }
@@ -78,34 +68,6 @@ fn faults(answer: &Json) -> Vec<(String, &Json)> {
         (text(name), &scope["fault"])
     });
     push.chain(scopes).filter(|(_, fault)| fault.is_object()).collect()
-}
-
-fn client(env: &Env, settings: &Settings) -> anyhow::Result<Client> {
-    let file = RegisterFile::read(&settings.config)?;
-    let read = |path: &std::path::Path| {
-        std::fs::read_to_string(path)
-            .map_err(|error| DoorCallError::NotRunning(format!("{}: {error}", path.display())))
-    };
-    let (address, token) = (read(&file.address_file())?, read(&file.front_door.token_file)?);
-    let door = Door::parse(&address, &token)
-        .ok_or_else(|| DoorCallError::NotRunning(format!("'{}' is no address", address.trim())))?;
-    Ok(Client::new(env.clone(), door))
-}
-
-fn not_running(error: tillhold_client::ClientError) -> DoorCallError {
-    DoorCallError::NotRunning(error.to_string())
-}
-
-fn success(answer: Answer) -> Result<Json, DoorCallError> {
-    if answer.is_success() {
-        return Ok(answer.body);
-    }
-    let member = |name: &str| answer.body[name].as_str().map(str::to_string);
-    Err(DoorCallError::Refused {
-        code: member("code").unwrap_or_else(|| answer.status.to_string()),
-        reason: answer.reason(),
-        hint: member("hint"),
-    })
 }
 
 fn text(json: &Json) -> String {

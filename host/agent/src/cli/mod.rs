@@ -1,5 +1,6 @@
 //! The command line: what it takes, and how an end is told.
 
+mod answering;
 mod channel;
 mod complaint;
 mod demo;

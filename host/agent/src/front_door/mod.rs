@@ -66,11 +66,7 @@ pub async fn open(agent: &Arc<Agent>) -> Result<OpenDoor, DoorError> {
     let listener = agent.register.env.network.listen(at).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
     write(&file.address_file(), &format!("{address}\n"))?;
-    let door = Door {
-        agent: agent.clone(),
-        token: token.into(),
-        places: Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX)),
-    };
+    let door = Door { agent: agent.clone(), token: token.into(), places: places() };
     Ok(OpenDoor { listener, address, router: router(door) })
 }
 
@@ -85,7 +81,23 @@ impl OpenDoor {
     }
 }
 
+/// What the door answers, without its guard: for the operator's own process, when no agent runs.
+pub fn unguarded(agent: &Arc<Agent>) -> Router {
+    routes().with_state(Door { agent: agent.clone(), token: "".into(), places: places() })
+}
+
 fn router(door: Door) -> Router {
+    routes()
+        .layer(axum::middleware::from_fn_with_state(door.clone(), guard::admit))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .with_state(door)
+}
+
+fn places() -> Arc<tokio::sync::Semaphore> {
+    Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX))
+}
+
+fn routes() -> Router<Door> {
     Router::new()
         .route("/v1/transactions/{id}", put(transactions::put).get(transactions::get))
         .route("/v1/tables/{table}/rows", get(rows::get))
@@ -97,9 +109,6 @@ fn router(door: Door) -> Router {
         .route("/v1/reconnect", post(status::reconnect))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(axum::middleware::from_fn_with_state(door.clone(), guard::admit))
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .with_state(door)
 }
 
 fn write(file: &Path, text: &str) -> Result<(), DoorError> {
