@@ -7,7 +7,7 @@ use crate::fault::FlowError;
 use crate::register::Register;
 use crate::report;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
 use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
@@ -15,7 +15,7 @@ use tillhold_core::stage::Tally;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, broadcast, mpsc, watch};
 
 pub struct Agent {
-    pub register: Register,
+    register: RwLock<Arc<Register>>,
     /// Asks the synchronisation to push now.
     pub nudge: Notify,
     /// Turns true once, when the agent is to stop.
@@ -73,13 +73,19 @@ impl Agent {
             push_lane: AsyncMutex::new(register.link()),
             pull_lane: AsyncMutex::new(register.link()),
             settled: watch::Sender::new(0),
-            register,
+            register: RwLock::new(Arc::new(register)),
         };
         (Arc::new(agent), queue)
     }
 
+    /// The register as it is now. A changed profile makes another of it, so whoever keeps one keeps one state.
+    pub fn register(&self) -> Arc<Register> {
+        self.register.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn rules(&self) -> Rules {
-        let profile = &self.register.profile;
+        let register = self.register();
+        let profile = &register.profile;
         Rules {
             offline_timeout: profile.offline_timeout,
             reconnect_interval: profile.reconnect_interval,
@@ -101,7 +107,7 @@ impl Agent {
     }
 
     pub fn now_ms(&self) -> u64 {
-        self.register.env.clock.monotonic_us() / 1000
+        self.register().env.clock.monotonic_us() / 1000
     }
 
     /// For the supervisor alone: state changes in one place.
@@ -109,7 +115,7 @@ impl Agent {
         let before = self.standing();
         let entered_at_ms = match before.machine.state == machine.state {
             true => before.entered_at_ms,
-            false => self.register.env.clock.wall_ms(),
+            false => self.register().env.clock.wall_ms(),
         };
         let after = Standing { machine, entered_at_ms };
         self.standing.send_if_modified(|standing| std::mem::replace(standing, after) != after);
@@ -171,7 +177,7 @@ impl Agent {
     }
 
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
-        let now = self.register.env.clock.wall_ms();
+        let now = self.register().env.clock.wall_ms();
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         let report = reports.entry(scope.to_string()).or_default();
         match result {
@@ -195,7 +201,7 @@ impl Agent {
 
     /// One line for the operator.
     pub fn say(&self, message: &str) {
-        report::line(&self.register.env, message);
+        report::line(&self.register().env, message);
     }
 
     /// Ends when the agent is told to stop.

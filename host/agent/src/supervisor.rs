@@ -46,7 +46,7 @@ impl Watch {
 
     fn take(&mut self, event: Event) {
         let agent = &self.agent;
-        let (now_ms, random) = (agent.now_ms(), agent.register.env.random.number());
+        let (now_ms, random) = (agent.now_ms(), agent.register().env.random.number());
         let before = agent.standing().machine;
         let (machine, effects) = failover::step(before, event, now_ms, &agent.rules(), random);
         agent.enter(machine);
@@ -76,7 +76,7 @@ impl Watch {
         self.probed_at_ms = now_ms;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
         let deadline = Duration::from_millis(self.probe_interval_ms() * 2);
-        self.agent.register.env.spawn(async move {
+        self.agent.register().env.spawn(async move {
             let answer = probe::probe(&mut *agent.probe_lane().await, deadline).await;
             probing.store(false, Ordering::Release);
             agent.tell(if answer.is_ok() { Event::Answered } else { Event::Trouble });
@@ -95,7 +95,7 @@ fn announce(agent: &Arc<Agent>) {
 
 fn begin_return(agent: &Arc<Agent>) {
     let agent = agent.clone();
-    agent.clone().register.env.spawn(async move {
+    agent.register().env.spawn(async move {
         let event = match sync::come_back(&agent).await {
             Ok(()) => Event::Returned,
             Err(error) => {

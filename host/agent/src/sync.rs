@@ -23,7 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
-    for run in &agent.register.scopes {
+    for run in &agent.register().scopes {
         pull_scope(agent, &mut link, run).await?;
     }
     push_pending(agent).await
@@ -37,7 +37,7 @@ pub async fn now(
     push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
     let mut done = Vec::new();
-    for run in &agent.register.scopes {
+    for run in &agent.register().scopes {
         if scope.is_none_or(|name| name == run.scope.name) {
             done.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
         }
@@ -85,7 +85,7 @@ fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
 
 async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.pull_lane().await;
-    for run in &agent.register.scopes {
+    for run in &agent.register().scopes {
         if is_due(agent, run) {
             pull_scope(agent, &mut link, run).await?;
         }
@@ -94,7 +94,7 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
 }
 
 fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
-    let now = agent.register.env.clock.wall_ms();
+    let now = agent.register().env.clock.wall_ms();
     let last = agent.scope_report(&run.scope.name).synchronised_at_ms;
     // A clock that jumped back makes a scope due rather than late by the jump.
     let since = last.map(|last| now.saturating_sub(last));
@@ -107,7 +107,7 @@ pub const PUSH: &str = "push";
 async fn push_pending(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.push_lane().await;
     let settled = || agent.note_settlement();
-    let result = push::push(&agent.register, &mut link, &settled).await.map(|_| Tally::default());
+    let result = push::push(&agent.register(), &mut link, &settled).await.map(|_| Tally::default());
     agent.report(PUSH, &result, 0);
     match result {
         Err(error) if error.is_channel_trouble() => Err(error),
@@ -123,9 +123,10 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     if !run.is_pulled() {
         return Ok(Tally::default());
     }
-    let clock = &agent.register.env.clock;
+    let register = agent.register();
+    let clock = &register.env.clock;
     let (started_ms, started_us) = (clock.wall_ms(), clock.monotonic_us());
-    let result = pull::pull(&agent.register, link, run, &pull::Unwatched as &dyn Progress).await;
+    let result = pull::pull(&register, link, run, &pull::Unwatched as &dyn Progress).await;
     let took_ms = (clock.monotonic_us() - started_us) / 1000;
     agent.report(&run.scope.name, &result, took_ms);
     match result {
@@ -162,10 +163,10 @@ async fn note(
         flow: Flow::Pull,
         scope: run.scope.name.clone(),
         started_ms,
-        finished_ms: agent.register.env.clock.wall_ms(),
+        finished_ms: agent.register().env.clock.wall_ms(),
         tally,
         version: None,
         failure,
     };
-    Ok(agent.register.local.sync_log(entry).await?)
+    Ok(agent.register().local.sync_log(entry).await?)
 }

@@ -94,7 +94,7 @@ impl Answering {
     pub async fn done(self) -> Result<(), LocalError> {
         match self {
             Answering::Agent(_) => Ok(()),
-            Answering::Here { agent, .. } => agent.register.local.close().await,
+            Answering::Here { agent, .. } => agent.register().local.close().await,
         }
     }
 }

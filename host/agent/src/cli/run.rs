@@ -27,7 +27,7 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
         told.stopping.send_replace(true);
     });
     door.serve(agent.clone()).await?;
-    agent.register.local.close().await?;
+    agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)
 }

@@ -59,11 +59,12 @@ pub struct OpenDoor {
 
 /// Binds the address of the settings and writes it, as bound, into the register's folder.
 pub async fn open(agent: &Arc<Agent>) -> Result<OpenDoor, DoorError> {
-    let file = &agent.register.file;
-    let token = guard::token(&agent.register.env, &file.front_door.token_file)?;
+    let register = agent.register();
+    let file = &register.file;
+    let token = guard::token(&register.env, &file.front_door.token_file)?;
     let at = file.front_door.listen;
     let refused = |cause| DoorError::Listen { at, cause };
-    let listener = agent.register.env.network.listen(at).await.map_err(refused)?;
+    let listener = register.env.network.listen(at).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
     write(&file.address_file(), &format!("{address}\n"))?;
     let door = Door { agent: agent.clone(), token: token.into(), places: places() };

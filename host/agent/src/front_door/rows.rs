@@ -36,21 +36,22 @@ pub async fn get(
             .hint("GET /v1/status lists the scopes")
     };
     let name = TableName::parse(&table).ok_or_else(unknown)?;
-    let (run, table) = agent.register.table(&name).ok_or_else(unknown)?;
+    let register = agent.register();
+    let (run, table) = register.table(&name).ok_or_else(unknown)?;
     let filter = filter(table, &asked)?;
     if reads_channel(agent, run)
         && let Some(rows) = from_channel(agent, run, table, &filter).await?
     {
         return Ok(JsonBody(page("channel", Json::Null, table, &filter, rows)));
     }
-    let rows = agent.register.local.read(&table.name, &filter).await.map_err(FlowError::from)?;
+    let rows = agent.register().local.read(&table.name, &filter).await.map_err(FlowError::from)?;
     let version = version(agent, table).await?;
     Ok(JsonBody(page("offline", version, table, &filter, rows)))
 }
 
 /// A downloaded table is complete on the register; what only the channel has (other registers' sales) is read there.
 fn reads_channel(agent: &Agent, run: &ScopeRun) -> bool {
-    let channel_first = agent.register.profile.write_path == WritePath::ChannelFirst;
+    let channel_first = agent.register().profile.write_path == WritePath::ChannelFirst;
     channel_first && agent.state().sells_on_channel() && run.is_pushed()
 }
 
@@ -61,7 +62,7 @@ async fn from_channel(
     table: &Arc<Table>,
     filter: &Filter,
 ) -> Result<Option<Vec<Row>>, Problem> {
-    let deadline = RegisterFile::request_deadline(agent.register.profile.offline_timeout);
+    let deadline = RegisterFile::request_deadline(agent.register().profile.offline_timeout);
     let mut link = agent.front_lane().await;
     let rows = match tokio::time::timeout(deadline, read(&mut link, table, filter)).await {
         Ok(Ok(rows)) => rows,
@@ -71,8 +72,8 @@ async fn from_channel(
         }
     };
     drop(link);
-    let file = &agent.register.file;
-    let env = &agent.register.env;
+    let register = agent.register();
+    let (file, env) = (&register.file, &register.env);
     let context = rules::context(env, &file.store, &file.register, &run.scope.name, Flow::Pull);
     let ruled = rules::transform(env, run, &context, table, rows).await?;
     let kept = ruled.into_iter().filter_map(|ruled| match ruled {
@@ -83,7 +84,7 @@ async fn from_channel(
 }
 
 async fn version(agent: &Agent, table: &Table) -> Result<Json, Problem> {
-    let state = agent.register.local.state_of(&table.name).await.map_err(FlowError::from)?;
+    let state = agent.register().local.state_of(&table.name).await.map_err(FlowError::from)?;
     Ok(state.version.map_or(Json::Null, |version| Json::String(version.to_string())))
 }
 

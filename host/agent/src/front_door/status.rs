@@ -19,7 +19,7 @@ pub async fn get(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
 }
 
 pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
-    let register = &agent.register;
+    let register = agent.register();
     let counts = register.local.counts().await?;
     let states = register.local.tables().await?;
     let standing = agent.standing();
@@ -101,7 +101,8 @@ pub async fn sync(
 ) -> Result<JsonBody<Json>, Problem> {
     let agent = &door.agent;
     let scope = asked.get("scope").map(String::as_str);
-    let known = |name: &str| agent.register.scopes.iter().any(|run| run.scope.name == name);
+    let register = agent.register();
+    let known = |name: &str| register.scopes.iter().any(|run| run.scope.name == name);
     if let Some(name) = scope.filter(|name| !known(name)) {
         return Err(Problem::new(404, "scope-unknown", format!("the profile has no scope {name}"))
             .hint("GET /v1/status lists the scopes"));

@@ -44,7 +44,7 @@ pub async fn put(
     let agent = door.agent.clone();
     // The sale goes on when the POS hangs up: half of it must not depend on who listens.
     let (answer, wait) = tokio::sync::oneshot::channel();
-    door.agent.register.env.spawn(async move {
+    door.agent.register().env.spawn(async move {
         // The POS may be gone; it will ask again under the same id.
         let _ = answer.send(sale.commit(&agent).await);
     });
@@ -58,7 +58,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<JsonBody<Json>, Problem> {
     let id = transaction_id(&id)?;
-    match door.agent.register.local.lookup(id).await.map_err(FlowError::from)? {
+    match door.agent.register().local.lookup(id).await.map_err(FlowError::from)? {
         Some(record) => Ok(JsonBody(json!({
             "id": id.to_string(),
             "state": record.state.name(),
@@ -149,7 +149,7 @@ impl Sale {
     }
 
     async fn commit(&self, agent: &Agent) -> Result<Committed, Problem> {
-        let register = &agent.register;
+        let register = agent.register();
         let writes =
             self.rows.iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
         let received_at_ms = register.env.clock.wall_ms();
@@ -187,7 +187,7 @@ impl Sale {
                 }
             }
         };
-        match tokio::time::timeout(agent.register.profile.offline_timeout, settled).await {
+        match tokio::time::timeout(agent.register().profile.offline_timeout, settled).await {
             Ok(place) => place,
             Err(_elapsed) => {
                 agent.tell(Event::Trouble);
@@ -197,7 +197,7 @@ impl Sale {
     }
 
     async fn place(&self, agent: &Agent) -> Result<Place, Problem> {
-        let record = agent.register.local.lookup(self.id).await.map_err(FlowError::from)?;
+        let record = agent.register().local.lookup(self.id).await.map_err(FlowError::from)?;
         Ok(match record.map(|record| (record.state, record.reason)) {
             Some((TransactionState::Settled, _)) => Place::Channel,
             Some((TransactionState::Quarantined, reason)) => {
@@ -244,7 +244,8 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
     let wrong = |code, detail: String| Problem::new(422, code, format!("row {at}: {detail}"));
     let name = row["table"].as_str().and_then(TableName::parse);
     let name = name.ok_or_else(|| wrong("row-table", "names no table".to_string()))?;
-    let Some((run, table)) = agent.register.table(&name) else {
+    let register = agent.register();
+    let Some((run, table)) = register.table(&name) else {
         return Err(wrong("row-table", format!("{name} is in no scope of the profile")));
     };
     if !run.is_pushed() {
@@ -321,11 +322,11 @@ fn default_of(agent: &Agent, column: &Column) -> Option<Value> {
         return column.nullable.then_some(Value::Null);
     };
     let bare = expression.trim().trim_start_matches('(').trim_end_matches(')').trim();
-    let now = || Value::Timestamp(Timestamp::from_unix_ms(agent.register.env.clock.wall_ms()));
+    let now = || Value::Timestamp(Timestamp::from_unix_ms(agent.register().env.clock.wall_ms()));
     let value = match bare.to_ascii_lowercase().as_str() {
         "null" => return column.nullable.then_some(Value::Null),
         "getutcdate" | "getutcdate(" | "sysutcdatetime(" | "getdate(" | "sysdatetime(" => now(),
-        "newid(" => Value::Guid(agent.register.env.random.uuid()),
+        "newid(" => Value::Guid(agent.register().env.random.uuid()),
         _ => {
             let quoted = bare.strip_prefix('N').unwrap_or(bare);
             let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
