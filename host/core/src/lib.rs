@@ -8,6 +8,7 @@
 //! * [`transaction`]: what a point of sale writes, whole or not at all. [`filter`]: what it asks.
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
+//! * [`migration`]: what becomes of the tables that a register holds when profile or channel changed.
 //! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
@@ -18,6 +19,7 @@ pub mod failover;
 pub mod fault;
 pub mod filter;
 pub mod limits;
+pub mod migration;
 pub mod moment;
 pub mod profile;
 pub mod retry;
