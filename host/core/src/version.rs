@@ -17,6 +17,10 @@ pub struct Sequence(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Incarnation(pub [u8; 16]);
 
+/// One start of an agent on an offline database: what tells a copy of the files from the one that went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Run(pub [u8; 16]);
+
 /// What a table was at the channel when its position was taken: a position counts only under its own mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableMark {
@@ -77,6 +81,12 @@ impl fmt::Display for Sequence {
 }
 
 impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::text::guid_text(&self.0))
+    }
+}
+
+impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&crate::text::guid_text(&self.0))
     }
