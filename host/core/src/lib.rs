@@ -9,11 +9,13 @@
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`migration`]: what becomes of the tables that a register holds when profile or channel changed.
-//! * [`failover`], [`conflict`], [`retry`]: decisions, as functions of their arguments.
+//! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
+//! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
 pub mod alteration;
+pub mod claim;
 pub mod conflict;
 pub mod failover;
 pub mod fault;
@@ -21,6 +23,8 @@ pub mod filter;
 pub mod limits;
 pub mod migration;
 pub mod moment;
+pub mod numbering;
+pub mod pace;
 pub mod profile;
 pub mod retry;
 pub mod row;

@@ -22,6 +22,16 @@ pub const UPLOAD_ROWS_MAX: usize = 2_000;
 /// Text of one upload's JSON parameter: 2,000 rows of a wide table; whatever is longer goes in halves.
 pub const UPLOAD_BYTES_MAX: usize = 2 << 20;
 
+/// Ranges of used numbers that are remembered of a register: gaps are numbers that the till drew and never used. Past it
+/// the lowest two become one, and what lies between counts as used.
+pub const NUMBER_RANGES_KEPT: usize = 1_000;
+/// Pulls that a quiet register has saved up: the scopes of a profile mostly come due together.
+pub const PULL_BURST: Duration = Duration::from_secs(60);
+/// Starts of the agent that its journal remembers, to know its own from a copy's: two a day for a year.
+pub const RUNS_KEPT: usize = 750;
+/// Synchronisations that wait to be told to the channel; past it the oldest is told to the offline database only.
+pub const SYNC_REPORTS_WAITING_MAX: usize = 200;
+
 /// A row of one POS transaction at the front door; the longest real basket has 168 lines, each with tax rows.
 pub const TRANSACTION_ROWS_MAX: usize = 5_000;
 /// A front-door body: 5,000 rows of a few columns fit; anything larger is a mistake or harm.

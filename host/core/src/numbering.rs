@@ -4,6 +4,7 @@
 //! * Used numbers are kept as ranges: a sale that was parked may come with a number below the mark, and only one that
 //!   was really used is refused.
 
+use crate::limits::NUMBER_RANGES_KEPT;
 use crate::table::TableName;
 
 /// Where AX keeps sales and their numbers. Data, so that one place names the columns.
@@ -70,9 +71,6 @@ pub fn sequence(number: &str, store: &str, terminal: &str) -> Option<u64> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsedNumbers(Vec<(u64, u64)>);
 
-/// Ranges that are remembered of one register. Past it the lowest two become one: what lies between counts as used.
-pub const RANGES_KEPT: usize = 1_000;
-
 impl UsedNumbers {
     pub fn ranges(&self) -> &[(u64, u64)] {
         &self.0
@@ -105,7 +103,7 @@ impl UsedNumbers {
             (first, last) = (first.min(begin), last.max(end));
         }
         self.0.insert(from, (first, last));
-        if self.0.len() > RANGES_KEPT {
+        if self.0.len() > NUMBER_RANGES_KEPT {
             self.0[1].0 = self.0[0].0;
             self.0.remove(0);
         }
@@ -133,7 +131,8 @@ impl UsedNumbers {
 
 #[cfg(test)]
 mod tests {
-    use super::{RANGES_KEPT, UsedNumbers, sequence};
+    use super::{UsedNumbers, sequence};
+    use crate::limits::NUMBER_RANGES_KEPT;
 
     #[test]
     fn only_a_registers_own_numbers_have_a_sequence() {
@@ -180,10 +179,10 @@ mod tests {
     #[test]
     fn what_is_not_kept_apart_counts_as_used() {
         let mut used = UsedNumbers::default();
-        for number in 0..=RANGES_KEPT as u64 {
+        for number in 0..=NUMBER_RANGES_KEPT as u64 {
             used.insert(number * 10);
         }
-        assert_eq!(used.ranges().len(), RANGES_KEPT);
+        assert_eq!(used.ranges().len(), NUMBER_RANGES_KEPT);
         assert!(used.contains(5), "between the two lowest");
         assert!(!used.contains(15));
         assert_eq!(UsedNumbers::parse(&used.text()), Some(used));

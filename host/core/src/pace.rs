@@ -5,6 +5,7 @@
 //!   stays open while a register waits.
 //! * A scope is never later than its frequency because of the jitter, only earlier.
 
+use crate::limits::PULL_BURST;
 use std::time::Duration;
 
 /// What the profile allows.
@@ -25,8 +26,7 @@ pub struct Debt {
     free_at_ms: u64,
 }
 
-/// Sessions that may come at once after a quiet time: the scopes of a profile mostly come due together.
-const BURST_MS: u64 = 60_000;
+const BURST_MS: u64 = PULL_BURST.as_millis() as u64;
 
 impl Debt {
     /// Whether a session may begin at `now_ms`, a monotonic time.
