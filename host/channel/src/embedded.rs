@@ -5,12 +5,15 @@
 
 mod altered;
 mod batches;
+mod claims;
 mod first_load;
+mod numbering;
 mod passes;
 mod preparing;
 mod publishing;
 mod pushing;
 mod refusals;
+mod reporting;
 mod rights;
 mod triggers;
 

@@ -56,6 +56,8 @@ pub enum ChannelError {
     SnapshotIsolationOff,
     #[error("the channel is not prepared: {what}")]
     NotPrepared { what: String },
+    #[error("this offline database does not speak for the register")]
+    Unclaimed,
     #[error("the database {database} only takes reads")]
     ReadOnly { database: String },
     #[error("the channel has no table {table}")]
@@ -173,9 +175,11 @@ impl ChannelError {
             | Uncarried { .. }
             | UnknownStore { .. }
             | NoProfile { .. } => Class::Reconfigure,
-            Sql { .. } | Outdated { .. } | ChannelRestored { .. } | Unexpected { .. } => {
-                Class::Stop
-            }
+            Sql { .. }
+            | Outdated { .. }
+            | ChannelRestored { .. }
+            | Unclaimed
+            | Unexpected { .. } => Class::Stop,
         }
     }
 
@@ -202,6 +206,7 @@ impl ChannelError {
             Altered { .. } => "channel-altered",
             SnapshotIsolationOff => "channel-snapshot",
             NotPrepared { .. } => "channel-unprepared",
+            Unclaimed => "channel-unclaimed",
             ReadOnly { .. } => "channel-read-only",
             UnknownTable { .. } => "channel-table",
             NoPrimaryKey { .. } => "channel-key",
@@ -240,6 +245,7 @@ impl ChannelError {
             Full { .. } => "make room at the channel: its log, files or memory are full; unsent sales are kept and sent then".to_string(),
             SchemaMoved { .. } => "start the register again, so that it looks at the channel's tables anew; if it still says so, compare the profile with the channel".to_string(),
             ReadOnly { .. } => "connect to the primary replica, or set the database to READ_WRITE".to_string(),
+            Unclaimed => "nothing: the register claims its place again, and says what stands against it".to_string(),
             UnknownTable { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
             UnknownTable { nearest: None, .. } => "check the profile's table names; the login must be allowed to see the table".to_string(),
             NoPrimaryKey { .. } => "give the table a primary key that writers assign, or take it out of the profile".to_string(),
@@ -269,6 +275,7 @@ pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> Cha
         Some(Meaning::Full) => ChannelError::Full { number, message },
         Some(Meaning::ReadOnly) => ChannelError::ReadOnly { database: message },
         Some(Meaning::NoRight) => ChannelError::NoRight { message },
+        Some(Meaning::Unclaimed) => ChannelError::Unclaimed,
         Some(Meaning::NoSnapshot) => ChannelError::SnapshotIsolationOff,
         Some(Meaning::NoTracking) => ChannelError::TrackingOff { table: table_in(&message) },
         Some(Meaning::MissingObject) if message.contains("tillhold") => {
@@ -302,6 +309,7 @@ mod tests {
             &[1204, 1205, 1222, 3960, 3961, 50001, 6005, 921, 922, 927, 942, 976, 978, 983, 988],
         ),
         ("channel-busy", Class::Retry, false, &[3908, 8645, 10928, 40197, 40501, 40613, 49918]),
+        ("channel-unclaimed", Class::Stop, false, &[50005]),
         ("channel-full", Class::Retry, false, &[701, 802, 1101, 1105, 3967, 9002, 40544, 40552]),
         ("channel-read-only", Class::Retry, false, &[3906]),
         ("channel-right", Class::Reconfigure, false, &[229, 230, 262, 297, 300, 916, 15151]),
@@ -339,7 +347,7 @@ mod tests {
         }
         for (at, (first, last, _)) in MEANINGS.iter().enumerate() {
             assert!(first <= last, "{first}");
-            // 50001 is our own among what the channel's owner raises.
+            // 50001 and 50005 are our own among what the channel's owner raises.
             let earlier = MEANINGS[..at].iter().find(|(a, b, _)| first <= b && a <= last);
             assert!(earlier.is_none() || *first == 50_000, "{first} has two meanings");
         }

@@ -121,8 +121,7 @@ fn pushing() -> Vec<Golden> {
     let chained = Part { is_chained: true, revives: true, ..all(seed.as_ref()) };
     let altered = Part { has_altered: true, ..all(seed.as_ref()) };
     let by_triggers = Part { capture: Capture::Triggers, ..altered };
-    let parameters =
-        "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows";
+    let parameters = "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows, @P6 run";
     vec![
         ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())])),
         ("upload_triggers", parameters, upload_sql(&[by_triggers])),
@@ -133,6 +132,20 @@ fn pushing() -> Vec<Golden> {
         ("upload_no_rows", parameters, upload_sql(&[])),
         ("ledger", "@P1 JSON", ledger::LEDGER_SQL.to_string()),
         ("decision", "@P1 JSON", decision::DECISION_SQL.to_string()),
+        ("claim_look", "@P1 register, @P2 incarnation", claim::CLAIM_LOOK_SQL.to_string()),
+        (
+            "claim",
+            "@P1 register, @P2 incarnation, @P3 run, @P4 run looked at, @P5 why",
+            claim::CLAIM_SQL.to_string(),
+        ),
+        ("claim_dispute", "@P1 register, @P2 incarnation", claim::CLAIM_DISPUTE_SQL.to_string()),
+        ("marks", "@P1 store, @P2 terminal, @P3 prefix, @P4 kind", marks::MARKS_SQL.to_string()),
+        (
+            "report",
+            "@P1 register, @P2 terminal, @P3 JSON, @P4 whether offline",
+            report::REPORT_SQL.to_string(),
+        ),
+        ("fleet", "@P1 store", fleet::FLEET_SQL.to_string()),
     ]
 }
 

@@ -5,6 +5,7 @@
 //! pull   schema -> snapshot (first load) -> capture (changes, one snapshot a pass)
 //! push   upload (rows and ledger in one transaction) -> receipts; ledger, decision
 //! hold   probe
+//! who    claim (which offline database speaks), marks (used numbers), report, fleet (how registers stand)
 //! once   prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
 //! door   read (rows for the point of sale while Online)
 //! ```
@@ -17,18 +18,22 @@
 
 pub mod capture;
 mod cells;
+pub mod claim;
 pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod error;
+pub mod fleet;
 pub mod ledger;
 pub mod link;
+pub mod marks;
 mod numbers;
 pub mod prepare;
 pub mod probe;
 pub mod profile;
 pub mod publish;
 pub mod read;
+pub mod report;
 pub mod schema;
 pub mod snapshot;
 mod statement;

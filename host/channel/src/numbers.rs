@@ -7,6 +7,7 @@
 
 use Meaning::{
     Busy, Full, MissingObject, MovedSchema, NoRight, NoSnapshot, NoTracking, OfARow, ReadOnly,
+    Unclaimed,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum Meaning {
     MissingObject,
     /// A table has other columns, or other kinds of them, than when it was looked at.
     MovedSchema,
+    /// Our own: this offline database has not claimed the register, or lost its claim.
+    Unclaimed,
     /// One row causes it and repeating does not cure it: its transaction is found and refused.
     OfARow,
 }
@@ -41,6 +44,7 @@ pub(crate) const MEANINGS: &[(u32, u32, Meaning)] = &[
     one(3960, Busy),          // snapshot: another changed the row
     one(3961, Busy),          // snapshot: the table was altered
     one(50001, Busy),         // our own: the register's upload lock
+    one(50005, Unclaimed),    // our own: another offline database, or none yet, speaks
     one(921, Busy),           // not recovered yet
     one(922, Busy),           // is being recovered
     one(924, Busy),           // single user

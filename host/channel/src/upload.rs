@@ -10,6 +10,9 @@
 //! 4. What the ledger knows already is reported and left out; where later transactions of the batch
 //!    build on it, those are sent once more without it.
 //!
+//! * Who has claimed the register ([`crate::claim`]) is checked and noted in the upload's own
+//!   transaction: a database that was restored or copied is refused ([`ChannelError::Unclaimed`])
+//!   before anything is written.
 //! * A broken or silent connection is an error of the whole call, and the outcome is unknown: the
 //!   caller uploads again and the ledger answers [`Receipt::AlreadyThere`] for what had arrived.
 //! * A transaction that shares a row with an earlier one of the same call that did not go through
@@ -24,6 +27,7 @@ pub(crate) mod payload;
 pub(crate) mod statement;
 
 use crate::capture::own_context;
+use crate::claim::Speaker;
 use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link};
@@ -35,7 +39,7 @@ use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
 use tillhold_core::table::{Assigned, Table, TableName};
 use tillhold_core::transaction::{Receipt, Transaction};
-use tillhold_core::version::Incarnation;
+use tillhold_core::version::{Incarnation, Run};
 
 /// The register's transactions as it has them: pull does not bring their rows again. One receipt
 /// for each, in their order.
@@ -64,7 +68,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// [`upload`] where some rows are not as the register has them.
+/// [`upload`] where some rows are not as the register has them. Nobody's claim is asked for.
 pub async fn upload_altered(
     link: &mut Link,
     register: &str,
@@ -74,7 +78,20 @@ pub async fn upload_altered(
     if let Some(table) = keyless(outgoing) {
         return Err(ChannelError::NoPrimaryKey { table });
     }
-    Call { link, register, incarnation }.send(outgoing).await
+    Call { link, register, incarnation, run: None }.send(outgoing).await
+}
+
+/// The same for the run of an agent that has claimed the register: refused when another has by now.
+pub async fn upload_as(
+    link: &mut Link,
+    speaker: &Speaker,
+    outgoing: &[Outgoing<'_>],
+) -> Result<Vec<Receipt>, ChannelError> {
+    if let Some(table) = keyless(outgoing) {
+        return Err(ChannelError::NoPrimaryKey { table });
+    }
+    let Speaker { register, incarnation, run } = speaker;
+    Call { link, register, incarnation: *incarnation, run: Some(*run) }.send(outgoing).await
 }
 
 fn keyless(outgoing: &[Outgoing<'_>]) -> Option<TableName> {
@@ -100,6 +117,8 @@ struct Call<'a> {
     link: &'a mut Link,
     register: &'a str,
     incarnation: Incarnation,
+    /// `None` where somebody carries transactions by hand, for a register that cannot.
+    run: Option<Run>,
 }
 
 impl Call<'_> {
@@ -197,6 +216,7 @@ impl Call<'_> {
             Parameter::Text(payload.json.clone()),
             Parameter::Bytes(own),
             Parameter::Bytes(altered),
+            Parameter::Text(self.run.map(|run| run.to_string()).unwrap_or_default()),
         ];
         let answer = self.link.ask(Ask::query(WHAT, &payload.sql, &parameters)).await;
         if answer.is_err() {

@@ -53,6 +53,47 @@ IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
         CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
     );
 GO
+-- Which offline database speaks for a register, and how far it has come: a restored or copied one is noticed before it sends.
+IF OBJECT_ID(N'[tillhold].[register]') IS NULL
+    CREATE TABLE [tillhold].[register] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [run] uniqueidentifier NOT NULL,
+        [sequence] bigint NOT NULL CONSTRAINT [DF_tillhold_register_sequence] DEFAULT (0),
+        [transaction_id] uniqueidentifier NULL,
+        [begun_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_begun_at] DEFAULT (SYSUTCDATETIME()),
+        [seen_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_seen_at] DEFAULT (SYSUTCDATETIME()),
+        [superseded_at] datetime2(7) NULL,
+        [disputed_at] datetime2(7) NULL,
+        [why] nvarchar(400) NULL,
+        CONSTRAINT [PK_tillhold_register] PRIMARY KEY CLUSTERED ([register], [incarnation])
+    );
+GO
+-- What each register said about itself last: for `tillhold fleet`, and for anyone who asks who still holds unsent sales.
+IF OBJECT_ID(N'[tillhold].[register_status]') IS NULL
+    CREATE TABLE [tillhold].[register_status] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [store] nvarchar(10) NOT NULL,
+        [terminal] nvarchar(10) NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [reported_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_status_reported_at] DEFAULT (SYSUTCDATETIME()),
+        [state] nvarchar(20) NOT NULL,
+        [state_since] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_status_state_since] DEFAULT (SYSUTCDATETIME()),
+        [unsent_transactions] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_transactions] DEFAULT (0),
+        [unsent_rows] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_rows] DEFAULT (0),
+        [unsent_oldest_at] datetime2(7) NULL,
+        [unsent_amounts] nvarchar(400) NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_amounts] DEFAULT (N''),
+        [quarantined] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_quarantined] DEFAULT (0),
+        [conflicts] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_conflicts] DEFAULT (0),
+        [rows_aside] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_rows_aside] DEFAULT (0),
+        [synchronised_at] datetime2(7) NULL,
+        [fault_code] nvarchar(64) NULL,
+        [fault] nvarchar(1000) NULL,
+        [program] nvarchar(40) NOT NULL,
+        [profile] nvarchar(128) NOT NULL,
+        CONSTRAINT [PK_tillhold_register_status] PRIMARY KEY CLUSTERED ([register])
+    );
+GO
 -- The rights of every register, in one role.
 IF DATABASE_PRINCIPAL_ID(N'tillhold_register') IS NULL
     CREATE ROLE [tillhold_register];
@@ -61,6 +102,22 @@ GO
 GRANT SELECT, INSERT ON OBJECT::[tillhold].[ledger] TO [tillhold_register];
 GRANT SELECT ON OBJECT::[tillhold].[epoch] TO [tillhold_register];
 GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO [tillhold_register];
+GO
+-- What a register says about itself it says anew each time.
+GRANT SELECT, INSERT, UPDATE ON OBJECT::[tillhold].[register] TO [tillhold_register];
+GRANT SELECT, INSERT, UPDATE ON OBJECT::[tillhold].[register_status] TO [tillhold_register];
+GO
+-- AX's own log of synchronisations and list of offline terminals, where they are; and which terminals a store has.
+IF OBJECT_ID(N'[dbo].[RETAILOFFLINESYNCLOG]') IS NOT NULL
+    GRANT INSERT ON OBJECT::[dbo].[RETAILOFFLINESYNCLOG] TO [tillhold_register];
+IF OBJECT_ID(N'[dbo].[RETAILTERMINALSYNCSTATUS]') IS NOT NULL
+    GRANT SELECT, INSERT, UPDATE ON OBJECT::[dbo].[RETAILTERMINALSYNCSTATUS] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINESCOPE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINESCOPE] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILTERMINALTABLE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILTERMINALTABLE] ([TERMINALID], [NAME], [STORERECID]) TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILSTORETABLE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILSTORETABLE] ([RECID], [STORENUMBER]) TO [tillhold_register];
 GO
 -- till is a register's account.
 ALTER ROLE [tillhold_register] ADD MEMBER [till];

@@ -1,4 +1,4 @@
--- @P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows
+-- @P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows, @P6 run
 SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT 5000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DECLARE @rc int, @held int, @lock nvarchar(255), @own varbinary(128), @altered varbinary(128);
 SET @lock = N'tillhold.upload:' + @P1;
@@ -8,8 +8,10 @@ BEGIN TRY
 BEGIN TRANSACTION;
 EXEC @rc = sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 5000;
 IF @rc < 0 THROW 50001, N'another session holds the upload lock of this register', 1;
-CREATE TABLE #t ([s] int NOT NULL PRIMARY KEY, [id] uniqueidentifier NOT NULL UNIQUE, [h] binary(32) NOT NULL, [n] int NOT NULL, [o] tinyint NOT NULL);
-INSERT INTO #t ([s], [id], [h], [n], [o]) SELECT j.[s], CAST(j.[id] AS uniqueidentifier), CONVERT(binary(32), j.[h], 2), j.[n], 0 FROM OPENJSON(@P3, N'$.t') WITH ([s] int N'$.s', [id] nvarchar(36) N'$.id', [h] nvarchar(64) N'$.h', [n] int N'$.n') AS j;
+UPDATE r SET r.[seen_at] = SYSUTCDATETIME() FROM [tillhold].[register] AS r WHERE r.[register] = @P1 AND r.[incarnation] = CAST(@P2 AS uniqueidentifier) AND r.[run] = CAST(NULLIF(@P6, N'') AS uniqueidentifier) AND r.[superseded_at] IS NULL AND r.[disputed_at] IS NULL;
+IF @@ROWCOUNT = 0 AND @P6 <> N'' THROW 50005, N'this offline database does not speak for the register', 1;
+CREATE TABLE #t ([s] int NOT NULL PRIMARY KEY, [id] uniqueidentifier NOT NULL UNIQUE, [h] binary(32) NOT NULL, [n] int NOT NULL, [q] bigint NOT NULL, [o] tinyint NOT NULL);
+INSERT INTO #t ([s], [id], [h], [n], [q], [o]) SELECT j.[s], CAST(j.[id] AS uniqueidentifier), CONVERT(binary(32), j.[h], 2), j.[n], j.[q], 0 FROM OPENJSON(@P3, N'$.t') WITH ([s] int N'$.s', [id] nvarchar(36) N'$.id', [h] nvarchar(64) N'$.h', [n] int N'$.n', [q] bigint N'$.q') AS j;
 UPDATE q SET q.[o] = CASE WHEN l.[content_hash] = q.[h] THEN 1 ELSE 2 END FROM #t AS q INNER JOIN [tillhold].[ledger] AS l ON l.[transaction_id] = q.[id];
 UPDATE q SET q.[o] = 4 FROM #t AS q WHERE q.[o] = 0 AND EXISTS (SELECT 1 FROM #t AS k WHERE k.[o] IN (1, 2));
 CREATE TABLE #l ([g] int NOT NULL, [t] int NOT NULL, PRIMARY KEY ([g], [t]), UNIQUE ([t], [g]));
@@ -39,6 +41,7 @@ WITH CHANGE_TRACKING_CONTEXT (@own) INSERT INTO [ax].[RETAILTRANSACTIONPAYMENTTR
 WITH CHANGE_TRACKING_CONTEXT (@own) UPDATE t SET t.[DATAVALUE] = CASE SUBSTRING(s.[m], 2, 1) WHEN N'1' THEN s.[c1] ELSE t.[DATAVALUE] END FROM [ax].[RETAILPOSSEEDDATA] AS t INNER JOIN #r1 AS s ON t.[DATATYPE] = s.[k0] AND t.[STORENUMBER] = s.[k1] AND t.[TERMINALID] = s.[k2] AND t.[DATAAREAID] = s.[k3] INNER JOIN #t AS q ON q.[s] = s.[t] WHERE q.[o] = 0 AND s.[o] = N'U' AND s.[x] = 1;
 WITH CHANGE_TRACKING_CONTEXT (@own) INSERT INTO [ax].[RETAILPOSSEEDDATA] ([DATATYPE], [STORENUMBER], [TERMINALID], [DATAAREAID], [DATAVALUE]) SELECT s.[k0], s.[k1], s.[k2], s.[k3], s.[c1] FROM #r1 AS s INNER JOIN #t AS q ON q.[s] = s.[t] WHERE q.[o] = 0 AND s.[o] = N'I' AND s.[x] = 1;
 INSERT INTO [tillhold].[ledger] ([register], [incarnation], [transaction_id], [content_hash], [rows]) SELECT @P1, CAST(@P2 AS uniqueidentifier), q.[id], q.[h], q.[n] FROM #t AS q WHERE q.[o] = 0;
+UPDATE r SET r.[sequence] = q.[q], r.[transaction_id] = q.[id] FROM [tillhold].[register] AS r CROSS JOIN #t AS q WHERE @P6 <> N'' AND r.[register] = @P1 AND r.[incarnation] = CAST(@P2 AS uniqueidentifier) AND q.[q] > r.[sequence] AND q.[o] IN (0, 1) AND NOT EXISTS (SELECT 1 FROM #t AS m WHERE m.[o] IN (0, 1) AND m.[q] > q.[q]);
 SELECT q.[s], q.[o] FROM #t AS q ORDER BY q.[s];
 SELECT s.[t] AS [_t], s.[w] AS [_w], s.[v] AS [_v], CASE WHEN t.[STORE] IS NULL THEN 0 ELSE 1 END AS [_p], t.[AMOUNTCUR], t.[BUSINESSDATE], t.[CHANNEL], t.[LINENUM], t.[PAYMENTAUTHORIZATION], t.[STORE], t.[TENDERTYPE], t.[TERMINAL], t.[TRANSACTIONID], t.[CREATEDDATETIME], t.[DATAAREAID] FROM #r0 AS s INNER JOIN #t AS q ON q.[s] = s.[t] LEFT OUTER JOIN [ax].[RETAILTRANSACTIONPAYMENTTRANS] AS t ON t.[STORE] = s.[k0] AND t.[TERMINAL] = s.[k1] AND t.[TRANSACTIONID] = s.[k2] AND t.[LINENUM] = s.[k3] AND t.[CHANNEL] = s.[k4] AND t.[DATAAREAID] = s.[k5] WHERE q.[o] = 3 AND s.[x] > 2 ORDER BY s.[t], s.[w];
 SELECT s.[t] AS [_t], s.[w] AS [_w], s.[v] AS [_v], CASE WHEN t.[DATATYPE] IS NULL THEN 0 ELSE 1 END AS [_p], t.[DATATYPE], t.[DATAVALUE], t.[STORENUMBER], t.[TERMINALID], t.[DATAAREAID] FROM #r1 AS s INNER JOIN #t AS q ON q.[s] = s.[t] LEFT OUTER JOIN [ax].[RETAILPOSSEEDDATA] AS t ON t.[DATATYPE] = s.[k0] AND t.[STORENUMBER] = s.[k1] AND t.[TERMINALID] = s.[k2] AND t.[DATAAREAID] = s.[k3] WHERE q.[o] = 3 AND s.[x] > 2 ORDER BY s.[t], s.[w];

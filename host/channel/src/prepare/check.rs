@@ -166,6 +166,12 @@ pub(crate) fn questions(capture: Capture, tables: &[Prepared<'_>]) -> Vec<Questi
         ("[tillhold].[epoch]", "SELECT"),
         ("[tillhold].[decision]", "SELECT"),
         ("[tillhold].[decision]", "INSERT"),
+        ("[tillhold].[register]", "SELECT"),
+        ("[tillhold].[register]", "INSERT"),
+        ("[tillhold].[register]", "UPDATE"),
+        ("[tillhold].[register_status]", "SELECT"),
+        ("[tillhold].[register_status]", "INSERT"),
+        ("[tillhold].[register_status]", "UPDATE"),
     ];
     match capture {
         Capture::ChangeTracking => {

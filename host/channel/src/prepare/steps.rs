@@ -99,7 +99,82 @@ fn own_tables() -> Vec<Step> {
 ",
         ),
         decision_table(),
+        register_table(),
+        status_table(),
     ]
+}
+
+fn register_table() -> Step {
+    step(
+        "Which offline database speaks for a register, and how far it has come: a restored or copied one is noticed before it sends.",
+        "IF OBJECT_ID(N'[tillhold].[register]') IS NULL
+    CREATE TABLE [tillhold].[register] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [run] uniqueidentifier NOT NULL,
+        [sequence] bigint NOT NULL CONSTRAINT [DF_tillhold_register_sequence] DEFAULT (0),
+        [transaction_id] uniqueidentifier NULL,
+        [begun_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_begun_at] DEFAULT (SYSUTCDATETIME()),
+        [seen_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_seen_at] DEFAULT (SYSUTCDATETIME()),
+        [superseded_at] datetime2(7) NULL,
+        [disputed_at] datetime2(7) NULL,
+        [why] nvarchar(400) NULL,
+        CONSTRAINT [PK_tillhold_register] PRIMARY KEY CLUSTERED ([register], [incarnation])
+    );
+",
+    )
+}
+
+fn status_table() -> Step {
+    step(
+        "What each register said about itself last: for `tillhold fleet`, and for anyone who asks who still holds unsent sales.",
+        "IF OBJECT_ID(N'[tillhold].[register_status]') IS NULL
+    CREATE TABLE [tillhold].[register_status] (
+        [register] nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        [store] nvarchar(10) NOT NULL,
+        [terminal] nvarchar(10) NOT NULL,
+        [incarnation] uniqueidentifier NOT NULL,
+        [reported_at] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_status_reported_at] DEFAULT (SYSUTCDATETIME()),
+        [state] nvarchar(20) NOT NULL,
+        [state_since] datetime2(7) NOT NULL CONSTRAINT [DF_tillhold_register_status_state_since] DEFAULT (SYSUTCDATETIME()),
+        [unsent_transactions] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_transactions] DEFAULT (0),
+        [unsent_rows] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_rows] DEFAULT (0),
+        [unsent_oldest_at] datetime2(7) NULL,
+        [unsent_amounts] nvarchar(400) NOT NULL CONSTRAINT [DF_tillhold_register_status_unsent_amounts] DEFAULT (N''),
+        [quarantined] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_quarantined] DEFAULT (0),
+        [conflicts] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_conflicts] DEFAULT (0),
+        [rows_aside] bigint NOT NULL CONSTRAINT [DF_tillhold_register_status_rows_aside] DEFAULT (0),
+        [synchronised_at] datetime2(7) NULL,
+        [fault_code] nvarchar(64) NULL,
+        [fault] nvarchar(1000) NULL,
+        [program] nvarchar(40) NOT NULL,
+        [profile] nvarchar(128) NOT NULL,
+        CONSTRAINT [PK_tillhold_register_status] PRIMARY KEY CLUSTERED ([register])
+    );
+",
+    )
+}
+
+/// What a register reads and writes beside the profile's tables, where AX has it.
+fn of_ax(role: &str) -> Step {
+    let grant = |table: &str, rights: &str, columns: &str| {
+        format!(
+            "IF OBJECT_ID(N'{table}') IS NOT NULL
+    GRANT {rights} ON OBJECT::{table}{columns} TO {role};
+"
+        )
+    };
+    step(
+        "AX's own log of synchronisations and list of offline terminals, where they are; and which terminals a store has.",
+        [
+            grant("[dbo].[RETAILOFFLINESYNCLOG]", "INSERT", ""),
+            grant("[dbo].[RETAILTERMINALSYNCSTATUS]", "SELECT, INSERT, UPDATE", ""),
+            grant("[ax].[RETAILOFFLINESCOPE]", "SELECT", ""),
+            grant("[ax].[RETAILTERMINALTABLE]", "SELECT", " ([TERMINALID], [NAME], [STORERECID])"),
+            grant("[ax].[RETAILSTORETABLE]", "SELECT", " ([RECID], [STORENUMBER])"),
+        ]
+        .concat(),
+    )
 }
 
 fn decision_table() -> Step {
@@ -150,6 +225,15 @@ GRANT SELECT, INSERT ON OBJECT::[tillhold].[decision] TO {role};
 {horizon}"
             ),
         ),
+        step(
+            "What a register says about itself it says anew each time.",
+            format!(
+                "GRANT SELECT, INSERT, UPDATE ON OBJECT::[tillhold].[register] TO {role};
+GRANT SELECT, INSERT, UPDATE ON OBJECT::[tillhold].[register_status] TO {role};
+"
+            ),
+        ),
+        of_ax(&role),
     ];
     for member in &options.members {
         steps.push(step(

@@ -39,6 +39,7 @@ impl<'a> Payload<'a> {
                 "id": transaction.id.to_string(),
                 "h": hexadecimal(&transaction.hash.0),
                 "n": transaction.writes.len(),
+                "q": transaction.sequence.0,
             }));
             let links = chains.extend(ordinal, transaction);
             for (number, link) in links.iter().enumerate() {

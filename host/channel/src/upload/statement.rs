@@ -2,11 +2,11 @@
 //! transaction.
 //!
 //! ```text
-//! lock of the register -> #t (transactions) <- ledger: same hash 1 already there, other hash 2 clash
+//! lock of the register -> its claim -> #t (transactions) <- ledger: same hash 1 already there, other hash 2 clash
 //!                      -> #r0, #r1 … (rows, typed) -> present? -> changed by another? ([`super::judge`])
 //!                      -> a transaction with a contested row: 3, nothing of it is written
 //!                      -> one that shares a row with an earlier one that is not written: 5, it waits
-//!                      -> DELETE, UPDATE, INSERT of the others, with our context -> ledger -> contested rows -> COMMIT
+//!                      -> DELETE, UPDATE, INSERT of the others, with our context -> ledger -> head -> contested rows -> COMMIT
 //! ```
 //!
 //! * Promises: rows and ledger commit together; the check of versions comes after the rows are
@@ -62,7 +62,8 @@ impl<'a> Part<'a> {
 }
 
 /// @P1 register, @P2 incarnation, @P3 the rows as JSON, @P4 the context of the register's own
-/// writes, @P5 the context of rows that it has otherwise.
+/// writes, @P5 the context of rows that it has otherwise, @P6 the run that has claimed the register,
+/// or nothing where no claim is asked for.
 pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
     let chained: Vec<(usize, &Part<'_>)> =
         parts.iter().enumerate().filter(|(_, part)| part.is_chained).collect();
@@ -108,8 +109,10 @@ BEGIN TRY
 BEGIN TRANSACTION;
 EXEC @rc = sp_getapplock @Resource = @lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 5000;
 IF @rc < 0 THROW 50001, N'another session holds the upload lock of this register', 1;
-CREATE TABLE #t ([s] int NOT NULL PRIMARY KEY, [id] uniqueidentifier NOT NULL UNIQUE, [h] binary(32) NOT NULL, [n] int NOT NULL, [o] tinyint NOT NULL);
-INSERT INTO #t ([s], [id], [h], [n], [o]) SELECT j.[s], CAST(j.[id] AS uniqueidentifier), CONVERT(binary(32), j.[h], 2), j.[n], 0 FROM OPENJSON(@P3, N'$.t') WITH ([s] int N'$.s', [id] nvarchar(36) N'$.id', [h] nvarchar(64) N'$.h', [n] int N'$.n') AS j;
+UPDATE r SET r.[seen_at] = SYSUTCDATETIME() FROM [tillhold].[register] AS r WHERE r.[register] = @P1 AND r.[incarnation] = CAST(@P2 AS uniqueidentifier) AND r.[run] = CAST(NULLIF(@P6, N'') AS uniqueidentifier) AND r.[superseded_at] IS NULL AND r.[disputed_at] IS NULL;
+IF @@ROWCOUNT = 0 AND @P6 <> N'' THROW 50005, N'this offline database does not speak for the register', 1;
+CREATE TABLE #t ([s] int NOT NULL PRIMARY KEY, [id] uniqueidentifier NOT NULL UNIQUE, [h] binary(32) NOT NULL, [n] int NOT NULL, [q] bigint NOT NULL, [o] tinyint NOT NULL);
+INSERT INTO #t ([s], [id], [h], [n], [q], [o]) SELECT j.[s], CAST(j.[id] AS uniqueidentifier), CONVERT(binary(32), j.[h], 2), j.[n], j.[q], 0 FROM OPENJSON(@P3, N'$.t') WITH ([s] int N'$.s', [id] nvarchar(36) N'$.id', [h] nvarchar(64) N'$.h', [n] int N'$.n', [q] bigint N'$.q') AS j;
 UPDATE q SET q.[o] = CASE WHEN l.[content_hash] = q.[h] THEN 1 ELSE 2 END FROM #t AS q INNER JOIN [tillhold].[ledger] AS l ON l.[transaction_id] = q.[id];
 ";
 
@@ -133,6 +136,7 @@ END;
 
 const LEDGER: &str = "\
 INSERT INTO [tillhold].[ledger] ([register], [incarnation], [transaction_id], [content_hash], [rows]) SELECT @P1, CAST(@P2 AS uniqueidentifier), q.[id], q.[h], q.[n] FROM #t AS q WHERE q.[o] = 0;
+UPDATE r SET r.[sequence] = q.[q], r.[transaction_id] = q.[id] FROM [tillhold].[register] AS r CROSS JOIN #t AS q WHERE @P6 <> N'' AND r.[register] = @P1 AND r.[incarnation] = CAST(@P2 AS uniqueidentifier) AND q.[q] > r.[sequence] AND q.[o] IN (0, 1) AND NOT EXISTS (SELECT 1 FROM #t AS m WHERE m.[o] IN (0, 1) AND m.[q] > q.[q]);
 SELECT q.[s], q.[o] FROM #t AS q ORDER BY q.[s];
 ";
 
