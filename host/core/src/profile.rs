@@ -2,6 +2,7 @@
 //! a file or from the channel's own ax.RETAILOFFLINE* tables, and both end here.
 
 use crate::conflict::Policy;
+use crate::pace::Pace;
 use crate::table::{Table, TableName};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub struct Profile {
     pub dwell: Duration,
     pub write_path: WritePath,
     pub capture: Capture,
+    pub conduct: Conduct,
     /// In the order in which they are pulled.
     pub scopes: Vec<Scope>,
 }
@@ -27,6 +29,37 @@ pub enum WritePath {
     ChannelFirst,
     /// Every sale commits to the offline database and is pushed at once: no network in the cashier's way.
     LocalFirst,
+}
+
+/// How a register conducts itself beside its scopes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conduct {
+    pub pace: Pace,
+    /// Between two reports to the channel of how the register stands.
+    pub report_interval: Duration,
+    pub upload: UploadBatches,
+    /// When it does not know which numbers are used.
+    pub numbers_in_doubt: InDoubt,
+    /// RETAILPOSSEEDDATA.DATATYPE of the numbers of sales.
+    pub seed_kind: u32,
+    /// When its database was restored, or runs twice.
+    pub incarnation_in_doubt: InDoubt,
+}
+
+/// How sales are sent: whole, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadBatches {
+    /// Zero is at once.
+    pub interval: Duration,
+    pub transactions_max: usize,
+    pub rows_max: usize,
+}
+
+/// What a register does whose word may not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    Sell,
+    Refuse,
 }
 
 /// How the channel database notes which rows changed.

@@ -1,5 +1,6 @@
 //! What tells two profiles apart, setting by setting: what would change if one took the other's place.
 
+use super::conduct::told;
 use super::effective::same_table;
 use super::field::Field;
 use super::profile_fields as fields;
@@ -107,6 +108,11 @@ fn of_profile(from: &Profile, to: &Profile, found: &mut Found) {
     found.compare(None, &fields::WRITE_PATH, path(from), path(to));
     let capture = |profile: &Profile| profile.capture.name().to_string();
     found.compare(None, &fields::CAPTURE, capture(from), capture(to));
+    for (before, now) in told(&from.conduct).into_iter().zip(told(&to.conduct)) {
+        if before.1 != now.1 {
+            found.push(None, None, Some(before.0), Some(before.1), Some(now.1));
+        }
+    }
     let common = |of: &Profile, other: &Profile| {
         let names = of.scopes.iter().map(|scope| scope.name.as_str());
         let both = names.filter(|name| other.scopes.iter().any(|scope| scope.name == *name));
@@ -240,7 +246,7 @@ mod tests {
         let (one, two) = (scope("One", "tables = ['A', 'B']"), scope("Two", "tables = ['C']"));
         let base = format!("{one}{two}");
         let excluded = scope("One", "tables = ['A', { name = 'b', exclude = ['Y', 'x'] }]");
-        let cases: [(String, &[&str]); 9] = [
+        let cases: [(String, &[&str]); 10] = [
             (base.clone(), &[]),
             (
                 format!("name = 'N'\ndwell_s = 3\n{base}"),
@@ -272,6 +278,10 @@ mod tests {
             (
                 format!("[capture]\nmethod = 'triggers'\n{base}"),
                 &["capture: change-tracking -> triggers"],
+            ),
+            (
+                format!("[upload]\ninterval_s = 0.5\n[numbers]\nwhen_in_doubt = 'sell'\n{base}"),
+                &["upload.interval_s: 0 -> 0.5", "numbers.when_in_doubt: refuse -> sell"],
             ),
         ];
         for (other, expected) in cases {

@@ -6,6 +6,7 @@
 //! AX keeps no order of scopes: without `order`, its numbered scheduler jobs come in the order of
 //! [`CHANNEL_ORDER`], others after them by name, and upload scopes last.
 
+use super::conduct::ConductSettings;
 use super::profile_fields as fields;
 use super::profile_file::{ProfileFile, ProfileSource, ScopeEntry, TableEntry};
 use super::reader::{Mistake, Mistakes, Placed, nearest};
@@ -53,6 +54,7 @@ pub struct Effective {
     pub dwell: Given<Duration>,
     pub write_path: Given<WritePath>,
     pub capture: Given<Capture>,
+    pub conduct: ConductSettings,
     pub scopes: Vec<EffectiveScope>,
 }
 
@@ -150,6 +152,7 @@ impl ProfileFile {
             dwell: self.dwell.clone(),
             write_path: self.write_path.clone(),
             capture: self.capture.clone(),
+            conduct: self.conduct.clone(),
             scopes,
         }
     }
@@ -325,6 +328,7 @@ impl Effective {
             dwell: self.dwell.value,
             write_path: self.write_path.value,
             capture: self.capture.value,
+            conduct: self.conduct.conduct(),
             scopes: self.scopes.iter().map(EffectiveScope::scope).collect(),
         }
     }

@@ -4,6 +4,8 @@
 //! * Secrets are named by file, never written into these.
 
 pub mod checks;
+pub mod conduct;
+pub mod conduct_fields;
 pub mod difference;
 pub mod effective;
 pub mod field;

@@ -1,5 +1,6 @@
 //! Every setting of `profile.toml`, described once (see [`super::field`]).
 
+use super::conduct_fields::{INCARNATION, NUMBERS, SYNCHRONIZATION, UPLOAD};
 use super::field::{
     Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
 };
@@ -18,6 +19,10 @@ pub static PROFILE: Shape = Shape {
         &WRITE_PATH,
         &ORDER,
         &CAPTURE,
+        &SYNCHRONIZATION,
+        &UPLOAD,
+        &NUMBERS,
+        &INCARNATION,
         &SCOPES,
     ],
 };

@@ -2,6 +2,7 @@
 //!
 //! Here it is read as it is written; [`super::effective`] puts it together with what the channel says.
 
+use super::conduct::ConductSettings;
 use super::effective::{Given, Origin};
 use super::field::{Field, Kind, Number, Word};
 use super::profile_fields as fields;
@@ -47,6 +48,7 @@ pub struct ProfileFile {
     pub(super) dwell: Given<Duration>,
     pub(super) write_path: Given<WritePath>,
     pub(super) capture: Given<Capture>,
+    pub(super) conduct: ConductSettings,
     pub(super) order: Vec<Placed>,
     pub(super) scopes: Vec<ScopeEntry>,
 }
@@ -123,6 +125,7 @@ impl ProfileFile {
             dwell: duration(top, &fields::DWELL, 1.0),
             write_path: word(top, &fields::WRITE_PATH),
             capture: capture(top),
+            conduct: ConductSettings::read(top),
             order: top.texts(&fields::ORDER).unwrap_or_default(),
             scopes: top.sections(&fields::SCOPES).iter().map(scope_entry).collect(),
         }

@@ -1,5 +1,6 @@
 //! A profile as the text of a `profile.toml`, that reads back as the same profile.
 
+use super::conduct::ConductSettings;
 use super::effective::{Effective, EffectiveScope, Given, Origin};
 use super::field::{Field, Number};
 use super::profile_fields::{self as fields, PolicyWord};
@@ -40,6 +41,7 @@ pub fn text(profile: &Effective, told: Told) -> String {
             quoted(fields::CAPTURE_METHOD.spelled(of))
         });
     }
+    page.conduct(&profile.conduct);
     for scope in &profile.scopes {
         page.scope(scope);
     }
@@ -74,6 +76,20 @@ impl Page {
     fn seconds(&mut self, field: &Field<Number>, given: &Given<Duration>, unit: f64) {
         if self.tells(given.value == Duration::from_secs_f64(field.default() * unit)) {
             self.entry(field.key, given, |value| number(value.as_secs_f64() / unit));
+        }
+    }
+
+    fn conduct(&mut self, conduct: &ConductSettings) {
+        let mut open = "";
+        for entry in conduct.entries() {
+            if !self.tells(entry.is_default) {
+                continue;
+            }
+            if open != entry.section {
+                let _ = writeln!(self.text, "\n[{}]", entry.section);
+                open = entry.section;
+            }
+            self.line(&format!("{} = {}", entry.key, entry.value), entry.from);
         }
     }
 
@@ -223,6 +239,24 @@ order = ["Two"]
 
 [capture]
 method = "triggers"
+
+[synchronization]
+sessions_max_per_min = 6
+rows_per_second_max = 1000
+jitter_percent = 0
+report_interval_s = 2.5
+
+[upload]
+interval_s = 0.5
+transactions_max = 10
+rows_max = 500
+
+[numbers]
+when_in_doubt = "sell"
+seed_type = 9
+
+[incarnation]
+when_in_doubt = "refuse"
 
 [[scope]]
 name = "One"

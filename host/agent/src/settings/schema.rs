@@ -46,7 +46,7 @@ mod tests {
     use crate::settings::profile_file::ProfileFile;
     use crate::settings::reader::Source;
     use crate::settings::register_file::RegisterFile;
-    use crate::settings::{profile_fields, register_fields};
+    use crate::settings::{conduct_fields, profile_fields, register_fields};
     use serde_json::Value as Json;
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -63,7 +63,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 10] = [
+    const TABLES: [(&str, &Shape); 14] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
@@ -74,6 +74,10 @@ mod tests {
         ("plugin", &profile_fields::PLUGIN),
         ("policy", &POLICIES),
         ("[capture]", &profile_fields::CAPTURE_SHAPE),
+        ("[synchronization]", &conduct_fields::SYNCHRONIZATION_SHAPE),
+        ("[upload]", &conduct_fields::UPLOAD_SHAPE),
+        ("[numbers]", &conduct_fields::NUMBERS_SHAPE),
+        ("[incarnation]", &conduct_fields::INCARNATION_SHAPE),
     ];
 
     /// Each table stands in the document behind `<!-- settings: NAME -->`.
@@ -120,6 +124,11 @@ mod tests {
     const PROFILE: &str = "name = 'n'\ndescription = 'd'\nsource = 'file'\noffline_timeout_s = 1\n\
         reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\n\
         [capture]\nmethod = 'triggers'\n\
+        [synchronization]\nsessions_max_per_min = 1\nrows_per_second_max = 1\n\
+        jitter_percent = 1\nreport_interval_s = 1\n\
+        [upload]\ninterval_s = 1\ntransactions_max = 1\nrows_max = 1\n\
+        [numbers]\nwhen_in_doubt = 'sell'\nseed_type = 1\n\
+        [incarnation]\nwhen_in_doubt = 'sell'\n\
         [[scope]]\nname = 's'\ndirection = 'upload'\nfrequency_s = 1\n\
         tables = [{ name = 'ax.A', exclude = ['B'], columns = ['C'] }]\n\
         transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\

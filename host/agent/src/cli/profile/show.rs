@@ -37,7 +37,7 @@ fn as_json(profile: &Effective) -> Json {
         said(json!(given.value.as_secs_f64() / unit), given.from)
     };
     let (path, capture) = (&profile.write_path, &profile.capture);
-    json!({
+    let mut shown = json!({
         "file": file,
         (fields::NAME.key): said(json!(profile.name.value), profile.name.from),
         (fields::DESCRIPTION.key): said(json!(profile.description.value), profile.description.from),
@@ -48,7 +48,11 @@ fn as_json(profile: &Effective) -> Json {
         (fields::CAPTURE.key):
             said(json!(fields::CAPTURE_METHOD.spelled(&capture.value)), capture.from),
         (fields::SCOPES.key): profile.scopes.iter().map(|s| scope(s, &file)).collect::<Vec<_>>(),
-    })
+    });
+    for entry in profile.conduct.entries() {
+        shown[entry.section][entry.key] = said(entry.value, entry.from);
+    }
+    shown
 }
 
 fn scope(scope: &EffectiveScope, file: &str) -> Json {

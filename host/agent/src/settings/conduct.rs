@@ -1,0 +1,166 @@
+//! The settings of [`super::conduct_fields`], each with where it came from; as a list, for all that shows or compares
+//! profiles.
+
+use super::conduct_fields as fields;
+use super::effective::{Given, Origin};
+use super::field::{Field, Kind, Number, Table, Word};
+use super::profile_text::number;
+use super::reader::Section;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+use tillhold_core::pace::Pace;
+use tillhold_core::profile::{Conduct, InDoubt, UploadBatches};
+
+#[derive(Clone, Debug)]
+pub struct ConductSettings {
+    sessions: Given<f64>,
+    rows_rate: Given<f64>,
+    jitter: Given<f64>,
+    report_interval: Given<f64>,
+    upload_interval: Given<f64>,
+    upload_transactions: Given<f64>,
+    upload_rows: Given<f64>,
+    numbers_in_doubt: Given<InDoubt>,
+    seed_kind: Given<f64>,
+    incarnation_in_doubt: Given<InDoubt>,
+}
+
+/// One of them, as it is shown.
+pub struct ConductEntry {
+    /// `upload`, of `[upload]`.
+    pub section: &'static str,
+    pub key: &'static str,
+    /// As JSON, and as TOML writes it.
+    pub value: Json,
+    pub from: Origin,
+    pub is_default: bool,
+}
+
+impl ConductSettings {
+    pub(super) fn read(top: &Section<'_>) -> ConductSettings {
+        let synchronization = top.section(&fields::SYNCHRONIZATION);
+        let upload = top.section(&fields::UPLOAD);
+        let numbers = top.section(&fields::NUMBERS);
+        let incarnation = top.section(&fields::INCARNATION);
+        ConductSettings {
+            sessions: of_number(&synchronization, &fields::SESSIONS),
+            rows_rate: of_number(&synchronization, &fields::ROWS_RATE),
+            jitter: of_number(&synchronization, &fields::JITTER),
+            report_interval: of_number(&synchronization, &fields::REPORT_INTERVAL),
+            upload_interval: of_number(&upload, &fields::UPLOAD_INTERVAL),
+            upload_transactions: of_number(&upload, &fields::UPLOAD_TRANSACTIONS),
+            upload_rows: of_number(&upload, &fields::UPLOAD_ROWS),
+            numbers_in_doubt: of_word(&numbers, &fields::NUMBERS_IN_DOUBT),
+            seed_kind: of_number(&numbers, &fields::SEED_KIND),
+            incarnation_in_doubt: of_word(&incarnation, &fields::INCARNATION_IN_DOUBT),
+        }
+    }
+
+    pub fn conduct(&self) -> Conduct {
+        Conduct {
+            pace: Pace {
+                sessions_per_min: self.sessions.value as u32,
+                rows_per_s: self.rows_rate.value as u32,
+                jitter_percent: self.jitter.value as u8,
+            },
+            report_interval: Duration::from_secs_f64(self.report_interval.value),
+            upload: UploadBatches {
+                interval: Duration::from_secs_f64(self.upload_interval.value),
+                transactions_max: self.upload_transactions.value as usize,
+                rows_max: self.upload_rows.value as usize,
+            },
+            numbers_in_doubt: self.numbers_in_doubt.value,
+            seed_kind: self.seed_kind.value as u32,
+            incarnation_in_doubt: self.incarnation_in_doubt.value,
+        }
+    }
+
+    /// Section by section.
+    pub fn entries(&self) -> Vec<ConductEntry> {
+        let (pull, push) = (&fields::SYNCHRONIZATION, &fields::UPLOAD);
+        let (numbers, incarnation) = (&fields::NUMBERS, &fields::INCARNATION);
+        vec![
+            number_entry(pull, &fields::SESSIONS, &self.sessions),
+            number_entry(pull, &fields::ROWS_RATE, &self.rows_rate),
+            number_entry(pull, &fields::JITTER, &self.jitter),
+            number_entry(pull, &fields::REPORT_INTERVAL, &self.report_interval),
+            number_entry(push, &fields::UPLOAD_INTERVAL, &self.upload_interval),
+            number_entry(push, &fields::UPLOAD_TRANSACTIONS, &self.upload_transactions),
+            number_entry(push, &fields::UPLOAD_ROWS, &self.upload_rows),
+            word_entry(numbers, &fields::NUMBERS_IN_DOUBT, &self.numbers_in_doubt),
+            number_entry(numbers, &fields::SEED_KIND, &self.seed_kind),
+            word_entry(incarnation, &fields::INCARNATION_IN_DOUBT, &self.incarnation_in_doubt),
+        ]
+    }
+}
+
+/// The same of a typed profile, whose origins are gone: `upload.interval_s` and its value.
+pub fn told(conduct: &Conduct) -> Vec<(&'static str, String)> {
+    let doubt = |of: InDoubt| fields::NUMBERS_IN_DOUBT.spelled(&of).to_string();
+    let seconds = |of: Duration| number(of.as_secs_f64());
+    vec![
+        ("synchronization.sessions_max_per_min", conduct.pace.sessions_per_min.to_string()),
+        ("synchronization.rows_per_second_max", conduct.pace.rows_per_s.to_string()),
+        ("synchronization.jitter_percent", conduct.pace.jitter_percent.to_string()),
+        ("synchronization.report_interval_s", seconds(conduct.report_interval)),
+        ("upload.interval_s", seconds(conduct.upload.interval)),
+        ("upload.transactions_max", conduct.upload.transactions_max.to_string()),
+        ("upload.rows_max", conduct.upload.rows_max.to_string()),
+        ("numbers.when_in_doubt", doubt(conduct.numbers_in_doubt)),
+        ("numbers.seed_type", conduct.seed_kind.to_string()),
+        ("incarnation.when_in_doubt", doubt(conduct.incarnation_in_doubt)),
+    ]
+}
+
+fn given<K, T>(
+    section: &Option<Section<'_>>,
+    field: &Field<K>,
+    value: Option<T>,
+    or: T,
+) -> Given<T> {
+    match (section, value) {
+        (Some(section), Some(value)) => {
+            let line = section.line_of(field.key).unwrap_or_else(|| section.line());
+            Given { value, from: Origin::File { line } }
+        }
+        _ => Given::default_of(or),
+    }
+}
+
+fn of_number(section: &Option<Section<'_>>, field: &Field<Number>) -> Given<f64> {
+    let said = section.as_ref().and_then(|section| section.number(field));
+    given(section, field, said, field.default())
+}
+
+fn of_word<T: Clone>(section: &Option<Section<'_>>, field: &Field<Word<T>>) -> Given<T>
+where
+    Word<T>: Kind,
+{
+    let said = section.as_ref().and_then(|section| section.word(field));
+    given(section, field, said, field.default())
+}
+
+fn number_entry(of: &Field<Table>, field: &Field<Number>, given: &Given<f64>) -> ConductEntry {
+    let is_whole = given.value.fract() == 0.0;
+    ConductEntry {
+        section: of.key,
+        key: field.key,
+        value: if is_whole { json!(given.value as i64) } else { json!(given.value) },
+        from: given.from,
+        is_default: given.value == field.default(),
+    }
+}
+
+fn word_entry(
+    of: &Field<Table>,
+    field: &Field<Word<InDoubt>>,
+    given: &Given<InDoubt>,
+) -> ConductEntry {
+    ConductEntry {
+        section: of.key,
+        key: field.key,
+        value: json!(field.spelled(&given.value)),
+        from: given.from,
+        is_default: given.value == field.default(),
+    }
+}
