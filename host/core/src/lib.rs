@@ -11,6 +11,7 @@
 //! * [`migration`]: what becomes of the tables that a register holds when profile or channel changed.
 //! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
+//! * [`size`]: how full the offline database is, and when it will be.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
@@ -28,6 +29,7 @@ pub mod pace;
 pub mod profile;
 pub mod retry;
 pub mod row;
+pub mod size;
 pub mod spelling;
 pub mod stage;
 pub mod table;

@@ -110,6 +110,30 @@ pub const CATALOGUE_CHECK_BYTES_MAX: u64 = 64 << 20;
 pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
 /// Decided conflicts that the offline database remembers; the channel keeps them too.
 pub const DECISIONS_KEPT: u64 = 50_000;
+/// Per cent of the size limit from which on there is a warning: weeks before the end in an ordinary shop.
+pub const SIZE_WARNING_PERCENT: u64 = 80;
+/// Days that a forecast needs at least; two could be any two.
+pub const SIZE_FORECAST_DAYS_MIN: usize = 3;
+/// The newest days that a forecast looks at: a season's pace, not last year's.
+pub const SIZE_FORECAST_DAYS_LOOKED_AT: usize = 30;
+/// Past ten years a forecast says nothing.
+pub const SIZE_FORECAST_DAYS_MAX: u64 = 3_650;
+/// Days whose sizes are remembered: a year and a month, for who compares with last year.
+pub const SIZE_DAYS_KEPT: u64 = 400;
+/// Between two looks at the size of the files, each of which reads a few pages.
+pub const SIZE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two purges of settled sales; the days that they are kept are counted in whole days anyway.
+pub const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Rows that a purge deletes in one go: a sale that comes meanwhile waits some milliseconds. A single larger POS
+/// transaction goes whole all the same.
+pub const PURGE_ROWS_MAX: u64 = 500;
+/// Pages of an offline file that one idle moment gives back to the disk: 1 MB to read and to write.
+pub const SHRINK_PAGES_MAX: i64 = 256;
+/// Free pages that a file keeps for its next rows (10 MB), or a tenth of it where that is more: what is given back
+/// today would be asked for again tomorrow.
+pub const FREE_PAGES_KEPT: i64 = 2_560;
+/// A file from before free pages could be given back is rewritten for it at open, up to this size (0.3 s).
+pub const REWRITE_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
 

@@ -6,9 +6,11 @@
 
 mod real;
 
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,6 +29,7 @@ pub struct Env {
     pub random: Arc<dyn Random>,
     pub network: Arc<dyn Network>,
     pub tasks: Arc<dyn Tasks>,
+    pub disk: Arc<dyn Disk>,
     /// The SQLite VFS by name; `None` is SQLite's default for the platform.
     pub vfs: Option<String>,
 }
@@ -68,6 +71,14 @@ pub trait Listener: Send + Sync {
     fn address(&self) -> io::Result<SocketAddr>;
 }
 
+/// The room that the files live in.
+pub trait Disk: Send + Sync {
+    /// What this account may still write where `folder` is.
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64>;
+    /// Gives a file that is just made so many bytes of the disk, so that nobody else gets them.
+    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()>;
+}
+
 pub trait Tasks: Send + Sync {
     /// A task of the runtime; detached, so it must end by itself or by a signal it watches.
     fn spawn(&self, task: BoxFuture<'static, ()>);
@@ -78,13 +89,14 @@ pub trait Tasks: Send + Sync {
 }
 
 impl Env {
-    /// The operating system's clock, randomness, TCP and threads.
+    /// The operating system's clock, randomness, TCP, threads and disk.
     pub fn real() -> Env {
         Env {
             clock: Arc::new(real::RealClock::new()),
             random: Arc::new(real::RealRandom),
             network: Arc::new(real::RealNetwork),
             tasks: Arc::new(real::RealTasks),
+            disk: Arc::new(real::RealDisk),
             vfs: None,
         }
     }

@@ -1,10 +1,12 @@
 //! The operating system behind the seam. The one place that clippy's list of forbidden calls does not bind.
 #![allow(clippy::disallowed_methods)]
 
-use crate::{BoxFuture, BoxStream, Clock, Listener, Network, Random, Tasks};
+use crate::{BoxFuture, BoxStream, Clock, Disk, Listener, Network, Random, Tasks};
+use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -149,6 +151,25 @@ impl Tasks for RealTasks {
 
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         std::thread::Builder::new().name(name).spawn(work).map(|_| ())
+    }
+}
+
+pub(crate) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        fs4::available_space(folder)
+    }
+
+    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()> {
+        match fs4::FileExt::allocate(file, bytes) {
+            // A file system that reserves nothing is written to instead.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                io::copy(&mut io::repeat(0).take(bytes), &mut &*file)?;
+            }
+            reserved => reserved?,
+        }
+        file.sync_all()
     }
 }
 

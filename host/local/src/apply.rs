@@ -38,7 +38,9 @@ impl LocalDatabase {
     /// Sets changes of one loaded table aside until its scope lands. Of several changes of one row the last counts.
     pub async fn stage(&self, table: &TableName, changes: Vec<Change>) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
+        let room = self.room(entry.kind);
         let work = move |conn: &mut Connection| {
+            room.refuse_full(conn)?;
             repeatable(conn, entry.kind, |conn| stage(conn, &entry, &changes))
         };
         self.writer_of(table)?.run(work).await

@@ -1,9 +1,11 @@
 //! The handle that the agent holds: two files, a writer thread each, a few readers each.
 
+use crate::ballast::Ballast;
 use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
 use crate::reader::Readers;
 use crate::registry::{Registry, TableState};
+use crate::size::Bounds;
 use crate::writer::Writer;
 use rusqlite::Connection;
 use std::fmt;
@@ -44,6 +46,8 @@ struct Inner {
     journal: Side,
     catalogue: Side,
     registry: RwLock<Arc<Registry>>,
+    ballast: Arc<Ballast>,
+    bounds: Bounds,
 }
 
 struct Side {
@@ -177,6 +181,18 @@ impl LocalDatabase {
         &self.side(kind).readers
     }
 
+    pub(crate) fn path(&self, kind: Kind) -> &Path {
+        &self.side(kind).file.path
+    }
+
+    pub(crate) fn ballast(&self) -> &Arc<Ballast> {
+        &self.inner.ballast
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.inner.bounds
+    }
+
     fn side(&self, kind: Kind) -> &Side {
         match kind {
             Kind::Journal => &self.inner.journal,
@@ -243,9 +259,11 @@ fn incarnation(conn: &Connection) -> Result<Incarnation, Trouble> {
 
 fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, LocalError> {
     let lock = Arc::new(opened.lock);
+    let ballast = Arc::new(Ballast::new(env, folder));
     let side = |(file, conn): (OfflineFile, Connection)| {
         let of_folder = |source| LocalError::Folder { folder: folder.to_path_buf(), source };
-        let writer = Writer::start(env, file.clone(), conn, lock.clone()).map_err(of_folder)?;
+        let (lock, own) = (lock.clone(), (file.kind == Kind::Journal).then(|| ballast.clone()));
+        let writer = Writer::start(env, file.clone(), conn, lock, own).map_err(of_folder)?;
         Ok::<_, LocalError>(Side { readers: Readers::new(env, file.clone()), writer, file })
     };
     let inner = Inner {
@@ -254,6 +272,8 @@ fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, Loca
         journal: side(opened.journal)?,
         catalogue: side(opened.catalogue)?,
         registry: RwLock::new(Arc::new(opened.registry)),
+        bounds: Bounds::default(),
+        ballast,
     };
     Ok(LocalDatabase { inner: Arc::new(inner) })
 }

@@ -75,6 +75,12 @@ pub enum LocalError {
     ReadTooLong { file: PathBuf, limit_ms: u64 },
     #[error("the disk under {} is full", file.display())]
     DiskFull { file: PathBuf },
+    #[error("the disk under {} is nearly full: what is left of it is kept for sales", file.display())]
+    KeptForSales { file: PathBuf },
+    #[error(
+        "the offline database holds {used_bytes} bytes, its limit is {limit_bytes}: nothing more is loaded"
+    )]
+    SizeLimit { used_bytes: u64, limit_bytes: u64 },
     #[error("the disk under {} failed: {source}", file.display())]
     Disk { file: PathBuf, source: rusqlite::Error },
     #[error("the offline database is closed")]
@@ -127,7 +133,9 @@ impl LocalError {
             | NoWriteAheadLog { .. }
             | ShapeChanged { .. }
             | DirectionChanged { .. }
-            | DiskFull { .. } => Class::Reconfigure,
+            | DiskFull { .. }
+            | KeptForSales { .. }
+            | SizeLimit { .. } => Class::Reconfigure,
             Damaged { .. }
             | NotPulled { .. }
             | NoLoad { .. }
@@ -174,6 +182,8 @@ impl LocalError {
             Locked { .. } => "local-locked",
             ReadTooLong { .. } => "local-read-too-long",
             DiskFull { .. } => "local-disk-full",
+            KeptForSales { .. } => "local-kept-for-sales",
+            SizeLimit { .. } => "local-size-limit",
             Disk { .. } => "local-disk",
             Closed => "local-closed",
             Sqlite { .. } => "local-sqlite",
@@ -208,6 +218,12 @@ impl LocalError {
             KeyTwice { .. } => "leave one of the two rows out by a transformer".to_string(),
             Locked { .. } => "close the other program, or end its transaction".to_string(),
             DiskFull { .. } => "free space on the disk; nothing acknowledged is lost".to_string(),
+            KeptForSales { .. } => "free space on the disk; selling goes on meanwhile".to_string(),
+            SizeLimit { .. } => {
+                "`tillhold size` shows what is large: leave tables or columns out of download scopes, keep settled sales \
+                 for fewer days, or raise limit_mb in the profile's [size]"
+                    .to_string()
+            }
             Disk { .. } => {
                 "check the disk; the last sale is looked up again after reopening".into()
             }

@@ -89,10 +89,17 @@ impl OfflineFile {
         self.refuse_vanished_journal()?;
         let mut conn = self.connect(writable()).map_err(at)?;
         let found = self.look(&conn, identity).map_err(at)?;
+        if found == Found::Nothing {
+            // Before anything else is written: later it takes a rewrite of the whole file.
+            conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(|e| at(e.into()))?;
+        }
         settle_in(&conn, self).map_err(at)?;
         match found {
             Found::Nothing => self.create(&mut conn, env, identity).map_err(at)?,
-            Found::Ours { layout } => migrate(&mut conn, layout).map_err(at)?,
+            Found::Ours { layout } => {
+                migrate(&mut conn, self.kind, layout).map_err(at)?;
+                self.rewrite_once(env, &conn).map_err(at)?;
+            }
         }
         Ok(conn)
     }
@@ -152,6 +159,18 @@ impl OfflineFile {
         Ok(Found::Ours { layout })
     }
 
+    /// A file of an earlier layout gives no page back until it is rewritten. A small one is at once, a large one when a person
+    /// says so ([`LocalDatabase::compact`](crate::LocalDatabase::compact)): nobody waits for it in the morning.
+    fn rewrite_once(&self, env: &Env, conn: &Connection) -> Result<(), Trouble> {
+        let bytes = std::fs::metadata(&self.path).map_or(u64::MAX, |file| file.len());
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let has_room = || env.disk.free_bytes(folder).is_ok_and(|free| free / 2 > bytes);
+        if bytes <= limits::REWRITE_AT_OPEN_BYTES_MAX && !can_shrink(conn)? && has_room() {
+            rewrite(conn)?;
+        }
+        Ok(())
+    }
+
     /// The journal is created before the catalogue, so a catalogue without a journal means that one was lost. Looked at before
     /// SQLite would create an empty file in its place.
     fn refuse_vanished_journal(&self) -> Result<(), LocalError> {
@@ -191,7 +210,7 @@ impl OfflineFile {
         let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         transaction.execute_batch(layout::BOTH_FILES)?;
         if self.kind == Kind::Journal {
-            transaction.execute_batch(layout::JOURNAL_ONLY)?;
+            transaction.execute_batch(&layout::JOURNAL_ONLY.concat())?;
         }
         let incarnation = tillhold_core::text::guid_text(&env.random.uuid());
         for (name, value) in [
@@ -209,6 +228,17 @@ impl OfflineFile {
     }
 }
 
+/// Rewrites a file so that it can give free pages back from now on. SQLite does it whole or not at all.
+pub(crate) fn rewrite(conn: &Connection) -> Result<(), Trouble> {
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    Ok(conn.execute_batch("VACUUM")?)
+}
+
+/// Whether the file gives free pages back.
+pub(crate) fn can_shrink(conn: &Connection) -> Result<bool, Trouble> {
+    Ok(conn.query_row("PRAGMA auto_vacuum", (), |row| row.get::<_, i64>(0))? == 2)
+}
+
 #[derive(PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -216,14 +246,17 @@ enum Found {
 }
 
 /// From an older layout to the present one, whole or not at all.
-fn migrate(conn: &mut Connection, from: i32) -> Result<(), Trouble> {
+fn migrate(conn: &mut Connection, kind: Kind, from: i32) -> Result<(), Trouble> {
     let steps = &layout::MIGRATIONS[(from - 1) as usize..];
     if steps.is_empty() {
         return Ok(());
     }
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     for step in steps {
-        transaction.execute_batch(step)?;
+        transaction.execute_batch(step.both_files)?;
+        if kind == Kind::Journal {
+            transaction.execute_batch(step.journal_only)?;
+        }
     }
     transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
     Ok(transaction.commit()?)

@@ -3,19 +3,52 @@
 //! * `tillhold_log` is the register's one ordered log: `seq` is commit order, because SQLite has one writer at a time.
 //! * `tillhold_applying` and `tillhold_current` are filled and emptied inside one transaction, so no other connection
 //!   ever sees a row in them, and a crash leaves them empty.
+//! * `tillhold_kept` and `tillhold_kept_row` remember which rows a transaction made after its log is gone, so that they
+//!   can go together once they are old.
 //! * `tillhold_displaced` keeps the row that another program's INSERT OR REPLACE is about to push out: SQLite fires no
 //!   delete trigger for it, and without it the log would lose the base row.
 
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 2;
+pub(crate) const LAYOUT: i32 = 3;
 
-/// What brings an older file to the next layout, the first from layout 1 to 2; both kinds of file.
-pub(crate) const MIGRATIONS: [&str; 1] = ["
+/// What brings an older file to the next layout.
+pub(crate) struct Migration {
+    pub(crate) both_files: &'static str,
+    pub(crate) journal_only: &'static str,
+}
+
+/// The first is from layout 1 to 2.
+pub(crate) const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
 ALTER TABLE tillhold_table ADD COLUMN load_mark TEXT;
-"];
+",
+        journal_only: "",
+    },
+    Migration { both_files: "", journal_only: SIZE },
+];
+
+/// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
+const SIZE: &str = "
+-- aged_from_ms: when the transaction, or the last one that changed a row of it, was settled.
+CREATE TABLE tillhold_kept (
+  kept_no INTEGER PRIMARY KEY,
+  transaction_id BLOB NOT NULL,
+  aged_from_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tillhold_kept_age ON tillhold_kept (aged_from_ms, kept_no);
+CREATE TABLE tillhold_kept_row (
+  table_id INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  kept_no INTEGER NOT NULL,
+  PRIMARY KEY (table_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tillhold_kept_row_owner ON tillhold_kept_row (kept_no);
+CREATE TABLE tillhold_size (day INTEGER PRIMARY KEY, used_bytes INTEGER NOT NULL) STRICT;
+";
 
 pub(crate) const BOTH_FILES: &str = "
 CREATE TABLE tillhold_meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
@@ -41,7 +74,10 @@ CREATE TABLE tillhold_table (
 ) STRICT;
 ";
 
-pub(crate) const JOURNAL_ONLY: &str = "
+/// What only the journal has; first what it has had from the beginning.
+pub(crate) const JOURNAL_ONLY: [&str; 2] = [LOG, SIZE];
+
+const LOG: &str = "
 CREATE TABLE tillhold_log (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   transaction_id BLOB,

@@ -10,6 +10,7 @@
 //!   as whole transactions ([`LocalDatabase::pending`]); reading never deletes, settling does.
 //! * A pulled scope lands whole with its positions ([`LocalDatabase::land`]); a reader never sees half of it, and a row
 //!   with unsent changes is not overwritten.
+//! * It stays within its limit: rows of long-settled sales go ([`LocalDatabase::purge`]), loads stop before sales do.
 //! * Nothing is ever dropped, swapped or repaired by itself: a damaged file, one of another register or of a newer
 //!   program is refused and left as it is.
 //! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
@@ -17,6 +18,7 @@
 mod adopt;
 mod apply;
 mod aside;
+mod ballast;
 mod capture;
 mod cell;
 mod database;
@@ -29,6 +31,7 @@ mod layout;
 mod listing;
 mod load;
 mod pending;
+mod purge;
 mod read;
 mod reader;
 mod record;
@@ -36,6 +39,7 @@ mod registry;
 mod schema;
 mod settle;
 mod shape;
+mod size;
 mod statements;
 mod waiting;
 mod writer;
@@ -44,12 +48,15 @@ mod writer;
 mod proofs;
 
 pub use aside::{RowAside, RulingOutcome};
+pub use ballast::Reserve;
 pub use database::{Identity, LocalDatabase};
 pub use error::LocalError;
 pub use install::{InstallReport, InstalledTable};
 pub use listing::{
     ConflictRecord, Counts, DecisionRecord, Flow, QuarantineRecord, SyncEntry, SyncFailure,
 };
+pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
 pub use settle::{Decision, Deferred, Settlement};
+pub use size::{FileSize, TableSize};

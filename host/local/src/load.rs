@@ -46,7 +46,9 @@ impl LocalDatabase {
         last_key: Key,
     ) -> Result<Tally, LocalError> {
         let entry = self.pulled(table)?;
+        let room = self.room(entry.kind);
         let add = move |conn: &mut Connection| {
+            room.refuse_full(conn)?;
             repeatable(conn, entry.kind, |conn| add_page(conn, &entry, &rows, &last_key))
         };
         self.writer_of(table)?.run(add).await

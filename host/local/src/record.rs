@@ -2,8 +2,10 @@
 //!
 //! * Same id, same content hash: already there. Same id, another hash: a clash, and nothing is written.
 //! * All its rows commit or none; the answer comes after the commit is on the disk.
+//! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
+use crate::ballast::Reserve;
 use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
@@ -133,7 +135,19 @@ impl LocalDatabase {
         let registry = self.registry();
         let steps =
             writes.into_iter().map(|write| step(&registry, write)).collect::<Result<_, _>>()?;
-        let sale = Sale { id, hash, steps, received_at_ms };
+        let sale = Arc::new(Sale { id, hash, steps, received_at_ms });
+        let had_reserve = self.reserve() == Reserve::Kept;
+        match self.record_once(sale.clone()).await {
+            // The journal's writer has just made room.
+            Err(_) if had_reserve && self.reserve() == Reserve::Gone => {
+                self.record_once(sale).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn record_once(&self, sale: Arc<Sale>) -> Result<Recorded, LocalError> {
+        let (id, hash) = (sale.id, sale.hash);
         let journal = self.writer(Kind::Journal);
         match journal.run(move |conn| record(conn, &sale)).await {
             Err(error) if error.leaves_doubt() => {

@@ -1,6 +1,7 @@
 //! What becomes of a sent transaction: accepted, resolved, quarantined or deferred. Only here do log rows leave.
 //!
 //! * The log rows go and the mark is set in one transaction; settling twice is settling once.
+//! * Which rows it made is remembered, so that they can go together once they are old ([`crate::purge`]).
 //! * Decided rows are written in the same transaction, silently, but for rows that have a later unsent change.
 //! * While a table is being loaded, what the channel just accepted goes into its stage as well: the load may have read
 //!   those rows before, and the channel does not send this register its own changes.
@@ -12,6 +13,7 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::load::is_pending;
+use crate::purge;
 use crate::record::{CommittedWhere, TransactionRecord, TransactionState, find};
 use crate::registry::{Entry, Registry};
 use rusqlite::{Connection, TransactionBehavior};
@@ -174,6 +176,7 @@ fn settle(
         return Ok(Tally::default());
     }
     let touched = touched_while_loading(conn, end.id, registry)?;
+    purge::keep(conn, end.id, now_ms)?;
     conn.prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
         .execute([&end.id.0[..]])?;
     forget_conflicts(conn, end.id)?;

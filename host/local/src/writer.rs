@@ -2,11 +2,13 @@
 //!
 //! * One connection writes and checkpoints: SQLite's write-ahead log then never sees two checkpointers at once.
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
+//! * Idle moments checkpoint, and give free pages back to the disk, a step at a time.
 //! * After trouble with the disk the outcome of a commit is unknown, so the file is opened anew before more work.
 //! * A piece of work that panics rolls back and takes nothing else with it.
 
+use crate::ballast::Ballast;
 use crate::error::LocalError;
-use crate::file::{OfflineFile, Trouble};
+use crate::file::{OfflineFile, Trouble, can_shrink};
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +32,8 @@ enum Message {
 
 pub(crate) struct Writer {
     file: PathBuf,
+    /// What goes when the disk is full.
+    ballast: Option<Arc<Ballast>>,
     queue: SyncSender<Message>,
 }
 
@@ -40,11 +44,12 @@ impl Writer {
         file: OfflineFile,
         conn: Connection,
         lock: Arc<File>,
+        ballast: Option<Arc<Ballast>>,
     ) -> std::io::Result<Writer> {
         let (queue, messages) = sync_channel(limits::WRITER_QUEUE_MAX);
         let path = file.path.clone();
         let name = format!("writer of {}", file.kind.name());
-        let thread = Thread { file, conn: Some(conn), since_checkpoint: 0 };
+        let thread = Thread { file, conn: Some(conn), since_checkpoint: 0, may_shrink: true };
         env.tasks.thread(
             name,
             Box::new(move || {
@@ -56,7 +61,7 @@ impl Writer {
                 }
             }),
         )?;
-        Ok(Writer { file: path, queue })
+        Ok(Writer { file: path, ballast, queue })
     }
 
     pub(crate) async fn run<T: Send + 'static>(
@@ -64,9 +69,12 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let (answer, wait) = oneshot::channel();
-        let file = self.file.clone();
+        let (file, ballast) = (self.file.clone(), self.ballast.clone());
         self.send(Message::Work(Box::new(move |conn| {
             let result = conn.and_then(|conn| work(conn).map_err(|trouble| trouble.at(&file)));
+            if let (Err(error), Some(ballast)) = (&result, &ballast) {
+                ballast.relieve(error);
+            }
             let reopen = result.as_ref().is_err_and(LocalError::leaves_doubt);
             // The caller may have given up waiting; the work is done all the same.
             let _ = answer.send(result);
@@ -96,6 +104,8 @@ struct Thread {
     file: OfflineFile,
     conn: Option<Connection>,
     since_checkpoint: u32,
+    /// Whether there may be pages to give back.
+    may_shrink: bool,
 }
 
 impl Thread {
@@ -107,6 +117,9 @@ impl Thread {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {
                     self.use_idle_moment();
+                    if self.shrink() {
+                        continue;
+                    }
                     match messages.recv() {
                         Ok(message) => message,
                         Err(_) => return None,
@@ -122,6 +135,7 @@ impl Thread {
 
     fn do_one(&mut self, work: Work) {
         self.since_checkpoint += 1;
+        self.may_shrink = true;
         let conn = match &mut self.conn {
             Some(conn) => Ok(conn),
             empty => self.file.reopen().map(|conn| empty.insert(conn)),
@@ -131,6 +145,14 @@ impl Thread {
         if reopen {
             self.conn = None;
         }
+    }
+
+    /// One step towards a smaller file; whether there may be more to do. What fails is left for the next idle moment.
+    fn shrink(&mut self) -> bool {
+        if let (true, Some(conn)) = (self.may_shrink, &self.conn) {
+            self.may_shrink = shrink_a_step(conn).unwrap_or(false);
+        }
+        self.may_shrink
     }
 
     fn use_idle_moment(&mut self) {
@@ -143,4 +165,24 @@ impl Thread {
             let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
         }
     }
+}
+
+/// Gives at most [`limits::SHRINK_PAGES_MAX`] pages back; whether there are more than the file is to keep.
+fn shrink_a_step(conn: &Connection) -> Result<bool, Trouble> {
+    let number = |pragma: &str| -> Result<i64, Trouble> {
+        Ok(conn.prepare_cached(pragma)?.query_row((), |row| row.get(0))?)
+    };
+    let free = number("PRAGMA freelist_count")?;
+    let kept = limits::FREE_PAGES_KEPT.max(number("PRAGMA page_count")? / 10);
+    if free <= kept || !can_shrink(conn)? {
+        return Ok(false);
+    }
+    let pages = limits::SHRINK_PAGES_MAX.min(free - kept);
+    let mut statement = conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    // Each step of the statement frees one page.
+    let mut rows = statement.raw_query();
+    while rows.next()?.is_some() {}
+    drop(rows);
+    drop(statement);
+    Ok(number("PRAGMA freelist_count")? < free)
 }

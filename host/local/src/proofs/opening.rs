@@ -60,7 +60,8 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(2)"),
+        ("user_version", "Integer(3)"),
+        ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
     ] {
@@ -91,13 +92,19 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
     for file in ["journal.db", "catalogue.db"] {
         let conn = Connection::open(house.folder.path().join(file)).expect("a file");
         let older = "ALTER TABLE tillhold_table DROP COLUMN mark; \
-                     ALTER TABLE tillhold_table DROP COLUMN load_mark; PRAGMA user_version = 1;";
+                     ALTER TABLE tillhold_table DROP COLUMN load_mark; \
+                     DROP TABLE IF EXISTS tillhold_kept; DROP TABLE IF EXISTS tillhold_kept_row; \
+                     DROP TABLE IF EXISTS tillhold_size; PRAGMA user_version = 1; \
+                     PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;";
         conn.execute_batch(older).expect("an older layout");
     }
     for _ in 0..2 {
         let again = open(house.folder.path()).await;
         let state = again.state_of(&prices().name).await.expect("a state");
         assert_eq!((state.version, state.mark), (Some(ChannelVersion(5)), None));
+        let sizes = again.file_sizes().await.expect("sizes");
+        assert!(sizes.iter().all(|file| file.can_shrink), "a small file is rewritten at once");
+        assert_eq!(again.day_sizes().await.expect("days"), []);
         again.close().await.expect("a close");
     }
 }

@@ -118,7 +118,9 @@ fn errors_that_a_person_meets_say_what_to_do_next() {
         UnknownTable { table: table.clone() },
         NotReady { table: table.clone() },
         ReadOnly { table },
-        DiskFull { file },
+        DiskFull { file: file.clone() },
+        KeptForSales { file },
+        SizeLimit { used_bytes: 2, limit_bytes: 1 },
     ] {
         assert!(error.code().starts_with("local-"), "{error}");
         assert!(error.hint().is_some(), "{error}");

@@ -1,0 +1,184 @@
+//! Rows of long-settled transactions, out of the offline database again: a register keeps its own sales for returns, not
+//! for ever.
+//!
+//! * A row belongs to the transaction that made it; settling writes that down, because the log forgets. Only rows of
+//!   tables that are only pushed: what is pulled is the channel's to take away.
+//! * A transaction's rows go together, in one commit, once it was settled long enough ago, and so was every transaction
+//!   that changed one of them since.
+//! * Nothing goes that an unsent, quarantined or deferred transaction has touched: its rows are in the log.
+//! * It is no change to push: the triggers are silent.
+//! * A row that was settled before this was written down, and one that nobody here made, stays.
+
+use crate::apply;
+use crate::cell::bind_key;
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::image;
+use crate::registry::Registry;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use tillhold_core::limits;
+use tillhold_core::profile::Direction;
+use tillhold_core::transaction::TransactionId;
+
+/// How far a purge has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurgeFrom {
+    aged_from_ms: i64,
+    kept_no: i64,
+}
+
+/// One step of a purge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub transactions: u64,
+    pub rows: u64,
+    /// Old enough, but something unsent builds on them.
+    pub held: u64,
+    /// Where the next step goes on; `None` when there is none.
+    pub next: Option<PurgeFrom>,
+}
+
+impl LocalDatabase {
+    /// Deletes rows of transactions that were settled before `before_ms`: about [`limits::PURGE_ROWS_MAX`] rows, in one
+    /// commit.
+    pub async fn purge(
+        &self,
+        before_ms: i64,
+        from: Option<PurgeFrom>,
+    ) -> Result<Purged, LocalError> {
+        let registry = self.registry();
+        let step = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let purged = apply::quietly(&transaction, Kind::Journal, |conn| {
+                purge(conn, &registry, before_ms, from)
+            })?;
+            transaction.commit()?;
+            Ok(purged)
+        };
+        self.writer(Kind::Journal).run(step).await
+    }
+}
+
+/// Writes down, within a settlement, which rows the transaction made, while the log still knows.
+pub(crate) fn keep(conn: &Connection, id: TransactionId, now_ms: i64) -> Result<(), Trouble> {
+    let id = &id.0[..];
+    conn.prepare_cached(
+        "INSERT INTO tillhold_kept (transaction_id, aged_from_ms) VALUES (?1, ?2)",
+    )?
+    .execute((id, now_ms))?;
+    let kept_no = conn.last_insert_rowid();
+    conn.prepare_cached(
+        "UPDATE tillhold_kept SET aged_from_ms = ?2 WHERE kept_no IN \
+         (SELECT r.kept_no FROM tillhold_log AS l CROSS JOIN tillhold_kept_row AS r \
+         ON r.table_id = l.table_id AND r.key = l.key \
+         WHERE l.transaction_id = ?1 AND l.operation <> 'insert')",
+    )?
+    .execute((id, now_ms))?;
+    conn.prepare_cached(
+        "DELETE FROM tillhold_kept_row WHERE (table_id, key) IN \
+         (SELECT l.table_id, l.key FROM tillhold_log AS l \
+         WHERE l.transaction_id = ?1 AND l.operation = 'delete')",
+    )?
+    .execute([id])?;
+    let made = conn
+        .prepare_cached(
+            "INSERT INTO tillhold_kept_row (table_id, key, kept_no) SELECT s.table_id, s.key, ?2 FROM \
+             (SELECT table_id, key, min(seq) AS first, max(seq) AS last FROM tillhold_log \
+             WHERE transaction_id = ?1 GROUP BY table_id, key) AS s \
+             INNER JOIN tillhold_table AS t ON t.table_id = s.table_id \
+             INNER JOIN tillhold_log AS f ON f.seq = s.first \
+             INNER JOIN tillhold_log AS l ON l.seq = s.last \
+             WHERE t.direction = 'upload' AND f.operation = 'insert' AND l.operation <> 'delete' \
+             ON CONFLICT (table_id, key) DO UPDATE SET kept_no = excluded.kept_no",
+        )?
+        .execute((id, kept_no))?;
+    if made == 0 {
+        conn.prepare_cached("DELETE FROM tillhold_kept WHERE kept_no = ?1")?.execute([kept_no])?;
+    }
+    Ok(())
+}
+
+fn purge(
+    conn: &Connection,
+    registry: &Registry,
+    before_ms: i64,
+    from: Option<PurgeFrom>,
+) -> Result<Purged, Trouble> {
+    let mut purged = Purged::default();
+    let mut at = from.unwrap_or(PurgeFrom { aged_from_ms: i64::MIN, kept_no: 0 });
+    let mut looked_at = 0;
+    while let Some(next) = oldest_after(conn, at, before_ms)? {
+        if looked_at >= limits::PURGE_ROWS_MAX {
+            purged.next = Some(at);
+            break;
+        }
+        at = next;
+        let rows = rows_of(conn, at.kept_no)?;
+        looked_at += rows.len() as u64;
+        if is_touched(conn, at.kept_no)? {
+            purged.held += 1;
+            continue;
+        }
+        for (table_id, key) in &rows {
+            purged.rows += delete(conn, registry, *table_id, key)?;
+        }
+        for sql in [
+            "DELETE FROM tillhold_kept_row WHERE kept_no = ?1",
+            "DELETE FROM tillhold_kept WHERE kept_no = ?1",
+        ] {
+            conn.prepare_cached(sql)?.execute([at.kept_no])?;
+        }
+        purged.transactions += 1;
+    }
+    Ok(purged)
+}
+
+fn oldest_after(
+    conn: &Connection,
+    after: PurgeFrom,
+    before_ms: i64,
+) -> Result<Option<PurgeFrom>, Trouble> {
+    let mut statement = conn.prepare_cached(
+        "SELECT aged_from_ms, kept_no FROM tillhold_kept \
+         WHERE (aged_from_ms, kept_no) > (?1, ?2) AND aged_from_ms < ?3 \
+         ORDER BY aged_from_ms, kept_no LIMIT 1",
+    )?;
+    let found = statement
+        .query_row((after.aged_from_ms, after.kept_no, before_ms), |row| {
+            Ok(PurgeFrom { aged_from_ms: row.get(0)?, kept_no: row.get(1)? })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+fn rows_of(conn: &Connection, kept_no: i64) -> Result<Vec<(i64, String)>, Trouble> {
+    let sql = "SELECT table_id, key FROM tillhold_kept_row WHERE kept_no = ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([kept_no], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether anything that is not settled has a row of it.
+fn is_touched(conn: &Connection, kept_no: i64) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_kept_row AS r CROSS JOIN tillhold_log AS l \
+               ON l.table_id = r.table_id AND l.key = r.key WHERE r.kept_no = ?1)";
+    Ok(conn.prepare_cached(sql)?.query_row([kept_no], |row| row.get(0))?)
+}
+
+/// A table that is pulled by now, that is gone, or whose key has become another keeps its row.
+fn delete(
+    conn: &Connection,
+    registry: &Registry,
+    table_id: i64,
+    key: &str,
+) -> Result<u64, Trouble> {
+    let Ok(entry) = registry.in_journal(table_id) else { return Ok(0) };
+    let (Direction::Upload, Ok(key)) = (entry.direction, image::decode_key(&entry.table, key))
+    else {
+        return Ok(0);
+    };
+    let mut statement = conn.prepare_cached(&entry.sql.delete)?;
+    bind_key(&mut statement, &entry.table, &key, 1)?;
+    Ok(statement.raw_execute()? as u64)
+}
