@@ -12,10 +12,12 @@
 //! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`size`]: how full the offline database is, and when it will be.
+//! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
 pub mod alteration;
+pub mod chunk;
 pub mod claim;
 pub mod conflict;
 pub mod failover;
@@ -29,7 +31,9 @@ pub mod pace;
 pub mod profile;
 pub mod retry;
 pub mod row;
+pub mod schedule;
 pub mod size;
+pub mod snapshot;
 pub mod spelling;
 pub mod stage;
 pub mod table;

@@ -137,6 +137,16 @@ pub const REWRITE_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
 
+/// Pages that a snapshot copies at once: 1 MiB, after which a stopping agent is heard.
+pub const SNAPSHOT_STEP_PAGES: i32 = 256;
+/// A snapshot's pieces, each with its hash: a broken transfer loses at most one of them.
+pub const SNAPSHOT_CHUNK_BYTES: u64 = 4 << 20;
+/// A manifest: a hash for each of 2,500 pieces (10 GB), and a line for each of some hundred tables.
+pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// How old a snapshot without a changed row may become before it is made anew all the same: its positions must stay
+/// within what SQL Server remembers, two days unless someone said otherwise.
+pub const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 /// Sessions of the embedded channel at once: thirty registers of a store with four links each, and eight people. Each
 /// has its own connection to the file and up to 16 MB of its pages: 2 GB at the very worst.
 pub const TDS_SESSIONS_MAX: usize = 128;

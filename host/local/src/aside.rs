@@ -46,6 +46,19 @@ impl LocalDatabase {
         self.writer(Kind::Journal).run(mark).await
     }
 
+    /// Takes away the marks of all rows of these tables.
+    pub(crate) async fn forget_rows_aside(&self, tables: Vec<TableName>) -> Result<(), LocalError> {
+        let forget = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for table in &tables {
+                let sql = "DELETE FROM tillhold_row_aside WHERE table_name = ?1";
+                transaction.execute(sql, [table.to_string()])?;
+            }
+            Ok(transaction.commit()?)
+        };
+        self.writer(Kind::Journal).run(forget).await
+    }
+
     /// The rows that wait, oldest first.
     pub async fn rows_aside(&self) -> Result<Vec<RowAside>, LocalError> {
         let registry = self.registry();

@@ -204,6 +204,13 @@ impl LocalDatabase {
         self.inner.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The tables of the catalogue, as the files have them.
+    pub(crate) fn catalogue_tables(&self) -> Vec<TableName> {
+        let registry = self.registry();
+        let here = registry.all().filter(|entry| entry.kind == Kind::Catalogue);
+        here.map(|entry| entry.table.name.clone()).collect()
+    }
+
     /// Reads the registry anew after an installation.
     pub(crate) async fn refresh_registry(&self) -> Result<(), LocalError> {
         let mut registry = Registry::default();

@@ -22,6 +22,8 @@ pub enum LocalError {
     Newer { file: PathBuf, found: i32, known: i32 },
     #[error("{} belongs to register {found}, not to {expected}", file.display())]
     OtherRegister { file: PathBuf, found: String, expected: String },
+    #[error("{} is no catalogue for this register: {detail}", file.display())]
+    NoCatalogue { file: PathBuf, detail: String },
     #[error("{} has no write-ahead log: its file system or VFS does not allow one", file.display())]
     NoWriteAheadLog { file: PathBuf },
 
@@ -124,7 +126,8 @@ impl LocalError {
             | RowMissing { .. }
             | Unreadable { .. }
             | UnknownTransaction { .. }
-            | WrongState { .. } => Class::Park,
+            | WrongState { .. }
+            | NoCatalogue { .. } => Class::Park,
             Folder { .. }
             | InUse { .. }
             | Foreign { .. }
@@ -159,6 +162,7 @@ impl LocalError {
             Foreign { .. } => "local-foreign-file",
             Newer { .. } => "local-newer-file",
             OtherRegister { .. } => "local-other-register",
+            NoCatalogue { .. } => "local-no-catalogue",
             NoWriteAheadLog { .. } => "local-no-wal",
             ShapeChanged { .. } => "local-shape-changed",
             DirectionChanged { .. } => "local-direction-changed",
@@ -206,6 +210,7 @@ impl LocalError {
                     "use register {found}'s settings, or name an empty folder for this register"
                 )
             }
+            NoCatalogue { .. } => "export the snapshot again, with this version and profile".into(),
             NoWriteAheadLog { .. } => "put the folder on a local disk, not a network share".into(),
             ShapeChanged { .. } | DirectionChanged { .. } => {
                 "send what is unsent (`tillhold sync`), then provision into an empty folder".into()

@@ -79,6 +79,24 @@ impl OfflineFile {
         OfflineFile { kind, path: folder.join(kind.name()), vfs: env.vfs.clone() }
     }
 
+    /// A catalogue file that is not in use: a copy that is made, or one that was fetched.
+    pub(crate) fn beside(env: &Env, path: PathBuf) -> OfflineFile {
+        OfflineFile { kind: Kind::Catalogue, path, vfs: env.vfs.clone() }
+    }
+
+    /// A new file's connection.
+    pub(crate) fn connect_to_new(&self) -> Result<Connection, Trouble> {
+        self.connect(writable())
+    }
+
+    /// The writer's connection to a file that was checked as a whole before it came here.
+    pub(crate) fn open_again(&self) -> Result<Connection, LocalError> {
+        let at = |trouble: Trouble| trouble.at(&self.path);
+        let conn = self.connect(writable()).map_err(at)?;
+        settle_in(&conn, self).map_err(at)?;
+        Ok(conn)
+    }
+
     /// The writer's connection: the file checked, or created when there was none.
     pub(crate) fn open_checked(
         &self,
@@ -122,7 +140,7 @@ impl OfflineFile {
         Ok(conn)
     }
 
-    fn connect(&self, flags: OpenFlags) -> Result<Connection, Trouble> {
+    pub(crate) fn connect(&self, flags: OpenFlags) -> Result<Connection, Trouble> {
         let conn = match &self.vfs {
             Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
             None => Connection::open_with_flags(&self.path, flags)?,
@@ -260,6 +278,14 @@ fn migrate(conn: &mut Connection, kind: Kind, from: i32) -> Result<(), Trouble> 
     }
     transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
     Ok(transaction.commit()?)
+}
+
+/// What SQLite has written to a file without a log of its own, and the file itself.
+pub(crate) fn bring_to_disk(path: &Path) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let failed = |source| LocalError::Folder { folder: folder.clone(), source };
+    let file = std::fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+    Ok(file.sync_all().map_err(failed)?)
 }
 
 /// One thread has the connection, so SQLite's own locks around it are not needed.

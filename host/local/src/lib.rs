@@ -21,8 +21,10 @@ mod aside;
 mod ballast;
 mod capture;
 mod cell;
+mod copy;
 mod database;
 mod error;
+mod exchange;
 mod fact;
 mod file;
 mod image;
@@ -49,6 +51,7 @@ mod proofs;
 
 pub use aside::{RowAside, RulingOutcome};
 pub use ballast::Reserve;
+pub use copy::{CatalogueContent, CatalogueCopy, CatalogueTable, CopiedRows};
 pub use database::{Identity, LocalDatabase};
 pub use error::LocalError;
 pub use install::{InstallReport, InstalledTable};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_core::limits;
 use tillhold_env::Env;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// SQLite's virtual machine steps between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 20_000;
@@ -69,6 +69,15 @@ impl Readers {
             answer
         };
         self.env.blocking("read of the offline database", read).await.ok_or(LocalError::Closed)?
+    }
+
+    /// Waits for the reads that are under way and lets none begin until the answer is dropped; no connection is left open.
+    pub(crate) async fn stand_still(&self) -> Result<OwnedSemaphorePermit, LocalError> {
+        let all = limits::OFFLINE_READERS_MAX as u32;
+        let permits = self.permits.clone().acquire_many_owned(all).await;
+        let permits = permits.map_err(|_| LocalError::Closed)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(permits)
     }
 
     pub(crate) fn close(&self) {

@@ -8,11 +8,12 @@
 
 use crate::ballast::Ballast;
 use crate::error::LocalError;
+use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use tillhold_core::limits;
@@ -27,6 +28,7 @@ type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
 
 enum Message {
     Work(Work),
+    Exchange(PathBuf, Watch, oneshot::Sender<Result<(), LocalError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -83,6 +85,13 @@ impl Writer {
         wait.await.map_err(|_| LocalError::Closed)?
     }
 
+    /// Another file in the place of this one ([`crate::exchange`]); `aside` is renamed. Refused, all stays as it was.
+    pub(crate) async fn exchange(&self, aside: PathBuf, watch: Watch) -> Result<(), LocalError> {
+        let (answer, wait) = oneshot::channel();
+        self.send(Message::Exchange(aside, watch, answer))?;
+        wait.await.map_err(|_| LocalError::Closed)?
+    }
+
     /// Waits until the file is closed; work queued behind this is refused.
     pub(crate) async fn close(&self) -> Result<(), LocalError> {
         let (closed, wait) = oneshot::channel();
@@ -128,6 +137,10 @@ impl Thread {
             };
             match message {
                 Message::Work(work) => self.do_one(work),
+                Message::Exchange(aside, watch, answer) => {
+                    // The caller may have given up waiting; the file is exchanged all the same.
+                    let _ = answer.send(self.exchange(&aside, &watch));
+                }
                 Message::Close(closed) => return Some(closed),
             }
         }
@@ -153,6 +166,26 @@ impl Thread {
             self.may_shrink = shrink_a_step(conn).unwrap_or(false);
         }
         self.may_shrink
+    }
+
+    fn exchange(&mut self, aside: &Path, watch: &Watch) -> Result<(), LocalError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.file.reopen()?,
+        };
+        watch(Step::FoldLogIn);
+        let folded = exchange::fold_log_in(&conn, &self.file);
+        drop(conn);
+        if let Err(trouble) = folded {
+            // The log is still in use, so the next piece of work opens the same file again.
+            return Err(trouble.at(&self.file.path));
+        }
+        watch(Step::Rename);
+        exchange::rename(aside, &self.file.path)?;
+        watch(Step::Open);
+        self.conn = Some(self.file.open_again()?);
+        watch(Step::Done);
+        Ok(())
     }
 
     fn use_idle_moment(&mut self) {

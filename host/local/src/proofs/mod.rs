@@ -2,6 +2,7 @@
 
 mod capturing;
 mod crashing;
+mod exchanging;
 mod landing;
 mod loading;
 mod opening;
