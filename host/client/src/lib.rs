@@ -11,12 +11,14 @@
 //!   transaction id.
 //! * A request that fails on a connection kept from an earlier call is sent once more on a fresh one only when it
 //!   reads; whether a write is repeated is the caller's decision, because only the caller knows its transaction id.
+//! * [`web`] reads files from any web server.
 //! * Answers are bounded ([`ANSWER_BYTES_MAX`]); status codes are not errors here, the caller reads them.
 
 mod connection;
 mod error;
 mod events;
 mod query;
+pub mod web;
 
 pub use error::ClientError;
 pub use events::{Event, Events};
