@@ -105,14 +105,20 @@ impl WebError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             WebError::Address { .. } => "write it as https://host/path/",
-            WebError::Plain { .. } => "use https, or say `insecure = true` if nobody can stand in between",
+            WebError::Plain { .. } => {
+                "use https, or say `insecure = true` if nobody can stand in between"
+            }
             WebError::Certificate { .. } => "give it as PEM, with the right to read it",
             WebError::Unreachable { .. } | WebError::Timeout { .. } | WebError::Broken { .. } => {
                 "check the server and the network; it is tried again by itself"
             }
             WebError::Missing { .. } => "check the address; what is not there yet may come",
-            WebError::Refused { .. } => "name the address that answers 200; redirections are not followed",
-            WebError::OtherPart { .. } => "let the server answer Range as RFC 9110 says, or not at all",
+            WebError::Refused { .. } => {
+                "name the address that answers 200; redirections are not followed"
+            }
+            WebError::OtherPart { .. } => {
+                "let the server answer Range as RFC 9110 says, or not at all"
+            }
         };
         Some(hint.to_string())
     }
@@ -170,7 +176,8 @@ impl WebAddress {
     }
 
     fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match (self.is_tls, self.port) {
             (true, 443) | (false, 80) => host,
             (_, port) => format!("{host}:{port}"),

@@ -280,7 +280,11 @@ mod tests {
             ("2026-11-28 05:59", "2026-11-28 06:00"),
             ("2026-11-28 12:30", "2026-11-28 13:00"),
         ] {
-            assert_eq!(outside(&[night, noon], minute(at)).map(text).as_deref(), Some(free), "{at}");
+            assert_eq!(
+                outside(&[night, noon], minute(at)).map(text).as_deref(),
+                Some(free),
+                "{at}"
+            );
         }
         let day = Blackout::parse("06:00-22:00").expect("a span");
         assert_eq!(outside(&[night, day], 0), None, "nothing is left of the day");

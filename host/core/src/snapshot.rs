@@ -32,7 +32,8 @@ pub enum Worth {
 
 /// Compares what is offered with what is there. The first reason against it counts, in this order: shapes, epochs, ages.
 pub fn worth(offered: &[TableAt], here: &[TableAt]) -> Worth {
-    let mut own: BTreeMap<&TableName, &TableAt> = here.iter().map(|one| (&one.table, one)).collect();
+    let mut own: BTreeMap<&TableName, &TableAt> =
+        here.iter().map(|one| (&one.table, one)).collect();
     let mut pairs = Vec::with_capacity(offered.len());
     for one in offered {
         match own.remove(&one.table) {

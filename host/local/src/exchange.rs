@@ -130,7 +130,8 @@ fn prepare(file: &OfflineFile, belonging: &Belonging) -> Result<(), Trouble> {
     for (name, value) in
         [("register", &belonging.register), ("incarnation", &belonging.incarnation)]
     {
-        transaction.execute("UPDATE tillhold_meta SET value = ?2 WHERE name = ?1", (name, value))?;
+        transaction
+            .execute("UPDATE tillhold_meta SET value = ?2 WHERE name = ?1", (name, value))?;
     }
     // Out of the way first: the numbers of two files overlap.
     transaction.execute("UPDATE tillhold_table SET table_id = -table_id", ())?;

@@ -26,7 +26,17 @@ fn addresses_are_read_and_written_alike() {
         assert_eq!((read.host.as_str(), read.port, read.path.as_str()), (host, port, path));
         assert_eq!(WebAddress::parse(&read.to_string()).expect("its own text"), read);
     }
-    for text in ["", "a.example/x", "ftp://a/x", "https:///x", "https://u@a/x", "https://a:x/", "https://a/ b", "https://a/#b", "https://[::1/"] {
+    for text in [
+        "",
+        "a.example/x",
+        "ftp://a/x",
+        "https:///x",
+        "https://u@a/x",
+        "https://a:x/",
+        "https://a/ b",
+        "https://a/#b",
+        "https://[::1/",
+    ] {
         assert!(WebAddress::parse(text).is_err(), "{text}");
     }
     let beside = |text: &str| WebAddress::parse(text).expect(text).beside("ä b.db").to_string();
@@ -59,7 +69,10 @@ async fn serve(
     address
 }
 
-async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &impl Fn(&str) -> String) {
+async fn respond(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: &impl Fn(&str) -> String,
+) {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).await.is_ok() {
@@ -87,7 +100,8 @@ async fn a_file_is_read_from_a_byte_on_or_whole_where_the_server_knows_no_ranges
         assert!(request.contains("accept-encoding: identity"), "{request}");
         match (request.contains("/ranged"), request.contains("range: bytes=4-")) {
             (true, true) => {
-                "HTTP/1.1 206 P\r\nContent-Range: bytes 4-7/8\r\nContent-Length: 4\r\n\r\nefgh".into()
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 4-7/8\r\nContent-Length: 4\r\n\r\nefgh"
+                    .into()
             }
             _ => "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nabcdefgh".into(),
         }
@@ -103,19 +117,27 @@ async fn a_file_is_read_from_a_byte_on_or_whole_where_the_server_knows_no_ranges
 #[tokio::test]
 async fn other_answers_are_told_by_their_codes() {
     let at = serve(None, |request| {
-        let status = ["404", "302", "206", "cut"].into_iter().find(|w| request.contains(&format!("/{w}")));
+        let status =
+            ["404", "302", "206", "cut"].into_iter().find(|w| request.contains(&format!("/{w}")));
         match status {
             Some("404") => "HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n".into(),
-            Some("302") => "HTTP/1.1 302 F\r\nLocation: http://evil/\r\nContent-Length: 0\r\n\r\n".into(),
-            Some("206") => "HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/8\r\nContent-Length: 2\r\n\r\nab".into(),
+            Some("302") => {
+                "HTTP/1.1 302 F\r\nLocation: http://evil/\r\nContent-Length: 0\r\n\r\n".into()
+            }
+            Some("206") => {
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/8\r\nContent-Length: 2\r\n\r\nab".into()
+            }
             _ => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc".into(),
         }
     })
     .await;
     let plain = WebTrust::default();
-    for (path, code) in
-        [("404", "web-missing"), ("302", "web-refused"), ("206", "web-other-part"), ("cut", "web-broken")]
-    {
+    for (path, code) in [
+        ("404", "web-missing"),
+        ("302", "web-refused"),
+        ("206", "web-other-part"),
+        ("cut", "web-broken"),
+    ] {
         let error = read(&format!("http://{at}/{path}"), &plain, 4).await.expect_err(path);
         assert_eq!(error.code(), code, "{error}");
         assert!(error.hint().is_some());

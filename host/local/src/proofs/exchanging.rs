@@ -46,7 +46,8 @@ async fn copied(house: &House, to: &Path) -> Result<CatalogueCopy, LocalError> {
 /// How many prices the register has, by amount.
 fn amounts_in(catalogue: &Path) -> Vec<(String, i64)> {
     let conn = Connection::open(catalogue).expect("a catalogue");
-    let sql = "SELECT rtrim(rtrim(AMOUNT, '0'), '.'), count(*) FROM \"ax.PRICEDISCTABLE\" GROUP BY 1";
+    let sql =
+        "SELECT rtrim(rtrim(AMOUNT, '0'), '.'), count(*) FROM \"ax.PRICEDISCTABLE\" GROUP BY 1";
     let mut statement = conn.prepare(sql).expect("a question");
     let amounts = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)));
     amounts.expect("an answer").map(|one| one.expect("an amount")).collect()
@@ -303,12 +304,32 @@ async fn what_is_no_catalogue_of_this_store_is_refused() {
     let harms: Vec<(&str, Box<dyn Fn(&Path)>, &str)> = vec![
         ("flipped", Box::new(flip_in_the_middle), "local-damaged"),
         ("truncated", Box::new(cut_in_half), "local-damaged"),
-        ("other store", Box::new(sql("UPDATE tillhold_meta SET value = 'S0002' WHERE name = 'store'")), "local-no-catalogue"),
-        ("journal", Box::new(sql("UPDATE tillhold_meta SET value = 'journal.db' WHERE name = 'kind'")), "local-no-catalogue"),
-        ("trigger", Box::new(sql("CREATE TRIGGER t AFTER INSERT ON tillhold_meta BEGIN SELECT 1; END")), "local-no-catalogue"),
+        (
+            "other store",
+            Box::new(sql("UPDATE tillhold_meta SET value = 'S0002' WHERE name = 'store'")),
+            "local-no-catalogue",
+        ),
+        (
+            "journal",
+            Box::new(sql("UPDATE tillhold_meta SET value = 'journal.db' WHERE name = 'kind'")),
+            "local-no-catalogue",
+        ),
+        (
+            "trigger",
+            Box::new(sql("CREATE TRIGGER t AFTER INSERT ON tillhold_meta BEGIN SELECT 1; END")),
+            "local-no-catalogue",
+        ),
         ("view", Box::new(sql("CREATE VIEW v AS SELECT 1")), "local-no-catalogue"),
-        ("shape", Box::new(sql("UPDATE tillhold_table SET fingerprint = 'other' WHERE table_id = 1")), "local-no-catalogue"),
-        ("table gone", Box::new(sql("DELETE FROM tillhold_table WHERE table_id = 1")), "local-no-catalogue"),
+        (
+            "shape",
+            Box::new(sql("UPDATE tillhold_table SET fingerprint = 'other' WHERE table_id = 1")),
+            "local-no-catalogue",
+        ),
+        (
+            "table gone",
+            Box::new(sql("DELETE FROM tillhold_table WHERE table_id = 1")),
+            "local-no-catalogue",
+        ),
         ("older layout", Box::new(sql("PRAGMA user_version = 1")), "local-no-catalogue"),
         ("newer layout", Box::new(sql("PRAGMA user_version = 99")), "local-newer-file"),
         ("other program", Box::new(sql("PRAGMA application_id = 7")), "local-foreign-file"),
