@@ -10,6 +10,7 @@ mod killed;
 mod lanes;
 mod orders;
 mod profile;
+mod snapshots;
 mod tidy;
 mod tracking_rules;
 mod wrong_input;

@@ -6,6 +6,7 @@
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::report;
+use crate::snapshot::board::Board;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
@@ -21,6 +22,8 @@ pub struct Agent {
     /// Turns true once, when the agent is to stop.
     pub stopping: watch::Sender<bool>,
     pub started_ms: i64,
+    /// Exports and new databases: how they went, and one at a time.
+    pub snapshots: Board,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
@@ -64,6 +67,7 @@ impl Agent {
             nudge: Notify::new(),
             stopping: watch::Sender::new(false),
             started_ms: clock.wall_ms(),
+            snapshots: Board::default(),
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),
@@ -141,6 +145,11 @@ impl Agent {
 
     pub async fn push_lane(&self) -> MutexGuard<'_, Link> {
         self.push_lane.lock().await
+    }
+
+    /// For work that holds it more than once.
+    pub fn pull_lane_itself(&self) -> &AsyncMutex<Link> {
+        &self.pull_lane
     }
 
     pub async fn pull_lane(&self) -> MutexGuard<'_, Link> {

@@ -14,6 +14,7 @@ mod report;
 mod resolve;
 mod rules;
 mod settings;
+mod snapshot;
 mod supervisor;
 mod sync;
 

@@ -9,6 +9,7 @@ use crate::fault::FlowError;
 use crate::pull::{self, Progress};
 use crate::push;
 use crate::register::ScopeRun;
+use crate::snapshot::keep;
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::Link;
@@ -22,6 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Push everything, pull every scope, and push what was sold meanwhile.
 pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     push_pending(agent).await?;
+    keep::look_before_load(agent).await?;
     let mut link = agent.pull_lane().await;
     for run in &agent.register().scopes {
         pull_scope(agent, &mut link, run).await?;

@@ -62,4 +62,5 @@ pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
 pub use settle::{Decision, Deferred, Settlement};
+pub use shape::fingerprint as stored_shape;
 pub use size::{FileSize, TableSize};

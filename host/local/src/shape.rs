@@ -6,7 +6,7 @@ use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 
 /// Changes whenever the stored table would have to change: with the travelling shape, or with the way its key folds.
-pub(crate) fn fingerprint(table: &Table) -> String {
+pub fn fingerprint(table: &Table) -> String {
     let folding: Vec<&str> =
         table.key_columns().filter(|c| c.folds()).map(|c| c.name.as_str()).collect();
     format!("{} folds({})", table.fingerprint(), folding.join(","))

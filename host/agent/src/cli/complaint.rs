@@ -7,6 +7,7 @@ use crate::front_door::DoorError;
 use crate::kept::KeptError;
 use crate::register::ShapeError;
 use crate::settings::reader::Mistakes;
+use crate::snapshot::fault::SnapshotError;
 use std::io::Write as _;
 use std::process::ExitCode;
 use tillhold_channel::ChannelError;
@@ -48,6 +49,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
+    coded!(SnapshotError);
     coded!(DiffError, ExchangeError);
     if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
         return Some(Told { code: error.code().to_string(), hint: error.hint() });

@@ -5,6 +5,7 @@ mod channel;
 mod complaint;
 mod demo;
 mod door;
+mod export;
 mod plugin;
 mod profile;
 mod provision;
@@ -38,6 +39,11 @@ enum Command {
     Status(door::StatusArgs),
     /// Push and pull now
     Sync(door::SyncArgs),
+    /// Prebuilt catalogues for the store's other registers
+    #[command(subcommand)]
+    Export(export::ExportCommand),
+    /// Look for a newer prebuilt catalogue now, and take it
+    NewDatabase(export::NewDatabaseArgs),
     /// The channel database's side
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
@@ -120,6 +126,8 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
+        Command::Export(command) => export::export(&env, command).await,
+        Command::NewDatabase(args) => export::new_database(&env, args).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,
         Command::Plugin(command) => plugin::plugin(command).await,

@@ -7,10 +7,12 @@ use crate::pull::{self, Progress};
 use crate::register::{Register, ScopeRun};
 use crate::report;
 use crate::settings::register_file::RegisterFile;
+use crate::snapshot::adopt;
 use clap::{Args, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
 use tillhold_env::Env;
@@ -19,6 +21,9 @@ use tillhold_env::Env;
 pub struct ProvisionArgs {
     #[command(flatten)]
     settings: Settings,
+    /// Begin with a prebuilt catalogue: an export folder, one manifest in it, or the https address of either
+    #[arg(long, value_name = "FOLDER or URL")]
+    from: Option<String>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Shown::Auto)]
     progress: Shown,
@@ -34,12 +39,17 @@ enum Shown {
 
 pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&args.settings.config)?;
-    let register = Register::open(env, file).await?;
+    let register = Arc::new(Register::open(env, file).await?);
     for table in &register.left_out {
         report::line(env, &format!("{table} has no primary key and is left out"));
     }
     let bars = MultiProgress::new();
     let mut link = register.link();
+    if let Some(from) = &args.from {
+        let (taken, same) = adopt::take_from(&register, link, from).await?;
+        link = same;
+        report::line(env, &format!("took {}: {} rows", taken.file, taken.rows()));
+    }
     let mut total = Tally::default();
     let started_us = env.clock.monotonic_us();
     for run in register.scopes.iter().filter(|run| run.is_pulled()) {

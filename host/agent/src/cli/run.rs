@@ -4,6 +4,7 @@ use super::{Done, Settings};
 use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
+use crate::snapshot::keep;
 use crate::{front_door, report, supervisor, sync};
 use tillhold_core::failover::Event;
 use tillhold_env::Env;
@@ -18,6 +19,8 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
     env.spawn(supervisor::supervise(agent.clone(), events));
     env.spawn(sync::keep_pushed(agent.clone()));
     env.spawn(sync::keep_pulled(agent.clone()));
+    env.spawn(keep::keep_exported(agent.clone()));
+    env.spawn(keep::keep_looking(agent.clone()));
     agent.tell(Event::Tick);
 
     let told = agent.clone();

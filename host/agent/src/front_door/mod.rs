@@ -19,6 +19,7 @@ mod guard;
 mod json;
 mod problem;
 mod rows;
+mod snapshots;
 mod status;
 mod transactions;
 
@@ -105,6 +106,8 @@ fn routes() -> Router<Door> {
         .route("/v1/status", get(status::get))
         .route("/v1/events", get(events::get))
         .route("/v1/sync", post(status::sync))
+        .route("/v1/snapshots", post(snapshots::export))
+        .route("/v1/new-database", post(snapshots::look))
         .route("/v1/hold", post(status::hold))
         .route("/v1/release", post(status::release))
         .route("/v1/reconnect", post(status::reconnect))

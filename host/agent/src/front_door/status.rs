@@ -45,6 +45,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
         "push_fault": fault(agent.scope_report(sync::PUSH)),
+        "snapshots": agent.snapshots.shown(),
         "scopes": scopes,
     }))
 }

@@ -6,6 +6,8 @@
 pub mod checks;
 pub mod conduct;
 pub mod conduct_fields;
+pub mod device;
+pub mod device_fields;
 pub mod difference;
 pub mod effective;
 pub mod field;

@@ -1,13 +1,25 @@
 //! Every setting of `register.toml`, described once (see [`super::field`]).
 
+use super::device_fields::{EXPORT, NEW_DATABASE};
 use super::field::{Field, Number, Presence, Shape, Table, Text, Word};
 use tillhold_channel::Encryption;
 
 /// AX's store and terminal numbers are nvarchar(10).
 const AX_NUMBER: Text = Text { presence: Presence::Required, longest: Some(10) };
 
-pub static REGISTER: Shape =
-    Shape { fields: &[&STORE, &REGISTER_ID, &PROFILE, &FOLDER, &CHANNEL, &FRONT_DOOR, &PLUGINS] };
+pub static REGISTER: Shape = Shape {
+    fields: &[
+        &STORE,
+        &REGISTER_ID,
+        &PROFILE,
+        &FOLDER,
+        &CHANNEL,
+        &FRONT_DOOR,
+        &PLUGINS,
+        &EXPORT,
+        &NEW_DATABASE,
+    ],
+};
 
 pub const STORE: Field<Text> =
     Field { key: "store", kind: AX_NUMBER, meaning: "RETAILSTORETABLE.STORENUMBER" };

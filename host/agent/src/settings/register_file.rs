@@ -2,6 +2,7 @@
 //!
 //! Relative paths are relative to the file, so that a folder can be moved as a whole.
 
+use super::device::{self, ExportSettings, NewDatabaseSettings};
 use super::field::{Field, Text};
 use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
@@ -28,6 +29,8 @@ pub struct RegisterFile {
     pub channel: ChannelAddress,
     pub front_door: FrontDoorAddress,
     pub plugin_folder: PathBuf,
+    pub export: ExportSettings,
+    pub new_database: Option<NewDatabaseSettings>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ impl RegisterFile {
             channel: channel(top, base),
             front_door: front_door(top, base),
             plugin_folder: base.join(plugin_folder),
+            export: device::export(top, base),
+            new_database: device::new_database(top, base),
         }
     }
 

@@ -46,7 +46,7 @@ mod tests {
     use crate::settings::profile_file::ProfileFile;
     use crate::settings::reader::Source;
     use crate::settings::register_file::RegisterFile;
-    use crate::settings::{conduct_fields, profile_fields, register_fields};
+    use crate::settings::{conduct_fields, device_fields, profile_fields, register_fields};
     use serde_json::Value as Json;
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -63,11 +63,13 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 14] = [
+    const TABLES: [(&str, &Shape); 16] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
         ("[plugins]", &register_fields::PLUGINS_SHAPE),
+        ("[export]", &device_fields::EXPORT_SHAPE),
+        ("[new_database]", &device_fields::NEW_DATABASE_SHAPE),
         ("profile.toml", &profile_fields::PROFILE),
         ("[[scope]]", &profile_fields::SCOPE),
         ("tables", &profile_fields::TABLE),
@@ -120,7 +122,10 @@ mod tests {
     const REGISTER: &str = "store = '1'\nregister = '2'\nprofile = 'p'\nfolder = 'f'\n\
         [channel]\nhost = 'h'\nport = 1\ndatabase = 'd'\nuser = 'u'\npassword_file = 'p'\n\
         encryption = 'off'\ncertificate = 'c'\ntrust = 'any'\n\
-        [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n[plugins]\nfolder = 'p'\n";
+        [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n[plugins]\nfolder = 'p'\n\
+        [export]\nfolder = 'e'\nschedule = '30 2 * * *'\nblackout = ['08:00-20:00']\nutc_offset_min = 60\n\
+        keep_last = 1\nskip_unchanged = 'no'\nkey_file = 'k'\n[new_database]\nsource = 's'\n\
+        check_interval_min = 1\nsize_max_mb = 1\ntrusted_keys = []\ncertificate = 'c'\ninsecure = 'yes'\n";
     const PROFILE: &str = "name = 'n'\ndescription = 'd'\nsource = 'file'\noffline_timeout_s = 1\n\
         reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\n\
         [capture]\nmethod = 'triggers'\n\
@@ -158,7 +163,7 @@ mod tests {
         let profile = asked(PROFILE, |source| assert_eq!(ProfileFile::of(source).mistakes, []));
         let (mut of_register, mut of_profile) = (BTreeSet::new(), BTreeSet::new());
         for (at, (_, shape)) in TABLES.iter().enumerate() {
-            described(shape, if at < 4 { &mut of_register } else { &mut of_profile });
+            described(shape, if at < 6 { &mut of_register } else { &mut of_profile });
         }
         assert_eq!(register, of_register);
         assert_eq!(profile, of_profile);

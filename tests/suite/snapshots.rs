@@ -1,0 +1,335 @@
+//! Prebuilt catalogues between registers of one store, with the real program: made, taken, and refused by name.
+
+use crate::harness::{PROGRAM, Stage, proof};
+use rusqlite::Connection;
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A second register of the store, in the first one's folder.
+struct Second {
+    folder: PathBuf,
+    config: PathBuf,
+}
+
+struct Told {
+    status: Option<i32>,
+    out: String,
+    error: String,
+}
+
+impl Second {
+    /// `more` is added to its settings.
+    fn of(stage: &Stage, more: &str) -> Second {
+        let folder = stage.rehearsal.folder().to_path_buf();
+        let text = std::fs::read_to_string(stage.rehearsal.config()).expect("settings");
+        let own = text
+            .lines()
+            .map(|line| match line {
+                line if line.starts_with("register = ") => "register = \"000099\"",
+                "folder = \"offline\"" => "folder = \"offline-2\"",
+                "token_file = \"front-door.token\"" => "token_file = \"second.token\"",
+                line => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let config = folder.join("second.toml");
+        std::fs::write(&config, format!("{own}\n{more}")).expect("settings");
+        Second { folder, config }
+    }
+
+    fn run(&self, words: &[&str]) -> Told {
+        run(words, &self.config)
+    }
+
+    fn provision(&self, from: &Path) -> Told {
+        self.run(&["provision", "--progress", "json", "--from", &from.display().to_string()])
+    }
+
+    fn catalogue(&self) -> PathBuf {
+        self.folder.join("offline-2/catalogue.db")
+    }
+}
+
+fn run(words: &[&str], config: &Path) -> Told {
+    let output = Command::new(PROGRAM)
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("a run of the program");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Told { status: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }
+}
+
+fn done(told: &Told) -> &str {
+    assert_eq!(told.status, Some(0), "{}\n{}", told.out, told.error);
+    &told.out
+}
+
+fn export(config: &Path) -> Json {
+    let told = run(&["export", "snapshot", "--json", "--force"], config);
+    serde_json::from_str(done(&told)).expect("JSON")
+}
+
+/// Name and number of rows of each table, and whose the file is.
+fn content(catalogue: &Path) -> (Vec<(String, i64)>, String) {
+    let conn = Connection::open(catalogue).expect("a catalogue");
+    let names: Vec<String> = {
+        let mut statement =
+            conn.prepare("SELECT name FROM tillhold_table ORDER BY name").expect("a question");
+        let names = statement.query_map((), |row| row.get(0)).expect("an answer");
+        names.map(|name| name.expect("a name")).collect()
+    };
+    let count = |name: &String| {
+        let sql = format!("SELECT count(*) FROM \"{name}\"");
+        conn.query_row(&sql, (), |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    let counts = names.iter().map(|name| (name.clone(), count(name))).collect();
+    let sql = "SELECT value FROM tillhold_meta WHERE name = 'register'";
+    (counts, conn.query_row(sql, (), |row| row.get(0)).expect("whose it is"))
+}
+
+fn price_in(catalogue: &Path, amount: &str) -> i64 {
+    let conn = Connection::open(catalogue).expect("a catalogue");
+    let sql = "SELECT count(*) FROM \"ax.PRICEDISCTABLE\" WHERE AMOUNT LIKE ?1";
+    conn.query_row(sql, [format!("{amount}.%")], |row| row.get(0)).expect("a count")
+}
+
+const NEW_PRICE: &str = "UPDATE TOP (3) [ax].[PRICEDISCTABLE] SET [AMOUNT] = 4711;";
+
+#[test]
+fn a_snapshot_of_one_register_serves_another_of_the_store() {
+    proof(async {
+        let mut stage = Stage::online(50).await;
+        stage.rehearsal.sell(3).await.expect("sales");
+        let exported = export(&stage.rehearsal.config());
+        assert_eq!(exported["outcome"], "made", "{exported}");
+        let rows = exported["snapshot"]["rows"].as_u64().expect("rows");
+        let again = run(&["export", "snapshot", "--json"], &stage.rehearsal.config());
+        let again: Json = serde_json::from_str(done(&again)).expect("JSON");
+        assert_eq!(again["outcome"], "unchanged", "{again}");
+
+        let folder = stage.rehearsal.folder().join("export");
+        let second = Second::of(&stage, "");
+        let told = second.provision(&folder);
+        let total: Json =
+            done(&told).lines().last().and_then(|l| serde_json::from_str(l).ok()).expect("a total");
+        let loaded = total["rows"].as_u64().expect("rows");
+        assert!(
+            rows > 1_000 && loaded < rows / 2,
+            "{loaded} of {rows} rows were read from the channel"
+        );
+        let (counts, whose) = content(&second.catalogue());
+        let first = stage.rehearsal.folder().join("offline/catalogue.db");
+        assert_eq!(counts, content(&first).0);
+        assert_eq!(whose, "000099");
+
+        // Pull goes on from the snapshot's positions.
+        assert_eq!(stage.rehearsal.office(NEW_PRICE).expect("new prices"), 3);
+        done(&second.run(&["provision"]));
+        assert_eq!(price_in(&second.catalogue(), "4711"), 3);
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// A register that has nothing yet takes the snapshot by itself, and one that is behind takes it when asked.
+#[test]
+fn the_agent_takes_a_newer_database() {
+    proof(async {
+        let mut stage = Stage::prepared(50).await;
+        let second = Second::of(&stage, "[export]\nfolder = \"share\"\n");
+        done(&second.run(&["provision"]));
+        export(&second.config);
+        let config = stage.rehearsal.config();
+        let text = std::fs::read_to_string(&config).expect("settings");
+        let key = second.run(&["export", "key"]);
+        let trusted = format!("trusted_keys = [\"{}\"]\n", done(&key).trim());
+        let look = "[new_database]\nsource = \"share\"\ncheck_interval_min = 60\n";
+        std::fs::write(&config, format!("{text}\n{look}{trusted}")).expect("settings");
+        stage.start().await;
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["snapshots"]["new_database"]["outcome"], "taken", "{status}");
+        stage.rehearsal.sell(3).await.expect("sales");
+        stage.holds().await;
+        let looked = run(&["new-database", "--json"], &config);
+        assert_eq!(
+            looked.status,
+            Some(1),
+            "there is none that is newer: {}{}",
+            looked.out,
+            looked.error
+        );
+
+        // Stopped, it falls behind; a snapshot brings it on without its channel.
+        stage.rehearsal.kill();
+        stage.rehearsal.office(NEW_PRICE).expect("new prices");
+        done(&second.run(&["provision"]));
+        export(&second.config);
+        stage.rehearsal.cut().await.expect("a cut");
+        let looked = run(&["new-database", "--json"], &config);
+        let looked: Json = serde_json::from_str(done(&looked)).expect("JSON");
+        assert_eq!(looked["outcome"], "taken", "{looked}");
+        let catalogue = stage.rehearsal.folder().join("offline/catalogue.db");
+        assert_eq!(price_in(&catalogue, "4711"), 3);
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.start().await;
+        stage.rehearsal.sell(2).await.expect("sales");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The newest manifest of the folder, changed.
+fn tamper(folder: &Path, change: impl FnOnce(&mut Json)) {
+    let path = latest(folder);
+    let mut json: Json =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("a manifest")).expect("JSON");
+    change(&mut json);
+    std::fs::write(path, json.to_string()).expect("a changed manifest");
+}
+
+fn latest(folder: &Path) -> PathBuf {
+    let names =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one").path());
+    let is_latest = |path: &PathBuf| {
+        path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("latest-"))
+    };
+    names.into_iter().find(is_latest).expect("a newest manifest")
+}
+
+#[test]
+fn what_is_wrong_with_a_snapshot_is_refused_by_name() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let config = stage.rehearsal.config();
+        done(&run(&["provision"], &config));
+        stage
+            .rehearsal
+            .office("UPDATE TOP (1) [ax].[PRICEDISCTABLE] SET [AMOUNT] = 815;")
+            .expect("a price");
+        done(&run(&["provision"], &config));
+        let before = export(&config);
+        let exported = export(&config);
+        let good = stage.rehearsal.folder().join("export");
+        let file = exported["snapshot"]["file"].as_str().expect("a file").to_string();
+        let key = run(&["export", "key"], &config);
+        let trusted =
+            format!("[new_database]\nsource = \"x\"\ntrusted_keys = [\"{}\"]\n", done(&key).trim());
+        let stranger =
+            format!("[new_database]\nsource = \"x\"\ntrusted_keys = [\"{}\"]\n", "ab".repeat(32));
+        let bad = stage.rehearsal.folder().join("bad");
+        let flip = |at: usize| {
+            let path = bad.join(&file);
+            let mut bytes = std::fs::read(&path).expect("a snapshot");
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).expect("a flipped bit");
+        };
+        let cut = || {
+            let path = bad.join(&file);
+            let bytes = std::fs::read(&path).expect("a snapshot");
+            std::fs::write(&path, &bytes[..bytes.len() - 5_000]).expect("a cut file");
+        };
+        let member = |name: &str, value: Json| {
+            let name = name.to_string();
+            move |json: &mut Json| json[name.as_str()] = value
+        };
+        let other = before["snapshot"]["file"].clone();
+        let cases: Vec<(&str, &str, Box<dyn Fn() + '_>)> = vec![
+            ("snapshot-piece", "", Box::new(|| flip(5_000))),
+            ("snapshot-short", "", Box::new(cut)),
+            (
+                "snapshot-other-kind",
+                "",
+                Box::new(|| tamper(&bad, member("fingerprint", "0".repeat(64).into()))),
+            ),
+            (
+                "snapshot-epoch",
+                "",
+                Box::new(|| tamper(&bad, member("channel_epoch", "5".repeat(32).into()))),
+            ),
+            (
+                "snapshot-hash",
+                "",
+                Box::new(|| tamper(&bad, member("sha256", "0".repeat(64).into()))),
+            ),
+            ("snapshot-manifest", "", Box::new(|| tamper(&bad, member("file", "../x.db".into())))),
+            ("snapshot-manifest", "", Box::new(|| tamper(&bad, member("format", 9.into())))),
+            (
+                "snapshot-file",
+                "",
+                Box::new(|| std::fs::remove_file(bad.join(&file)).expect("a removal")),
+            ),
+            (
+                "snapshot-missing",
+                "",
+                Box::new(|| std::fs::remove_file(latest(&bad)).expect("a removal")),
+            ),
+            (
+                "snapshot-content",
+                "",
+                Box::new(|| {
+                    tamper(&bad, |json| {
+                        for table in json["tables"].as_array_mut().expect("tables") {
+                            let version =
+                                table["version"].as_str().and_then(|v| v.parse::<u64>().ok());
+                            let version = version.expect("a version") - 1;
+                            table["version"] = version.to_string().into();
+                        }
+                    })
+                }),
+            ),
+            (
+                "snapshot-shape",
+                "",
+                Box::new(|| tamper(&bad, |json| json["tables"][0]["shape"] = "x".into())),
+            ),
+            (
+                "snapshot-signature",
+                &trusted,
+                Box::new(|| tamper(&bad, member("file", other.clone()))),
+            ),
+            (
+                "snapshot-signature",
+                &trusted,
+                Box::new(|| {
+                    tamper(&bad, |json| {
+                        json.as_object_mut().expect("members").remove("signature");
+                    })
+                }),
+            ),
+            ("snapshot-signature", &stranger, Box::new(|| ())),
+        ];
+        for (code, settings, harm) in cases {
+            copy_folder(&good, &bad);
+            harm();
+            let second = Second::of(&stage, settings);
+            let told = second.provision(&bad);
+            assert_eq!(told.status, Some(2), "{code}: {}", told.error);
+            assert!(told.error.contains(&format!("error[{code}]")), "{code}: {}", told.error);
+            assert!(told.error.contains("next: "), "{code}: {}", told.error);
+            assert!(content(&second.catalogue()).0.iter().all(|(_, rows)| *rows == 0), "{code}");
+        }
+        let second = Second::of(&stage, &trusted);
+        done(&second.provision(&good));
+        // What is further here is not taken back.
+        stage.rehearsal.office(NEW_PRICE).expect("new prices");
+        done(&second.run(&["provision"]));
+        let told = second.provision(&good);
+        assert!(told.error.contains("error[snapshot-older]"), "{}", told.error);
+        assert_eq!(price_in(&second.catalogue(), "4711"), 3);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    // Of the case before.
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
