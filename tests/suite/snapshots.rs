@@ -200,119 +200,104 @@ fn latest(folder: &Path) -> PathBuf {
     names.into_iter().find(is_latest).expect("a newest manifest")
 }
 
+/// A copy of an export folder, and what is known of it.
+struct Copy {
+    folder: PathBuf,
+    /// Its newest snapshot, and one before.
+    file: String,
+    before: String,
+}
+
+impl Copy {
+    fn change(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        let path = self.folder.join(&self.file);
+        let mut bytes = std::fs::read(&path).expect("a snapshot");
+        change(&mut bytes);
+        std::fs::write(&path, bytes).expect("a changed snapshot");
+    }
+
+    fn say(&self, member: &str, value: impl Into<Json>) {
+        tamper(&self.folder, |json| json[member] = value.into());
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Trust {
+    Nobody,
+    Exporter,
+    Stranger,
+}
+
+type Harm = (&'static str, Trust, fn(&Copy));
+
+/// What must come of it, who is trusted, and what is done to the copy.
+const HARMS: [Harm; 14] = [
+    ("snapshot-piece", Trust::Nobody, |copy| copy.change(|bytes| bytes[5_000] ^= 1)),
+    ("snapshot-short", Trust::Nobody, |copy| copy.change(|bytes| bytes.truncate(9_000))),
+    ("snapshot-other-kind", Trust::Nobody, |copy| copy.say("fingerprint", "0".repeat(64))),
+    ("snapshot-epoch", Trust::Nobody, |copy| copy.say("channel_epoch", "5".repeat(32))),
+    ("snapshot-hash", Trust::Nobody, |copy| copy.say("sha256", "0".repeat(64))),
+    ("snapshot-manifest", Trust::Nobody, |copy| copy.say("file", "../x.db")),
+    ("snapshot-manifest", Trust::Nobody, |copy| copy.say("format", 9)),
+    ("snapshot-content", Trust::Nobody, |copy| tamper(&copy.folder, earlier_positions)),
+    ("snapshot-shape", Trust::Nobody, |copy| {
+        tamper(&copy.folder, |json| json["tables"][0]["shape"] = "x".into());
+    }),
+    ("snapshot-file", Trust::Nobody, |copy| {
+        std::fs::remove_file(copy.folder.join(&copy.file)).expect("a removal");
+    }),
+    ("snapshot-missing", Trust::Nobody, |copy| {
+        std::fs::remove_file(latest(&copy.folder)).expect("a removal");
+    }),
+    ("snapshot-signature", Trust::Exporter, |copy| copy.say("file", copy.before.clone())),
+    ("snapshot-signature", Trust::Exporter, |copy| {
+        tamper(&copy.folder, |json| drop(json.as_object_mut().map(|all| all.remove("signature"))));
+    }),
+    ("snapshot-signature", Trust::Stranger, |_| ()),
+];
+
+fn earlier_positions(json: &mut Json) {
+    for table in json["tables"].as_array_mut().expect("tables") {
+        let version = table["version"].as_str().and_then(|v| v.parse::<u64>().ok());
+        table["version"] = (version.expect("a version") - 1).to_string().into();
+    }
+}
+
+fn trusting(key: &str) -> String {
+    format!("[new_database]\nsource = \"x\"\ntrusted_keys = [\"{key}\"]\n")
+}
+
 #[test]
 fn what_is_wrong_with_a_snapshot_is_refused_by_name() {
     proof(async {
         let stage = Stage::prepared(20).await;
         let config = stage.rehearsal.config();
+        let price = "UPDATE TOP (1) [ax].[PRICEDISCTABLE] SET [AMOUNT] = 815;";
+        stage.rehearsal.office(price).expect("a price");
         done(&run(&["provision"], &config));
-        stage
-            .rehearsal
-            .office("UPDATE TOP (1) [ax].[PRICEDISCTABLE] SET [AMOUNT] = 815;")
-            .expect("a price");
-        done(&run(&["provision"], &config));
-        let before = export(&config);
-        let exported = export(&config);
+        let file = |exported: Json| exported["snapshot"]["file"].as_str().map(str::to_string);
+        let before = file(export(&config)).expect("a file");
+        let newest = file(export(&config)).expect("a file");
         let good = stage.rehearsal.folder().join("export");
-        let file = exported["snapshot"]["file"].as_str().expect("a file").to_string();
+        let copy = Copy { folder: stage.rehearsal.folder().join("bad"), file: newest, before };
         let key = run(&["export", "key"], &config);
-        let trusted =
-            format!("[new_database]\nsource = \"x\"\ntrusted_keys = [\"{}\"]\n", done(&key).trim());
-        let stranger =
-            format!("[new_database]\nsource = \"x\"\ntrusted_keys = [\"{}\"]\n", "ab".repeat(32));
-        let bad = stage.rehearsal.folder().join("bad");
-        let flip = |at: usize| {
-            let path = bad.join(&file);
-            let mut bytes = std::fs::read(&path).expect("a snapshot");
-            bytes[at] ^= 1;
-            std::fs::write(&path, bytes).expect("a flipped bit");
-        };
-        let cut = || {
-            let path = bad.join(&file);
-            let bytes = std::fs::read(&path).expect("a snapshot");
-            std::fs::write(&path, &bytes[..bytes.len() - 5_000]).expect("a cut file");
-        };
-        let member = |name: &str, value: Json| {
-            let name = name.to_string();
-            move |json: &mut Json| json[name.as_str()] = value
-        };
-        let other = before["snapshot"]["file"].clone();
-        let cases: Vec<(&str, &str, Box<dyn Fn() + '_>)> = vec![
-            ("snapshot-piece", "", Box::new(|| flip(5_000))),
-            ("snapshot-short", "", Box::new(cut)),
-            (
-                "snapshot-other-kind",
-                "",
-                Box::new(|| tamper(&bad, member("fingerprint", "0".repeat(64).into()))),
-            ),
-            (
-                "snapshot-epoch",
-                "",
-                Box::new(|| tamper(&bad, member("channel_epoch", "5".repeat(32).into()))),
-            ),
-            (
-                "snapshot-hash",
-                "",
-                Box::new(|| tamper(&bad, member("sha256", "0".repeat(64).into()))),
-            ),
-            ("snapshot-manifest", "", Box::new(|| tamper(&bad, member("file", "../x.db".into())))),
-            ("snapshot-manifest", "", Box::new(|| tamper(&bad, member("format", 9.into())))),
-            (
-                "snapshot-file",
-                "",
-                Box::new(|| std::fs::remove_file(bad.join(&file)).expect("a removal")),
-            ),
-            (
-                "snapshot-missing",
-                "",
-                Box::new(|| std::fs::remove_file(latest(&bad)).expect("a removal")),
-            ),
-            (
-                "snapshot-content",
-                "",
-                Box::new(|| {
-                    tamper(&bad, |json| {
-                        for table in json["tables"].as_array_mut().expect("tables") {
-                            let version =
-                                table["version"].as_str().and_then(|v| v.parse::<u64>().ok());
-                            let version = version.expect("a version") - 1;
-                            table["version"] = version.to_string().into();
-                        }
-                    })
-                }),
-            ),
-            (
-                "snapshot-shape",
-                "",
-                Box::new(|| tamper(&bad, |json| json["tables"][0]["shape"] = "x".into())),
-            ),
-            (
-                "snapshot-signature",
-                &trusted,
-                Box::new(|| tamper(&bad, member("file", other.clone()))),
-            ),
-            (
-                "snapshot-signature",
-                &trusted,
-                Box::new(|| {
-                    tamper(&bad, |json| {
-                        json.as_object_mut().expect("members").remove("signature");
-                    })
-                }),
-            ),
-            ("snapshot-signature", &stranger, Box::new(|| ())),
-        ];
-        for (code, settings, harm) in cases {
-            copy_folder(&good, &bad);
-            harm();
-            let second = Second::of(&stage, settings);
-            let told = second.provision(&bad);
+        let key = done(&key).trim().to_string();
+        for (code, trust, harm) in HARMS {
+            copy_folder(&good, &copy.folder);
+            harm(&copy);
+            let settings = match trust {
+                Trust::Nobody => String::new(),
+                Trust::Exporter => trusting(&key),
+                Trust::Stranger => trusting(&"ab".repeat(32)),
+            };
+            let second = Second::of(&stage, &settings);
+            let told = second.provision(&copy.folder);
             assert_eq!(told.status, Some(2), "{code}: {}", told.error);
             assert!(told.error.contains(&format!("error[{code}]")), "{code}: {}", told.error);
             assert!(told.error.contains("next: "), "{code}: {}", told.error);
             assert!(content(&second.catalogue()).0.iter().all(|(_, rows)| *rows == 0), "{code}");
         }
-        let second = Second::of(&stage, &trusted);
+        let second = Second::of(&stage, &trusting(&key));
         done(&second.provision(&good));
         // What is further here is not taken back.
         stage.rehearsal.office(NEW_PRICE).expect("new prices");

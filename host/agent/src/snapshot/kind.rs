@@ -98,12 +98,9 @@ fn decisive(profile: &Profile) -> Profile {
 
 /// Whether what the table says beside its name asks for the register's own number.
 fn names_register(table: &ScopeTable) -> bool {
-    let nameless = ScopeTable {
-        name: TableName::new("", ""),
-        only_columns: None,
-        excluded_columns: Vec::new(),
-        ..table.clone()
-    };
+    let mut nameless = table.clone();
+    nameless.name = TableName::new("", "");
+    (nameless.only_columns, nameless.excluded_columns) = (None, Vec::new());
     format!("{nameless:?}").to_ascii_lowercase().contains("register")
 }
 

@@ -60,11 +60,6 @@ fn make(env: &Env, file: &Path) -> Result<String, SnapshotError> {
 }
 
 /// Hexadecimal digits as bytes.
-pub fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.chunks(2).map(pair).collect()
+pub fn bytes(digits: &str) -> Option<Vec<u8>> {
+    text::parse_hexadecimal(digits)
 }

@@ -289,6 +289,8 @@ async fn nothing_is_exchanged_under_another_program() {
     assert_eq!(amounts_in(&catalogue), amount("1", 10));
 }
 
+type Harm = (&'static str, Box<dyn Fn(&Path)>, &'static str);
+
 /// What is done to the aside file, and the code that must come of it; the register's own stays as it was.
 #[tokio::test]
 async fn what_is_no_catalogue_of_this_store_is_refused() {
@@ -301,7 +303,7 @@ async fn what_is_no_catalogue_of_this_store_is_refused() {
             conn.execute_batch(text).expect("a harm");
         }
     };
-    let harms: Vec<(&str, Box<dyn Fn(&Path)>, &str)> = vec![
+    let harms: Vec<Harm> = vec![
         ("flipped", Box::new(flip_in_the_middle), "local-damaged"),
         ("truncated", Box::new(cut_in_half), "local-damaged"),
         (
