@@ -4,6 +4,7 @@
 //! * Data come through one door: `harness::Stage`.
 
 mod capture;
+mod carried;
 mod flows;
 mod harness;
 mod killed;

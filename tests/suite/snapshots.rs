@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A second register of the store, in the first one's folder.
-struct Second {
+pub struct Second {
     folder: PathBuf,
     config: PathBuf,
 }
 
-struct Told {
-    status: Option<i32>,
-    out: String,
-    error: String,
+pub struct Told {
+    pub status: Option<i32>,
+    pub out: String,
+    pub error: String,
 }
 
 impl Second {
     /// `more` is added to its settings.
-    fn of(stage: &Stage, more: &str) -> Second {
+    pub fn of(stage: &Stage, more: &str) -> Second {
         let folder = stage.rehearsal.folder().to_path_buf();
         let text = std::fs::read_to_string(stage.rehearsal.config()).expect("settings");
         let own = text
@@ -38,7 +38,7 @@ impl Second {
         Second { folder, config }
     }
 
-    fn run(&self, words: &[&str]) -> Told {
+    pub fn run(&self, words: &[&str]) -> Told {
         run(words, &self.config)
     }
 
@@ -46,12 +46,12 @@ impl Second {
         self.run(&["provision", "--progress", "json", "--from", &from.display().to_string()])
     }
 
-    fn catalogue(&self) -> PathBuf {
+    pub fn catalogue(&self) -> PathBuf {
         self.folder.join("offline-2/catalogue.db")
     }
 }
 
-fn run(words: &[&str], config: &Path) -> Told {
+pub fn run(words: &[&str], config: &Path) -> Told {
     let output = Command::new(PROGRAM)
         .args(words)
         .arg("--config")
@@ -63,7 +63,7 @@ fn run(words: &[&str], config: &Path) -> Told {
     Told { status: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }
 }
 
-fn done(told: &Told) -> &str {
+pub fn done(told: &Told) -> &str {
     assert_eq!(told.status, Some(0), "{}\n{}", told.out, told.error);
     &told.out
 }

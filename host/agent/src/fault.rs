@@ -1,5 +1,6 @@
 //! What can go wrong in a flow, as facts: which part said it, of which class it is, what to do next.
 
+use crate::carry::fault::CarryError;
 use crate::snapshot::fault::SnapshotError;
 use tillhold_channel::ChannelError;
 use tillhold_core::fault::Class;
@@ -16,6 +17,8 @@ pub enum FlowError {
     Local(#[from] LocalError),
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Carry(#[from] CarryError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     #[error("a batch of {stage} does not balance: {cause}")]
@@ -37,6 +40,7 @@ impl FlowError {
             FlowError::Local(error) => error.class(),
             FlowError::Plugin(error) => error.class(),
             FlowError::Snapshot(error) => error.class(),
+            FlowError::Carry(error) => error.class(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
             FlowError::NeverSynchronised(_) => Class::Retry,
             FlowError::Outrun { .. } => Class::Reconfigure,
@@ -50,6 +54,7 @@ impl FlowError {
             FlowError::Local(error) => error.code(),
             FlowError::Plugin(error) => error.code(),
             FlowError::Snapshot(error) => error.code(),
+            FlowError::Carry(error) => error.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
             FlowError::Outrun { .. } => "flow-outrun",
             FlowError::BrokeOff(_) => "flow-broke-off",
@@ -63,6 +68,7 @@ impl FlowError {
             FlowError::Local(error) => error.hint(),
             FlowError::Plugin(error) => error.hint(),
             FlowError::Snapshot(error) => error.hint(),
+            FlowError::Carry(error) => error.hint(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
             }

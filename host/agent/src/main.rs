@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk. Exit status: 0 done, 1 not done (the answer is no), 2 failed, 64 wrong usage.
 
 mod agent;
+mod carry;
 mod cli;
 mod fault;
 mod front_door;

@@ -123,7 +123,8 @@ async fn outgoing(
 ) -> Result<Vec<Ruled>, FlowError> {
     let mut batch = Vec::with_capacity(pending.len());
     for transaction in pending {
-        match transformed(register, transaction).await? {
+        let till = (register.file.store.as_str(), register.file.register.as_str());
+        match transformed(register, till, transaction).await? {
             Ok(ruled) => batch.push(ruled),
             Err((id, reason)) => {
                 register.local.quarantine(id, "rule-refused", &reason).await?;
@@ -136,11 +137,11 @@ async fn outgoing(
 
 /// Each written row through its scope's transformer on the way up. What a rule changes is not what the register has,
 /// so pull has to bring it.
-async fn transformed(
+pub async fn transformed(
     register: &Register,
+    (store, till): (&str, &str),
     mut transaction: Transaction,
 ) -> Result<Result<Ruled, (TransactionId, String)>, FlowError> {
-    let (store, till) = (&register.file.store, &register.file.register);
     let mut kept = Vec::with_capacity(transaction.writes.len());
     let mut altered = Vec::new();
     for mut write in transaction.writes {

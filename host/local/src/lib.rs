@@ -43,6 +43,7 @@ mod settle;
 mod shape;
 mod size;
 mod statements;
+mod unsent;
 mod waiting;
 mod writer;
 
@@ -64,3 +65,4 @@ pub use registry::{Load, TableState};
 pub use settle::{Decision, Deferred, Settlement};
 pub use shape::fingerprint as stored_shape;
 pub use size::{FileSize, TableSize};
+pub use unsent::Unsent;

@@ -129,7 +129,7 @@ struct Net {
     seq: i64,
 }
 
-fn net_writes(
+pub(crate) fn net_writes(
     conn: &Connection,
     registry: &Registry,
     id: TransactionId,

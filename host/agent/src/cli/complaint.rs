@@ -2,6 +2,7 @@
 
 use super::answering::AnsweringError;
 use super::profile::{DiffError, ExchangeError};
+use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
 use crate::kept::KeptError;
@@ -49,7 +50,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
-    coded!(SnapshotError);
+    coded!(SnapshotError, CarryError);
     coded!(DiffError, ExchangeError);
     if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
         return Some(Told { code: error.code().to_string(), hint: error.hint() });

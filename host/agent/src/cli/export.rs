@@ -1,6 +1,7 @@
 //! `tillhold export …` and `tillhold new-database`: prebuilt catalogues.
 
 use super::answering::Answering;
+use super::carry;
 use super::{Done, Settings};
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep::minute;
@@ -22,6 +23,10 @@ pub enum ExportCommand {
     Snapshot(SnapshotArgs),
     /// Show when the next scheduled snapshots begin
     Next(NextArgs),
+    /// Write all unsent sales into a signed file, to be carried away by hand
+    Unsent(carry::UnsentArgs),
+    /// Check such a file: whole, unchanged, and signed by whom
+    Check(carry::CheckArgs),
     /// Show the public key that signs this register's exports; made when there is none
     Key(Settings),
 }
@@ -63,6 +68,8 @@ pub async fn export(env: &Env, command: ExportCommand) -> anyhow::Result<Done> {
     match command {
         ExportCommand::Snapshot(args) => snapshot(env, args).await,
         ExportCommand::Next(args) => next(env, &args),
+        ExportCommand::Unsent(args) => carry::unsent(env, args).await,
+        ExportCommand::Check(args) => carry::check(&args),
         ExportCommand::Key(settings) => {
             let file = RegisterFile::read(&settings.config)?;
             println!("{}", Signer::open(env, &file.export.key_file)?.key());

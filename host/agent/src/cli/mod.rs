@@ -1,6 +1,7 @@
 //! The command line: what it takes, and how an end is told.
 
 mod answering;
+mod carry;
 mod channel;
 mod complaint;
 mod demo;
@@ -39,9 +40,12 @@ enum Command {
     Status(door::StatusArgs),
     /// Push and pull now
     Sync(door::SyncArgs),
-    /// Prebuilt catalogues for the store's other registers
+    /// Prebuilt catalogues for the store's other registers, and unsent sales in a signed file
     #[command(subcommand)]
     Export(export::ExportCommand),
+    /// Bring in what another register's export holds
+    #[command(subcommand)]
+    Import(carry::ImportCommand),
     /// Look for a newer prebuilt catalogue now, and take it
     NewDatabase(export::NewDatabaseArgs),
     /// The channel database's side
@@ -127,6 +131,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
         Command::Export(command) => export::export(&env, command).await,
+        Command::Import(command) => carry::import(&env, command).await,
         Command::NewDatabase(args) => export::new_database(&env, args).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,

@@ -16,12 +16,13 @@
 
 mod events;
 mod guard;
-mod json;
+pub mod json;
 mod problem;
 mod rows;
 mod snapshots;
 mod status;
 mod transactions;
+mod unsent;
 
 use crate::agent::Agent;
 use axum::Router;
@@ -106,6 +107,8 @@ fn routes() -> Router<Door> {
         .route("/v1/status", get(status::get))
         .route("/v1/events", get(events::get))
         .route("/v1/sync", post(status::sync))
+        .route("/v1/unsent-export", post(unsent::export))
+        .route("/v1/unsent-import", post(unsent::bring_in))
         .route("/v1/snapshots", post(snapshots::export))
         .route("/v1/new-database", post(snapshots::look))
         .route("/v1/hold", post(status::hold))

@@ -1,0 +1,186 @@
+//! Sales that were carried here by hand, into the channel: each once, by the ledger, under the name of their own register.
+//!
+//! * What is in the ledger already is left as it is.
+//! * What the channel refuses or knows otherwise is listed with the reason, and nothing of it is written; what builds on it
+//!   waits with it. Nobody is asked to decide here: that is the register's own business, should it come back.
+//! * Rules for rows on their way up run as they would have on the register.
+
+use super::fault::CarryError;
+use super::line;
+use super::read::{self, Lines, Origin};
+use crate::fault::FlowError;
+use crate::push;
+use crate::register::Register;
+use crate::resolve::Ruled;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use tillhold_channel::Link;
+use tillhold_channel::upload::{Outgoing, upload_altered};
+use tillhold_core::limits;
+use tillhold_core::transaction::{Contest, Operation, Receipt, Transaction, TransactionId, Write};
+
+/// What became of a file's sales.
+#[derive(Debug)]
+pub struct Imported {
+    pub origin: Origin,
+    pub applied: u64,
+    pub already_there: u64,
+    /// Not taken, with the reason.
+    pub left: Vec<(TransactionId, String)>,
+}
+
+impl Imported {
+    pub fn json(&self) -> Json {
+        let left = |(id, reason): &(TransactionId, String)| json!({ "id": id.to_string(), "reason": reason });
+        json!({
+            "store": self.origin.store,
+            "register": self.origin.register,
+            "transactions": self.origin.transactions,
+            "applied": self.applied,
+            "already_there": self.already_there,
+            "left": self.left.iter().map(left).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Checks the whole file, then sends what the channel does not have.
+pub async fn import(
+    register: &Register,
+    link: &mut Link,
+    file: &Path,
+    key: Option<&str>,
+) -> Result<Imported, FlowError> {
+    let origin = read::check(file, key)?;
+    if origin.store != register.file.store {
+        let (found, expected) = (origin.store, register.file.store.clone());
+        return Err(CarryError::OtherStore { found, expected }.into());
+    }
+    let imported = Imported { origin, applied: 0, already_there: 0, left: Vec::new() };
+    let mut import = Import { register, link, imported, held: BTreeSet::new() };
+    let mut lines = Lines::open(file)?;
+    lines.next()?;
+    let mut batch = Vec::new();
+    let mut rows = 0;
+    while let Some(next) = lines.next()? {
+        if !next.json["end"].is_null() {
+            break;
+        }
+        let transaction = import.transaction(&next.json, next.number)?;
+        rows += transaction.writes.len();
+        batch.push(transaction);
+        if batch.len() >= limits::UPLOAD_TRANSACTIONS_MAX || rows >= limits::UPLOAD_ROWS_MAX {
+            import.send(std::mem::take(&mut batch)).await?;
+            rows = 0;
+        }
+    }
+    import.send(batch).await?;
+    Ok(import.imported)
+}
+
+struct Import<'a> {
+    register: &'a Register,
+    link: &'a mut Link,
+    imported: Imported,
+    /// Rows for which a sale that was not taken holds back what builds on it.
+    held: BTreeSet<(String, Vec<String>)>,
+}
+
+impl Import<'_> {
+    fn transaction(&self, json: &Json, number: usize) -> Result<Transaction, FlowError> {
+        let table = |name: &_| self.register.table(name).map(|(_, table)| table.clone());
+        let read = line::transaction(json, table);
+        Ok(read.map_err(|reason| CarryError::Line { line: number, reason })?)
+    }
+
+    async fn send(&mut self, batch: Vec<Transaction>) -> Result<(), FlowError> {
+        let mut waiting: Vec<Ruled> = Vec::new();
+        for transaction in batch {
+            if transaction.writes.is_empty() {
+                self.leave(&transaction, "its values cannot be read: mend them on the register");
+                continue;
+            }
+            let till = (self.imported.origin.store.clone(), self.imported.origin.register.clone());
+            let whole = transaction.clone();
+            match push::transformed(self.register, (&till.0, &till.1), transaction).await? {
+                Ok(ruled) => waiting.push(ruled),
+                Err((_, reason)) => self.leave(&whole, &format!("a rule refused it: {reason}")),
+            }
+        }
+        while !waiting.is_empty() {
+            waiting = self.round(waiting).await?;
+        }
+        Ok(())
+    }
+
+    /// One upload; what waited for another transaction of it comes back.
+    async fn round(&mut self, batch: Vec<Ruled>) -> Result<Vec<Ruled>, FlowError> {
+        let mut free = Vec::new();
+        for ruled in batch {
+            match self.is_held(&ruled.transaction) {
+                true => self.leave(&ruled.transaction, "it builds on a sale that was not taken"),
+                false => free.push(ruled),
+            }
+        }
+        if free.is_empty() {
+            return Ok(Vec::new());
+        }
+        let origin = &self.imported.origin;
+        let name = format!("{}-{}", origin.store, origin.register);
+        let outgoing: Vec<Outgoing<'_>> = free.iter().map(Ruled::outgoing).collect();
+        let receipts = upload_altered(self.link, &name, origin.incarnation, &outgoing).await?;
+        let mut again = Vec::new();
+        let sent = free.len();
+        for (ruled, receipt) in free.into_iter().zip(receipts) {
+            match receipt {
+                Receipt::Applied => self.imported.applied += 1,
+                Receipt::AlreadyThere => self.imported.already_there += 1,
+                Receipt::Contested(contests) if contests.is_empty() => again.push(ruled),
+                Receipt::Contested(contests) => {
+                    let reason = "the channel has changed a row of it since";
+                    self.leave_contested(&ruled.transaction, reason, &contests);
+                }
+                Receipt::Clash => {
+                    self.leave(&ruled.transaction, "the channel has another sale under its id");
+                }
+                Receipt::Refused { number, message, .. } => {
+                    let reason = format!("SQL Server error {number}: {message}");
+                    self.leave(&ruled.transaction, &reason);
+                }
+            }
+        }
+        if again.len() == sent {
+            // Nothing went through, and nothing will: each waits for another one.
+            for ruled in again.drain(..) {
+                self.leave(&ruled.transaction, "it waits for a sale that does not come");
+            }
+        }
+        Ok(again)
+    }
+
+    fn is_held(&self, transaction: &Transaction) -> bool {
+        let mut places = transaction.writes.iter().map(place);
+        !self.held.is_empty() && places.any(|place| self.held.contains(&place))
+    }
+
+    fn leave(&mut self, transaction: &Transaction, reason: &str) {
+        self.leave_contested(transaction, reason, &[]);
+    }
+
+    /// As on the register: what a sale made or took away, and what is disputed, holds back what builds on it. A row that
+    /// all sales count up does not, or one sale would hold up all.
+    fn leave_contested(&mut self, transaction: &Transaction, reason: &str, contests: &[Contest]) {
+        for (at, write) in transaction.writes.iter().enumerate() {
+            let is_disputed = contests.iter().any(|contest| contest.write == at);
+            if is_disputed || write.operation != Operation::Update {
+                self.held.insert(place(write));
+            }
+        }
+        self.imported.left.push((transaction.id, reason.to_string()));
+    }
+}
+
+/// A row by its table and its key, as keys compare.
+fn place(write: &Write) -> (String, Vec<String>) {
+    (write.table.name.to_string(), write.key.folded(&write.table))
+}

@@ -1,0 +1,122 @@
+//! The unsent sales of a register, written into a signed file that only its owner may read.
+
+use super::fault::CarryError;
+use super::{FORMAT, PURPOSE, line};
+use crate::fault::FlowError;
+use crate::settings::register_file::RegisterFile;
+use crate::snapshot::export::stamp;
+use crate::snapshot::place;
+use crate::snapshot::signing::Signer;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use tillhold_core::limits;
+use tillhold_env::Env;
+use tillhold_local::LocalDatabase;
+
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub path: PathBuf,
+    pub transactions: u64,
+    pub rows: u64,
+    pub key: String,
+}
+
+impl Carried {
+    pub fn json(&self) -> Json {
+        json!({
+            "path": self.path.display().to_string(),
+            "transactions": self.transactions,
+            "rows": self.rows,
+            "key": self.key,
+        })
+    }
+}
+
+/// Writes all unsent sales into `to`, or into a new file of the export folder.
+pub async fn write(
+    env: &Env,
+    local: &LocalDatabase,
+    settings: &RegisterFile,
+    to: Option<PathBuf>,
+) -> Result<Carried, FlowError> {
+    let signer = Signer::open(env, &settings.export.key_file)?;
+    let now_ms = env.clock.wall_ms();
+    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let name = format!(
+        "unsent-{}-{}-{}.jsonl",
+        plain(&settings.store),
+        plain(&settings.register),
+        stamp(now_ms)
+    );
+    let path = to.unwrap_or_else(|| settings.export.folder.join(name));
+    let aside = place::aside(&path);
+    place::make_folder(path.parent().unwrap_or(Path::new("")))?;
+    place::remove(&aside)?;
+    let mut paper = Paper::open(&aside)?;
+    paper.line(
+        &json!({
+            FORMAT.0: FORMAT.1,
+            "store": settings.store,
+            "register": settings.register,
+            "incarnation": local.incarnation().to_string(),
+            "exported_at_ms": now_ms,
+        })
+        .to_string(),
+    )?;
+    let (mut after, mut transactions, mut rows) = (None, 0, 0);
+    loop {
+        let page = local.unsent(after, limits::UPLOAD_TRANSACTIONS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.record.sequence);
+        // One whose changes cancel each other out has nothing to carry.
+        for unsent in page.iter().filter(|one| !one.writes.is_empty() || one.unreadable.is_some()) {
+            paper.line(&line::line(unsent))?;
+            transactions += 1;
+            rows += unsent.writes.len() as u64;
+        }
+    }
+    let hash = line::hexadecimal(&paper.hash.clone().finalize());
+    let signature = signer.sign(PURPOSE, hash.as_bytes());
+    let key = signer.key();
+    let end =
+        json!({ "transactions": transactions, "sha256": hash, "key": key, "ed25519": signature });
+    paper.line(&json!({ "end": end }).to_string())?;
+    paper.finish()?;
+    place::rename(&aside, &path)?;
+    Ok(Carried { path, transactions, rows, key })
+}
+
+struct Paper {
+    path: PathBuf,
+    file: BufWriter<File>,
+    hash: Sha256,
+}
+
+impl Paper {
+    fn open(path: &Path) -> Result<Paper, CarryError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        // Sales have customers in them.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let failed = |cause| CarryError::File { file: path.to_path_buf(), cause };
+        let file = BufWriter::new(options.open(path).map_err(failed)?);
+        Ok(Paper { path: path.to_path_buf(), file, hash: Sha256::new() })
+    }
+
+    fn line(&mut self, text: &str) -> Result<(), CarryError> {
+        let line = format!("{text}\n");
+        self.hash.update(line.as_bytes());
+        let failed = |cause| CarryError::File { file: self.path.clone(), cause };
+        self.file.write_all(line.as_bytes()).map_err(failed)
+    }
+
+    fn finish(mut self) -> Result<(), CarryError> {
+        let failed = |cause| CarryError::File { file: self.path.clone(), cause };
+        let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        written.map_err(failed)
+    }
+}

@@ -1,0 +1,70 @@
+//! Everything that the channel does not have yet, whatever keeps it here: for a person who carries it away by hand.
+
+use crate::adopt;
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::pending::net_writes;
+use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
+use crate::registry::Registry;
+use crate::waiting;
+use rusqlite::Connection;
+use tillhold_core::transaction::Write;
+use tillhold_core::version::Sequence;
+
+/// An unsent transaction, pending, deferred or quarantined.
+#[derive(Clone, Debug)]
+pub struct Unsent {
+    pub record: TransactionRecord,
+    /// One net write a row, as push would send it; none when they cancel each other out.
+    pub writes: Vec<Write>,
+    /// Why the writes cannot be read, where another program wrote what its column cannot have.
+    pub unreadable: Option<String>,
+}
+
+impl LocalDatabase {
+    /// The next `limit` unsent transactions in the log's order, behind `after`.
+    pub async fn unsent(
+        &self,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Unsent>, LocalError> {
+        let journal = self.readers(Kind::Journal);
+        if journal.run(adopt::any_unadopted).await? {
+            let (env, registry) = (self.env().clone(), self.registry());
+            let adopt = move |conn: &mut Connection| adopt::adopt(conn, &env, &registry);
+            self.writer(Kind::Journal).run(adopt).await?;
+        }
+        let registry = self.registry();
+        let after = after.map_or(-1, |sequence| sequence.0 as i64);
+        journal.run(move |conn| read(conn, &registry, after, limit)).await
+    }
+}
+
+fn read(
+    conn: &Connection,
+    registry: &Registry,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Unsent>, Trouble> {
+    let sql = format!(
+        "SELECT {RECORD_COLUMNS} FROM tillhold_transaction \
+         WHERE state <> 'settled' AND first_seq > ?1 ORDER BY first_seq LIMIT ?2"
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query((after, limit as i64))?;
+    let mut unsent = Vec::new();
+    while let Some(row) = rows.next()? {
+        let record = transaction_record(row)?;
+        let is_overtaken = waiting::is_overtaken(conn, record.sequence.0 as i64)?;
+        let (writes, unreadable) = match net_writes(conn, registry, record.id, is_overtaken) {
+            Ok(writes) => (writes, None),
+            Err(Trouble::Told(error @ LocalError::Unreadable { .. })) => {
+                (Vec::new(), Some(error.to_string()))
+            }
+            Err(other) => return Err(other),
+        };
+        unsent.push(Unsent { record, writes, unreadable });
+    }
+    Ok(unsent)
+}

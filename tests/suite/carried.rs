@@ -1,0 +1,73 @@
+//! The sales of a dead register, carried by hand: out of its journal without its channel, into the channel from another
+//! register of the store, each once, whoever else sends them.
+
+use crate::harness::{Stage, proof};
+use crate::snapshots::{Second, done, run};
+use serde_json::Value as Json;
+
+fn json(text: &str) -> Json {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn a_dead_registers_sales_come_in_by_hand_and_once() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(2).await.expect("sales online");
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(6).await.expect("sales offline");
+        let config = stage.rehearsal.config();
+        // By the running agent, and once it is dead by its journal alone.
+        let alive = json(done(&run(&["export", "unsent", "--json"], &config)));
+        assert_eq!(alive["transactions"], 6, "{alive}");
+        stage.rehearsal.kill();
+        let dead = json(done(&run(&["export", "unsent", "--json"], &config)));
+        assert_eq!(
+            (&dead["transactions"], &dead["rows"]),
+            (&alive["transactions"], &alive["rows"])
+        );
+        let path = dead["path"].as_str().expect("a path").to_string();
+        let second = Second::of(&stage, "");
+        // It needs no settings: whoever has the file can check it.
+        let checked = std::process::Command::new(crate::harness::PROGRAM)
+            .args(["export", "check", &path, "--key", dead["key"].as_str().expect("a key")])
+            .output()
+            .expect("a run of the program");
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+
+        stage.rehearsal.restore().await.expect("the line back");
+        let before = stage.rehearsal.ledger_count().expect("a ledger");
+        let torn =
+            std::fs::read_to_string(&path).expect("the file").replacen("insert", "delete", 1);
+        let other = stage.rehearsal.folder().join("torn.jsonl");
+        std::fs::write(&other, torn).expect("a changed file");
+        let refused = second.run(&["import", "unsent", &other.display().to_string()]);
+        assert!(refused.error.contains("error[unsent-changed]"), "{}", refused.error);
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), before, "nothing was sent");
+        let first = json(done(&second.run(&["import", "unsent", "--json", &path])));
+        assert_eq!((&first["applied"], &first["already_there"]), (&6.into(), &0.into()), "{first}");
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), before + 6);
+        let again = json(done(&second.run(&["import", "unsent", "--json", &path])));
+        assert_eq!((&again["applied"], &again["already_there"]), (&0.into(), &6.into()), "{again}");
+
+        // It was not so dead: what it sends is there, and it sells on.
+        stage.start().await;
+        stage.rehearsal.sell(2).await.expect("sales");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn a_register_without_a_journal_has_nothing_to_export() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let second = Second::of(&stage, "");
+        let told = second.run(&["export", "unsent"]);
+        assert_eq!(told.status, Some(2));
+        assert!(told.error.contains("error[unsent-no-journal]"), "{}", told.error);
+        assert!(!second.catalogue().exists(), "no database was made by looking");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
