@@ -80,7 +80,7 @@ pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
         lines
     };
     let (done, mut lines) =
-        tokio::join!(first::pages(world.link("till"), &table, None, give), collect);
+        tokio::join!(first::pages(world.link("till"), &table, None, None, give), collect);
     if let Err(error) = done {
         lines.push(refusal(&error));
     }
@@ -131,7 +131,12 @@ fn wanted(world: &World<'_>, rest: &str) -> Result<Wanted, String> {
     for name in listed(names) {
         let known = world.known(name)?;
         let (table, entry) = (known.travelling.clone(), known.entry.clone());
-        tables.push(Followed { table, entry, position: world.mark(since)?.into() });
+        tables.push(Followed {
+            table,
+            entry,
+            position: world.mark(since)?.into(),
+            restricted: None,
+        });
     }
     Ok((listed(names).map(str::to_string).collect(), tables))
 }

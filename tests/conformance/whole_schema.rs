@@ -183,6 +183,7 @@ async fn both_ways(
         table: table.clone(),
         entry: ScopeTable::whole(table.name.clone()),
         position: since.into(),
+        restricted: None,
     };
     let followed: Vec<Followed> = filled.iter().map(followed).collect();
     let other = own_context(Incarnation([8; 16]));

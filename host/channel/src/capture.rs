@@ -20,6 +20,10 @@
 //!   too far behind for one loads its tables anew, in pages of their own.
 //! * A row's existence is decided by the row itself in the same snapshot, never by the operation
 //!   letter.
+//! * Of a restricted table, a changed row that is no member's is gone for the register and not sent
+//!   ([`Captured::is_elsewhere`]). A pass in which members are chosen anew ([`Pass::begin_choosing`],
+//!   [`Pass::choose`], [`Pass::go_by`]) also gives the rows of those who joined
+//!   ([`Pass::joined_page`]), of the same moment as everything else.
 //! * A row that cannot be carried costs itself alone: [`Page::refused`] has its key and why.
 //! * A pass that is dropped, or that meets any error, takes its connection with it: no half
 //!   transaction is reused.
@@ -35,11 +39,16 @@ use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::link::{Ask, Link, ResultSet};
 use crate::schema;
+use crate::selection::choice::choose_here;
+use crate::selection::{self, Choice, Chosen, Set, fill_sql, keys_json};
+use crate::snapshot::{self, Among};
 pub use page::{Captured, Page};
 use standing::TableStanding;
 use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::{Capture, ScopeTable};
+use tillhold_core::row::Key;
+use tillhold_core::selection::{MemberKind, Members, Restricted, Restriction};
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation, Position, TableMark};
 
@@ -66,6 +75,8 @@ pub struct Followed {
     /// What of it travels, by the profile: an altered table is compared under it.
     pub entry: ScopeTable,
     pub position: Position,
+    /// Which rows are the register's; `None`: all.
+    pub restricted: Option<Restricted>,
 }
 
 /// Where a load of `table` begins: the channel's epoch, and the position that its first pass goes on
@@ -116,6 +127,11 @@ pub struct Pass<'a> {
     epoch: [u8; 16],
     reached: ChannelVersion,
     tables: Vec<Tracked>,
+    /// The session's temporary tables of members.
+    sets: Vec<(Set, MemberKind)>,
+    members: Members,
+    joined: Members,
+    are_sets_filled: bool,
     finished: bool,
 }
 
@@ -125,6 +141,7 @@ struct Tracked {
     oldest: ChannelVersion,
     mark: TableMark,
     is_same_history: bool,
+    restriction: Option<Restriction>,
     progress: Progress,
 }
 
@@ -150,10 +167,37 @@ impl<'a> Pass<'a> {
         own: Vec<u8>,
         tables: &[Followed],
     ) -> Result<Pass<'a>, ChannelError> {
+        Pass::begin_with(link, capture, epoch_known, own, tables, &[Set::Members]).await
+    }
+
+    /// A pass in which the restrictions' members are yet to be given ([`Pass::go_by`]).
+    pub async fn begin_choosing(
+        link: &'a mut Link,
+        capture: Capture,
+        epoch_known: Option<[u8; 16]>,
+        own: Vec<u8>,
+        tables: &[Followed],
+    ) -> Result<Pass<'a>, ChannelError> {
+        let both = [Set::Members, Set::Joined];
+        Pass::begin_with(link, capture, epoch_known, own, tables, &both).await
+    }
+
+    async fn begin_with(
+        link: &'a mut Link,
+        capture: Capture,
+        epoch_known: Option<[u8; 16]>,
+        own: Vec<u8>,
+        tables: &[Followed],
+        wanted: &[Set],
+    ) -> Result<Pass<'a>, ChannelError> {
         if let Some(keyless) = tables.iter().find(|followed| followed.table.key.is_empty()) {
             return Err(ChannelError::NoPrimaryKey { table: keyless.table.name.clone() });
         }
         let shapes: Vec<Arc<Table>> = tables.iter().map(|one| one.table.clone()).collect();
+        let restricted = || tables.iter().filter_map(|one| one.restricted.as_ref());
+        let kinds = selection::kinds(restricted().map(|one| &one.restriction));
+        let mut members = Members::default();
+        restricted().for_each(|one| members.merge(&one.members));
         link.connect().await?;
         let mut pass = Pass {
             link,
@@ -162,10 +206,14 @@ impl<'a> Pass<'a> {
             epoch: [0; 16],
             reached: ChannelVersion(0),
             tables: Vec::with_capacity(tables.len()),
+            sets: kinds.iter().flat_map(|kind| wanted.iter().map(|set| (*set, *kind))).collect(),
+            members,
+            joined: Members::default(),
+            are_sets_filled: false,
             finished: false,
         };
-        let begun =
-            pass.ask_all(Ask::batch(BEGIN, &statement::begin_sql(capture, &shapes))).await?;
+        let sql = statement::begin_sql(capture, &shapes, &pass.sets);
+        let begun = pass.ask_all(Ask::batch(BEGIN, &sql)).await?;
         if capture == Capture::Triggers {
             pass.reached = read_bound(BEGIN, begun)?;
         }
@@ -195,6 +243,44 @@ impl<'a> Pass<'a> {
         &self.tables[table].mark
     }
 
+    /// Who is chosen, in this pass's own snapshot.
+    pub async fn choose(&mut self, choice: &Choice<'_>) -> Result<Chosen, ChannelError> {
+        self.refuse_lost(BEGIN)?;
+        let chosen = choose_here(self.link, choice).await;
+        if chosen.is_err() {
+            self.link.disconnect();
+        }
+        chosen
+    }
+
+    /// The sets that the restrictions go by from here on; before the first page.
+    pub fn go_by(&mut self, members: &Members, joined: Members) {
+        self.members.merge(members);
+        self.joined = joined;
+    }
+
+    /// Rows of a table that hang on one who joined, behind `after`; to be read until there is no
+    /// [`snapshot::Page::last_key`].
+    pub async fn joined_page(
+        &mut self,
+        table: usize,
+        after: Option<&Key>,
+    ) -> Result<snapshot::Page, ChannelError> {
+        self.refuse_outdated(table)?;
+        let Some(restriction) = self.tables[table].restriction.clone() else {
+            return Ok(snapshot::Page::default());
+        };
+        self.fill_sets().await?;
+        self.refuse_lost(PAGE)?;
+        let shape = self.tables[table].table.clone();
+        let among = Among::joined(&restriction);
+        let page = snapshot::page_among(self.link, &shape, &among, after, PULL_PAGE_ROWS_MAX).await;
+        if page.is_err() {
+            self.link.disconnect();
+        }
+        page
+    }
+
     /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there
     /// are no more.
     pub async fn page(&mut self, table: usize) -> Result<Option<Page>, ChannelError> {
@@ -207,11 +293,15 @@ impl<'a> Pass<'a> {
         };
         let upto = after.saturating_add(PULL_PAGE_ROWS_MAX as i64).min(last);
         let shape = self.tables[table].table.clone();
-        let sql = statement::page_sql(table, &shape);
+        let restriction = self.tables[table].restriction.clone();
+        if restriction.is_some() {
+            self.fill_sets().await?;
+        }
+        let sql = statement::page_sql(table, &shape, restriction.as_ref());
         let bounds = [Parameter::Number(after), Parameter::Number(upto)];
         let rows = self.ask(Ask::query(PAGE, &sql, &bounds)).await?;
         self.advance(table, upto, last, left, rows.len() as u64)?;
-        let mut page = Page::of(rows, &shape, &self.own)?;
+        let mut page = Page::of(rows, &shape, &self.own, restriction.is_some())?;
         // Still inside the snapshot, so the bytes are those of the row that was read.
         let found = self.link.look_again(&shape, page.present()).await?;
         page.refuse(&shape, &found)?;
@@ -226,7 +316,8 @@ impl<'a> Pass<'a> {
         if !shapes.is_empty() && self.capture == Capture::ChangeTracking {
             self.check_minima(&shapes).await?;
         }
-        self.ask(Ask::batch("end a pass", &statement::end_sql(shapes.len()))).await?;
+        let sql = statement::end_sql(shapes.len(), &self.sets);
+        self.ask(Ask::batch("end a pass", &sql)).await?;
         self.finished = true;
         Ok(())
     }
@@ -238,16 +329,36 @@ impl<'a> Pass<'a> {
     }
 
     async fn ask_all(&mut self, ask: Ask<'_>) -> Result<Vec<ResultSet>, ChannelError> {
-        let what = ask.what;
-        if !self.link.is_connected() {
-            let cause = "the connection that held the snapshot is gone".to_string();
-            return Err(ChannelError::Lost { what, cause });
-        }
+        self.refuse_lost(ask.what)?;
         let sets = self.link.ask(ask).await;
         if sets.is_err() {
             self.link.disconnect();
         }
         sets
+    }
+
+    fn refuse_lost(&self, what: &'static str) -> Result<(), ChannelError> {
+        let cause = || "the connection that held the snapshot is gone".to_string();
+        match self.link.is_connected() {
+            true => Ok(()),
+            false => Err(ChannelError::Lost { what, cause: cause() }),
+        }
+    }
+
+    /// Once, when the first restricted table is read: a pass without a change in them sends none.
+    async fn fill_sets(&mut self) -> Result<(), ChannelError> {
+        if std::mem::replace(&mut self.are_sets_filled, true) {
+            return Ok(());
+        }
+        for (set, kind) in self.sets.clone() {
+            let members = match set {
+                Set::Members => &self.members,
+                Set::Joined => &self.joined,
+            };
+            let keys = keys_json(kind, members.of(kind).into_iter().flatten());
+            self.ask(Ask::query(FILL, &fill_sql(set, kind, 1), &[keys])).await?;
+        }
+        Ok(())
     }
 
     async fn stand(
@@ -275,7 +386,16 @@ impl<'a> Pass<'a> {
                 None => self.capture == Capture::ChangeTracking,
             };
             let (from, progress) = (*version, Progress::Untouched);
-            self.tables.push(Tracked { table, from, oldest, mark, is_same_history, progress });
+            let restriction = followed.restricted.as_ref().map(|one| one.restriction.clone());
+            self.tables.push(Tracked {
+                table,
+                from,
+                oldest,
+                mark,
+                is_same_history,
+                restriction,
+                progress,
+            });
         }
         Ok(())
     }
@@ -440,6 +560,7 @@ fn no_position() -> ChannelError {
 const START: &str = "begin a load";
 const BEGIN: &str = "begin a pass of changes";
 const KEYS: &str = "list the changed rows";
+const FILL: &str = "take in whose rows are asked for";
 const PAGE: &str = "give a page of changes";
 const FINISH: &str = "end a pass of changes";
 

@@ -17,6 +17,7 @@ mod source;
 
 use crate::capture::statement as pass;
 use crate::prepare::{PrepareOptions, Prepared};
+use crate::selection::{self, Narrowing, Set};
 use crate::upload::statement::{Part, upload_sql};
 use crate::{golden, link, prepare, read, sample, schema, snapshot, surrogate};
 use shape::shapes;
@@ -26,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::row::{Key, Row};
+use tillhold_core::selection::{MemberKind, Restriction};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 
@@ -64,6 +66,7 @@ fn of_samples() -> Vec<Named> {
     list.extend(golden::all().into_iter().map(|(name, _, sql)| (format!("golden/{name}"), sql)));
     list.extend(tables.iter().flat_map(of_table));
     let travelling = tables.map(|table| Arc::new(table.travelling(&[])));
+    list.extend(travelling.iter().filter(|table| !table.key.is_empty()).flat_map(of_members));
     list.extend(of_several(&travelling));
     list.extend(CAPTURES.map(|capture| upload_of_several(capture, &travelling)));
     list
@@ -81,6 +84,49 @@ fn of_no_table() -> Vec<Named> {
     ];
     let names = |count| (format!("schema_columns/{count}"), schema::columns_sql(count));
     list.extend([1, 2, 500].map(names));
+    for kind in MemberKind::ALL {
+        for set in [Set::Members, Set::Joined] {
+            let of = |what: &str| format!("set/{what}/{}", kind.name());
+            list.extend([
+                (of("make"), selection::make_sql(set, kind)),
+                (of("fill"), selection::fill_sql(set, kind, 1)),
+                (of("drop"), selection::drop_sql(set, kind)),
+            ]);
+        }
+    }
+    list
+}
+
+/// By each kind of member alone, by two together, and withheld; each with and without a code.
+fn of_members(table: &Arc<Table>) -> Vec<Named> {
+    let column = &table.columns[table.key[0]].name;
+    let alone = MemberKind::ALL.map(|kind| format!("{column} {}", kind.name()));
+    let coded = MemberKind::ALL.map(|kind| format!("{column} {} {column}=1", kind.name()));
+    let both = format!("{column} item; {column} product");
+    let texts = alone.into_iter().chain(coded).chain([both, "withheld".to_string()]);
+    let one = std::slice::from_ref(table);
+    let mut list = Vec::new();
+    for text in texts {
+        let of = Restriction::parse(&text).expect("a restriction");
+        list.push(named("pass_page_of_members", pass::page_sql(0, table, Some(&of))));
+        for after in [false, true] {
+            for narrowing in [Narrowing::Loading(&of), Narrowing::Joining(&of)] {
+                list.push(named("page_of_members", snapshot::page_sql(table, after, narrowing)));
+            }
+        }
+        let sets = |wanted: &[Set]| -> Vec<(Set, MemberKind)> {
+            let kinds = selection::kinds(std::iter::once(&of));
+            kinds.iter().flat_map(|kind| wanted.iter().map(|set| (*set, *kind))).collect()
+        };
+        for wanted in [&[Set::Members][..], &[Set::Members, Set::Joined]] {
+            let sets = sets(wanted);
+            for capture in CAPTURES {
+                let begin = pass::begin_sql(capture, one, &sets);
+                list.push(named("pass_begin_of_members", begin));
+            }
+            list.push(named("pass_end_of_members", pass::end_sql(1, &sets)));
+        }
+    }
     list
 }
 
@@ -106,16 +152,16 @@ fn named(kind: &str, sql: String) -> Named {
 fn of_pull(table: &Arc<Table>) -> Vec<Named> {
     let one = std::slice::from_ref(table);
     let mut list = vec![
-        named("first_page", snapshot::page_sql(table, false)),
-        named("next_page", snapshot::page_sql(table, true)),
-        named("pass_page", pass::page_sql(0, table)),
+        named("first_page", snapshot::page_sql(table, false, Narrowing::Not)),
+        named("next_page", snapshot::page_sql(table, true, Narrowing::Not)),
+        named("pass_page", pass::page_sql(0, table, None)),
         named("pass_minima", pass::minima_sql(one)),
         named("pass_right", pass::right_sql(table)),
-        named("pass_end", pass::end_sql(1)),
+        named("pass_end", pass::end_sql(1, &[])),
     ];
     for capture in CAPTURES {
         list.extend([
-            named("pass_begin", pass::begin_sql(capture, one)),
+            named("pass_begin", pass::begin_sql(capture, one, &[])),
             named("pass_standing", pass::standing_sql(capture, one)),
             named("pass_keys", pass::keys_sql(capture, &[(0, table.clone())])),
         ]);
@@ -209,7 +255,7 @@ fn of_several(tables: &[Arc<Table>]) -> Vec<Named> {
     let numbered: Vec<(usize, Arc<Table>)> = tables.iter().cloned().enumerate().collect();
     let of = |capture: Capture| {
         [
-            named("several/pass_begin", pass::begin_sql(capture, tables)),
+            named("several/pass_begin", pass::begin_sql(capture, tables, &[])),
             named("several/pass_standing", pass::standing_sql(capture, tables)),
             named("several/pass_keys", pass::keys_sql(capture, &numbered)),
         ]
@@ -217,7 +263,7 @@ fn of_several(tables: &[Arc<Table>]) -> Vec<Named> {
     let mut list: Vec<Named> = CAPTURES.into_iter().flat_map(of).collect();
     list.extend([
         named("several/pass_minima", pass::minima_sql(tables)),
-        named("several/pass_end", pass::end_sql(tables.len())),
+        named("several/pass_end", pass::end_sql(tables.len(), &[])),
     ]);
     list
 }

@@ -15,6 +15,7 @@ mod pushing;
 mod refusals;
 mod reporting;
 mod rights;
+mod selecting;
 mod triggers;
 
 use crate::capture::{Captured, Followed, Pass, own_context, start};
@@ -133,7 +134,7 @@ impl Shop {
     async fn followed(&self, table: Arc<Table>, version: ChannelVersion) -> Followed {
         let (_, position) = self.start(&table).await;
         let entry = ScopeTable::whole(table.name.clone());
-        Followed { table, entry, position: Position { version, ..position } }
+        Followed { table, entry, position: Position { version, ..position }, restricted: None }
     }
 
     async fn begin<'a>(

@@ -78,6 +78,8 @@ pub enum ChannelError {
     Unwritable { table: TableName, column: String, reason: String },
     #[error("an upload of {bytes} bytes is too large for one statement")]
     TooLarge { bytes: usize },
+    #[error("more than {most} of a kind are chosen ({what})")]
+    ChoiceTooLarge { what: &'static str, most: usize },
     #[error("no store has the number {store}")]
     UnknownStore { store: String },
     #[error("the store {store} uses no offline profile")]
@@ -173,6 +175,7 @@ impl ChannelError {
             | UnknownTable { .. }
             | NoPrimaryKey { .. }
             | Uncarried { .. }
+            | ChoiceTooLarge { .. }
             | UnknownStore { .. }
             | NoProfile { .. } => Class::Reconfigure,
             Sql { .. }
@@ -216,6 +219,7 @@ impl ChannelError {
             Undecodable { .. } => "channel-value",
             Unwritable { .. } => "channel-unwritable",
             TooLarge { .. } => "channel-too-large",
+            ChoiceTooLarge { .. } => "channel-choice",
             UnknownStore { .. } => "channel-store",
             NoProfile { .. } => "channel-profile",
             Unexpected { .. } => "channel-answer",
@@ -254,6 +258,7 @@ impl ChannelError {
             ChannelRestored { .. } => "all tables are loaded afresh and unsent sales are sent again; the ledger tells which arrived".to_string(),
             Undecodable { column, .. } => format!("correct the value at the channel, or leave {column} out in the profile"),
             Unwritable { .. } => "the transaction is set aside; correct it and release it".to_string(),
+            ChoiceTooLarge { what, .. } => format!("choose fewer {what}s in [offline_products] or [offline_customers] of the profile, or take all"),
             UnknownStore { .. } => "check the store number in the register's settings".to_string(),
             NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),
             Sql { .. } | Unexpected { .. } => "please report it with the message above".to_string(),

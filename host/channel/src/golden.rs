@@ -3,6 +3,8 @@
 
 use crate::capture::statement as pass;
 use crate::prepare::{PrepareOptions, Prepared};
+use crate::selection::criteria as sql;
+use crate::selection::{Narrowing, Set, fill_sql};
 use crate::upload::statement::{Part, upload_sql};
 use crate::*;
 use std::path::PathBuf;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::row::{Key, Row};
+use tillhold_core::selection::{MemberKind, Restriction};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 
@@ -62,7 +65,7 @@ fn setting_up() -> Vec<Golden> {
 }
 
 fn loading() -> Vec<Golden> {
-    let of = |table: Table, after| snapshot::page_sql(&travelling(table), after);
+    let of = |table: Table, after| snapshot::page_sql(&travelling(table), after, Narrowing::Not);
     let first = "@P1 bigint rows";
     let next = "@P1 bigint rows, @P2 and on: the last key";
     vec![
@@ -91,19 +94,19 @@ fn passing() -> Vec<Golden> {
     let from = "@P1 bigint reached, @P2 and @P3 bigint from";
     let (tracking, triggers) = (Capture::ChangeTracking, Capture::Triggers);
     vec![
-        ("pass_begin", "a plain batch", pass::begin_sql(tracking, &tables)),
-        ("pass_begin_cast_types", "a plain batch", pass::begin_sql(tracking, &cast)),
+        ("pass_begin", "a plain batch", pass::begin_sql(tracking, &tables, &[])),
+        ("pass_begin_cast_types", "a plain batch", pass::begin_sql(tracking, &cast, &[])),
         ("pass_standing", "no parameters", pass::standing_sql(tracking, &tables)),
         ("pass_keys", from, pass::keys_sql(tracking, &numbered)),
-        ("pass_page", bounds, pass::page_sql(0, &tables[0])),
-        ("pass_page_six", bounds, pass::page_sql(1, &tables[1])),
-        ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0])),
+        ("pass_page", bounds, pass::page_sql(0, &tables[0], None)),
+        ("pass_page_six", bounds, pass::page_sql(1, &tables[1], None)),
+        ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0], None)),
         ("pass_minima", "no parameters", pass::minima_sql(&tables)),
         ("pass_right", "no parameters", pass::right_sql(&tables[0])),
-        ("pass_end", "a plain batch", pass::end_sql(2)),
+        ("pass_end", "a plain batch", pass::end_sql(2, &[])),
         ("version", "no parameters", pass::VERSION_SQL.to_string()),
         ("triggers_bound", "no parameters", pass::BOUND_SQL.to_string()),
-        ("triggers_begin", "a plain batch", pass::begin_sql(triggers, &tables)),
+        ("triggers_begin", "a plain batch", pass::begin_sql(triggers, &tables, &[])),
         ("triggers_standing", "no parameters", pass::standing_sql(triggers, &tables)),
         ("triggers_keys", from, pass::keys_sql(triggers, &numbered)),
     ]
@@ -165,8 +168,92 @@ fn reading() -> Vec<Golden> {
     ]
 }
 
+/// A restriction of barcodes by their items, and one with a code beside it.
+pub(crate) fn restrictions() -> [Restriction; 2] {
+    ["ITEMID item", "RECID product; ITEMID item BLOCKED=0"]
+        .map(|text| Restriction::parse(text).expect("a restriction"))
+}
+
+fn choosing() -> Vec<Golden> {
+    let barcode = travelling(sample::barcode());
+    let [items, both] = restrictions();
+    let sets: Vec<(Set, MemberKind)> = [MemberKind::Item, MemberKind::Product]
+        .into_iter()
+        .flat_map(|kind| [(Set::Members, kind), (Set::Joined, kind)])
+        .collect();
+    let of = |after, narrowing| snapshot::page_sql(&barcode, after, narrowing);
+    let tables = std::slice::from_ref(&barcode);
+    let mut list = vec![
+        (
+            "first_page_of_members",
+            "@P1 bigint rows, @P2 JSON items",
+            of(false, Narrowing::Loading(&items)),
+        ),
+        (
+            "next_page_of_members",
+            "@P1 bigint rows, @P2 last key, @P3 JSON items, @P4 JSON products",
+            of(true, Narrowing::Loading(&both)),
+        ),
+        ("joined_first_page", "@P1 bigint rows", of(false, Narrowing::Joining(&items))),
+        ("joined_next_page", "@P1 bigint rows, @P2 key", of(true, Narrowing::Joining(&both))),
+        (
+            "pass_begin_choosing",
+            "a plain batch",
+            pass::begin_sql(Capture::ChangeTracking, tables, &sets),
+        ),
+        ("pass_fill_items", "@P1 JSON", fill_sql(Set::Members, MemberKind::Item, 1)),
+        ("pass_fill_products", "@P1 JSON", fill_sql(Set::Joined, MemberKind::Product, 1)),
+        (
+            "pass_page_of_members",
+            "@P1 bigint last row number, @P2 bigint last of page",
+            pass::page_sql(0, &barcode, Some(&both)),
+        ),
+        (
+            "pass_page_withheld",
+            "@P1 bigint last row number, @P2 bigint last of page",
+            pass::page_sql(0, &barcode, Some(&Restriction::Withheld)),
+        ),
+        ("pass_end_choosing", "a plain batch", pass::end_sql(1, &sets)),
+    ];
+    let choices = choices().into_iter();
+    list.extend(choices.map(|(name, parameters, sql)| (name, parameters, sql.to_string())));
+    list
+}
+
+fn choices() -> [(&'static str, &'static str, &'static str); 23] {
+    let (best, keys, most) = ("@P1 rows, @P2 store, @P3 day", "@P1 rows, @P2 JSON", "@P1 rows");
+    [
+        ("choice_begin", "a plain batch", sql::CHOICE_BEGIN_SQL),
+        ("choice_end", "a plain batch", sql::CHOICE_END_SQL),
+        ("choice_sold_amount", best, sql::SOLD_AMOUNT_SQL),
+        ("choice_sold_quantity", best, sql::SOLD_QUANTITY_SQL),
+        ("choice_newest", most, sql::NEWEST_SQL),
+        ("choice_category", "@P1 rows, @P2 name", sql::CATEGORY_SQL),
+        ("choice_categories_below", keys, sql::CATEGORIES_BELOW_SQL),
+        ("choice_category_items", keys, sql::CATEGORY_ITEMS_SQL),
+        ("choice_gift_card_item", most, sql::GIFT_CARD_ITEM_SQL),
+        ("choice_linked_items", keys, sql::LINKED_ITEMS_SQL),
+        ("choice_items", keys, sql::ITEMS_SQL),
+        ("choice_variants", keys, sql::VARIANTS_SQL),
+        ("choice_best_by_sales", best, sql::BEST_BY_SALES_SQL),
+        ("choice_best_by_visits", best, sql::BEST_BY_VISITS_SQL),
+        ("choice_address_book", "@P1 rows, @P2 store", sql::ADDRESS_BOOK_SQL),
+        ("choice_warehouse", "@P1 rows, @P2 store", sql::WAREHOUSE_SQL),
+        ("choice_default_accounts", most, sql::DEFAULT_ACCOUNTS_SQL),
+        ("choice_accounts", keys, sql::ACCOUNTS_SQL),
+        ("choice_other_parties", most, sql::OTHER_PARTIES_SQL),
+        ("choice_locations", keys, sql::LOCATIONS_SQL),
+        ("choice_other_locations", most, sql::OTHER_LOCATIONS_SQL),
+        ("choice_party_locations", keys, sql::PARTY_LOCATIONS_SQL),
+        ("choice_cards", keys, sql::CARDS_SQL),
+    ]
+}
+
 pub(crate) fn all() -> Vec<Golden> {
-    [setting_up(), loading(), passing(), pushing(), reading()].into_iter().flatten().collect()
+    [setting_up(), loading(), passing(), pushing(), reading(), choosing()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]

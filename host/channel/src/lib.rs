@@ -4,6 +4,7 @@
 //! ```text
 //! pull   schema -> snapshot (first load) -> capture (changes, one snapshot a pass)
 //! push   upload (rows and ledger in one transaction) -> receipts; ledger, decision
+//! chosen selection (which products and customers are a register's, and the condition that goes by it)
 //! hold   probe
 //! who    claim (which offline database speaks), marks (used numbers), report, fleet (how registers stand)
 //! once   prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
@@ -35,6 +36,7 @@ pub mod publish;
 pub mod read;
 pub mod report;
 pub mod schema;
+pub mod selection;
 pub mod snapshot;
 mod statement;
 mod surrogate;

@@ -12,6 +12,7 @@
 //! * A statement asks for more rows than a page has, so that the server goes on while pages are
 //!   written; for how many, [`Reach`] says by what came before.
 //! * A row that cannot be carried costs itself alone: it comes with its key and the reason.
+//! * Of a restricted table only the rows of its members are read; the sets travel with each statement.
 //! * A load that broke off resumes from (version, last key) as long as the version is still
 //!   retained.
 
@@ -20,10 +21,12 @@ use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
 use crate::link::streaming::Portions;
 use crate::link::{Ask, Link};
+use crate::selection::{Narrowing, kinds, set_parameters};
 use crate::statement::{after_key, key_list, select_list};
 use crate::surrogate::{Refused, doubts};
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
+use tillhold_core::selection::{Restricted, Restriction};
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 use tokio::sync::mpsc;
@@ -43,6 +46,7 @@ pub struct Page {
 pub async fn pages(
     link: &mut Link,
     table: &Table,
+    restricted: Option<&Restricted>,
     mut after: Option<Key>,
     out: mpsc::Sender<Page>,
 ) -> Result<(), ChannelError> {
@@ -50,8 +54,12 @@ pub async fn pages(
         return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
     }
     let mut reach = Reach::at_first();
+    let among = Among::loading(restricted);
+    if among.nothing {
+        return Ok(());
+    }
     loop {
-        let said = statement(link, table, after.as_ref(), reach, &out).await?;
+        let said = statement(link, table, &among, after.as_ref(), reach, &out).await?;
         if said.is_last || !said.is_wanted {
             return Ok(());
         }
@@ -68,12 +76,50 @@ pub async fn page(
     after: Option<&Key>,
     rows_max: usize,
 ) -> Result<Page, ChannelError> {
+    page_among(link, table, &Among::all(), after, rows_max).await
+}
+
+/// What a statement of rows is narrowed down by.
+pub(crate) struct Among<'a> {
+    narrowing: Narrowing<'a>,
+    sets: Vec<Parameter>,
+    /// No row passes: nothing is asked.
+    nothing: bool,
+}
+
+impl<'a> Among<'a> {
+    fn all() -> Among<'a> {
+        Among { narrowing: Narrowing::Not, sets: Vec::new(), nothing: false }
+    }
+
+    fn loading(restricted: Option<&'a Restricted>) -> Among<'a> {
+        let Some(Restricted { restriction, members }) = restricted else { return Among::all() };
+        Among {
+            narrowing: Narrowing::Loading(restriction),
+            sets: set_parameters(&kinds(std::iter::once(restriction)), members),
+            nothing: *restriction == Restriction::Withheld,
+        }
+    }
+
+    /// The rows of those who joined, by the sets that the session holds.
+    pub(crate) fn joined(restriction: &'a Restriction) -> Among<'a> {
+        Among { narrowing: Narrowing::Joining(restriction), ..Among::all() }
+    }
+}
+
+pub(crate) async fn page_among(
+    link: &mut Link,
+    table: &Table,
+    among: &Among<'_>,
+    after: Option<&Key>,
+    rows_max: usize,
+) -> Result<Page, ChannelError> {
     if table.key.is_empty() {
         return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
     }
     let (out, mut pages) = mpsc::channel(1);
     let reach = Reach { rows: rows_max };
-    let reading = async move { statement(link, table, after, reach, &out).await.map(drop) };
+    let reading = async move { statement(link, table, among, after, reach, &out).await.map(drop) };
     let gathering = async {
         let mut whole = Page::default();
         while let Some(page) = pages.recv().await {
@@ -99,13 +145,15 @@ struct Said {
 async fn statement(
     link: &mut Link,
     table: &Table,
+    among: &Among<'_>,
     after: Option<&Key>,
     reach: Reach,
     out: &mpsc::Sender<Page>,
 ) -> Result<Said, ChannelError> {
     let mut reading = Reading::new(table, out);
-    let parameters = page_parameters(table, after, reach.rows);
-    let sql = page_sql(table, after.is_some());
+    let mut parameters = page_parameters(table, after, reach.rows);
+    parameters.extend(among.sets.iter().cloned());
+    let sql = page_sql(table, after.is_some(), among.narrowing);
     let is_wanted = link.stream(Ask::query(WHAT, &sql, &parameters), &mut reading).await?;
     let Reading { held, is_reading_over, last_key, rows, bytes, .. } = reading;
     let is_last = rows < reach.rows && !is_reading_over;
@@ -265,15 +313,24 @@ impl Filling {
 
 const WHAT: &str = "give a page of a table";
 
-/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text. Each
-/// page is its own snapshot: it waits for no writer and no writer waits for it.
-pub(crate) fn page_sql(table: &Table, after: bool) -> String {
-    let condition = match after {
-        true => format!(" WHERE {}", after_key("t", table, 2)),
-        false => String::new(),
+/// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text; then the
+/// sets that it is narrowed down by. Each page is its own snapshot: it waits for no writer and no
+/// writer waits for it.
+pub(crate) fn page_sql(table: &Table, after: bool, narrowing: Narrowing<'_>) -> String {
+    let mut next = 2;
+    let mut conditions = narrowing.conditions("t");
+    if after {
+        let behind = after_key("t", table, next);
+        next += table.key.len();
+        conditions.push(if conditions.is_empty() { behind } else { format!("({behind})") });
+    }
+    let condition = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
     };
     format!(
-        "SET TRANSACTION ISOLATION LEVEL SNAPSHOT;\nSELECT TOP (@P1) {} FROM {} AS t{condition} ORDER BY {};\n",
+        "{}SET TRANSACTION ISOLATION LEVEL SNAPSHOT;\nSELECT TOP (@P1) {} FROM {} AS t{condition} ORDER BY {};\n",
+        narrowing.opening(next),
         select_list("t", table),
         table.name.bracketed(),
         key_list("t.", table),

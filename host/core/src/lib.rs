@@ -13,6 +13,7 @@
 //! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`size`]: how full the offline database is, and when it will be.
 //! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
+//! * [`selection`]: which products and customers a register has offline.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
@@ -32,6 +33,7 @@ pub mod profile;
 pub mod retry;
 pub mod row;
 pub mod schedule;
+pub mod selection;
 pub mod size;
 pub mod snapshot;
 pub mod spelling;

@@ -41,6 +41,12 @@ pub const READ_ROWS_MAX: usize = 1_000;
 /// Requests in work at once; past it the front door answers 503 with Retry-After.
 pub const REQUESTS_MAX: usize = 64;
 
+/// Members of one kind of an offline selection: half the products of the largest store. Their keys are held in memory (20 MB)
+/// and travel with each statement that reads by them (4 MB); who wants more wants all.
+pub const SELECTION_MEMBERS_MAX: usize = 250_000;
+/// Levels of categories below a chosen one, and of items linked to items: AX has five at most.
+pub const SELECTION_LEVELS_MAX: usize = 20;
+
 /// Work waiting for a file's one writer thread; past it the caller is told to slow down.
 pub const WRITER_QUEUE_MAX: usize = 256;
 /// How long a statement waits for another connection's lock on an offline file (nothing should hold one).

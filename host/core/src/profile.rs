@@ -3,6 +3,7 @@
 
 use crate::conflict::Policy;
 use crate::pace::Pace;
+use crate::selection::Selections;
 use crate::table::{Table, TableName};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Profile {
     pub write_path: WritePath,
     pub capture: Capture,
     pub conduct: Conduct,
+    /// Which products and customers come; all of them by default.
+    pub selections: Selections,
     /// In the order in which they are pulled.
     pub scopes: Vec<Scope>,
 }

@@ -25,13 +25,20 @@ pub struct Captured {
     pub version: ChannelVersion,
     /// Last written by this register itself, exactly as it has it.
     pub own: bool,
+    /// The channel has the row, but it is not one of the register's: gone, here.
+    pub is_elsewhere: bool,
 }
 
 impl Page {
-    pub(super) fn of(rows: ResultSet, table: &Table, own: &[u8]) -> Result<Page, ChannelError> {
+    pub(super) fn of(
+        rows: ResultSet,
+        table: &Table,
+        own: &[u8],
+        is_restricted: bool,
+    ) -> Result<Page, ChannelError> {
         let mut page = Page::default();
         for cells in rows {
-            match captured(Cells::new(PAGE, cells), table, own)? {
+            match captured(Cells::new(PAGE, cells), table, own, is_restricted)? {
                 Ok(captured) => page.changes.push(captured),
                 Err(refused) => page.refused.push(refused.told(table)),
             }
@@ -73,17 +80,19 @@ fn captured(
     mut cells: Cells,
     table: &Table,
     own: &[u8],
+    is_restricted: bool,
 ) -> Result<Result<Captured, Refused>, ChannelError> {
     cells.number("_n")?;
     let version = cells.version("_v")?;
     let context = cells.optional_bytes("_c")?;
     let present = cells.flag("_p")?;
+    let is_elsewhere = is_restricted && cells.flag("_o")? && !present;
     let key = cells.key(table)?;
     let own = context.as_deref() == Some(own);
     if !present {
-        return Ok(Ok(Captured { change: Change::Gone(key), version, own }));
+        return Ok(Ok(Captured { change: Change::Gone(key), version, own, is_elsewhere }));
     }
     let (row, refused) = cells.row_or_refusal(table)?;
-    let captured = Captured { change: Change::Present(row), version, own };
+    let captured = Captured { change: Change::Present(row), version, own, is_elsewhere };
     Ok(refused.map_or(Ok(captured), Err))
 }

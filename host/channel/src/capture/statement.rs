@@ -10,6 +10,7 @@
 //! asked before the snapshot is taken: everything at or below it had ended by then and is visible.
 //! Asked after, it could count in a transaction that the snapshot does not see, and lose it.
 
+use crate::selection::{self, Set};
 use crate::statement::{
     key_join, key_list, object_id, presence, quoted, readable_as, select_list, staged,
     staged_key_list,
@@ -17,6 +18,7 @@ use crate::statement::{
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tillhold_core::profile::Capture;
+use tillhold_core::selection::{MemberKind, Restriction};
 use tillhold_core::table::{Table, TableName, bracket};
 
 /// `[tillhold].[t_ax.CUSTTABLE]`: which of the table's keys changed, by its trigger.
@@ -52,7 +54,11 @@ const EPOCH: &str =
 
 /// A plain batch, so that the temporary tables live as long as the session. The isolation level is
 /// always set: it outlives the transaction. By triggers it answers the bound.
-pub(crate) fn begin_sql(capture: Capture, tables: &[Arc<Table>]) -> String {
+pub(crate) fn begin_sql(
+    capture: Capture,
+    tables: &[Arc<Table>],
+    sets: &[(Set, MemberKind)],
+) -> String {
     let mut sql = String::new();
     for (number, table) in tables.iter().enumerate() {
         let mut keys = String::new();
@@ -64,6 +70,7 @@ pub(crate) fn begin_sql(capture: Capture, tables: &[Arc<Table>]) -> String {
             "CREATE TABLE #k{number} ([n] bigint IDENTITY(1,1) NOT NULL PRIMARY KEY, [v] bigint NOT NULL, [c] varbinary(128) NULL{keys});"
         );
     }
+    sql.extend(sets.iter().map(|(set, kind)| selection::make_sql(*set, *kind)));
     if capture == Capture::Triggers {
         sql.push_str(BOUND_SQL);
     }
@@ -129,18 +136,28 @@ SELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;
 }
 
 /// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined
-/// row's matter (`_p`): the operation letter can be wrong (KB4135113).
-pub(crate) fn page_sql(number: usize, table: &Table) -> String {
+/// row's matter (`_p`): the operation letter can be wrong (KB4135113). A row that is no member's is
+/// not there for the register (`_o` tells it from one that is gone), and nothing of it is sent.
+pub(crate) fn page_sql(number: usize, table: &Table, restriction: Option<&Restriction>) -> String {
     let mut keys = String::new();
     for (at, column) in table.key_columns().enumerate() {
         let _ = write!(keys, ", {} AS [_k{at}]", readable_as(&format!("k.[k{at}]"), column));
     }
+    let (mut join, mut elsewhere) = (key_join("t", "k", table), String::new());
+    if let Some(restriction) = restriction {
+        let condition = selection::condition("t", restriction);
+        elsewhere = format!(
+            ", CASE WHEN EXISTS (SELECT 1 FROM {} AS o WHERE {}) THEN 1 ELSE 0 END AS [_o]",
+            table.name.bracketed(),
+            key_join("o", "k", table)
+        );
+        join = format!("{join} AND {condition}");
+    }
     format!(
-        "SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], {} AS [_p]{keys}, {} FROM #k{number} AS k LEFT OUTER JOIN {} AS t ON {} WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];\n",
+        "SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], {} AS [_p]{elsewhere}{keys}, {} FROM #k{number} AS k LEFT OUTER JOIN {} AS t ON {join} WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];\n",
         presence("t", table),
         select_list("t", table),
         table.name.bracketed(),
-        key_join("t", "k", table),
     )
 }
 
@@ -165,11 +182,12 @@ pub(crate) fn right_sql(table: &Table) -> String {
 }
 
 /// A plain batch; the session goes on with the level that every other statement expects.
-pub(crate) fn end_sql(tables: usize) -> String {
+pub(crate) fn end_sql(tables: usize, sets: &[(Set, MemberKind)]) -> String {
     let mut sql =
         String::from("COMMIT TRANSACTION;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n");
     for number in 0..tables {
         let _ = writeln!(sql, "DROP TABLE #k{number};");
     }
+    sql.extend(sets.iter().map(|(set, kind)| selection::drop_sql(*set, *kind)));
     sql
 }

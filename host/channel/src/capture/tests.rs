@@ -119,7 +119,7 @@ fn followed(table: Arc<Table>, version: u64) -> Followed {
         altered: ALTERED.to_string(),
     };
     let position = Position { version: ChannelVersion(version), mark: Some(mark) };
-    Followed { entry: ScopeTable::whole(table.name.clone()), table, position }
+    Followed { entry: ScopeTable::whole(table.name.clone()), table, position, restricted: None }
 }
 
 fn card(key: &str) -> Key {
@@ -155,9 +155,10 @@ async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
         ])),
         version: ChannelVersion(version),
         own,
+        is_elsewhere: false,
     };
-    let gone =
-        Captured { change: Change::Gone(card("c")), version: ChannelVersion(13), own: false };
+    let (change, version) = (Change::Gone(card("c")), ChannelVersion(13));
+    let gone = Captured { change, version, own: false, is_elsewhere: false };
     assert_eq!(page.changes, [present("a", 5, 11, false), present("b", 6, 12, true), gone]);
     assert_eq!(page.refused, []);
     assert_eq!(pass.page(0).await.expect("the end"), None);

@@ -1,0 +1,2 @@
+-- @P1 rows, @P2 JSON
+SELECT TOP (@P1) c.[ACCOUNTNUM] AS [k], c.[PARTY] AS [party] FROM OPENJSON(@P2) WITH ([k] nvarchar(128) N'$') AS j INNER JOIN [ax].[CUSTTABLE] AS c ON c.[ACCOUNTNUM] = j.[k] COLLATE DATABASE_DEFAULT;

@@ -1,0 +1,2 @@
+-- @P1 rows, @P2 JSON
+SELECT DISTINCT TOP (@P1) c.[RECID] AS [k] FROM [ax].[RETAILLOYALTYCARD] AS c WHERE c.[PARTY] = 0 OR c.[PARTY] IN (SELECT j.[k] FROM OPENJSON(@P2) WITH ([k] bigint N'$') AS j);

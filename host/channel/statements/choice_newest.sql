@@ -1,0 +1,2 @@
+-- @P1 rows
+SELECT TOP (@P1) i.[ITEMID] AS [k] FROM [ax].[INVENTTABLE] AS i ORDER BY i.[RECID] DESC;

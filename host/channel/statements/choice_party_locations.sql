@@ -1,0 +1,2 @@
+-- @P1 rows, @P2 JSON
+SELECT DISTINCT TOP (@P1) l.[RECID] AS [k] FROM OPENJSON(@P2) WITH ([k] bigint N'$') AS j INNER JOIN [ax].[DIRPARTYLOCATION] AS l ON l.[PARTY] = j.[k];
