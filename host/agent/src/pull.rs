@@ -203,6 +203,7 @@ impl<'p> Pull<'p> {
             entry: self.entry(&state.table),
             table: state.table,
             position: Position { version: state.version.unwrap_or_default(), mark: state.mark },
+            restricted: None,
         };
         Ok(self.states().await?.into_iter().map(followed).collect())
     }

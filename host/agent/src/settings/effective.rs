@@ -329,6 +329,7 @@ impl Effective {
             write_path: self.write_path.value,
             capture: self.capture.value,
             conduct: self.conduct.conduct(),
+            selections: tillhold_core::selection::Selections::default(),
             scopes: self.scopes.iter().map(EffectiveScope::scope).collect(),
         }
     }
