@@ -214,7 +214,8 @@ fn followed(run: &ScopeRun, one: &ManifestTable) -> Option<Followed> {
     let entry = run.scope.tables.iter().find(|entry| entry.name == table.name).cloned();
     let entry = entry.unwrap_or_else(|| ScopeTable::whole(table.name.clone()));
     let version = one.at.version.unwrap_or_default();
-    Some(Followed { table, entry, position: Position { version, mark: one.mark.clone() } })
+    let position = Position { version, mark: one.mark.clone() };
+    Some(Followed { table, entry, position, restricted: None })
 }
 
 async fn require_scope_followed(
