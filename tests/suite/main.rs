@@ -11,6 +11,7 @@ mod killed;
 mod lanes;
 mod orders;
 mod profile;
+mod size;
 mod snapshots;
 mod tidy;
 mod tracking_rules;

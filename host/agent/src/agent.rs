@@ -7,6 +7,7 @@ use crate::fault::FlowError;
 use crate::register::Register;
 use crate::report;
 use crate::snapshot::board::Board;
+use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
@@ -24,6 +25,8 @@ pub struct Agent {
     pub started_ms: i64,
     /// Exports and new databases: how they went, and one at a time.
     pub snapshots: Board,
+    /// The offline database's size, and what was done about it.
+    pub upkeep: Upkeep,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
@@ -68,6 +71,7 @@ impl Agent {
             stopping: watch::Sender::new(false),
             started_ms: clock.wall_ms(),
             snapshots: Board::default(),
+            upkeep: Upkeep::default(),
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),

@@ -18,6 +18,7 @@ mod settings;
 mod snapshot;
 mod supervisor;
 mod sync;
+mod upkeep;
 
 use std::process::ExitCode;
 

@@ -79,6 +79,10 @@ impl Register {
         let scopes = plugins.equip(shape.profile.scopes.clone(), &shape.tables).await?;
         install(&local, &scopes).await?;
         let Shape { profile, channel_profile, left_out, .. } = shape;
+        // A load counts the journal too, and stops before the space that is kept for sales is needed.
+        local.limit_size(profile.conduct.size.limit_bytes);
+        local.file_sizes().await?;
+        local.keep_reserve(profile.conduct.size.reserve_bytes).await?;
         // What `profile diff register …` compares with.
         let (effective, _) = profile_file.effective(channel_profile.as_ref());
         local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;

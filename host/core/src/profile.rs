@@ -47,6 +47,17 @@ pub struct Conduct {
     pub seed_kind: u32,
     /// When its database was restored, or runs twice.
     pub incarnation_in_doubt: InDoubt,
+    pub size: SizeRules,
+}
+
+/// How large the offline database may become, and what leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeRules {
+    pub limit_bytes: u64,
+    /// After so many days settled sales leave the register.
+    pub keep_settled_days: u32,
+    /// Kept beside the journal for a full disk.
+    pub reserve_bytes: u64,
 }
 
 /// How sales are sent: whole, oldest first.

@@ -90,6 +90,7 @@ fn table(status: &Json) -> String {
             status["quarantined"],
             status["conflicts"]
         ),
+        super::size::line(&status["size"]),
         String::new(),
         format!(
             "{:<44} {:<13} {:>6} {:>9} {:>10}  {}",

@@ -12,6 +12,7 @@ mod profile;
 mod provision;
 mod run;
 mod serve;
+mod size;
 
 use crate::settings::reader::{Mistakes, Source};
 use clap::{Args, Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Command {
     Import(carry::ImportCommand),
     /// Look for a newer prebuilt catalogue now, and take it
     NewDatabase(export::NewDatabaseArgs),
+    /// How large the offline database is, table by table, and when it will be full
+    Size(size::SizeArgs),
     /// The channel database's side
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
@@ -133,6 +136,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Export(command) => export::export(&env, command).await,
         Command::Import(command) => carry::import(&env, command).await,
         Command::NewDatabase(args) => export::new_database(&env, args).await,
+        Command::Size(args) => size::size(&env, args).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,
         Command::Plugin(command) => plugin::plugin(command).await,

@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep;
-use crate::{front_door, report, supervisor, sync};
+use crate::{front_door, report, supervisor, sync, upkeep};
 use tillhold_core::failover::Event;
 use tillhold_env::Env;
 
@@ -21,6 +21,7 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
     env.spawn(sync::keep_pulled(agent.clone()));
     env.spawn(keep::keep_exported(agent.clone()));
     env.spawn(keep::keep_looking(agent.clone()));
+    env.spawn(upkeep::keep_small(agent.clone()));
     agent.tell(Event::Tick);
 
     let told = agent.clone();

@@ -9,18 +9,21 @@ use futures_util::stream::{self, Stream};
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
+use tillhold_core::size::Fullness;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 struct Listener {
     agent: Arc<Agent>,
     changes: Receiver<Standing>,
+    sizes: watch::Receiver<Fullness>,
     told: bool,
 }
 
 pub async fn get(State(door): State<Door>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let listener =
-        Listener { changes: door.agent.listen(), agent: door.agent.clone(), told: false };
+    let (changes, sizes) = (door.agent.listen(), door.agent.upkeep.listen());
+    let listener = Listener { changes, sizes, agent: door.agent.clone(), told: false };
     Sse::new(stream::unfold(listener, next)).keep_alive(KeepAlive::default())
 }
 
@@ -37,6 +40,11 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
             Err(RecvError::Lagged(_)) => listener.agent.standing(),
             Err(RecvError::Closed) => return None,
         },
+        // The sender lives as long as the agent.
+        Ok(()) = listener.sizes.changed() => {
+            let data = json!({ "standing": listener.sizes.borrow_and_update().name() });
+            return Some((Ok(Event::default().event("size").data(data.to_string())), listener));
+        }
     };
     Some((Ok(event(standing)), listener))
 }

@@ -8,6 +8,8 @@
 //! | `GET /v1/status` | state, scopes, what is pending |
 //! | `GET /v1/events` | Server-Sent Events, one a state change |
 //! | `POST /v1/sync?scope=…` | push and pull now |
+//! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
+//! | `POST /v1/size/compact` | rewrites the files without their free pages |
 //! | `POST /v1/hold`, `/v1/release`, `/v1/reconnect` | by hand |
 //!
 //! * Loopback is no boundary: every request needs the bearer token, a Host of this machine and no foreign Origin.
@@ -19,6 +21,7 @@ mod guard;
 pub mod json;
 mod problem;
 mod rows;
+mod size;
 mod snapshots;
 mod status;
 mod transactions;
@@ -111,6 +114,8 @@ fn routes() -> Router<Door> {
         .route("/v1/unsent-import", post(unsent::bring_in))
         .route("/v1/snapshots", post(snapshots::export))
         .route("/v1/new-database", post(snapshots::look))
+        .route("/v1/size", get(size::get))
+        .route("/v1/size/compact", post(size::compact))
         .route("/v1/hold", post(status::hold))
         .route("/v1/release", post(status::release))
         .route("/v1/reconnect", post(status::reconnect))

@@ -46,6 +46,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "tables_without_key": left_out,
         "push_fault": fault(agent.scope_report(sync::PUSH)),
         "snapshots": agent.snapshots.shown(),
+        "size": crate::upkeep::told(agent).await?,
         "scopes": scopes,
     }))
 }

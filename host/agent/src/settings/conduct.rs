@@ -9,7 +9,7 @@ use super::reader::Section;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_core::pace::Pace;
-use tillhold_core::profile::{Conduct, InDoubt, UploadBatches};
+use tillhold_core::profile::{Conduct, InDoubt, SizeRules, UploadBatches};
 
 #[derive(Clone, Debug)]
 pub struct ConductSettings {
@@ -23,6 +23,9 @@ pub struct ConductSettings {
     numbers_in_doubt: Given<InDoubt>,
     seed_kind: Given<f64>,
     incarnation_in_doubt: Given<InDoubt>,
+    size_limit: Given<f64>,
+    keep_settled: Given<f64>,
+    reserve: Given<f64>,
 }
 
 /// One of them, as it is shown.
@@ -42,6 +45,7 @@ impl ConductSettings {
         let upload = top.section(&fields::UPLOAD);
         let numbers = top.section(&fields::NUMBERS);
         let incarnation = top.section(&fields::INCARNATION);
+        let size = top.section(&fields::SIZE);
         ConductSettings {
             sessions: of_number(&synchronization, &fields::SESSIONS),
             rows_rate: of_number(&synchronization, &fields::ROWS_RATE),
@@ -53,6 +57,9 @@ impl ConductSettings {
             numbers_in_doubt: of_word(&numbers, &fields::NUMBERS_IN_DOUBT),
             seed_kind: of_number(&numbers, &fields::SEED_KIND),
             incarnation_in_doubt: of_word(&incarnation, &fields::INCARNATION_IN_DOUBT),
+            size_limit: of_number(&size, &fields::LIMIT),
+            keep_settled: of_number(&size, &fields::KEEP_SETTLED),
+            reserve: of_number(&size, &fields::RESERVE),
         }
     }
 
@@ -72,6 +79,11 @@ impl ConductSettings {
             numbers_in_doubt: self.numbers_in_doubt.value,
             seed_kind: self.seed_kind.value as u32,
             incarnation_in_doubt: self.incarnation_in_doubt.value,
+            size: SizeRules {
+                limit_bytes: (self.size_limit.value as u64) << 20,
+                keep_settled_days: self.keep_settled.value as u32,
+                reserve_bytes: (self.reserve.value as u64) << 20,
+            },
         }
     }
 
@@ -90,6 +102,9 @@ impl ConductSettings {
             word_entry(numbers, &fields::NUMBERS_IN_DOUBT, &self.numbers_in_doubt),
             number_entry(numbers, &fields::SEED_KIND, &self.seed_kind),
             word_entry(incarnation, &fields::INCARNATION_IN_DOUBT, &self.incarnation_in_doubt),
+            number_entry(&fields::SIZE, &fields::LIMIT, &self.size_limit),
+            number_entry(&fields::SIZE, &fields::KEEP_SETTLED, &self.keep_settled),
+            number_entry(&fields::SIZE, &fields::RESERVE, &self.reserve),
         ]
     }
 }
@@ -109,6 +124,9 @@ pub fn told(conduct: &Conduct) -> Vec<(&'static str, String)> {
         ("numbers.when_in_doubt", doubt(conduct.numbers_in_doubt)),
         ("numbers.seed_type", conduct.seed_kind.to_string()),
         ("incarnation.when_in_doubt", doubt(conduct.incarnation_in_doubt)),
+        ("size.limit_mb", (conduct.size.limit_bytes >> 20).to_string()),
+        ("size.keep_settled_days", conduct.size.keep_settled_days.to_string()),
+        ("size.reserve_mb", (conduct.size.reserve_bytes >> 20).to_string()),
     ]
 }
 

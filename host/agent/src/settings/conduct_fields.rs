@@ -109,6 +109,34 @@ pub const INCARNATION_IN_DOUBT: Field<Word<InDoubt>> = Field {
               `refuse` sales.",
 };
 
+pub const SIZE: Field<Table> = Field {
+    key: "size",
+    kind: Table { shape: &SIZE_SHAPE, is_required: false },
+    meaning: "How large the offline database may become, and what leaves it.",
+};
+
+pub static SIZE_SHAPE: Shape = Shape { fields: &[&LIMIT, &KEEP_SETTLED, &RESERVE] };
+
+pub const LIMIT: Field<Number> = Field {
+    key: "limit_mb",
+    kind: whole(1.0, 16_777_216.0, 10_240.0),
+    meaning: "Megabytes that `journal.db` and `catalogue.db` may hold together. At 80 % there is a warning; at the limit \
+              downloads stop, sales go on.",
+};
+
+pub const KEEP_SETTLED: Field<Number> = Field {
+    key: "keep_settled_days",
+    kind: whole(1.0, 36_500.0, 60.0),
+    meaning: "Days that a sale stays on the register, for returns, after the channel has it. Only rows of upload scopes go.",
+};
+
+pub const RESERVE: Field<Number> = Field {
+    key: "reserve_mb",
+    kind: whole(0.0, 65_536.0, 64.0),
+    meaning: "Megabytes of the disk that are kept beside `journal.db`, so that a shift can be sold to its end when the disk \
+              is full; 0 keeps none.",
+};
+
 const IN_DOUBT: &[(&str, InDoubt)] = &[("sell", InDoubt::Sell), ("refuse", InDoubt::Refuse)];
 
 const fn whole(least: f64, most: f64, default: f64) -> Number {

@@ -1,6 +1,6 @@
 //! Every setting of `profile.toml`, described once (see [`super::field`]).
 
-use super::conduct_fields::{INCARNATION, NUMBERS, SYNCHRONIZATION, UPLOAD};
+use super::conduct_fields::{INCARNATION, NUMBERS, SIZE, SYNCHRONIZATION, UPLOAD};
 use super::field::{
     Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
 };
@@ -23,6 +23,7 @@ pub static PROFILE: Shape = Shape {
         &UPLOAD,
         &NUMBERS,
         &INCARNATION,
+        &SIZE,
         &SCOPES,
     ],
 };

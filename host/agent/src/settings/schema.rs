@@ -63,7 +63,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 16] = [
+    const TABLES: [(&str, &Shape); 17] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
@@ -80,6 +80,7 @@ mod tests {
         ("[upload]", &conduct_fields::UPLOAD_SHAPE),
         ("[numbers]", &conduct_fields::NUMBERS_SHAPE),
         ("[incarnation]", &conduct_fields::INCARNATION_SHAPE),
+        ("[size]", &conduct_fields::SIZE_SHAPE),
     ];
 
     /// Each table stands in the document behind `<!-- settings: NAME -->`.
@@ -134,6 +135,7 @@ mod tests {
         [upload]\ninterval_s = 1\ntransactions_max = 1\nrows_max = 1\n\
         [numbers]\nwhen_in_doubt = 'sell'\nseed_type = 1\n\
         [incarnation]\nwhen_in_doubt = 'sell'\n\
+        [size]\nlimit_mb = 1\nkeep_settled_days = 1\nreserve_mb = 1\n\
         [[scope]]\nname = 's'\ndirection = 'upload'\nfrequency_s = 1\n\
         tables = [{ name = 'ax.A', exclude = ['B'], columns = ['C'] }]\n\
         transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\
