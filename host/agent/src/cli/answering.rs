@@ -20,7 +20,7 @@ use tillhold_local::LocalError;
 use tower::ServiceExt as _;
 
 pub enum Answering {
-    Agent(Client),
+    Agent(Box<Client>),
     /// Nothing runs in the background here: no probe, no synchronisation but what is asked for.
     Here {
         agent: Arc<Agent>,
@@ -45,7 +45,7 @@ impl Answering {
     /// Only the running agent can answer.
     pub fn running(env: &Env, settings: &Settings) -> anyhow::Result<Answering> {
         let file = RegisterFile::read(&settings.config)?;
-        Ok(Answering::Agent(client(env, &file)?))
+        Ok(Answering::Agent(Box::new(client(env, &file)?)))
     }
 
     /// The running agent, or this process in its place.
@@ -54,7 +54,7 @@ impl Answering {
         if let Ok(client) = client(env, &file)
             && listens(&client).await
         {
-            return Ok(Answering::Agent(client));
+            return Ok(Answering::Agent(Box::new(client)));
         }
         let register = Register::open(env, file).await.map_err(in_use)?;
         let (agent, _) = Agent::new(register);
