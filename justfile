@@ -33,7 +33,7 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
 # The measured rates: a first load against its two ceilings, then the demo at ten times its size
-bench: bench-snapshot bench-upload
+bench: bench-snapshot bench-upload bench-changes bench-idle
     cargo run --release -- demo --scale 10
 
 # A first load of a million rows, against reading them and against inserting them (just bench-snapshot --rows 100000)
@@ -43,3 +43,15 @@ bench-snapshot *arguments:
 # 2,000 unsent sales of 20 lines on their way up, with their round trips (just bench-upload --sales 200)
 bench-upload *arguments:
     cargo bench --bench channel_upload -- {{arguments}}
+
+# A pull of what changed in tables of 10,000, 100,000 and 1,000,000 rows: it costs by the change (just bench-changes --rows 10000)
+bench-changes *arguments:
+    cargo bench --bench channel_changes -- {{arguments}}
+
+# What 1, 10 and 30 registers with nothing to do cost their channel (just bench-idle --registers 30 --seconds 20)
+bench-idle *arguments:
+    cargo bench --bench channel_idle -- {{arguments}}
+
+# The proof with a store's registers as processes, larger than in the tests (just fleet 60 30)
+fleet registers="30" sales="9":
+    TILLHOLD_FLEET_REGISTERS={{registers}} TILLHOLD_FLEET_SALES={{sales}} cargo test -p tillhold --test suite fleet

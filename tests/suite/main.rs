@@ -5,6 +5,7 @@
 
 mod capture;
 mod carried;
+mod fleet;
 mod flows;
 mod harness;
 mod killed;

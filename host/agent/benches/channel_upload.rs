@@ -17,6 +17,7 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 #[path = "common/relay.rs"]
+#[allow(dead_code, reason = "each bench takes what it needs")]
 mod relay;
 
 use common::{DATABASE, Fallible, PASSWORD, PROGRAM, Shop, USER, argument, is_asked, load, table};

@@ -17,7 +17,29 @@ pub struct Talk {
     is_agents_turn: AtomicBool,
     turns: AtomicU64,
     bytes: AtomicU64,
+    answered: AtomicU64,
     started_us: AtomicU64,
+}
+
+/// What was said on all connections so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Total {
+    pub round_trips: u64,
+    /// To the channel.
+    pub up: u64,
+    pub down: u64,
+}
+
+impl std::ops::Sub for Total {
+    type Output = Total;
+
+    fn sub(self, earlier: Total) -> Total {
+        Total {
+            round_trips: self.round_trips - earlier.round_trips,
+            up: self.up - earlier.up,
+            down: self.down - earlier.down,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +71,15 @@ impl Relay {
         Ok(Relay { address, talks })
     }
 
+    pub fn total(&self) -> Total {
+        let talks = self.talks.lock().expect("nobody panics holding it");
+        talks.iter().fold(Total::default(), |sum, talk| Total {
+            round_trips: sum.round_trips + talk.turns.load(Ordering::Relaxed),
+            up: sum.up + talk.bytes.load(Ordering::Relaxed),
+            down: sum.down + talk.answered.load(Ordering::Relaxed),
+        })
+    }
+
     /// The connection on which the agent said most: the one that uploads.
     pub fn busiest(&self) -> Option<Told> {
         let talks = self.talks.lock().expect("nobody panics holding it");
@@ -73,7 +104,8 @@ async fn relay(env: &Env, agent: BoxStream, channel: SocketAddr, talk: Arc<Talk>
         talk.turns.fetch_add(u64::from(is_turn), Ordering::Relaxed);
         talk.bytes.fetch_add(bytes, Ordering::Relaxed);
     });
-    let down = carry(from_channel, to_agent, move |_| {
+    let down = carry(from_channel, to_agent, move |bytes| {
+        answers.answered.fetch_add(bytes, Ordering::Relaxed);
         answers.is_agents_turn.store(true, Ordering::SeqCst);
     });
     tokio::select! { () = up => {}, () = down => {} }
