@@ -12,6 +12,7 @@ mod killed;
 mod lanes;
 mod orders;
 mod profile;
+mod quiet;
 mod size;
 mod snapshots;
 mod tidy;

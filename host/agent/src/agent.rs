@@ -4,6 +4,7 @@
 //! connections of their own.
 
 use crate::fault::FlowError;
+use crate::quiet::Passes;
 use crate::register::Register;
 use crate::report;
 use crate::snapshot::board::Board;
@@ -27,6 +28,8 @@ pub struct Agent {
     pub snapshots: Board,
     /// The offline database's size, and what was done about it.
     pub upkeep: Upkeep,
+    /// So that a quiet channel is asked little.
+    pub passes: Passes,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
@@ -72,6 +75,7 @@ impl Agent {
             started_ms: clock.wall_ms(),
             snapshots: Board::default(),
             upkeep: Upkeep::default(),
+            passes: Passes::default(),
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),

@@ -10,6 +10,7 @@ mod front_door;
 mod kept;
 mod pull;
 mod push;
+mod quiet;
 mod register;
 mod report;
 mod resolve;

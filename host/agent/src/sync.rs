@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::pull::{self, Progress};
 use crate::push;
+use crate::quiet;
 use crate::register::ScopeRun;
 use crate::snapshot::keep;
 use std::sync::Arc;
@@ -89,10 +90,23 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.pull_lane().await;
     for run in &agent.register().scopes {
         if is_due(agent, run) {
-            pull_scope(agent, &mut link, run).await?;
+            pull_if_changed(agent, &mut link, run).await?;
         }
     }
     Ok(())
+}
+
+/// A due scope of a channel on which nothing happened is up to date without a pass.
+async fn pull_if_changed(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<(), FlowError> {
+    match quiet::is_unchanged(agent, link, run).await {
+        Ok(true) => {
+            agent.report(&run.scope.name, &Ok(Tally::default()), 0);
+            Ok(())
+        }
+        Err(error) if error.is_channel_trouble() => Err(error),
+        // What else is wrong the pass says, by name.
+        Ok(false) | Err(_) => pull_scope(agent, link, run).await.map(drop),
+    }
 }
 
 fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
@@ -133,6 +147,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     agent.report(&run.scope.name, &result, took_ms);
     match result {
         Ok(tally) => {
+            agent.passes.note(&register, &run.scope.name);
             note(agent, run, started_ms, tally, None).await?;
             Ok(tally)
         }

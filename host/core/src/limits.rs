@@ -116,6 +116,9 @@ pub const CATALOGUE_CHECK_BYTES_MAX: u64 = 64 << 20;
 pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
 /// Decided conflicts that the offline database remembers; the channel keeps them too.
 pub const DECISIONS_KEPT: u64 = 50_000;
+/// Between two passes over a scope of a channel on which nothing was committed: until then a table that was truncated or
+/// altered, and nothing else, goes unnoticed by a pull by frequency.
+pub const PASS_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// Per cent of the size limit from which on there is a warning: weeks before the end in an ordinary shop.
 pub const SIZE_WARNING_PERCENT: u64 = 80;
 /// Days that a forecast needs at least; two could be any two.
