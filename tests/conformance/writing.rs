@@ -11,7 +11,6 @@
 use crate::values::{read_row, row_text};
 use crate::world::{Answer, INCARNATION, World, listed, named, refusal};
 use std::sync::Arc;
-use tillhold_channel::decision;
 use tillhold_channel::ledger::ledger as ask_ledger;
 use tillhold_channel::upload::{Outgoing, upload_altered};
 use tillhold_core::conflict::{Conflict, Decision, Resolution};
@@ -37,7 +36,7 @@ pub async fn upload(world: &mut World<'_>, rest: &str, body: &str) -> Answer {
     };
     let pairs = sales.iter().zip(&altered);
     let outgoing: Vec<Outgoing<'_>> =
-        pairs.map(|(transaction, altered)| Outgoing { transaction, altered }).collect();
+        pairs.map(|(sale, altered)| Outgoing { altered, ..Outgoing::plain(sale) }).collect();
     let register = named(rest, "by").unwrap_or("S1-1");
     let sent = upload_altered(world.link("till"), register, INCARNATION, &outgoing).await;
     let receipts = match sent {
@@ -182,10 +181,21 @@ pub async fn record(world: &mut World<'_>, rest: &str) -> Answer {
         },
         rule: "channel-wins".to_string(),
         plugin_digest: None,
+        who: None,
+        why: None,
         resolution: Resolution::TakeChannel,
     };
-    match decision::record(world.link("till"), &[decision]).await {
-        Ok(()) => Ok(String::new()),
+    // Nothing of it is written: the channel keeps its row.
+    let sale = Transaction {
+        id: decision.transaction,
+        hash: ContentHash([1; 32]),
+        sequence: Sequence(1),
+        writes: Vec::new(),
+    };
+    let outgoing =
+        [Outgoing { decisions: std::slice::from_ref(&decision), ..Outgoing::plain(&sale) }];
+    match upload_altered(world.link("till"), "S1-1", INCARNATION, &outgoing).await {
+        Ok(receipts) => Ok(told(&sale, &receipts[0])),
         Err(error) => Ok(refusal(&error)),
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! * Reading the log never deletes; settling does, after the channel's ledger has the transaction.
 //! * An answer that was lost leaves everything as it was: the next push asks the same, and the ledger answers.
+//! * Decisions are kept before they are sent and recorded by the channel with the rows: both sides have the same ones,
+//!   once, wherever the agent dies.
 //! * A refused transaction steps aside with its reason; the ones behind it go on.
 
 use crate::fault::FlowError;
@@ -19,6 +21,7 @@ use tillhold_channel::upload::{Outgoing, upload_altered};
 use tillhold_channel::{Link, decision};
 use tillhold_core::limits;
 use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
+use tillhold_local::{ConflictRecord, Deferred, Refusal};
 use tillhold_plugin::Flow;
 
 /// What one push did, in transactions and rows.
@@ -50,7 +53,13 @@ pub async fn push(
         if pending.is_empty() {
             return Ok(pushed);
         }
+        let (pending, chosen) = up_to_chosen(register, pending).await?;
         let batch = outgoing(register, pending, &mut pushed).await?;
+        if let (Some(records), [ruled]) = (chosen, batch.as_slice()) {
+            settle_chosen(register, link, ruled, records, &mut pushed).await?;
+            settled();
+            continue;
+        }
         if batch.is_empty() {
             continue;
         }
@@ -59,7 +68,7 @@ pub async fn push(
         let held = receipts.iter().filter(|receipt| is_held(receipt)).count();
         size = next_size(size, batch.len(), held);
         let answered: Vec<(&Ruled, Receipt)> = batch.iter().zip(receipts).collect();
-        accept(register, &answered, &mut pushed).await?;
+        accept(register, link, &answered, &mut pushed).await?;
         for (ruled, receipt) in answered {
             if !is_accepted(&receipt) && !is_held(&receipt) {
                 answer(register, link, ruled, receipt, &mut pushed).await?;
@@ -70,6 +79,27 @@ pub async fn push(
             return Ok(pushed);
         }
     }
+}
+
+/// A transaction with a person's choices goes alone, in its turn: the batch ends before it, or is it.
+async fn up_to_chosen(
+    register: &Register,
+    mut pending: Vec<Transaction>,
+) -> Result<(Vec<Transaction>, Option<Vec<ConflictRecord>>), FlowError> {
+    let chosen = register.local.chosen().await?;
+    let first = pending.iter().position(|transaction| chosen.contains(&transaction.id));
+    Ok(match first {
+        None => (pending, None),
+        Some(0) => {
+            pending.truncate(1);
+            let records = register.local.conflicts_of(pending[0].id).await?;
+            (pending, Some(records))
+        }
+        Some(at) => {
+            pending.truncate(at);
+            (pending, None)
+        }
+    })
 }
 
 fn is_accepted(receipt: &Receipt) -> bool {
@@ -99,20 +129,47 @@ async fn send(
     Ok(upload_altered(link, &name, register.local.incarnation(), outgoing).await?)
 }
 
-/// Settles all that the channel took as it was, in one commit.
+/// Settles all that the channel took as it was, in one commit, and what it had from an earlier upload.
 async fn accept(
     register: &Register,
+    link: &mut Link,
     answered: &[(&Ruled, Receipt)],
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
-    let mut accepted = Vec::new();
+    let (mut accepted, mut there) = (Vec::new(), Vec::new());
     for (ruled, receipt) in answered.iter().filter(|(_, receipt)| is_accepted(receipt)) {
-        accepted.push(ruled.transaction.id);
         pushed.transactions += 1;
         pushed.rows += ruled.transaction.writes.len() as u64;
-        pushed.already_there += u64::from(*receipt == Receipt::AlreadyThere);
+        match receipt {
+            Receipt::AlreadyThere => there.push(ruled.transaction.id),
+            _ => accepted.push(ruled.transaction.id),
+        }
     }
+    pushed.already_there += there.len() as u64;
+    let decided = settle_decided_before(register, link, &there).await?;
+    accepted.extend(there.into_iter().filter(|id| !decided.contains(id)));
     Ok(register.local.accept(accepted).await?)
+}
+
+/// Settles those of which decisions were sent before an answer was lost, with the ones that the channel has.
+async fn settle_decided_before(
+    register: &Register,
+    link: &mut Link,
+    there: &[TransactionId],
+) -> Result<Vec<TransactionId>, FlowError> {
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sent = register.local.sent_decisions(there.to_vec()).await?;
+    let ids: Vec<[u8; 16]> = sent.iter().map(|one| one.id).collect();
+    let known = decision::recorded(link, &ids).await?;
+    let mut settled: Vec<TransactionId> = sent.iter().map(|one| one.transaction).collect();
+    settled.dedup();
+    for id in &settled {
+        let of_this = sent.iter().filter(|one| one.transaction == *id && known.contains(&one.id));
+        register.local.settle_as_sent(*id, of_this.map(|one| one.id).collect()).await?;
+    }
+    Ok(settled)
 }
 
 /// The batch after the scopes' transformers; a transaction with a refused row steps aside whole.
@@ -126,8 +183,8 @@ async fn outgoing(
         let till = (register.file.store.as_str(), register.file.register.as_str());
         match transformed(register, till, transaction).await? {
             Ok(ruled) => batch.push(ruled),
-            Err((id, reason)) => {
-                register.local.quarantine(id, "rule-refused", &reason).await?;
+            Err((id, refusal)) => {
+                register.local.quarantine(id, "rule-refused", refusal).await?;
                 pushed.quarantined += 1;
             }
         }
@@ -141,7 +198,7 @@ pub async fn transformed(
     register: &Register,
     (store, till): (&str, &str),
     mut transaction: Transaction,
-) -> Result<Result<Ruled, (TransactionId, String)>, FlowError> {
+) -> Result<Result<Ruled, (TransactionId, Refusal)>, FlowError> {
     let mut kept = Vec::with_capacity(transaction.writes.len());
     let mut altered = Vec::new();
     for mut write in transaction.writes {
@@ -157,8 +214,10 @@ pub async fn transformed(
                     }
                     write.offline = Some(row);
                 }
-                Some(rules::Ruled::Quarantined(_, reason)) => {
-                    return Ok(Err((transaction.id, reason)));
+                Some(rules::Ruled::Quarantined(key, reason)) => {
+                    let (table, key) = (Some(write.table.name.clone()), Some(key));
+                    let refusal = Refusal { reason, table, key, ..Refusal::default() };
+                    return Ok(Err((transaction.id, refusal)));
                 }
                 Some(rules::Ruled::Dropped(_)) | None => continue,
             }
@@ -179,7 +238,7 @@ async fn answer(
     let (local, transaction) = (&register.local, &ruled.transaction);
     match receipt {
         Receipt::Applied | Receipt::AlreadyThere => {
-            accept(register, &[(ruled, receipt)], pushed).await?;
+            accept(register, link, &[(ruled, receipt)], pushed).await?;
         }
         Receipt::Contested(contests) => {
             settle_contested(register, link, ruled, contests, pushed).await?;
@@ -191,46 +250,74 @@ async fn answer(
             pushed.quarantined += 1;
         }
         Receipt::Refused { number, message, table } => {
-            let table = table.map_or(String::new(), |table| format!("{table}: "));
-            let reason = format!("{table}SQL Server error {number}: {message}");
-            local.quarantine(transaction.id, "channel-refused", &reason).await?;
+            let named = table.as_ref().map_or(String::new(), |table| format!("{table}: "));
+            let reason = format!("{named}SQL Server error {number}: {message}");
+            let refusal = Refusal { reason, table, ..Refusal::default() };
+            local.quarantine(transaction.id, "channel-refused", refusal).await?;
             pushed.quarantined += 1;
         }
     }
     Ok(())
 }
 
-/// Decides every contested row and sends the transaction again as decided, until the channel stands still.
+/// Carries out what a person chose, if the rows still are as they were shown.
+async fn settle_chosen(
+    register: &Register,
+    link: &mut Link,
+    ruled: &Ruled,
+    records: Vec<ConflictRecord>,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let mut case = Case::new(ruled, records);
+    let deferred = case.decide_chosen(register, link).await?;
+    settle_case(register, link, case, deferred, pushed).await
+}
+
 async fn settle_contested(
     register: &Register,
     link: &mut Link,
     ruled: &Ruled,
-    mut contests: Vec<Contest>,
+    contests: Vec<Contest>,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
-    let transaction = &ruled.transaction;
-    let mut case = Case::new(ruled);
+    let mut case = Case::new(ruled, Vec::new());
+    let deferred = case.decide(register, &contests).await?;
+    settle_case(register, link, case, deferred, pushed).await
+}
+
+/// Sends a transaction as it is decided, again and again until the channel stands still.
+async fn settle_case(
+    register: &Register,
+    link: &mut Link,
+    mut case: Case<'_>,
+    mut deferred: Vec<Deferred>,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let original = case.original();
+    let (local, id) = (&register.local, original.transaction.id);
     for _ in 0..RESOLUTION_ATTEMPTS_MAX {
-        let deferred = case.decide(register, &contests).await?;
         if !deferred.is_empty() {
-            register.local.defer(transaction.id, deferred).await?;
+            local.defer(id, deferred).await?;
             pushed.deferred += 1;
             return Ok(());
         }
-        let decided = case.ruled();
-        match send(register, link, &[decided.outgoing()]).await?.pop() {
-            Some(Receipt::Contested(again)) => contests = again,
-            Some(Receipt::Applied | Receipt::AlreadyThere) => {
-                let decisions = case.decisions();
-                decision::record(link, &decisions).await?;
+        let (decided, decisions) = (case.ruled(), case.decisions());
+        // Whether the answer comes or not: what the channel records of these is known here.
+        local.keep_sent(id, case.kept_decisions()).await?;
+        let outgoing = Outgoing { decisions: &decisions, ..decided.outgoing() };
+        match send(register, link, &[outgoing]).await?.pop() {
+            Some(Receipt::Contested(contests)) => {
+                deferred = case.decide(register, &contests).await?;
+            }
+            Some(Receipt::Applied) => {
                 pushed.transactions += 1;
-                pushed.rows += transaction.writes.len() as u64;
+                pushed.rows += original.transaction.writes.len() as u64;
                 pushed.resolved += decisions.len() as u64;
-                register.local.settle(transaction.id, case.settlement()).await?;
+                local.settle(id, case.settlement()).await?;
                 return Ok(());
             }
             Some(other) => {
-                return Box::pin(answer(register, link, ruled, other, pushed)).await;
+                return Box::pin(answer(register, link, original, other, pushed)).await;
             }
             None => return Err(FlowError::BrokeOff("an upload of one transaction")),
         }

@@ -7,25 +7,31 @@
 //!   unmasked is never written back.
 //! * A row that nobody has changed as the register sees it is no conflict: no rule is asked, the register's row goes up.
 //! * One deferred row defers its whole transaction, which is never split.
+//! * What a person chose holds for the rows that they were shown: when either has changed, they are asked again.
 
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tillhold_channel::Link;
+use tillhold_channel::read::read;
 use tillhold_channel::upload::Outgoing;
-use tillhold_core::conflict::{self, Conflict, Decision, Policy, Resolution};
+use tillhold_core::conflict::{self, BY_PERSON, Conflict, Decision, Policy, Resolution};
+use tillhold_core::filter::Filter;
 use tillhold_core::profile::Resolver;
 use tillhold_core::row::{Change, Row};
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
 use tillhold_core::value::Value;
-use tillhold_local::{Deferred, Settlement};
+use tillhold_local::{ConflictRecord, Deferred, Settlement};
 use tillhold_plugin::Flow;
 
 /// One contested transaction while its conflicts are decided, as often as the channel's rows move.
 pub struct Case<'a> {
     original: &'a Ruled,
+    /// What a person chose about rows of it.
+    chosen: Vec<ConflictRecord>,
     /// By position in the original.
     fates: BTreeMap<usize, Fate>,
     /// Which write of the original each write of the last upload was: contests name those.
@@ -53,14 +59,44 @@ pub struct Ruled {
 
 impl Ruled {
     pub fn outgoing(&self) -> Outgoing<'_> {
-        Outgoing { transaction: &self.transaction, altered: &self.altered }
+        Outgoing { altered: &self.altered, ..Outgoing::plain(&self.transaction) }
     }
 }
 
 impl<'a> Case<'a> {
-    pub fn new(original: &'a Ruled) -> Case<'a> {
+    pub fn new(original: &'a Ruled, mut chosen: Vec<ConflictRecord>) -> Case<'a> {
+        chosen.retain(|record| record.chosen.is_some());
         let sent = (0..original.transaction.writes.len()).collect();
-        Case { original, fates: BTreeMap::new(), sent }
+        Case { original, chosen, fates: BTreeMap::new(), sent }
+    }
+
+    /// Decides the rows about which a person chose, before anything is sent: a row that has gone at the channel would
+    /// not be contested, and the choice would be passed over.
+    pub async fn decide_chosen(
+        &mut self,
+        register: &Register,
+        link: &mut Link,
+    ) -> Result<Vec<Deferred>, FlowError> {
+        let mut contests = Vec::new();
+        for record in &self.chosen {
+            let Conflict { table, key, .. } = &record.deferred.conflict;
+            let same = |write: &Write| {
+                write.table.name == table.name && write.key.folded(table) == key.folded(table)
+            };
+            // A later transaction may have written all that this one did to the row.
+            let Some(write) = self.original.transaction.writes.iter().position(same) else {
+                continue;
+            };
+            let equals = table.key.iter().copied().zip(key.0.iter().cloned()).collect();
+            let filter = Filter { equals, limit: 1, ..Filter::default() };
+            let channel = read(link, table, &filter).await?.pop();
+            contests.push(Contest { write, channel, version: record.deferred.version });
+        }
+        self.decide(register, &contests).await
+    }
+
+    pub fn original(&self) -> &'a Ruled {
+        self.original
     }
 
     /// Decides the contested rows of the last upload; what it cannot decide waits for a person.
@@ -76,14 +112,28 @@ impl<'a> Case<'a> {
             let transaction = &self.original.transaction;
             let write = &transaction.writes[at];
             let side = ContestedRow::new(register, write, contest).await?;
-            if side.is_undisputed() {
+            let chosen = self.chosen.iter().find(|record| side.is_of(&record.deferred.conflict));
+            if chosen.is_none() && side.is_undisputed() {
                 let outgoing = side.outgoing(write, contest, &Resolution::TakeOffline);
                 self.fates.extend(outgoing.map(|outgoing| (at, Fate::Undisputed(outgoing))));
                 continue;
             }
-            let (resolution, rule) = side.ask(register).await?;
-            if let Resolution::Defer(reason) = &resolution {
-                deferred.push(Deferred { conflict: side.conflict, reason: reason.clone() });
+            let (resolution, rule) = match chosen {
+                Some(record) => by_person(&side.conflict, record),
+                None => side.ask(register).await?,
+            };
+            if let Resolution::Defer(reason) = resolution {
+                let id = register.env.random.uuid();
+                let (conflict, version) = (side.conflict, contest.version);
+                let Rule { name, digest, .. } = rule;
+                deferred.push(Deferred {
+                    id,
+                    conflict,
+                    reason,
+                    rule: name,
+                    plugin: digest,
+                    version,
+                });
                 continue;
             }
             let outgoing = side.outgoing(write, contest, &resolution);
@@ -126,30 +176,84 @@ impl<'a> Case<'a> {
         self.fates.values().filter_map(decided).collect()
     }
 
-    /// The register's end of the matter: its rows, and the decisions with the row that both sides have now.
+    /// The same for the register's own record, with the row that both sides have afterwards.
+    pub fn kept_decisions(&self) -> Vec<tillhold_local::Decision> {
+        let kept = |fate: &Fate| match fate {
+            Fate::Undisputed(_) => None,
+            Fate::Decided { on_register, decision, .. } => Some(kept(decision, on_register)),
+        };
+        self.fates.values().filter_map(kept).collect()
+    }
+
+    /// The register's end of the matter: its rows and the decisions.
     pub fn settlement(self) -> Settlement {
-        let (mut rows, mut decisions) = (Vec::new(), Vec::new());
-        for fate in self.fates.into_values() {
-            let Fate::Decided { on_register, decision, .. } = fate else { continue };
-            let table = decision.conflict.table.name.clone();
-            decisions.push(tillhold_local::Decision {
-                conflict: decision.conflict,
-                decided: match &on_register {
-                    Change::Present(row) => Some(row.clone()),
-                    Change::Gone(_) => None,
-                },
-                rule: decision.rule,
-                plugin: decision.plugin_digest,
-            });
-            rows.push((table, on_register));
-        }
+        let decisions = self.kept_decisions();
+        let row = |fate: Fate| match fate {
+            Fate::Undisputed(_) => None,
+            Fate::Decided { on_register, decision, .. } => {
+                Some((decision.conflict.table.name.clone(), on_register))
+            }
+        };
+        let rows = self.fates.into_values().filter_map(row).collect();
         Settlement::Resolved { rows, decisions }
     }
 }
 
+fn kept(decision: &Decision, on_register: &Change) -> tillhold_local::Decision {
+    tillhold_local::Decision {
+        id: decision.id,
+        conflict: decision.conflict.clone(),
+        decided: match on_register {
+            Change::Present(row) => Some(row.clone()),
+            Change::Gone(_) => None,
+        },
+        rule: decision.rule.clone(),
+        plugin: decision.plugin_digest.clone(),
+        who: decision.who.clone(),
+        why: decision.why.clone(),
+    }
+}
+
+/// What decides: a policy, a plugin or a person.
+#[derive(Default)]
 struct Rule {
     name: String,
     digest: Option<String>,
+    /// A person's decision has the id of the conflict that they were shown.
+    id: Option<[u8; 16]>,
+    who: Option<String>,
+    why: Option<String>,
+}
+
+/// A person chose about the rows that they were shown, and about no others.
+fn by_person(conflict: &Conflict, record: &ConflictRecord) -> (Resolution, Rule) {
+    let shown = &record.deferred;
+    let Some(chosen) = &record.chosen else {
+        return (Resolution::Defer(shown.reason.clone()), Rule::default());
+    };
+    let choice = &chosen.choice;
+    let moved = match (
+        conflict.channel == shown.conflict.channel,
+        conflict.offline == shown.conflict.offline,
+    ) {
+        (true, true) => {
+            choice.resolution(conflict).map_err(|_| "the row that it starts from is gone")
+        }
+        (false, _) => Err("the channel's row has changed since"),
+        (true, false) => Err("the register's row has changed since"),
+    };
+    match moved {
+        Ok(resolution) => {
+            let (who, why) = (Some(choice.who.clone()), choice.why.clone());
+            let name = BY_PERSON.to_string();
+            (resolution, Rule { name, digest: None, id: Some(shown.id), who, why })
+        }
+        Err(what) => {
+            let reason = format!("{} chose {}, but {what}", choice.who, choice.take.name());
+            let (name, digest) = (shown.rule.clone(), shown.plugin.clone());
+            (Resolution::Defer(reason), Rule { name, digest, ..Rule::default() })
+        }
+    }
 }
 
 fn decision(
@@ -160,13 +264,15 @@ fn decision(
     rule: Rule,
 ) -> Decision {
     Decision {
-        id: register.env.random.uuid(),
+        id: rule.id.unwrap_or_else(|| register.env.random.uuid()),
         decided_at_ms: register.env.clock.wall_ms(),
         register: format!("{}-{}", register.file.store, register.file.register),
         transaction: transaction.id,
         conflict,
         rule: rule.name,
         plugin_digest: rule.digest,
+        who: rule.who,
+        why: rule.why,
         resolution,
     }
 }
@@ -197,6 +303,11 @@ impl ContestedRow {
         Ok(ContestedRow { conflict, raw_channel: contest.channel.clone() })
     }
 
+    fn is_of(&self, shown: &Conflict) -> bool {
+        let Conflict { table, key, .. } = &self.conflict;
+        table.name == shown.table.name && key.folded(table) == shown.key.folded(table)
+    }
+
     /// Nobody has changed what the register knew: the row was resolved before and not pulled since, or a trigger or a
     /// column that does not travel was written.
     fn is_undisputed(&self) -> bool {
@@ -214,10 +325,8 @@ impl ContestedRow {
                 Ok((conflict::decide(policy, &self.conflict), built_in(policy)))
             }
             (Resolver::Plugin(_), Some(plugin)) => {
-                let rule = Rule {
-                    name: plugin.name().to_string(),
-                    digest: Some(plugin.digest().to_string()),
-                };
+                let (name, digest) = (plugin.name().to_string(), plugin.digest().to_string());
+                let rule = Rule { name, digest: Some(digest), ..Rule::default() };
                 Ok((self.ask_plugin(register, run, plugin.clone()).await?, rule))
             }
             (Resolver::Plugin(plugin), None) => {
@@ -255,7 +364,9 @@ impl ContestedRow {
         let offline = match resolution {
             Resolution::TakeChannel | Resolution::Defer(_) => return None,
             Resolution::TakeOffline => self.offline_over_channel(write),
-            Resolution::Merge(cells) => Some(changed(self.raw_channel.as_ref()?, cells)),
+            Resolution::Merge(cells) => {
+                Some(changed(self.raw_channel.as_ref().or(write.offline.as_ref())?, cells))
+            }
         };
         let operation = match (&self.raw_channel, &offline) {
             (Some(_), Some(_)) => Operation::Update,
@@ -286,7 +397,8 @@ impl ContestedRow {
     fn on_register(&self, resolution: &Resolution) -> Change {
         let Conflict { key, channel, offline, .. } = &self.conflict;
         let row = match (resolution, channel, offline) {
-            (Resolution::Merge(cells), Some(channel), _) => Some(changed(channel, cells)),
+            (Resolution::Merge(cells), Some(row), _)
+            | (Resolution::Merge(cells), None, Some(row)) => Some(changed(row, cells)),
             (Resolution::TakeOffline, Some(channel), Some(offline)) => {
                 let base = self.conflict.base.as_ref();
                 let differs = |at: &usize| base.is_none_or(|base| base.0[*at] != offline.0[*at]);
@@ -305,7 +417,7 @@ impl ContestedRow {
 }
 
 fn built_in(policy: &Policy) -> Rule {
-    Rule { name: policy.name().to_string(), digest: None }
+    Rule { name: policy.name().to_string(), ..Rule::default() }
 }
 
 fn changed(row: &Row, cells: &[(usize, Value)]) -> Row {

@@ -180,7 +180,7 @@ fn of_push(table: &Table) -> Vec<Named> {
     let altered = Part { has_altered: true, ..part(true, true, true) };
     let triggers = |part: Part<'_>| {
         let part = Part { capture: Capture::Triggers, ..part };
-        named("upload", upload_sql(&[part]))
+        named("upload", upload_sql(&[part], false))
     };
     vec![
         triggers(part(true, false, false)),
@@ -191,14 +191,14 @@ fn of_push(table: &Table) -> Vec<Named> {
         triggers(Part { has_altered: true, ..chained }),
         triggers(chained),
         triggers(part(true, true, true)),
-        named("upload", upload_sql(&[part(true, false, false)])),
-        named("upload", upload_sql(&[part(false, true, false)])),
-        named("upload", upload_sql(&[part(false, false, true)])),
-        named("upload", upload_sql(&[Part { revives: false, ..chained }])),
-        named("upload", upload_sql(&[altered])),
-        named("upload", upload_sql(&[Part { has_altered: true, ..chained }])),
-        named("upload", upload_sql(&[chained])),
-        named("upload", upload_sql(&[part(true, true, true)])),
+        named("upload", upload_sql(&[part(true, false, false)], false)),
+        named("upload", upload_sql(&[part(false, true, false)], false)),
+        named("upload", upload_sql(&[part(false, false, true)], false)),
+        named("upload", upload_sql(&[Part { revives: false, ..chained }], false)),
+        named("upload", upload_sql(&[altered], false)),
+        named("upload", upload_sql(&[Part { has_altered: true, ..chained }], false)),
+        named("upload", upload_sql(&[chained], false)),
+        named("upload", upload_sql(&[part(true, true, true)], false)),
     ]
 }
 
@@ -281,7 +281,7 @@ fn upload_of_several(capture: Capture, tables: &[Arc<Table>]) -> Named {
             ..Part::of(table)
         })
         .collect();
-    named("several/upload", upload_sql(&parts))
+    named("several/upload", upload_sql(&parts, false))
 }
 
 /// Beside the build's own folders; the grammar gate reads every `.tsv` in it.

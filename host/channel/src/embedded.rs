@@ -174,7 +174,7 @@ impl Shop {
 
     async fn upload_altered(&self, transaction: &Transaction, altered: &[usize]) -> Receipt {
         let mut till = self.till();
-        let outgoing = [Outgoing { transaction, altered }];
+        let outgoing = [Outgoing { altered, ..Outgoing::plain(transaction) }];
         let sent = upload_altered(&mut till, "S1-1", INCARNATION, &outgoing).await;
         sent.expect("a receipt").remove(0)
     }

@@ -126,13 +126,14 @@ fn pushing() -> Vec<Golden> {
     let by_triggers = Part { capture: Capture::Triggers, ..altered };
     let parameters = "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows, @P6 run";
     vec![
-        ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())])),
-        ("upload_triggers", parameters, upload_sql(&[by_triggers])),
-        ("upload_chained", parameters, upload_sql(&[inserts, chained])),
-        ("upload_altered", parameters, upload_sql(&[inserts, altered])),
-        ("upload_every_type", parameters, upload_sql(&[all(every.as_ref())])),
-        ("upload_cast_types", parameters, upload_sql(&[all(cast.as_ref())])),
-        ("upload_no_rows", parameters, upload_sql(&[])),
+        ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())], false)),
+        ("upload_triggers", parameters, upload_sql(&[by_triggers], false)),
+        ("upload_chained", parameters, upload_sql(&[inserts, chained], false)),
+        ("upload_altered", parameters, upload_sql(&[inserts, altered], false)),
+        ("upload_every_type", parameters, upload_sql(&[all(every.as_ref())], false)),
+        ("upload_cast_types", parameters, upload_sql(&[all(cast.as_ref())], false)),
+        ("upload_no_rows", parameters, upload_sql(&[], false)),
+        ("upload_decided", parameters, upload_sql(&[altered], true)),
         ("ledger", "@P1 JSON", ledger::LEDGER_SQL.to_string()),
         ("decision", "@P1 JSON", decision::DECISION_SQL.to_string()),
         ("claim_look", "@P1 register, @P2 incarnation", claim::CLAIM_LOOK_SQL.to_string()),
@@ -149,6 +150,7 @@ fn pushing() -> Vec<Golden> {
             report::REPORT_SQL.to_string(),
         ),
         ("fleet", "@P1 store", fleet::FLEET_SQL.to_string()),
+        ("decisions_recorded", "@P1 JSON", decision::RECORDED_SQL.to_string()),
     ]
 }
 

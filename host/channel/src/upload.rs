@@ -35,6 +35,7 @@ use crate::numbers;
 use answer::Outcome;
 use chains::Blocked;
 use payload::Payload;
+use tillhold_core::conflict::Decision;
 use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
 use tillhold_core::table::{Assigned, Table, TableName};
@@ -60,11 +61,13 @@ pub struct Outgoing<'a> {
     /// Positions of the writes whose rows the register has otherwise, because a resolution or a
     /// rule made them: pull brings those, so that the register gets what the channel has.
     pub altered: &'a [usize],
+    /// How its contested rows were decided: recorded when it is written, in the same transaction.
+    pub decisions: &'a [Decision],
 }
 
 impl<'a> Outgoing<'a> {
     pub fn plain(transaction: &'a Transaction) -> Outgoing<'a> {
-        Outgoing { transaction, altered: &[] }
+        Outgoing { transaction, altered: &[], decisions: &[] }
     }
 }
 

@@ -35,7 +35,7 @@ GO
 IF NOT EXISTS (SELECT 1 FROM [tillhold].[epoch])
     INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
 GO
--- Every conflict that was decided, with all three rows and the rule.
+-- Every conflict that was decided, with all three rows and the rule, and every sale that a person let go of.
 IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
     CREATE TABLE [tillhold].[decision] (
         [id] uniqueidentifier NOT NULL,
@@ -50,6 +50,8 @@ IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
         [channel_row] nvarchar(max) NULL,
         [offline_row] nvarchar(max) NULL,
         [outcome] nvarchar(max) NOT NULL,
+        [who] nvarchar(128) NULL,
+        [why] nvarchar(max) NULL,
         CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
     );
 GO
@@ -93,6 +95,9 @@ IF OBJECT_ID(N'[tillhold].[register_status]') IS NULL
         [profile] nvarchar(128) NOT NULL,
         CONSTRAINT [PK_tillhold_register_status] PRIMARY KEY CLUSTERED ([register])
     );
+-- People decide too: who did, and why.
+IF COL_LENGTH(N'[tillhold].[decision]', N'who') IS NULL
+    ALTER TABLE [tillhold].[decision] ADD [who] nvarchar(128) NULL, [why] nvarchar(max) NULL;
 GO
 -- The rights of every register, in one role.
 IF DATABASE_PRINCIPAL_ID(N'tillhold_register') IS NULL

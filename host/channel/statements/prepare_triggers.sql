@@ -31,7 +31,7 @@ GO
 IF NOT EXISTS (SELECT 1 FROM [tillhold].[epoch])
     INSERT INTO [tillhold].[epoch] ([id]) VALUES (NEWID());
 GO
--- Every conflict that was decided, with all three rows and the rule.
+-- Every conflict that was decided, with all three rows and the rule, and every sale that a person let go of.
 IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
     CREATE TABLE [tillhold].[decision] (
         [id] uniqueidentifier NOT NULL,
@@ -46,6 +46,8 @@ IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
         [channel_row] nvarchar(max) NULL,
         [offline_row] nvarchar(max) NULL,
         [outcome] nvarchar(max) NOT NULL,
+        [who] nvarchar(128) NULL,
+        [why] nvarchar(max) NULL,
         CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
     );
 GO
@@ -89,6 +91,9 @@ IF OBJECT_ID(N'[tillhold].[register_status]') IS NULL
         [profile] nvarchar(128) NOT NULL,
         CONSTRAINT [PK_tillhold_register_status] PRIMARY KEY CLUSTERED ([register])
     );
+-- People decide too: who did, and why.
+IF COL_LENGTH(N'[tillhold].[decision]', N'who') IS NULL
+    ALTER TABLE [tillhold].[decision] ADD [who] nvarchar(128) NULL, [why] nvarchar(max) NULL;
 GO
 -- From where on the changes of a table are all there; no row means from the beginning. Whoever removes rows from a tracking table writes down the highest rowversion that went.
 IF OBJECT_ID(N'[tillhold].[horizon]') IS NULL

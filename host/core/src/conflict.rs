@@ -44,7 +44,8 @@ pub enum Policy {
 pub enum Resolution {
     TakeChannel,
     TakeOffline,
-    /// The channel's row with these cells changed (position, value), for both sides.
+    /// The channel's row with these cells changed (position, value), for both sides; the register's row where the channel
+    /// has none.
     Merge(Vec<(usize, Value)>),
     /// Waits for a person, with the reason.
     Defer(String),
@@ -61,11 +62,88 @@ pub struct Decision {
     pub register: String,
     pub transaction: TransactionId,
     pub conflict: Conflict,
-    /// The policy's name or the plugin's.
+    /// The policy's name, the plugin's, or [`BY_PERSON`].
     pub rule: String,
     /// `sha256:…` of the plugin that decided.
     pub plugin_digest: Option<String>,
+    /// The person who decided, and what they gave for a reason.
+    pub who: Option<String>,
+    pub why: Option<String>,
     pub resolution: Resolution,
+}
+
+/// The rule of a decision that a person made.
+pub const BY_PERSON: &str = "person";
+
+/// One side of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Channel,
+    Offline,
+}
+
+/// What a person decides: the side to start from, and cells that become what the person says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    pub take: Side,
+    /// Position and value.
+    pub set: Vec<(usize, Value)>,
+    pub who: String,
+    pub why: Option<String>,
+}
+
+/// A choice that starts from a row that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRow(pub Side);
+
+impl Side {
+    /// As commands spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Channel => "channel",
+            Side::Offline => "offline",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Side> {
+        [Side::Channel, Side::Offline].into_iter().find(|side| side.name() == name)
+    }
+}
+
+impl Choice {
+    /// What the choice comes to for `conflict`. The register's side is its changes: what only the channel changed stays.
+    pub fn resolution(&self, conflict: &Conflict) -> Result<Resolution, NoRow> {
+        let row = match self.take {
+            Side::Channel => &conflict.channel,
+            Side::Offline => &conflict.offline,
+        };
+        match (self.take, row) {
+            (Side::Channel, _) if self.set.is_empty() => Ok(Resolution::TakeChannel),
+            (Side::Offline, _) if self.set.is_empty() => Ok(Resolution::TakeOffline),
+            (side, None) => Err(NoRow(side)),
+            (Side::Channel, Some(_)) => Ok(Resolution::Merge(self.set.clone())),
+            (Side::Offline, Some(offline)) => {
+                let mut cells = self.set.clone();
+                for at in conflict.changed_offline(offline) {
+                    if !self.set.iter().any(|(set, _)| *set == at) {
+                        cells.push((at, offline.0[at].clone()));
+                    }
+                }
+                cells.sort_by_key(|(at, _)| *at);
+                Ok(Resolution::Merge(cells))
+            }
+        }
+    }
+}
+
+impl Conflict {
+    /// What the register has to say: the cells that it changed, or all of them where there is nothing to compare with.
+    fn changed_offline(&self, offline: &Row) -> Vec<usize> {
+        match (&self.base, &self.channel) {
+            (Some(base), Some(_)) => offline.differences(base),
+            _ => (0..offline.0.len()).collect(),
+        }
+    }
 }
 
 impl Policy {
@@ -214,6 +292,49 @@ mod tests {
         1 5 1 | gone  | gone  -> channel; offline; channel; defer; defer
         gone  | gone  | 1 6 3 -> channel; offline; channel; defer; defer
     ";
+
+    /// base | channel | offline; the side taken, the cells set -> what it comes to
+    const CHOICES: &str = "
+        1 5 1 | 2 5 2 | 1 6 1; channel;     -> channel
+        1 5 1 | 2 5 2 | 1 6 1; offline;     -> offline
+        1 5 1 | 2 5 2 | 1 6 1; channel; N=9 -> merge N=9
+        1 5 1 | 2 5 2 | 1 6 1; offline; A=9 -> merge A=9 N=6
+        1 5 1 | 2 5 2 | 1 6 1; offline; N=9 -> merge N=9
+        1 5 1 | gone  | 1 6 1; channel;     -> channel
+        1 5 1 | gone  | 1 6 1; channel; N=9 -> no channel row
+        1 5 1 | gone  | 1 6 1; offline; N=9 -> merge K=1 A=1 N=9 T=1
+        1 5 1 | 2 5 2 | gone ; offline;     -> offline
+        1 5 1 | 2 5 2 | gone ; offline; N=9 -> no offline row
+        gone  | 2 5 2 | 1 6 1; offline; N=9 -> merge K=1 A=1 N=9 T=1
+    ";
+
+    #[test]
+    fn a_persons_choice_starts_from_a_side_and_sets_cells() {
+        for line in CHOICES.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (given, expected) = line.split_once("->").expect("an arrow");
+            let parts: Vec<&str> = given.split(';').map(str::trim).collect();
+            let sides: Vec<Option<Row>> = parts[0].split('|').map(side).collect();
+            let conflict = Conflict {
+                table: table(),
+                key: Key(vec![Value::Int(1)]),
+                base: sides[0].clone(),
+                channel: sides[1].clone(),
+                offline: sides[2].clone(),
+            };
+            let set = parts[2].split_once('=').map(|(column, number)| {
+                let at = conflict.table.position(column).expect("a column");
+                (at, Value::Int(number.parse().expect("a number")))
+            });
+            let take = Side::parse(parts[1]).expect("a side");
+            let choice =
+                Choice { take, set: set.into_iter().collect(), who: String::new(), why: None };
+            let comes_to = match choice.resolution(&conflict) {
+                Ok(resolution) => told(resolution),
+                Err(NoRow(side)) => format!("no {} row", side.name()),
+            };
+            assert_eq!(comes_to, expected.trim(), "{line}");
+        }
+    }
 
     #[test]
     fn every_policy_decides_every_shape_of_conflict() {

@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 3;
+pub(crate) const LAYOUT: i32 = 4;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 2] = [
+pub(crate) const MIGRATIONS: [Migration; 3] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -29,6 +29,7 @@ ALTER TABLE tillhold_table ADD COLUMN load_mark TEXT;
         journal_only: "",
     },
     Migration { both_files: "", journal_only: SIZE },
+    Migration { both_files: "", journal_only: DECIDED_BY_PEOPLE },
 ];
 
 /// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
@@ -48,6 +49,51 @@ CREATE TABLE tillhold_kept_row (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tillhold_kept_row_owner ON tillhold_kept_row (kept_no);
 CREATE TABLE tillhold_size (day INTEGER PRIMARY KEY, used_bytes INTEGER NOT NULL) STRICT;
+";
+
+/// Of layout 4: conflicts and quarantine for people: names that can be typed, who decided what and why, what is asked for again.
+const DECIDED_BY_PEOPLE: &str = "
+ALTER TABLE tillhold_transaction ADD COLUMN reason_since_ms INTEGER;
+ALTER TABLE tillhold_transaction ADD COLUMN reason_table TEXT;
+ALTER TABLE tillhold_transaction ADD COLUMN reason_key TEXT;
+ALTER TABLE tillhold_transaction ADD COLUMN reason_circumstances TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN id BLOB;
+UPDATE tillhold_conflict SET id = randomblob(16);
+ALTER TABLE tillhold_conflict ADD COLUMN channel_version INTEGER;
+ALTER TABLE tillhold_conflict ADD COLUMN rule TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN plugin TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN choice TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN who TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN why TEXT;
+ALTER TABLE tillhold_conflict ADD COLUMN chosen_at_ms INTEGER;
+CREATE UNIQUE INDEX tillhold_conflict_id ON tillhold_conflict (id);
+ALTER TABLE tillhold_row_aside ADD COLUMN id BLOB;
+UPDATE tillhold_row_aside SET id = randomblob(16);
+ALTER TABLE tillhold_row_aside ADD COLUMN code TEXT NOT NULL DEFAULT 'rule-refused';
+ALTER TABLE tillhold_row_aside ADD COLUMN circumstances TEXT;
+CREATE UNIQUE INDEX tillhold_row_aside_id ON tillhold_row_aside (id);
+ALTER TABLE tillhold_decision ADD COLUMN id BLOB;
+UPDATE tillhold_decision SET id = randomblob(16);
+ALTER TABLE tillhold_decision ADD COLUMN state TEXT NOT NULL DEFAULT 'made' CHECK (state IN ('sent', 'made'));
+ALTER TABLE tillhold_decision ADD COLUMN who TEXT;
+ALTER TABLE tillhold_decision ADD COLUMN why TEXT;
+ALTER TABLE tillhold_decision ADD COLUMN released TEXT;
+CREATE UNIQUE INDEX tillhold_decision_id ON tillhold_decision (id);
+CREATE INDEX tillhold_decision_sent ON tillhold_decision (transaction_id) WHERE state = 'sent';
+CREATE TABLE tillhold_release (
+  transaction_id BLOB PRIMARY KEY NOT NULL,
+  id BLOB NOT NULL,
+  who TEXT NOT NULL,
+  why TEXT NOT NULL,
+  asked_at_ms INTEGER NOT NULL,
+  document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tillhold_again (
+  table_name TEXT NOT NULL,
+  folded_key TEXT NOT NULL,
+  key TEXT NOT NULL,
+  PRIMARY KEY (table_name, folded_key)
+) STRICT, WITHOUT ROWID;
 ";
 
 pub(crate) const BOTH_FILES: &str = "
@@ -103,7 +149,13 @@ CREATE TABLE tillhold_transaction (
   settled_no INTEGER,
   settled_at_ms INTEGER,
   reason_code TEXT,
-  reason TEXT
+  reason TEXT,
+  reason_since_ms INTEGER,
+  -- The refused row, as far as it is known: its table's name, its key.
+  reason_table TEXT,
+  reason_key TEXT,
+  -- What the refusal hangs on: shapes and plugins. When they are others, it is tried again.
+  reason_circumstances TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tillhold_transaction_state ON tillhold_transaction (state, first_seq);
 CREATE INDEX tillhold_transaction_settled ON tillhold_transaction (settled_no) WHERE settled_no IS NOT NULL;
@@ -116,9 +168,21 @@ CREATE TABLE tillhold_conflict (
   channel_row TEXT,
   offline_row TEXT,
   reason TEXT NOT NULL,
-  deferred_at_ms INTEGER NOT NULL
+  deferred_at_ms INTEGER NOT NULL,
+  -- What people type; the decision gets it too. Another channel row is another conflict with another id.
+  id BLOB,
+  channel_version INTEGER,
+  -- Which policy or plugin left it to a person.
+  rule TEXT,
+  plugin TEXT,
+  -- A person's, as JSON: take (channel, offline) and set (column, text or null).
+  choice TEXT,
+  who TEXT,
+  why TEXT,
+  chosen_at_ms INTEGER
 ) STRICT;
 CREATE INDEX tillhold_conflict_transaction ON tillhold_conflict (transaction_id);
+CREATE UNIQUE INDEX tillhold_conflict_id ON tillhold_conflict (id);
 CREATE TABLE tillhold_row_aside (
   table_name TEXT NOT NULL,
   folded_key TEXT NOT NULL,
@@ -126,7 +190,27 @@ CREATE TABLE tillhold_row_aside (
   scope TEXT NOT NULL,
   reason TEXT NOT NULL,
   since_ms INTEGER NOT NULL,
+  id BLOB,
+  code TEXT NOT NULL DEFAULT 'rule-refused',
+  circumstances TEXT,
   PRIMARY KEY (table_name, folded_key)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX tillhold_row_aside_id ON tillhold_row_aside (id);
+-- Pulled rows that the next pull of their table brings again, changed or not.
+CREATE TABLE tillhold_again (
+  table_name TEXT NOT NULL,
+  folded_key TEXT NOT NULL,
+  key TEXT NOT NULL,
+  PRIMARY KEY (table_name, folded_key)
+) STRICT, WITHOUT ROWID;
+-- Sales that a person lets go of, until both sides have it on record.
+CREATE TABLE tillhold_release (
+  transaction_id BLOB PRIMARY KEY NOT NULL,
+  id BLOB NOT NULL,
+  who TEXT NOT NULL,
+  why TEXT NOT NULL,
+  asked_at_ms INTEGER NOT NULL,
+  document TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE tillhold_decision (
   decision_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -139,8 +223,17 @@ CREATE TABLE tillhold_decision (
   decided_row TEXT,
   rule TEXT NOT NULL,
   plugin TEXT,
-  decided_at_ms INTEGER NOT NULL
+  decided_at_ms INTEGER NOT NULL,
+  id BLOB,
+  -- 'sent' until it is known that the channel has it with the transaction's rows.
+  state TEXT NOT NULL DEFAULT 'made' CHECK (state IN ('sent', 'made')),
+  who TEXT,
+  why TEXT,
+  -- Of a sale that was let go of: its document, as it stands in the file.
+  released TEXT
 ) STRICT;
+CREATE UNIQUE INDEX tillhold_decision_id ON tillhold_decision (id);
+CREATE INDEX tillhold_decision_sent ON tillhold_decision (transaction_id) WHERE state = 'sent';
 CREATE TABLE tillhold_sync (
   sync_id INTEGER PRIMARY KEY AUTOINCREMENT,
   flow TEXT NOT NULL CHECK (flow IN ('pull', 'push')),

@@ -12,7 +12,6 @@ use tillhold_core::limits;
 use tillhold_core::row::Row;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
-use tillhold_core::transaction::TransactionId;
 use tillhold_core::version::ChannelVersion;
 
 /// How much the register holds that the channel does not know, or does not know decided.
@@ -37,24 +36,6 @@ pub struct QuarantineRecord {
     pub rows: u64,
     /// The tables it writes to.
     pub tables: Vec<TableName>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConflictRecord {
-    pub transaction: TransactionId,
-    pub conflict: Conflict,
-    pub reason: String,
-    pub deferred_at_ms: i64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecisionRecord {
-    pub transaction: TransactionId,
-    pub conflict: Conflict,
-    pub decided: Option<Row>,
-    pub rule: String,
-    pub plugin: Option<String>,
-    pub decided_at_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,42 +83,6 @@ impl LocalDatabase {
         self.readers(Kind::Journal).run(move |conn| quarantined(conn, &registry)).await
     }
 
-    /// Conflicts that wait for a person, oldest first.
-    pub async fn conflicts(&self) -> Result<Vec<ConflictRecord>, LocalError> {
-        let registry = self.registry();
-        let sql = "SELECT transaction_id, table_id, key, base_row, channel_row, offline_row, \
-                   reason, deferred_at_ms FROM tillhold_conflict ORDER BY conflict_id LIMIT ?1";
-        let one = move |row: &SqlRow<'_>| {
-            Ok(ConflictRecord {
-                transaction: TransactionId(row.get(0)?),
-                conflict: conflict(&registry, row)?,
-                reason: row.get(6)?,
-                deferred_at_ms: row.get(7)?,
-            })
-        };
-        self.readers(Kind::Journal).run(move |conn| list(conn, sql, one)).await
-    }
-
-    /// Decided conflicts, newest first.
-    pub async fn decisions(&self) -> Result<Vec<DecisionRecord>, LocalError> {
-        let registry = self.registry();
-        let sql = "SELECT transaction_id, table_id, key, base_row, channel_row, offline_row, \
-                   decided_row, rule, plugin, decided_at_ms FROM tillhold_decision \
-                   ORDER BY decision_id DESC LIMIT ?1";
-        let one = move |row: &SqlRow<'_>| {
-            let conflict = conflict(&registry, row)?;
-            Ok(DecisionRecord {
-                transaction: TransactionId(row.get(0)?),
-                decided: side(&conflict.table, row, 6)?,
-                conflict,
-                rule: row.get(7)?,
-                plugin: row.get(8)?,
-                decided_at_ms: row.get(9)?,
-            })
-        };
-        self.readers(Kind::Journal).run(move |conn| list(conn, sql, one)).await
-    }
-
     pub async fn sync_log(&self, entry: SyncEntry) -> Result<(), LocalError> {
         self.writer(Kind::Journal).run(move |conn| log_sync(conn, &entry)).await
     }
@@ -156,7 +101,7 @@ impl LocalDatabase {
     }
 }
 
-fn list<T>(
+pub(crate) fn list<T>(
     conn: &Connection,
     sql: &str,
     one: impl Fn(&SqlRow<'_>) -> Result<T, Trouble>,
@@ -215,7 +160,7 @@ fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineR
 }
 
 /// From columns table_id, key, base, channel, offline, starting at 1.
-fn conflict(registry: &Registry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> {
+pub(crate) fn conflict(registry: &Registry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> {
     let entry = registry.in_journal(row.get(1)?)?;
     let table = entry.table.clone();
     Ok(Conflict {
@@ -227,7 +172,7 @@ fn conflict(registry: &Registry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> 
     })
 }
 
-fn side(
+pub(crate) fn side(
     table: &tillhold_core::table::Table,
     row: &SqlRow<'_>,
     at: usize,

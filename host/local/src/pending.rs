@@ -62,7 +62,7 @@ impl LocalDatabase {
                     self.settle(id, Settlement::Accepted).await?;
                 }
                 Found::Unreadable(id, error) => {
-                    self.quarantine(id, error.code(), &error.to_string()).await?;
+                    self.quarantine(id, error.code(), error.to_string().as_str()).await?;
                 }
             }
         }

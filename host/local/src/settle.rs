@@ -9,6 +9,7 @@
 use crate::apply;
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
+use crate::decided::Decision;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
@@ -16,11 +17,11 @@ use crate::load::is_pending;
 use crate::purge;
 use crate::record::{CommittedWhere, TransactionRecord, TransactionState, find};
 use crate::registry::{Entry, Registry};
+use crate::{contested, decided};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
-use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
-use tillhold_core::row::{Change, Key, Row};
+use tillhold_core::row::{Change, Key};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::TransactionId;
@@ -34,23 +35,22 @@ pub enum Settlement {
     Resolved { rows: Vec<(TableName, Change)>, decisions: Vec<Decision> },
 }
 
-/// How one conflict was decided, with all that could be asked about it later.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    pub conflict: Conflict,
-    /// The row that both sides have now; `None` when it is gone.
-    pub decided: Option<Row>,
-    /// `channel wins`, `column merge`, …, or the plugin's own words.
-    pub rule: String,
-    /// The deciding plugin's digest.
-    pub plugin: Option<String>,
+/// Why a transaction is set aside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refusal {
+    /// In words, those of SQL Server or of the plugin among them.
+    pub reason: String,
+    /// The refused row, as far as it is known.
+    pub table: Option<TableName>,
+    pub key: Option<Key>,
+    /// What the refusal hangs on: when it is another, the transaction is tried again.
+    pub circumstances: Option<String>,
 }
 
-/// A conflict that waits for a person.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Deferred {
-    pub conflict: Conflict,
-    pub reason: String,
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Refusal {
+        Refusal { reason: reason.to_string(), ..Refusal::default() }
+    }
 }
 
 impl LocalDatabase {
@@ -73,15 +73,24 @@ impl LocalDatabase {
             .into_iter()
             .map(|decision| Ok((registry.get(&decision.conflict.table.name)?.clone(), decision)))
             .collect::<Result<Vec<_>, LocalError>>()?;
-        let end = End { id, decided, decisions };
+        let end = End { id, decided, decisions, as_sent: Vec::new() };
         self.end(vec![end]).await
     }
 
     /// Settles several accepted transactions in one commit, as they were sent in one upload.
     pub async fn accept(&self, ids: Vec<TransactionId>) -> Result<(), LocalError> {
-        let end = |id| End { id, decided: Vec::new(), decisions: Vec::new() };
-        self.end(ids.into_iter().map(end).collect()).await?;
+        self.end(ids.into_iter().map(End::accepted).collect()).await?;
         Ok(())
+    }
+
+    /// Ends a transaction that the channel has from an earlier upload whose answer was lost, with those of the decisions
+    /// sent then that the channel has.
+    pub async fn settle_as_sent(
+        &self,
+        id: TransactionId,
+        made: Vec<[u8; 16]>,
+    ) -> Result<Tally, LocalError> {
+        self.end(vec![End { as_sent: made, ..End::accepted(id) }]).await
     }
 
     async fn end(&self, ends: Vec<End>) -> Result<Tally, LocalError> {
@@ -104,58 +113,53 @@ impl LocalDatabase {
         &self,
         id: TransactionId,
         reason_code: &str,
-        reason: &str,
+        refusal: impl Into<Refusal>,
     ) -> Result<(), LocalError> {
-        let reason = (reason_code.to_string(), reason.to_string());
+        let (registry, now_ms) = (self.registry(), self.env().clock.wall_ms());
+        let (code, refusal) = (reason_code.to_string(), refusal.into());
         let set = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             unsettled(&transaction, id, "quarantined")?;
-            set_state(&transaction, id, TransactionState::Quarantined, Some(&reason))?;
+            let reason = (code, refusal.reason.clone());
+            let state = TransactionState::Quarantined;
+            set_state(&transaction, id, state, Some((&reason, now_ms)))?;
+            place_refusal(&transaction, &registry, id, &refusal)?;
+            contested::forget(&transaction, id)?;
+            decided::forget_sent(&transaction, id)?;
             Ok(transaction.commit()?)
         };
         self.writer(Kind::Journal).run(set).await
     }
 
-    /// Lets a transaction wait for a person, with its conflicts.
-    pub async fn defer(
-        &self,
-        id: TransactionId,
-        conflicts: Vec<Deferred>,
-    ) -> Result<(), LocalError> {
-        let (tables, now_ms) = (self.registry(), self.env().clock.wall_ms());
+    /// Sends a quarantined or deferred transaction again as it is, after what stood in its way has changed.
+    pub async fn retry(&self, id: TransactionId) -> Result<(), LocalError> {
         let set = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            unsettled(&transaction, id, "deferred")?;
-            forget_conflicts(&transaction, id)?;
-            for deferred in &conflicts {
-                let entry = tables.get(&deferred.conflict.table.name)?;
-                remember_conflict(&transaction, id, entry, deferred, now_ms)?;
-            }
-            let words: Vec<&str> = conflicts.iter().map(|c| c.reason.as_str()).collect();
-            let reason = ("conflict".to_string(), words.join("; "));
-            set_state(&transaction, id, TransactionState::Deferred, Some(&reason))?;
-            Ok(transaction.commit()?)
-        };
-        self.writer(Kind::Journal).run(set).await
-    }
-
-    /// Sends a quarantined or deferred transaction again, after a person has changed what stood in its way.
-    pub async fn release(&self, id: TransactionId) -> Result<(), LocalError> {
-        let set = move |conn: &mut Connection| {
-            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            unsettled(&transaction, id, "released")?;
-            forget_conflicts(&transaction, id)?;
-            set_state(&transaction, id, TransactionState::Pending, None)?;
+            retry(&transaction, id)?;
             Ok(transaction.commit()?)
         };
         self.writer(Kind::Journal).run(set).await
     }
 }
 
+pub(crate) fn retry(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
+    unsettled(conn, id, "sent again")?;
+    contested::forget(conn, id)?;
+    set_state(conn, id, TransactionState::Pending, None)
+}
+
 struct End {
     id: TransactionId,
     decided: Vec<(Arc<Entry>, Change)>,
     decisions: Vec<(Arc<Entry>, Decision)>,
+    /// Decisions that were kept as sent and turn out to be the channel's.
+    as_sent: Vec<[u8; 16]>,
+}
+
+impl End {
+    fn accepted(id: TransactionId) -> End {
+        End { id, decided: Vec::new(), decisions: Vec::new(), as_sent: Vec::new() }
+    }
 }
 
 fn journal_entry(entry: &Arc<Entry>) -> Result<Arc<Entry>, LocalError> {
@@ -179,23 +183,26 @@ fn settle(
     purge::keep(conn, end.id, now_ms)?;
     conn.prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
         .execute([&end.id.0[..]])?;
-    forget_conflicts(conn, end.id)?;
+    contested::forget(conn, end.id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
     mark_settled(conn, end.id, CommittedWhere::Channel, now_ms, kept)?;
-    let tally = match end.decided.is_empty() {
+    let as_sent = decided::make_as_sent(conn, registry, &end.as_sent)?;
+    let decided: Vec<&(Arc<Entry>, Change)> = end.decided.iter().chain(&as_sent).collect();
+    let tally = match decided.is_empty() {
         true => Tally::default(),
-        false => apply::quietly(conn, Kind::Journal, |conn| write_decided(conn, &end.decided))?,
+        false => apply::quietly(conn, Kind::Journal, |conn| write_decided(conn, &decided))?,
     };
     for (entry, decision) in &end.decisions {
-        remember_decision(conn, end.id, entry, decision, now_ms)?;
+        decided::make(conn, end.id, entry, decision, now_ms)?;
     }
+    decided::forget_sent(conn, end.id)?;
     for Touched { entry, keys } in &touched {
         apply::stage_settled(conn, entry, keys)?;
     }
     Ok(tally)
 }
 
-fn write_decided(conn: &Connection, decided: &[(Arc<Entry>, Change)]) -> Result<Tally, Trouble> {
+fn write_decided(conn: &Connection, decided: &[&(Arc<Entry>, Change)]) -> Result<Tally, Trouble> {
     let mut tally = Tally::default();
     for (entry, change) in decided {
         tally.rows_in += 1;
@@ -257,7 +264,7 @@ fn keys_in_log(conn: &Connection, entry: &Entry, id: TransactionId) -> Result<Ve
     Ok(keys)
 }
 
-fn unsettled(
+pub(crate) fn unsettled(
     conn: &Connection,
     id: TransactionId,
     wanted: &'static str,
@@ -270,72 +277,39 @@ fn unsettled(
     Ok(found)
 }
 
-fn set_state(
+/// With its reason, code and words, and since when.
+pub(crate) fn set_state(
     conn: &Connection,
     id: TransactionId,
     state: TransactionState,
-    reason: Option<&(String, String)>,
+    reason: Option<(&(String, String), i64)>,
 ) -> Result<(), Trouble> {
+    let (words, since_ms) = (reason.map(|(reason, _)| reason), reason.map(|(_, since)| since));
     conn.prepare_cached(
-        "UPDATE tillhold_transaction SET state = ?2, reason_code = ?3, reason = ?4 \
-         WHERE transaction_id = ?1",
+        "UPDATE tillhold_transaction SET state = ?2, reason_code = ?3, reason = ?4, \
+         reason_since_ms = ?5, reason_table = NULL, reason_key = NULL, \
+         reason_circumstances = NULL WHERE transaction_id = ?1",
     )?
-    .execute((&id.0[..], state.name(), reason.map(|r| &r.0), reason.map(|r| &r.1)))?;
+    .execute((&id.0[..], state.name(), words.map(|r| &r.0), words.map(|r| &r.1), since_ms))?;
     Ok(())
 }
 
-fn forget_conflicts(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
-    conn.prepare_cached("DELETE FROM tillhold_conflict WHERE transaction_id = ?1")?
-        .execute([&id.0[..]])?;
-    Ok(())
-}
-
-/// Base, channel and offline row as images.
-fn sides(entry: &Entry, conflict: &Conflict) -> [Option<String>; 3] {
-    [&conflict.base, &conflict.channel, &conflict.offline]
-        .map(|side| side.as_ref().map(|row| image::encode(&entry.table, row)))
-}
-
-fn remember_conflict(
+fn place_refusal(
     conn: &Connection,
+    registry: &Registry,
     id: TransactionId,
-    entry: &Entry,
-    deferred: &Deferred,
-    now_ms: i64,
+    refusal: &Refusal,
 ) -> Result<(), Trouble> {
-    let key = image::encode_key(&entry.table, &deferred.conflict.key);
-    let [base, channel, offline] = sides(entry, &deferred.conflict);
+    let key = match (&refusal.table, &refusal.key) {
+        (Some(table), Some(key)) => Some(image::encode_key(&registry.get(table)?.table, key)),
+        _ => None,
+    };
+    let table = refusal.table.as_ref().map(ToString::to_string);
     conn.prepare_cached(
-        "INSERT INTO tillhold_conflict (transaction_id, table_id, key, base_row, channel_row, \
-         offline_row, reason, deferred_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "UPDATE tillhold_transaction SET reason_table = ?2, reason_key = ?3, \
+         reason_circumstances = ?4 WHERE transaction_id = ?1",
     )?
-    .execute((&id.0[..], entry.id, key, base, channel, offline, &deferred.reason, now_ms))?;
-    Ok(())
-}
-
-fn remember_decision(
-    conn: &Connection,
-    id: TransactionId,
-    entry: &Entry,
-    decision: &Decision,
-    now_ms: i64,
-) -> Result<(), Trouble> {
-    let key = image::encode_key(&entry.table, &decision.conflict.key);
-    let [base, channel, offline] = sides(entry, &decision.conflict);
-    let decided = decision.decided.as_ref().map(|row| image::encode(&entry.table, row));
-    let id = &id.0[..];
-    let (rule, plugin) = (&decision.rule, &decision.plugin);
-    conn.prepare_cached(
-        "INSERT INTO tillhold_decision (transaction_id, table_id, key, base_row, channel_row, \
-         offline_row, decided_row, rule, plugin, decided_at_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute((id, entry.id, key, base, channel, offline, decided, rule, plugin, now_ms))?;
-    conn.prepare_cached(
-        "DELETE FROM tillhold_decision WHERE decision_id <= \
-         (SELECT max(decision_id) FROM tillhold_decision) - ?1",
-    )?
-    .execute([limits::DECISIONS_KEPT as i64])?;
+    .execute((&id.0[..], table, key, &refusal.circumstances))?;
     Ok(())
 }
 
@@ -352,7 +326,9 @@ pub(crate) fn mark_settled(
     let newest: i64 = conn.prepare_cached(newest)?.query_row((), |row| row.get(0))?;
     conn.prepare_cached(
         "UPDATE tillhold_transaction SET state = 'settled', committed_where = ?2, settled_no = ?3, \
-         settled_at_ms = ?4, reason_code = NULL, reason = NULL WHERE transaction_id = ?1",
+         settled_at_ms = ?4, reason_code = NULL, reason = NULL, reason_since_ms = NULL, \
+         reason_table = NULL, reason_key = NULL, reason_circumstances = NULL \
+         WHERE transaction_id = ?1",
     )?
     .execute((&id.0[..], place.name(), newest + 1, now_ms))?;
     conn.prepare_cached(

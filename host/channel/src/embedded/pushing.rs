@@ -4,7 +4,7 @@ use super::{INCARNATION, Shop, card, cards, prices, run, transaction, wrote};
 use crate::decision;
 use crate::ledger::ledger;
 use crate::link::Ask;
-use crate::upload::upload;
+use crate::upload::{Outgoing, upload, upload_altered};
 use tillhold_core::conflict::{Conflict, Decision, Resolution};
 use tillhold_core::row::Row;
 use tillhold_core::transaction::{
@@ -198,14 +198,12 @@ async fn a_row_that_the_channel_refuses_costs_its_own_transaction_only() {
     assert_eq!(shop.rows(&prices()).await, []);
 }
 
-#[tokio::test]
-async fn a_decision_is_recorded_once() {
-    let shop = Shop::open().await;
-    let decision = Decision {
-        id: [3; 16],
+fn decision(id: u8, transaction: &Transaction) -> Decision {
+    Decision {
+        id: [id; 16],
         decided_at_ms: 1_700_000_000_123,
         register: "S1-1".to_string(),
-        transaction: TransactionId([1; 16]),
+        transaction: transaction.id,
         conflict: Conflict {
             table: cards(),
             key: card("a", 0, None).key(&cards()),
@@ -213,19 +211,76 @@ async fn a_decision_is_recorded_once() {
             channel: Some(card("a", 7, None)),
             offline: Some(card("a", 2, Some("it's"))),
         },
-        rule: "channel-wins".to_string(),
+        rule: "person".to_string(),
         plugin_digest: None,
-        resolution: Resolution::TakeChannel,
+        who: Some("O'Hara".to_string()),
+        why: None,
+        resolution: Resolution::TakeOffline,
+    }
+}
+
+/// Of each recorded decision: the register's row, who decided, and the outcome.
+async fn decisions(shop: &Shop) -> Vec<[String; 3]> {
+    let sql = "SELECT ISNULL(d.[offline_row], N'') AS [r], d.[who] AS [w], d.[outcome] AS [o] FROM [tillhold].[decision] AS d ORDER BY d.[id];";
+    let sets = shop.office().ask(Ask::of_a_test(sql)).await.expect("a listing");
+    let one = |row: &Vec<_>| {
+        let mut cells = crate::cells::Cells::new("list", row.clone());
+        ["r", "w", "o"].map(|name| cells.text(name).expect("a text"))
+    };
+    sets[0].iter().map(one).collect()
+}
+
+/// Not before, not without, and not twice.
+#[tokio::test]
+async fn decisions_are_recorded_with_the_rows_that_they_decided() {
+    let shop = Shop::open().await;
+    let mut till = shop.till();
+    till.connect().await.expect("a connection");
+    let sale = transaction(1, vec![insert("a", None)]);
+    run(&mut shop.office(), "INSERT INTO [dbo].[CARDS] ([CARD], [POINTS]) VALUES (N'a', 7);").await;
+    let [first, second] = [decision(3, &sale), decision(4, &sale)];
+    let ids = [first.id, second.id];
+    let altered = [0];
+    let send = |sale, decisions| Outgoing { transaction: sale, altered: &altered, decisions };
+    let outgoing = [send(&sale, std::slice::from_ref(&first))];
+    let receipts = upload_altered(&mut till, "S1-1", INCARNATION, &outgoing).await;
+    assert!(matches!(receipts.expect("receipts")[..], [Receipt::Contested(_)]));
+    assert_eq!(decisions(&shop).await, Vec::<[String; 3]>::new(), "nothing was written");
+
+    let seen = shop.version().await;
+    let decided = wrote(Some(card("a", 7, None)), Some(card("a", 2, Some("it's"))), seen);
+    let decided = transaction(1, vec![decided]);
+    shop.gate.inject(Fault::DropAfterCommit { commits: 1 });
+    let both = [first.clone(), second];
+    let sent = upload_altered(&mut till, "S1-1", INCARNATION, &[send(&decided, &both[..1])]).await;
+    assert!(sent.expect_err("a lost answer").is_in_doubt());
+    let again = [send(&decided, &both[1..])];
+    let receipts = upload_altered(&mut till, "S1-1", INCARNATION, &again).await;
+    assert_eq!(receipts.expect("receipts"), [Receipt::AlreadyThere]);
+    let row = r#"{"CARD":"a","POINTS":"2","NOTE":"it's"}"#;
+    let expected = [row, "O'Hara", r#"{"take":"offline"}"#].map(str::to_string);
+    assert_eq!(decisions(&shop).await, [expected]);
+    let known = decision::recorded(&mut till, &ids).await.expect("ids");
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), [[3; 16]]);
+}
+
+#[tokio::test]
+async fn a_release_is_recorded_once() {
+    let shop = Shop::open().await;
+    let release = decision::Release {
+        id: [3; 16],
+        released_at_ms: 1_700_000_000_123,
+        register: "S1-1".to_string(),
+        transaction: TransactionId([1; 16]),
+        table: cards().name.clone(),
+        key: r#"{"CARD":"a"}"#.to_string(),
+        who: "Ann".to_string(),
+        why: "rung up twice".to_string(),
+        document: r#"{"rows":[]}"#.to_string(),
     };
     let mut till = shop.till();
     for _ in 0..2 {
-        decision::record(&mut till, std::slice::from_ref(&decision)).await.expect("a record");
+        decision::record_release(&mut till, &release).await.expect("a record");
     }
-    let sql =
-        "SELECT COUNT(*) AS [n], MAX(d.[offline_row]) AS [r] FROM [tillhold].[decision] AS d;";
-    let sets = shop.office().ask(Ask::of_a_test(sql)).await.expect("a count");
-    let mut cells = crate::cells::Cells::new("count", sets[0][0].clone());
-    assert_eq!(cells.number("n").expect("a number"), 1);
-    let row = cells.text("r").expect("a text");
-    assert_eq!(row, r#"{"CARD":"a","POINTS":"2","NOTE":"it's"}"#);
+    assert_eq!(decisions(&shop).await, [["", "Ann", r#"{"rows":[]}"#].map(str::to_string)]);
 }

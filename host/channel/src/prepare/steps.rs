@@ -101,6 +101,12 @@ fn own_tables() -> Vec<Step> {
         decision_table(),
         register_table(),
         status_table(),
+        step(
+            "People decide too: who did, and why.",
+            "IF COL_LENGTH(N'[tillhold].[decision]', N'who') IS NULL
+    ALTER TABLE [tillhold].[decision] ADD [who] nvarchar(128) NULL, [why] nvarchar(max) NULL;
+",
+        ),
     ]
 }
 
@@ -179,7 +185,7 @@ fn of_ax(role: &str) -> Step {
 
 fn decision_table() -> Step {
     step(
-        "Every conflict that was decided, with all three rows and the rule.",
+        "Every conflict that was decided, with all three rows and the rule, and every sale that a person let go of.",
         "IF OBJECT_ID(N'[tillhold].[decision]') IS NULL
     CREATE TABLE [tillhold].[decision] (
         [id] uniqueidentifier NOT NULL,
@@ -194,6 +200,8 @@ fn decision_table() -> Step {
         [channel_row] nvarchar(max) NULL,
         [offline_row] nvarchar(max) NULL,
         [outcome] nvarchar(max) NOT NULL,
+        [who] nvarchar(128) NULL,
+        [why] nvarchar(max) NULL,
         CONSTRAINT [PK_tillhold_decision] PRIMARY KEY CLUSTERED ([id])
     );
 ",

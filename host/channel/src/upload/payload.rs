@@ -11,8 +11,10 @@ use super::Outgoing;
 use super::chains::{Chains, Link, Membership};
 use super::net::Effect;
 use super::statement::{Part, payload_positions, upload_sql};
+use crate::decision;
 use crate::error::ChannelError;
 use serde_json::{Map, Value as Json, json};
+use tillhold_core::conflict::Decision;
 use tillhold_core::profile::Capture;
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{canonical, hexadecimal};
@@ -33,7 +35,10 @@ impl<'a> Payload<'a> {
         let mut headers = Vec::with_capacity(sent.len());
         let mut writes = Vec::with_capacity(sent.len());
         let mut chains = Chains::default();
-        for (ordinal, Outgoing { transaction, altered }) in sent.iter().enumerate() {
+        let mut decisions = Vec::new();
+        for (ordinal, one) in sent.iter().enumerate() {
+            let Outgoing { transaction, altered, .. } = one;
+            decisions.extend(one.decisions.iter().map(|made| decision_json(ordinal, made)));
             headers.push(json!({
                 "s": ordinal,
                 "id": transaction.id.to_string(),
@@ -49,9 +54,10 @@ impl<'a> Payload<'a> {
             }
             writes.push(links.iter().map(|link| link.net.first).collect());
         }
-        let sql = upload_sql(&rows.parts);
+        let sql = upload_sql(&rows.parts, !decisions.is_empty());
         let tables = rows.parts.iter().map(|part| part.table).collect();
-        Ok(Payload { json: rows.into_json(headers, &chains.memberships), sql, tables, writes })
+        let json = rows.into_json(headers, &chains.memberships, decisions);
+        Ok(Payload { json, sql, tables, writes })
     }
 
     /// The position in [`Transaction::writes`](tillhold_core::transaction::Transaction::writes)
@@ -104,9 +110,17 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn into_json(self, headers: Vec<Json>, memberships: &[Membership]) -> String {
+    fn into_json(
+        self,
+        headers: Vec<Json>,
+        memberships: &[Membership],
+        decisions: Vec<Json>,
+    ) -> String {
         let mut whole = Map::new();
         whole.insert("t".to_string(), Json::from(headers));
+        if !decisions.is_empty() {
+            whole.insert("j".to_string(), Json::from(decisions));
+        }
         if !memberships.is_empty() {
             let one = |m: &Membership| json!({ "g": m.chain, "t": m.transaction });
             whole.insert("l".to_string(), memberships.iter().map(one).collect());
@@ -116,6 +130,12 @@ impl<'a> Rows<'a> {
         }
         Json::Object(whole).to_string()
     }
+}
+
+fn decision_json(ordinal: usize, decision: &Decision) -> Json {
+    let mut json = decision::as_json(decision);
+    json.insert("s".to_string(), ordinal.into());
+    Json::Object(json)
 }
 
 /// Depth and decision are left out where they are the usual ones.

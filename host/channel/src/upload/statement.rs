@@ -6,7 +6,7 @@
 //!                      -> #r0, #r1 … (rows, typed) -> present? -> changed by another? ([`super::judge`])
 //!                      -> a transaction with a contested row: 3, nothing of it is written
 //!                      -> one that shares a row with an earlier one that is not written: 5, it waits
-//!                      -> DELETE, UPDATE, INSERT of the others, with our context -> ledger -> head -> contested rows -> COMMIT
+//!                      -> DELETE, UPDATE, INSERT of the others, with our context -> ledger, decisions, head -> contested rows -> COMMIT
 //! ```
 //!
 //! * Promises: rows and ledger commit together; the check of versions comes after the rows are
@@ -20,6 +20,7 @@
 //!   is written, and the others are told to come again (4).
 
 use super::judge::judge;
+use crate::decision;
 use crate::statement::{
     from_text, key_join, presence, quoted, select_list, staged, staged_key_join, staged_key_list,
 };
@@ -64,7 +65,9 @@ impl<'a> Part<'a> {
 /// @P1 register, @P2 incarnation, @P3 the rows as JSON, @P4 the context of the register's own
 /// writes, @P5 the context of rows that it has otherwise, @P6 the run that has claimed the register,
 /// or nothing where no claim is asked for.
-pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
+///
+/// `is_decided` when decisions come with it.
+pub(crate) fn upload_sql(parts: &[Part<'_>], is_decided: bool) -> String {
     let chained: Vec<(usize, &Part<'_>)> =
         parts.iter().enumerate().filter(|(_, part)| part.is_chained).collect();
     let mut sql = String::from(OPENING);
@@ -89,6 +92,10 @@ pub(crate) fn upload_sql(parts: &[Part<'_>]) -> String {
     }
     write_rows(&mut sql, parts);
     sql.push_str(LEDGER);
+    if is_decided {
+        sql.push_str(decision::WITH_UPLOAD);
+    }
+    sql.push_str(OUTCOMES);
     for (number, part) in parts.iter().enumerate() {
         answer(&mut sql, number, part.table);
     }
@@ -137,8 +144,9 @@ END;
 const LEDGER: &str = "\
 INSERT INTO [tillhold].[ledger] ([register], [incarnation], [transaction_id], [content_hash], [rows]) SELECT @P1, CAST(@P2 AS uniqueidentifier), q.[id], q.[h], q.[n] FROM #t AS q WHERE q.[o] = 0;
 UPDATE r SET r.[sequence] = q.[q], r.[transaction_id] = q.[id] FROM [tillhold].[register] AS r CROSS JOIN #t AS q WHERE @P6 <> N'' AND r.[register] = @P1 AND r.[incarnation] = CAST(@P2 AS uniqueidentifier) AND q.[q] > r.[sequence] AND q.[o] IN (0, 1) AND NOT EXISTS (SELECT 1 FROM #t AS m WHERE m.[o] IN (0, 1) AND m.[q] > q.[q]);
-SELECT q.[s], q.[o] FROM #t AS q ORDER BY q.[s];
 ";
+
+const OUTCOMES: &str = "SELECT q.[s], q.[o] FROM #t AS q ORDER BY q.[s];\n";
 
 const CLOSING: &str = "\
 COMMIT TRANSACTION;

@@ -84,7 +84,7 @@ async fn an_altered_row_is_marked_so_that_it_flows_back() {
     let mut link = channel.link();
     let insert = |key| write(Operation::Insert, key, 1);
     let sale = transaction(1, vec![insert("a"), insert("b")]);
-    let sent = [Outgoing { transaction: &sale, altered: &[1] }];
+    let sent = [Outgoing { altered: &[1], ..Outgoing::plain(&sale) }];
     let sent = upload_altered(&mut link, "S1-1", INCARNATION, &sent).await;
     assert_eq!(sent.expect("a receipt"), [Receipt::Applied]);
     let own = own_context(INCARNATION);

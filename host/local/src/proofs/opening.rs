@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(3)"),
+        ("user_version", "Integer(4)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -83,6 +83,34 @@ async fn a_folder_in_use_is_refused_and_free_again_once_closed() {
     assert_ne!(elsewhere.db.incarnation(), incarnation, "another file is another life");
 }
 
+/// Takes away what the third layout brought, and leaves a conflict and a marked row of before.
+const BEFORE_PEOPLE_DECIDED: &str = "
+DROP TABLE tillhold_release; DROP TABLE tillhold_again;
+DROP INDEX tillhold_conflict_id; DROP INDEX tillhold_row_aside_id;
+DROP INDEX tillhold_decision_id; DROP INDEX tillhold_decision_sent;
+ALTER TABLE tillhold_transaction DROP COLUMN reason_since_ms;
+ALTER TABLE tillhold_transaction DROP COLUMN reason_table;
+ALTER TABLE tillhold_transaction DROP COLUMN reason_key;
+ALTER TABLE tillhold_transaction DROP COLUMN reason_circumstances;
+ALTER TABLE tillhold_conflict DROP COLUMN id;
+ALTER TABLE tillhold_conflict DROP COLUMN channel_version;
+ALTER TABLE tillhold_conflict DROP COLUMN rule;
+ALTER TABLE tillhold_conflict DROP COLUMN plugin;
+ALTER TABLE tillhold_conflict DROP COLUMN choice;
+ALTER TABLE tillhold_conflict DROP COLUMN who;
+ALTER TABLE tillhold_conflict DROP COLUMN why;
+ALTER TABLE tillhold_conflict DROP COLUMN chosen_at_ms;
+ALTER TABLE tillhold_row_aside DROP COLUMN id;
+ALTER TABLE tillhold_row_aside DROP COLUMN code;
+ALTER TABLE tillhold_row_aside DROP COLUMN circumstances;
+ALTER TABLE tillhold_decision DROP COLUMN id;
+ALTER TABLE tillhold_decision DROP COLUMN state;
+ALTER TABLE tillhold_decision DROP COLUMN who;
+ALTER TABLE tillhold_decision DROP COLUMN why;
+ALTER TABLE tillhold_decision DROP COLUMN released;
+INSERT INTO tillhold_row_aside VALUES ('ax.A', '1', '[1]', 's', 'r', 1), ('ax.A', '2', '[2]', 's', 'r', 1);
+";
+
 /// A register of the first layout goes on with what it has; its positions have no marks yet.
 #[tokio::test]
 async fn files_of_the_first_layout_are_brought_to_the_present_one() {
@@ -97,6 +125,9 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
                      DROP TABLE IF EXISTS tillhold_size; PRAGMA user_version = 1; \
                      PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;";
         conn.execute_batch(older).expect("an older layout");
+        if file == "journal.db" {
+            conn.execute_batch(BEFORE_PEOPLE_DECIDED).expect("an older journal");
+        }
     }
     for _ in 0..2 {
         let again = open(house.folder.path()).await;

@@ -67,6 +67,9 @@ async fn decided_rows_are_written_silently_but_not_over_later_changes() {
     house.update(3, &customers, &["C2", "usmf", "later", "1"]).await;
     let decided = row(&customers, &["C1", "usmf", "decided", "3"]);
     let decision = Decision {
+        id: [1; 16],
+        who: None,
+        why: None,
         conflict: conflict(
             &customers,
             &["C1", "usmf", "base", "NULL"],
@@ -96,11 +99,9 @@ async fn decided_rows_are_written_silently_but_not_over_later_changes() {
     let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
     assert_eq!(pending, vec![id(3)], "a decided row is not news");
 
-    let records = house.db.decisions().await.expect("the decisions");
+    let records = house.db.decisions(None, 10).await.expect("the decisions");
     assert_eq!(records.len(), 1);
-    assert_eq!((records[0].transaction, &records[0].conflict), (id(1), &decision.conflict));
-    assert_eq!(records[0].decided, decision.decided);
-    assert_eq!((&records[0].rule, &records[0].plugin), (&decision.rule, &decision.plugin));
+    assert_eq!((records[0].transaction, &records[0].decision), (id(1), &decision));
 }
 
 #[tokio::test]
@@ -114,6 +115,10 @@ async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
     }
     house.db.quarantine(id(1), "channel-refused", "error 2627").await.expect("quarantined");
     let deferred = Deferred {
+        id: [7; 16],
+        rule: "column-merge".to_string(),
+        plugin: None,
+        version: Some(ChannelVersion(9)),
         conflict: conflict(
             &customers,
             &["C2", "usmf", "base", "1"],
@@ -135,12 +140,12 @@ async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
     assert_eq!((listed[0].transaction.id, listed[0].rows), (id(1), 1));
     assert_eq!(listed[0].transaction.reason, Some(reason));
     let conflicts = house.db.conflicts().await.expect("a listing");
-    assert_eq!((conflicts[0].transaction, &conflicts[0].conflict), (id(2), &deferred.conflict));
-    let side = conflicts[0].conflict.channel.as_ref().expect("the channel's row");
+    assert_eq!((conflicts[0].transaction, &conflicts[0].deferred), (id(2), &deferred));
+    let side = conflicts[0].deferred.conflict.channel.as_ref().expect("the channel's row");
     assert!(shown(&customers, side).contains("theirs"));
 
-    house.db.release(id(1)).await.expect("released");
-    house.db.release(id(2)).await.expect("released");
+    house.db.retry(id(1)).await.expect("released");
+    house.db.retry(id(2)).await.expect("released");
     house.db.defer(id(3), vec![deferred.clone()]).await.expect("deferred");
     assert_eq!(house.db.conflicts().await.expect("a listing").len(), 1);
     house.db.settle(id(3), Settlement::Accepted).await.expect("a person has decided");
@@ -221,6 +226,9 @@ async fn old_synchronisations_and_decisions_are_forgotten() {
         let mine = [account.as_str(), "usmf", "mine", "1"];
         house.insert(number, &customers, &mine).await;
         let decision = Decision {
+            id: [number; 16],
+            who: None,
+            why: None,
             conflict: conflict(&customers, &mine, &mine, &mine),
             decided: None,
             rule: format!("rule {number}"),
@@ -237,8 +245,14 @@ async fn old_synchronisations_and_decisions_are_forgotten() {
         house.db.writer(crate::file::Kind::Journal).run(much_later).await.expect("later");
     }
     assert_eq!(house.db.last_syncs(10).await.expect("the last").len(), 1);
-    let rules: Vec<String> =
-        house.db.decisions().await.expect("decisions").into_iter().map(|d| d.rule).collect();
+    let rules: Vec<String> = house
+        .db
+        .decisions(None, 10)
+        .await
+        .expect("decisions")
+        .into_iter()
+        .map(|d| d.decision.rule)
+        .collect();
     assert_eq!(rules, vec!["rule 2"]);
 }
 

@@ -75,7 +75,7 @@ async fn what_builds_on_a_refused_sale_waits_and_the_others_go_on() {
     record(&house, 5, vec![insert(&lines(), &["T5", "1", "i", "1"])]).await;
     refuse(&house, 1).await;
     assert_eq!(ready(&house).await, [id(4), id(5)]);
-    house.db.release(id(1)).await.expect("released");
+    house.db.retry(id(1)).await.expect("released");
     assert_eq!(ready(&house).await, [id(1), id(2), id(3), id(4), id(5)]);
 }
 
@@ -94,7 +94,14 @@ async fn a_conflict_that_waits_for_a_person_holds_its_own_row() {
         channel: side("theirs"),
         offline: side("mine"),
     };
-    let deferred = Deferred { conflict, reason: "both".to_string() };
+    let deferred = Deferred {
+        id: [7; 16],
+        conflict,
+        reason: "both".to_string(),
+        rule: "defer".to_string(),
+        plugin: None,
+        version: None,
+    };
     house.db.defer(id(2), vec![deferred]).await.expect("deferred");
     // The first came before it.
     assert_eq!(ready(&house).await, [id(1), id(4)]);
@@ -113,10 +120,10 @@ async fn an_overtaken_sale_does_not_take_back_what_was_sent() {
     refuse(&house, 1).await;
     house.db.accept(vec![id(2)]).await.expect("accepted");
     refuse(&house, 3).await;
-    house.db.release(id(1)).await.expect("released");
+    house.db.retry(id(1)).await.expect("released");
     // The credit was sent by the second; the third is still to come and takes nothing away.
     assert_eq!(sent(&house).await, [(Operation::Update, vec![2])]);
-    house.db.release(id(3)).await.expect("released");
+    house.db.retry(id(3)).await.expect("released");
     house.db.accept(vec![id(1)]).await.expect("accepted");
     assert_eq!(sent(&house).await, [(Operation::Update, vec![3])]);
 }
@@ -130,7 +137,7 @@ async fn of_a_row_that_was_taken_away_since_nothing_is_left() {
     record(&house, 2, vec![delete]).await;
     refuse(&house, 1).await;
     house.db.accept(vec![id(2)]).await.expect("accepted");
-    house.db.release(id(1)).await.expect("released");
+    house.db.retry(id(1)).await.expect("released");
     assert_eq!(ready(&house).await, []);
     let known = house.db.lookup(id(1)).await.expect("a look").expect("a transaction");
     assert_eq!(known.state, TransactionState::Settled);
