@@ -1,9 +1,10 @@
 //! Contested sales: what was decided is on record on both sides, once, wherever the agent dies.
 
 use crate::harness::{Stage, proof};
+use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// Id and rule of each decision on the register's side.
+/// Id and rule of each decision that the register has on record.
 fn kept_here(stage: &Stage) -> Vec<(String, String)> {
     let journal = stage.rehearsal.folder().join("offline/journal.db");
     let conn = rusqlite::Connection::open(journal).expect("the journal");
@@ -13,44 +14,221 @@ fn kept_here(stage: &Stage) -> Vec<(String, String)> {
     rows.collect::<Result<_, _>>().expect("decisions")
 }
 
-const RECORDED: &str = "SELECT [id] FROM [tillhold].[decision];";
+fn recorded(stage: &Stage) -> usize {
+    let count = stage.rehearsal.count("SELECT [id] FROM [tillhold].[decision];");
+    count.expect("a count")
+}
 
-/// The channel commits and its answer never comes; the agent is killed while it waits. The decision was recorded with
-/// the rows, and the next agent finds it by its id.
+fn is_recorded(stage: &Stage, id: &str, rule: &str) -> bool {
+    let id = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
+    let sql = format!(
+        "SELECT [id] FROM [tillhold].[decision] WHERE [id] = CAST(N'{id}' AS uniqueidentifier) AND [rule] = N'{rule}';"
+    );
+    stage.rehearsal.count(&sql).expect("a count") == 1
+}
+
+/// Leaves the customers' conflicts to people, and one other scope's to a policy.
+fn to_people(profile: String) -> String {
+    let named = "resolver = { plugin = \"customer-merge\" }";
+    assert!(profile.contains(named), "the profile names no resolver");
+    profile.replace(named, "resolver = \"defer\"")
+}
+
+/// What a command of the program says on stdout, and its exit status.
+fn tillhold(stage: &Stage, words: &[&str]) -> (String, Option<i32>, String) {
+    let output = std::process::Command::new(crate::harness::PROGRAM)
+        .args(words)
+        .arg("--config")
+        .arg(stage.rehearsal.config())
+        .output()
+        .expect("a run of the program");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (text(output.stdout), output.status.code(), text(output.stderr))
+}
+
+fn json_of(stage: &Stage, words: &[&str]) -> Json {
+    let (out, _, err) = tillhold(stage, &[words, &["--json"]].concat());
+    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{words:?}: {out}{err}"))
+}
+
+fn column<'j>(conflict: &'j Json, name: &str) -> &'j Json {
+    let columns = conflict["columns"].as_array().expect("columns");
+    columns.iter().find(|column| column["column"] == name).expect("the column")
+}
+
+async fn with_one_conflict(stage: &Stage, number: u64) {
+    stage.rehearsal.cut().await.expect("a cut");
+    stage.state("offline").await;
+    edit_one_customer(stage, number).await;
+    stage.rehearsal.restore().await.expect("the line back");
+    stage.state("online").await;
+    let waits = |status: &Json| status["conflicts"] == 1;
+    let limit = Duration::from_secs(120);
+    stage.rehearsal.until("a conflict that waits", limit, waits).await.expect("a conflict");
+}
+
+fn vat_at_the_channel(stage: &Stage, value: &str) -> bool {
+    let account = stage.rehearsal.contested_account();
+    let sql = format!(
+        "SELECT [RECID] FROM [ax].[CUSTTABLE] WHERE [ACCOUNTNUM] = N'{account}' AND [VATNUM] = N'{value}';"
+    );
+    stage.rehearsal.count(&sql).expect("a count") == 1
+}
+
+/// Shown side by side, decided on the command line, carried out by push, on record on both sides.
 #[test]
-fn a_decision_outlives_an_agent_that_is_killed_right_after_the_channels_commit() {
+fn a_person_decides_a_conflict_by_the_rows_that_they_were_shown() {
     proof(async {
-        let mut stage = Stage::online(40).await;
-        stage.rehearsal.cut().await.expect("a cut");
-        stage.state("offline").await;
-        stage.rehearsal.edit_on_both_sides().await.expect("edits on both sides");
-        stage.rehearsal.lose_the_answer_to("INSERT INTO [tillhold].[decision]");
-        stage.rehearsal.restore().await.expect("the line back");
-        let started = std::time::Duration::from_secs(120);
-        let recorded = async {
-            while stage.rehearsal.count(RECORDED).expect("a count") == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        with_one_conflict(&stage, 1).await;
+        let listed = json_of(&stage, &["conflicts", "list"]);
+        let id = listed["conflicts"][0]["short"].as_str().expect("an id").to_string();
+        let (words, status, _) = tillhold(&stage, &["conflicts", "list"]);
+        assert!(words.contains(&id) && words.contains("ax.CUSTTABLE"), "{words}");
+        assert_eq!(status, Some(1), "something waits for a person");
+        let shown = json_of(&stage, &["conflicts", "show", &id]);
+        let vat = column(&shown, "VATNUM");
+        assert_eq!(vat["changed_by"], json!(["channel", "offline"]), "{vat}");
+        assert_eq!(
+            (&vat["channel"], &vat["offline"]),
+            (&json!("US-OFFICE-1"), &json!("US-TILL-1"))
+        );
+
+        // The channel's row moves before it is decided: what was shown is not what is there.
+        let account = stage.rehearsal.contested_account().to_string();
+        let moved = format!(
+            "UPDATE [ax].[CUSTTABLE] SET [VATNUM] = N'US-LATER' WHERE [ACCOUNTNUM] = N'{account}';"
+        );
+        assert_eq!(stage.rehearsal.office(&moved).expect("an edit"), 1);
+        let resolve = |id: &str, more: &[&str]| {
+            tillhold(&stage, &[&["conflicts", "resolve", id, "--who", "Ann"], more].concat())
+        };
+        for (wrong, code) in [
+            (&["--set", "VATNUMM=x"][..], "error[conflict-column]"),
+            (&["--set", "ACCOUNTNUM=x"], "error[conflict-column]"),
+            (&["--set", "CREDITMAX=much"], "error[conflict-column]"),
+        ] {
+            let (_, status, words) = resolve(&id, wrong);
+            assert!(status == Some(2) && words.contains(code), "{wrong:?}: {words}");
+        }
+        let (_, status, words) = resolve("ffffffff", &["--take", "channel"]);
+        assert!(status == Some(2) && words.contains("error[conflict-unknown]"), "{words}");
+        let (_, status, words) = resolve(&id, &["--take", "offline"]);
+        assert_eq!(status, Some(0), "{words}");
+        let limit = Duration::from_secs(120);
+        let again = async {
+            loop {
+                let listed = json_of(&stage, &["conflicts", "list"]);
+                let first = listed["conflicts"][0].clone();
+                if first["state"] == "waiting" && first["short"] != id.as_str() {
+                    return first;
+                }
             }
         };
-        tokio::time::timeout(started, recorded).await.expect("no decision was recorded");
-        stage.rehearsal.kill();
-        assert_eq!(kept_here(&stage), [], "the register knew before the answer");
-        stage.rehearsal.heal();
-        stage.start().await;
-        stage.holds().await;
-        assert_eq!(stage.rehearsal.count(RECORDED).expect("a count"), 1);
-        let here = kept_here(&stage);
-        assert_eq!(here.len(), 1, "{here:?}");
+        let again = tokio::time::timeout(limit, again).await.expect("deferred again");
+        let reason = again["reason"].as_str().expect("a reason");
+        assert!(reason.contains("Ann") && reason.contains("changed since"), "{reason}");
+        assert!(vat_at_the_channel(&stage, "US-LATER"), "nothing was written over it");
+
+        let id = again["short"].as_str().expect("an id").to_string();
+        let decided =
+            ["--take", "offline", "--set", "VATNUM=US-BOTH", "--why", "asked the customer"];
+        let (_, status, words) = resolve(&id, &decided);
+        assert_eq!(status, Some(0), "{words}");
+        stage.rehearsal.settle().await.expect("everything sent");
+        assert!(vat_at_the_channel(&stage, "US-BOTH"));
+        let (_, status, words) =
+            resolve(again["id"].as_str().expect("an id"), &["--take", "channel"]);
+        assert!(status == Some(2) && words.contains("error[conflict-settled]"), "{words}");
+        let decisions = json_of(&stage, &["decisions", "list"]);
+        let made = &decisions["decisions"][0];
+        assert_eq!((&made["rule"], &made["who"]), (&json!("person"), &json!("Ann")), "{made}");
+        assert_eq!(made["why"], "asked the customer");
+        assert_eq!(made["decided"]["VATNUM"], "US-BOTH");
         let same = format!(
-            "SELECT [id] FROM [tillhold].[decision] WHERE [id] = CONVERT(uniqueidentifier, N'{}') AND [rule] = N'{}';",
-            dashed(&here[0].0),
-            here[0].1
+            "SELECT [id] FROM [tillhold].[decision] WHERE [id] = CAST(N'{}' AS uniqueidentifier) AND [rule] = N'person' AND [who] = N'Ann' AND [why] = N'asked the customer';",
+            made["id"].as_str().expect("an id")
         );
-        assert_eq!(stage.rehearsal.count(&same).expect("a count"), 1, "{same}");
+        assert_eq!((stage.rehearsal.count(&same).expect("a count"), recorded(&stage)), (1, 1));
+        stage.holds().await;
         stage.rehearsal.close().await.expect("an end");
     });
 }
 
-fn dashed(id: &str) -> String {
-    [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-")
+/// No agent runs: the command reads and decides in its own program, and the next agent carries it out.
+#[test]
+fn a_conflict_is_decided_while_no_agent_runs() {
+    proof(async {
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        with_one_conflict(&stage, 1).await;
+        stage.rehearsal.kill();
+        let listed = json_of(&stage, &["conflicts", "list"]);
+        let id = listed["conflicts"][0]["id"].as_str().expect("an id").to_string();
+        let (_, status, words) =
+            tillhold(&stage, &["conflicts", "resolve", &id, "--take", "channel", "--who", "Bob"]);
+        assert_eq!(status, Some(0), "{words}");
+        let (_, status, words) =
+            tillhold(&stage, &["conflicts", "resolve", &id, "--take", "offline", "--who", "Ann"]);
+        assert!(status == Some(2) && words.contains("error[conflict-decided]"), "{words}");
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("everything sent");
+        assert!(vat_at_the_channel(&stage, "US-OFFICE-1"));
+        let account = stage.rehearsal.contested_account();
+        let rows = format!("/v1/tables/ax.CUSTTABLE/rows?ACCOUNTNUM={account}");
+        let rows = stage.rehearsal.get(&rows).await.expect("rows").body;
+        assert_eq!(rows["rows"][0]["VATNUM"], "US-OFFICE-1", "the register follows");
+        assert_eq!(kept_here(&stage).len(), 1);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The office and the till give one customer another VAT number each.
+async fn edit_one_customer(stage: &Stage, number: u64) {
+    let account = stage.rehearsal.contested_account();
+    let office = format!(
+        "UPDATE [ax].[CUSTTABLE] SET [VATNUM] = N'US-OFFICE-{number}' WHERE [ACCOUNTNUM] = N'{account}';"
+    );
+    assert_eq!(stage.rehearsal.office(&office).expect("an edit"), 1);
+    let body = json!({ "rows": [{ "table": "ax.CUSTTABLE", "operation": "update", "values": {
+        "ACCOUNTNUM": account, "DATAAREAID": "USRT", "VATNUM": format!("US-TILL-{number}"),
+    }}]});
+    let path = format!("/v1/transactions/6f9619ff-8b86-4011-b42d-00c04fc9640{number}");
+    let answer = stage.rehearsal.put(&path, &body).await.expect("an answer");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+}
+
+/// At each of the commits of a return in turn the channel's answer is lost, and the agent is killed as soon as the
+/// channel has the decision: it was recorded with the rows, and the next agent finds it by its id.
+#[test]
+fn a_decision_outlives_an_agent_that_is_killed_right_after_the_channels_commit() {
+    proof(async {
+        let mut stage = Stage::online(40).await;
+        for number in 1..=4 {
+            stage.rehearsal.cut().await.expect("a cut");
+            stage.state("offline").await;
+            edit_one_customer(&stage, number).await;
+            let before = recorded(&stage);
+            stage.rehearsal.lose_the_answer_to_commit(number);
+            stage.rehearsal.restore().await.expect("the line back");
+            let decided = async {
+                while recorded(&stage) == before {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let limit = Duration::from_secs(120);
+            tokio::time::timeout(limit, decided).await.expect("no decision was recorded");
+            stage.rehearsal.kill();
+            stage.rehearsal.heal();
+            stage.start().await;
+            stage.rehearsal.settle().await.expect("everything sent");
+        }
+        let here = kept_here(&stage);
+        assert_eq!((here.len(), recorded(&stage)), (4, 4), "{here:?}");
+        for (id, rule) in &here {
+            assert!(is_recorded(&stage, id, rule), "{id} by {rule}");
+        }
+        stage.rehearsal.close().await.expect("an end");
+    });
 }

@@ -6,6 +6,7 @@
 mod capture;
 mod carried;
 mod fleet;
+mod decided;
 mod flows;
 mod harness;
 mod killed;

@@ -95,6 +95,7 @@ IF OBJECT_ID(N'[tillhold].[register_status]') IS NULL
         [profile] nvarchar(128) NOT NULL,
         CONSTRAINT [PK_tillhold_register_status] PRIMARY KEY CLUSTERED ([register])
     );
+GO
 -- People decide too: who did, and why.
 IF COL_LENGTH(N'[tillhold].[decision]', N'who') IS NULL
     ALTER TABLE [tillhold].[decision] ADD [who] nvarchar(128) NULL, [why] nvarchar(max) NULL;

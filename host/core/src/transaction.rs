@@ -22,6 +22,17 @@ pub enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// As the front door spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Insert => "insert",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+        }
+    }
+}
+
 /// One row's change, with all that deciding a conflict needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {

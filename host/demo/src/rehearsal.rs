@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tillhold_client::{Answer, Client, Door};
 use tillhold_env::Env;
+use tillhold_standin::Fault;
 
 /// Real baskets that are kept, with the products and households in them.
 const BASKETS: usize = 12;
@@ -149,6 +150,21 @@ impl Rehearsal {
     /// Cuts the register off the channel: connections are dropped, new ones refused.
     pub async fn cut(&self) -> Result<(), DemoError> {
         Ok(self.channel.register_gate.cut().await?)
+    }
+
+    /// The so-manieth commit from now on is carried out, and its answer is lost with the connection.
+    pub fn lose_the_answer_to_commit(&self, number: u64) {
+        self.channel.register_gate.inject(Fault::DropAfterCommit { commits: number });
+    }
+
+    /// Takes back a fault that has not struck.
+    pub fn heal(&self) {
+        self.channel.register_gate.heal();
+    }
+
+    /// The account of the customer that both sides edit.
+    pub fn contested_account(&self) -> &str {
+        &self.contested.account
     }
 
     pub async fn restore(&self) -> Result<(), DemoError> {

@@ -14,6 +14,7 @@ use crate::registry::{Entry, Registry};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{HashMap, HashSet};
 use tillhold_core::row::Row;
+use tillhold_core::transaction::TransactionId;
 
 /// A row by its table's number and its key as the log has it.
 type Place = (i64, String);
@@ -25,15 +26,32 @@ pub(crate) struct Undecided {
 
 impl Undecided {
     pub(crate) fn read(conn: &Connection, registry: &Registry) -> Result<Undecided, Trouble> {
+        Undecided::among(conn, registry, None)
+    }
+
+    /// Of one transaction only.
+    pub(crate) fn of(
+        conn: &Connection,
+        registry: &Registry,
+        id: TransactionId,
+    ) -> Result<Undecided, Trouble> {
+        Undecided::among(conn, registry, Some(&id.0))
+    }
+
+    fn among(
+        conn: &Connection,
+        registry: &Registry,
+        only: Option<&[u8]>,
+    ) -> Result<Undecided, Trouble> {
         let disputed = disputed(conn)?;
         let mut undecided = Undecided { since: HashMap::new() };
         let mut statement = conn.prepare_cached(
             "SELECT t.transaction_id, t.first_seq, l.table_id, l.key, l.operation, \
              coalesce(l.new_row, l.old_row) FROM tillhold_transaction AS t \
              INNER JOIN tillhold_log AS l ON l.transaction_id = t.transaction_id \
-             WHERE t.state IN ('quarantined', 'deferred')",
+             WHERE t.state IN ('quarantined', 'deferred') AND (?1 IS NULL OR t.transaction_id = ?1)",
         )?;
-        let mut rows = statement.query(())?;
+        let mut rows = statement.query([only])?;
         while let Some(row) = rows.next()? {
             let (id, first): (Vec<u8>, i64) = (row.get(0)?, row.get(1)?);
             let place: Place = (row.get(2)?, row.get(3)?);

@@ -4,6 +4,7 @@ mod answering;
 mod carry;
 mod channel;
 mod complaint;
+mod conflicts;
 mod demo;
 mod door;
 mod export;
@@ -13,6 +14,7 @@ mod provision;
 mod run;
 mod serve;
 mod size;
+mod told;
 
 use crate::settings::reader::{Mistakes, Source};
 use clap::{Args, Parser, Subcommand};
@@ -51,6 +53,12 @@ enum Command {
     NewDatabase(export::NewDatabaseArgs),
     /// How large the offline database is, table by table, and when it will be full
     Size(size::SizeArgs),
+    /// Rows that both sides changed and that wait for a person
+    #[command(subcommand)]
+    Conflicts(conflicts::ConflictsCommand),
+    /// What was decided about contested rows, and about sales that were let go of
+    #[command(subcommand)]
+    Decisions(conflicts::DecisionsCommand),
     /// The channel database's side
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
@@ -137,6 +145,8 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Import(command) => carry::import(&env, command).await,
         Command::NewDatabase(args) => export::new_database(&env, args).await,
         Command::Size(args) => size::size(&env, args).await,
+        Command::Conflicts(command) => conflicts::conflicts(&env, command).await,
+        Command::Decisions(command) => conflicts::decisions(&env, command).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,
         Command::Plugin(command) => plugin::plugin(command).await,

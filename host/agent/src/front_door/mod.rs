@@ -7,6 +7,8 @@
 //! | `GET /v1/tables/{schema.TABLE}/rows?COLUMN=value` | a page of rows, its source and version |
 //! | `GET /v1/status` | state, scopes, what is pending |
 //! | `GET /v1/events` | Server-Sent Events, one a state change |
+//! | `GET /v1/conflicts`, `/v1/conflicts/{id}`, `POST /v1/conflicts/{id}/resolve` | what waits for a person, and the decision |
+//! | `GET /v1/decisions` | what was decided, newest first |
 //! | `POST /v1/sync?scope=…` | push and pull now |
 //! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
 //! | `POST /v1/size/compact` | rewrites the files without their free pages |
@@ -16,9 +18,13 @@
 //! * Errors are problem details (RFC 9457) with a stable `code` and a `hint`.
 //! * Everything is bounded: bodies, rows, requests in work (503 with Retry-After past that).
 
+mod conflicts;
+mod decisions;
 mod events;
 mod guard;
 pub mod json;
+mod json;
+mod named;
 mod problem;
 mod rows;
 mod size;
@@ -109,6 +115,10 @@ fn routes() -> Router<Door> {
         .route("/v1/tables/{table}/rows", get(rows::get))
         .route("/v1/status", get(status::get))
         .route("/v1/events", get(events::get))
+        .route("/v1/conflicts", get(conflicts::list))
+        .route("/v1/conflicts/{id}", get(conflicts::show))
+        .route("/v1/conflicts/{id}/resolve", post(conflicts::resolve))
+        .route("/v1/decisions", get(decisions::list))
         .route("/v1/sync", post(status::sync))
         .route("/v1/unsent-export", post(unsent::export))
         .route("/v1/unsent-import", post(unsent::bring_in))

@@ -1,6 +1,7 @@
 //! What the door answers when it cannot do what was asked: problem details (RFC 9457) with our code and hint.
 
 use crate::fault::FlowError;
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -21,6 +22,11 @@ impl Problem {
 
     pub fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }
+    }
+
+    pub fn body(error: JsonRejection) -> Problem {
+        Problem::new(error.status().as_u16(), "door-body", error.body_text())
+            .hint("send a JSON object, with Content-Type: application/json")
     }
 
     pub fn busy() -> Problem {

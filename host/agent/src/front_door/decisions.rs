@@ -1,0 +1,81 @@
+//! What was decided about contested rows and about sales that were let go of: newest first, a page at a time.
+
+use super::Door;
+use super::conflicts::{cell_json, key_json};
+use super::problem::Problem;
+use crate::fault::FlowError;
+use axum::Json as JsonBody;
+use axum::extract::{Query, State};
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+use tillhold_core::limits;
+use tillhold_core::row::Row;
+use tillhold_core::table::Table;
+use tillhold_core::text::guid_text;
+use tillhold_local::DecisionRecord;
+
+/// Unless the caller says otherwise.
+const PAGE: usize = 50;
+
+pub async fn list(
+    State(door): State<Door>,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> Result<JsonBody<Json>, Problem> {
+    let number = |name: &str| match asked.get(name) {
+        None => Ok(None),
+        Some(text) => text.parse::<u64>().map(Some).map_err(|_| wrong(name)),
+    };
+    let (limit, before) = (number("limit")?, number("before")?);
+    let limit = limit.map_or(PAGE, |limit| limit as usize);
+    if !(1..=limits::LISTING_ROWS_MAX).contains(&limit) {
+        return Err(wrong("limit"));
+    }
+    let local = &door.agent.register().local;
+    let found = local.decisions(before, limit).await.map_err(FlowError::from)?;
+    let next = match found.last() {
+        Some(last) if found.len() == limit => Json::from(last.number),
+        _ => Json::Null,
+    };
+    let all: Vec<Json> = found.iter().map(decision).collect();
+    Ok(JsonBody(json!({ "decisions": all, "next": next })))
+}
+
+fn wrong(name: &str) -> Problem {
+    let detail = format!("{name} is not a number that this listing takes");
+    Problem::new(422, "decisions-query", detail).hint(format!(
+        "limit is from 1 to {}; before is the last page's next",
+        limits::LISTING_ROWS_MAX
+    ))
+}
+
+fn decision(record: &DecisionRecord) -> Json {
+    let made = &record.decision;
+    let table = &made.conflict.table;
+    let side = |row: &Option<Row>| row.as_ref().map(|row| row_json(table, row));
+    let released =
+        record.released.as_ref().and_then(|text| serde_json::from_str::<Json>(text).ok());
+    json!({
+        "id": guid_text(&made.id),
+        "number": record.number,
+        "at_ms": record.decided_at_ms,
+        "transaction": record.transaction.to_string(),
+        "table": table.name.to_string(),
+        "key": key_json(table, &made.conflict.key),
+        "rule": made.rule,
+        "plugin": made.plugin,
+        "who": made.who,
+        "why": made.why,
+        "base": side(&made.conflict.base),
+        "channel": side(&made.conflict.channel),
+        "offline": side(&made.conflict.offline),
+        "decided": side(&made.decided),
+        "released": released,
+    })
+}
+
+pub fn row_json(table: &Table, row: &Row) -> Json {
+    let cell = |(value, column): (&_, &tillhold_core::table::Column)| {
+        (column.name.clone(), cell_json(value, column))
+    };
+    Json::Object(row.0.iter().zip(&table.columns).map(cell).collect::<Map<String, Json>>())
+}
