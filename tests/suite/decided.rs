@@ -75,12 +75,30 @@ fn vat_at_the_channel(stage: &Stage, value: &str) -> bool {
     stage.rehearsal.count(&sql).expect("a count") == 1
 }
 
+fn resolved_by_ann(stage: &Stage, id: &str, more: &[&str]) -> (String, Option<i32>, String) {
+    tillhold(stage, &[&["conflicts", "resolve", id, "--who", "Ann"], more].concat())
+}
+
+fn refuses_wrong_choices(stage: &Stage, id: &str) {
+    for (id, wrong, code) in [
+        (id, "--set=VATNUMM=x", "error[conflict-column]"),
+        (id, "--set=ACCOUNTNUM=x", "error[conflict-column]"),
+        (id, "--set=CREDITMAX=much", "error[conflict-column]"),
+        ("ffffffff", "--take=channel", "error[conflict-unknown]"),
+        ("ff", "--take=channel", "error[id-digits]"),
+    ] {
+        let (_, status, told) = tillhold(stage, &["conflicts", "resolve", id, wrong]);
+        assert!(status == Some(2) && told.contains(code), "{wrong}: {told}");
+    }
+}
+
 /// Shown side by side, decided on the command line, carried out by push, on record on both sides.
 #[test]
 fn a_person_decides_a_conflict_by_the_rows_that_they_were_shown() {
     proof(async {
         let mut stage = Stage::prepared_with(40, to_people).await;
         stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale");
         with_one_conflict(&stage, 1).await;
         let listed = json_of(&stage, &["conflicts", "list"]);
         let id = listed["conflicts"][0]["short"].as_str().expect("an id").to_string();
@@ -101,19 +119,8 @@ fn a_person_decides_a_conflict_by_the_rows_that_they_were_shown() {
             "UPDATE [ax].[CUSTTABLE] SET [VATNUM] = N'US-LATER' WHERE [ACCOUNTNUM] = N'{account}';"
         );
         assert_eq!(stage.rehearsal.office(&moved).expect("an edit"), 1);
-        let resolve = |id: &str, more: &[&str]| {
-            tillhold(&stage, &[&["conflicts", "resolve", id, "--who", "Ann"], more].concat())
-        };
-        for (wrong, code) in [
-            (&["--set", "VATNUMM=x"][..], "error[conflict-column]"),
-            (&["--set", "ACCOUNTNUM=x"], "error[conflict-column]"),
-            (&["--set", "CREDITMAX=much"], "error[conflict-column]"),
-        ] {
-            let (_, status, words) = resolve(&id, wrong);
-            assert!(status == Some(2) && words.contains(code), "{wrong:?}: {words}");
-        }
-        let (_, status, words) = resolve("ffffffff", &["--take", "channel"]);
-        assert!(status == Some(2) && words.contains("error[conflict-unknown]"), "{words}");
+        let resolve = |id: &str, more: &[&str]| resolved_by_ann(&stage, id, more);
+        refuses_wrong_choices(&stage, &id);
         let (_, status, words) = resolve(&id, &["--take", "offline"]);
         assert_eq!(status, Some(0), "{words}");
         let limit = Duration::from_secs(120);

@@ -5,8 +5,8 @@
 
 mod capture;
 mod carried;
-mod fleet;
 mod decided;
+mod fleet;
 mod flows;
 mod harness;
 mod killed;
