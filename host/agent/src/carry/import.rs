@@ -104,7 +104,9 @@ impl Import<'_> {
             let whole = transaction.clone();
             match push::transformed(self.register, (&till.0, &till.1), transaction).await? {
                 Ok(ruled) => waiting.push(ruled),
-                Err((_, reason)) => self.leave(&whole, &format!("a rule refused it: {reason}")),
+                Err((_, refusal)) => {
+                    self.leave(&whole, &format!("a rule refused it: {}", refusal.reason))
+                }
             }
         }
         while !waiting.is_empty() {

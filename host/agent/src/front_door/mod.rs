@@ -23,7 +23,6 @@ mod decisions;
 mod events;
 mod guard;
 pub mod json;
-mod json;
 mod named;
 mod problem;
 mod rows;
