@@ -9,6 +9,7 @@ mod decided;
 mod fleet;
 mod flows;
 mod harness;
+mod images;
 mod killed;
 mod lanes;
 mod orders;

@@ -4,6 +4,7 @@
 //! connections of their own.
 
 use crate::fault::FlowError;
+use crate::images::keep::Images;
 use crate::quiet::Passes;
 use crate::register::Register;
 use crate::report;
@@ -30,6 +31,7 @@ pub struct Agent {
     pub upkeep: Upkeep,
     /// So that a quiet channel is asked little.
     pub passes: Passes,
+    pub images: Images,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
@@ -76,6 +78,7 @@ impl Agent {
             snapshots: Board::default(),
             upkeep: Upkeep::default(),
             passes: Passes::default(),
+            images: Images::new(&register),
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),

@@ -1,6 +1,7 @@
 //! What can go wrong in a flow, as facts: which part said it, of which class it is, what to do next.
 
 use crate::carry::fault::CarryError;
+use crate::images::fault::ImageError;
 use crate::snapshot::fault::SnapshotError;
 use tillhold_channel::ChannelError;
 use tillhold_core::fault::Class;
@@ -17,6 +18,8 @@ pub enum FlowError {
     Local(#[from] LocalError),
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
     #[error(transparent)]
     Carry(#[from] CarryError),
     #[error(transparent)]
@@ -41,6 +44,7 @@ impl FlowError {
             FlowError::Plugin(error) => error.class(),
             FlowError::Snapshot(error) => error.class(),
             FlowError::Carry(error) => error.class(),
+            FlowError::Image(error) => error.class(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
             FlowError::NeverSynchronised(_) => Class::Retry,
             FlowError::Outrun { .. } => Class::Reconfigure,
@@ -55,6 +59,7 @@ impl FlowError {
             FlowError::Plugin(error) => error.code(),
             FlowError::Snapshot(error) => error.code(),
             FlowError::Carry(error) => error.code(),
+            FlowError::Image(error) => error.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
             FlowError::Outrun { .. } => "flow-outrun",
             FlowError::BrokeOff(_) => "flow-broke-off",
@@ -69,6 +74,7 @@ impl FlowError {
             FlowError::Plugin(error) => error.hint(),
             FlowError::Snapshot(error) => error.hint(),
             FlowError::Carry(error) => error.hint(),
+            FlowError::Image(error) => error.hint(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
             }

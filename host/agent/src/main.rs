@@ -7,6 +7,7 @@ mod carry;
 mod cli;
 mod fault;
 mod front_door;
+mod images;
 mod kept;
 mod pull;
 mod push;

@@ -172,7 +172,8 @@ impl WebAddress {
     pub fn beside(&self, name: &str) -> WebAddress {
         let path = self.path.split('?').next().unwrap_or_default();
         let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
-        WebAddress { path: format!("{folder}{}", encoded(name)), ..self.clone() }
+        let name: Vec<String> = name.split('/').map(encoded).collect();
+        WebAddress { path: format!("{folder}{}", name.join("/")), ..self.clone() }
     }
 
     fn authority(&self) -> String {

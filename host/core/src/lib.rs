@@ -12,6 +12,7 @@
 //! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`size`]: how full the offline database is, and when it will be.
+//! * [`picture`]: which names of pictures are safe, and which pictures go when there is no more room.
 //! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
 //! * [`selection`]: which products and customers a register has offline.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
@@ -29,6 +30,7 @@ pub mod migration;
 pub mod moment;
 pub mod numbering;
 pub mod pace;
+pub mod picture;
 pub mod profile;
 pub mod retry;
 pub mod row;

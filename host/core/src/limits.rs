@@ -162,6 +162,15 @@ pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// within what SQL Server remembers, two days unless someone said otherwise.
 pub const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
+/// One picture: a till's screen shows no larger ones, and each is read whole.
+pub const PICTURE_BYTES_MAX: usize = 16 << 20;
+/// A picture's name; AX's columns hold 1,999 characters, file systems far less.
+pub const PICTURE_NAME_CHARS_MAX: usize = 400;
+/// Pictures fetched at once: a till shows a page of buttons, and the line is the shop's.
+pub const PICTURE_FETCHES_MAX: usize = 4;
+/// Names that one prefetch looks at, all in memory.
+pub const PICTURES_PREFETCHED_MAX: usize = 50_000;
+
 /// Sessions of the embedded channel at once: thirty registers of a store with four links each, and eight people. Each
 /// has its own connection to the file and up to 16 MB of its pages: 2 GB at the very worst.
 pub const TDS_SESSIONS_MAX: usize = 128;

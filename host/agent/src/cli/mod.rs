@@ -8,6 +8,7 @@ mod conflicts;
 mod demo;
 mod door;
 mod export;
+mod images;
 mod plugin;
 mod profile;
 mod provision;
@@ -49,6 +50,9 @@ enum Command {
     /// Bring in what another register's export holds
     #[command(subcommand)]
     Import(carry::ImportCommand),
+    /// The shop's pictures on this register
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
     /// Look for a newer prebuilt catalogue now, and take it
     NewDatabase(export::NewDatabaseArgs),
     /// How large the offline database is, table by table, and when it will be full
@@ -143,6 +147,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Sync(args) => door::sync(&env, args).await,
         Command::Export(command) => export::export(&env, command).await,
         Command::Import(command) => carry::import(&env, command).await,
+        Command::Images(command) => images::images(&env, command).await,
         Command::NewDatabase(args) => export::new_database(&env, args).await,
         Command::Size(args) => size::size(&env, args).await,
         Command::Conflicts(command) => conflicts::conflicts(&env, command).await,

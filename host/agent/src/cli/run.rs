@@ -22,6 +22,7 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
     env.spawn(keep::keep_exported(agent.clone()));
     env.spawn(keep::keep_looking(agent.clone()));
     env.spawn(upkeep::keep_small(agent.clone()));
+    env.spawn(crate::images::keep::keep_prefetched(agent.clone()));
     agent.tell(Event::Tick);
 
     let told = agent.clone();

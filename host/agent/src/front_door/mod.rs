@@ -22,6 +22,7 @@ mod conflicts;
 mod decisions;
 mod events;
 mod guard;
+mod images;
 pub mod json;
 mod named;
 mod problem;
@@ -121,6 +122,10 @@ fn routes() -> Router<Door> {
         .route("/v1/sync", post(status::sync))
         .route("/v1/unsent-export", post(unsent::export))
         .route("/v1/unsent-import", post(unsent::bring_in))
+        .route("/v1/images", get(images::status))
+        .route("/v1/images/{*name}", get(images::get))
+        .route("/v1/images-prefetch", post(images::prefetch))
+        .route("/v1/images-prune", post(images::prune))
         .route("/v1/snapshots", post(snapshots::export))
         .route("/v1/new-database", post(snapshots::look))
         .route("/v1/size", get(size::get))

@@ -1,11 +1,13 @@
-//! What `register.toml` says about exports and new databases.
+//! What `register.toml` says about exports, new databases and pictures.
 
 use super::device_fields as fields;
+use super::field::{Field, Text};
 use super::reader::Section;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_client::web::WebAddress;
 use tillhold_core::schedule::{Blackout, Schedule};
+use tillhold_core::table::TableName;
 
 #[derive(Clone, Debug)]
 pub struct ExportSettings {
@@ -25,6 +27,20 @@ pub struct NewDatabaseSettings {
     pub bytes_max: u64,
     /// Public keys, in hexadecimal.
     pub trusted_keys: Vec<String>,
+    pub certificate: Option<PathBuf>,
+    pub is_plain_allowed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct ImageSettings {
+    pub folder: PathBuf,
+    pub source: String,
+    pub bytes_max: u64,
+    /// Tables, and the columns that hold names.
+    pub prefetch: Vec<(TableName, String)>,
+    pub interval: Duration,
+    pub per_minute: f64,
+    pub refresh: Duration,
     pub certificate: Option<PathBuf>,
     pub is_plain_allowed: bool,
 }
@@ -83,12 +99,7 @@ fn blackouts(section: &Section<'_>) -> Vec<Blackout> {
 
 pub fn new_database(top: &Section<'_>, base: &Path) -> Option<NewDatabaseSettings> {
     let section = top.section(&fields::NEW_DATABASE)?;
-    let said = section.required_text(&fields::NEW_SOURCE);
-    if let (true, Err(wrong)) = (WebAddress::is_meant(&said), WebAddress::parse(&said)) {
-        section.wrong(fields::NEW_SOURCE.key, &wrong.to_string());
-    }
-    let source =
-        if WebAddress::is_meant(&said) { said } else { base.join(said).display().to_string() };
+    let source = source(&section, &fields::NEW_SOURCE, base);
     let number = |field| section.number(field).unwrap_or(field.default());
     let mut trusted_keys = Vec::new();
     for placed in section.texts(&fields::TRUSTED_KEYS).unwrap_or_default() {
@@ -107,5 +118,47 @@ pub fn new_database(top: &Section<'_>, base: &Path) -> Option<NewDatabaseSetting
         is_plain_allowed: section
             .word(&fields::NEW_INSECURE)
             .unwrap_or(fields::NEW_INSECURE.default()),
+    })
+}
+
+/// A path from the file's folder on, or an address of the web as it is.
+fn source(section: &Section<'_>, field: &Field<Text>, base: &Path) -> String {
+    let said = section.required_text(field);
+    if !WebAddress::is_meant(&said) {
+        return base.join(said).display().to_string();
+    }
+    if let Err(wrong) = WebAddress::parse(&said) {
+        section.wrong(field.key, &wrong.to_string());
+    }
+    said
+}
+
+pub fn images(top: &Section<'_>, base: &Path) -> Option<ImageSettings> {
+    let section = top.section(&fields::IMAGES)?;
+    let number = |field| section.number(field).unwrap_or(field.default());
+    let folder = section.text(&fields::IMAGE_FOLDER);
+    let folder = folder.unwrap_or_else(|| fields::IMAGE_FOLDER.default().to_string());
+    let insecure = section.word(&fields::IMAGE_INSECURE);
+    let mut prefetch = Vec::new();
+    for placed in section.texts(&fields::PREFETCH).unwrap_or_default() {
+        let split = placed.text.rsplit_once('.');
+        match split.and_then(|(table, column)| Some((TableName::parse(table)?, column))) {
+            Some((table, column)) => prefetch.push((table, column.to_string())),
+            None => {
+                let wrong = format!("prefetch '{}' is no schema.TABLE.COLUMN", placed.text);
+                section.wrong_at(placed.line, &wrong);
+            }
+        }
+    }
+    Some(ImageSettings {
+        folder: base.join(folder),
+        source: source(&section, &fields::IMAGE_SOURCE, base),
+        bytes_max: (number(&fields::IMAGE_SIZE_MAX) as u64) << 20,
+        prefetch,
+        interval: Duration::from_secs_f64(number(&fields::PREFETCH_INTERVAL) * 60.0),
+        per_minute: number(&fields::PREFETCH_PACE),
+        refresh: Duration::from_secs_f64(number(&fields::REFRESH) * 3_600.0),
+        certificate: section.text(&fields::IMAGE_CERTIFICATE).map(|file| base.join(file)),
+        is_plain_allowed: insecure.unwrap_or(fields::IMAGE_INSECURE.default()),
     })
 }

@@ -124,3 +124,75 @@ pub const NEW_INSECURE: Field<Word<bool>> = Field {
     kind: NO_UNLESS_SAID,
     meaning: "Whether plain `http` may go to another machine.",
 };
+
+pub const IMAGES: Field<Table> = Field {
+    key: "images",
+    kind: Table { shape: &IMAGES_SHAPE, is_required: false },
+    meaning: "Image folder: the shop's pictures, kept on the register.",
+};
+
+pub static IMAGES_SHAPE: Shape = Shape {
+    fields: &[
+        &IMAGE_FOLDER,
+        &IMAGE_SOURCE,
+        &IMAGE_SIZE_MAX,
+        &PREFETCH,
+        &PREFETCH_INTERVAL,
+        &PREFETCH_PACE,
+        &REFRESH,
+        &IMAGE_CERTIFICATE,
+        &IMAGE_INSECURE,
+    ],
+};
+
+pub const IMAGE_FOLDER: Field<Text> =
+    Field { key: "folder", kind: Text::or("images"), meaning: "Where they are kept." };
+
+pub const IMAGE_SOURCE: Field<Text> = Field {
+    key: "source",
+    kind: Text::REQUIRED,
+    meaning: "Where they come from: a folder, or an `https` address with a slash at its end; names are appended to it.",
+};
+
+pub const IMAGE_SIZE_MAX: Field<Number> = Field {
+    key: "size_max_mb",
+    kind: Number { least: 1.0, most: 102_400.0, is_whole: true, default: 1_024.0 },
+    meaning: "What all of them may take; those that nobody looked at for longest make room.",
+};
+
+pub const PREFETCH: Field<Texts> = Field {
+    key: "prefetch",
+    kind: Texts { presence: Presence::Default(&[]) },
+    meaning: "Columns of the offline database that hold names of pictures, such as `ax.RETAILPUBCATALOGTRANSLATION.IMAGE`: \
+              those pictures are brought before they are asked for.",
+};
+
+pub const PREFETCH_INTERVAL: Field<Number> = Field {
+    key: "prefetch_interval_min",
+    kind: Number { least: 0.01, most: 10_080.0, is_whole: false, default: 60.0 },
+    meaning: "Minutes between two looks for names whose pictures are missing.",
+};
+
+pub const PREFETCH_PACE: Field<Number> = Field {
+    key: "prefetch_per_min",
+    kind: Number { least: 1.0, most: 60_000.0, is_whole: true, default: 60.0 },
+    meaning: "At most so many are brought a minute, and only while the register is online.",
+};
+
+pub const REFRESH: Field<Number> = Field {
+    key: "refresh_h",
+    kind: Number { least: 0.01, most: 87_600.0, is_whole: false, default: 168.0 },
+    meaning: "Hours after which a prefetch brings a picture again, in case it has changed under its name.",
+};
+
+pub const IMAGE_CERTIFICATE: Field<Text> = Field {
+    key: "certificate",
+    kind: Text::OPTIONAL,
+    meaning: "A PEM file with the web server's certificate, or its issuer's, instead of the operating system's.",
+};
+
+pub const IMAGE_INSECURE: Field<Word<bool>> = Field {
+    key: "insecure",
+    kind: NO_UNLESS_SAID,
+    meaning: "Whether plain `http` may go to another machine.",
+};

@@ -1,6 +1,6 @@
 //! Every setting of `register.toml`, described once (see [`super::field`]).
 
-use super::device_fields::{EXPORT, NEW_DATABASE};
+use super::device_fields::{EXPORT, IMAGES, NEW_DATABASE};
 use super::field::{Field, Number, Presence, Shape, Table, Text, Word};
 use tillhold_channel::Encryption;
 
@@ -18,6 +18,7 @@ pub static REGISTER: Shape = Shape {
         &PLUGINS,
         &EXPORT,
         &NEW_DATABASE,
+        &IMAGES,
     ],
 };
 

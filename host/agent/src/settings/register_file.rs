@@ -2,7 +2,7 @@
 //!
 //! Relative paths are relative to the file, so that a folder can be moved as a whole.
 
-use super::device::{self, ExportSettings, NewDatabaseSettings};
+use super::device::{self, ExportSettings, ImageSettings, NewDatabaseSettings};
 use super::field::{Field, Text};
 use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
@@ -31,6 +31,7 @@ pub struct RegisterFile {
     pub plugin_folder: PathBuf,
     pub export: ExportSettings,
     pub new_database: Option<NewDatabaseSettings>,
+    pub images: Option<ImageSettings>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +82,7 @@ impl RegisterFile {
             plugin_folder: base.join(plugin_folder),
             export: device::export(top, base),
             new_database: device::new_database(top, base),
+            images: device::images(top, base),
         }
     }
 

@@ -70,6 +70,7 @@ mod tests {
         ("[plugins]", &register_fields::PLUGINS_SHAPE),
         ("[export]", &device_fields::EXPORT_SHAPE),
         ("[new_database]", &device_fields::NEW_DATABASE_SHAPE),
+        ("[images]", &device_fields::IMAGES_SHAPE),
         ("profile.toml", &profile_fields::PROFILE),
         ("[[scope]]", &profile_fields::SCOPE),
         ("tables", &profile_fields::TABLE),
@@ -126,7 +127,9 @@ mod tests {
         [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n[plugins]\nfolder = 'p'\n\
         [export]\nfolder = 'e'\nschedule = '30 2 * * *'\nblackout = ['08:00-20:00']\nutc_offset_min = 60\n\
         keep_last = 1\nskip_unchanged = 'no'\nkey_file = 'k'\n[new_database]\nsource = 's'\n\
-        check_interval_min = 1\nsize_max_mb = 1\ntrusted_keys = []\ncertificate = 'c'\ninsecure = 'yes'\n";
+        check_interval_min = 1\nsize_max_mb = 1\ntrusted_keys = []\ncertificate = 'c'\ninsecure = 'yes'\n\
+        [images]\nfolder = 'i'\nsource = 's'\nsize_max_mb = 1\nprefetch = ['ax.A.B']\nprefetch_interval_min = 1\n\
+        prefetch_per_min = 1\nrefresh_h = 1\ncertificate = 'c'\ninsecure = 'no'\n";
     const PROFILE: &str = "name = 'n'\ndescription = 'd'\nsource = 'file'\noffline_timeout_s = 1\n\
         reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\n\
         [capture]\nmethod = 'triggers'\n\
@@ -165,7 +168,7 @@ mod tests {
         let profile = asked(PROFILE, |source| assert_eq!(ProfileFile::of(source).mistakes, []));
         let (mut of_register, mut of_profile) = (BTreeSet::new(), BTreeSet::new());
         for (at, (_, shape)) in TABLES.iter().enumerate() {
-            described(shape, if at < 6 { &mut of_register } else { &mut of_profile });
+            described(shape, if at < 7 { &mut of_register } else { &mut of_profile });
         }
         assert_eq!(register, of_register);
         assert_eq!(profile, of_profile);
