@@ -318,3 +318,38 @@ fn copy_folder(from: &Path, to: &Path) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
     }
 }
+
+/// A scheduled export that was missed while nothing ran is made up for, once.
+#[test]
+fn a_missed_export_is_made_up_for_once() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        let config = stage.rehearsal.config();
+        let text = std::fs::read_to_string(&config).expect("settings");
+        let export = "[export]\nschedule = \"0 0 1 1 *\"\nutc_offset_min = 60\n";
+        std::fs::write(&config, format!("{text}\n{export}")).expect("settings");
+        let told = run(&["export", "next", "--json", "--count", "2"], &config);
+        let next: Json = serde_json::from_str(done(&told)).expect("JSON");
+        let shown = |at: usize, name: &str| next[at][name].as_str().expect("a moment").to_string();
+        assert!(shown(0, "local").ends_with("-01-01 00:00"), "{next}");
+        assert!(shown(1, "utc").ends_with("-12-31 23:00"), "{next}");
+        done(&run(&["provision"], &config));
+        let journal = stage.rehearsal.folder().join("offline/journal.db");
+        let conn = Connection::open(&journal).expect("a journal");
+        let long_ago = "INSERT INTO tillhold_fact VALUES ('export-minute', '0')";
+        conn.execute_batch(long_ago).expect("an export of long ago");
+        drop(conn);
+        stage.start().await;
+        let limit = std::time::Duration::from_secs(60);
+        let made = |status: &Json| status["snapshots"]["export"]["outcome"] == "made";
+        stage.rehearsal.until("an export", limit, made).await.expect("an export");
+        assert!(latest(&stage.rehearsal.folder().join("export")).exists());
+        stage.rehearsal.kill();
+        stage.start().await;
+        stage.rehearsal.sell(2).await.expect("sales");
+        stage.holds().await;
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["snapshots"]["export"], Json::Null, "once");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
