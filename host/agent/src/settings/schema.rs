@@ -63,7 +63,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 17] = [
+    const TABLES: [(&str, &Shape); 18] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
