@@ -11,7 +11,7 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tillhold_channel::{Link, capture};
 use tillhold_core::limits;
 use tillhold_local::Load;
@@ -20,16 +20,17 @@ use tillhold_local::Load;
 #[derive(Default)]
 pub struct Passes(Mutex<BTreeMap<String, Pass>>);
 
-#[derive(Clone, Copy)]
 struct Pass {
-    register: usize,
+    /// A changed profile makes another register of it. Held weakly, so that no other can stand at the same address.
+    register: Weak<Register>,
     at_us: u64,
 }
 
 impl Passes {
     /// A pass over the scope came to its end.
     pub fn note(&self, register: &Arc<Register>, scope: &str) {
-        let pass = Pass { register: number(register), at_us: register.env.clock.monotonic_us() };
+        let pass =
+            Pass { register: Arc::downgrade(register), at_us: register.env.clock.monotonic_us() };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.to_string(), pass);
     }
 
@@ -38,14 +39,10 @@ impl Passes {
         let now_us = register.env.clock.monotonic_us();
         passes.get(scope).is_some_and(|pass| {
             let since_us = u128::from(now_us.saturating_sub(pass.at_us));
-            pass.register == number(register) && since_us < limits::PASS_INTERVAL_MAX.as_micros()
+            let is_same = std::ptr::eq(pass.register.as_ptr(), Arc::as_ptr(register));
+            is_same && since_us < limits::PASS_INTERVAL_MAX.as_micros()
         })
     }
-}
-
-/// A changed profile makes another register of it.
-fn number(register: &Arc<Register>) -> usize {
-    Arc::as_ptr(register).addr()
 }
 
 /// Whether nothing can have come since the scope's last pass.
