@@ -3,16 +3,20 @@
 //! ```text
 //! == mark start                                          keeps the channel's version (and epoch)
 //! == snapshot dbo.A by 2 after x | 1                     pages of that size, `--` between them
-//! == load dbo.A                                          the whole of it, as a register loads it
+//! == load dbo.A filter POINTS = 1                        the whole of it, as a register loads it; what passes
+//! == keyed dbo.A x; y filter POINTS = 1                  rows by their keys, in the order of the keys
 //! == read dbo.A where POINTS=1; NOTE=NULL; CARD~10; after x; limit 3
-//! == pull dbo.A, dbo.B since start reach next as other   a whole pass; `as other` is another register
+//! == pull dbo.A, dbo.B since start reach next as other   a whole pass; `as other` is another register; then `filter`
 //! == begin dbo.A, dbo.B since start / page dbo.A / finish reach next      the same, step by step
 //! ```
 
 use crate::values::{key_text, read_key, read_value, row_text};
 use crate::world::{Answer, INCARNATION, Open, World, listed, named, refusal};
+use std::sync::Arc;
 use tillhold_channel::capture::{Captured, Followed, Page, Pass, Standing, current, own_context};
-use tillhold_channel::{ChannelError, read as front, snapshot as first};
+use tillhold_channel::keyed::Found;
+use tillhold_channel::{ChannelError, keyed as by_keys, read as front, snapshot as first};
+use tillhold_core::condition::{Bound, Condition, Parameters};
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::Capture;
 use tillhold_core::row::{Change, Key};
@@ -70,7 +74,8 @@ async fn pages(
 
 /// As the register loads a table: pages of the agent's own size, and what could not be carried.
 pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
-    let table = world.known(rest)?.travelling.clone();
+    let (name, filter) = with_filter(world, rest)?;
+    let table = world.known(name)?.travelling.clone();
     let (give, mut take) = tokio::sync::mpsc::channel(1);
     let collect = async {
         let mut lines = Vec::new();
@@ -79,12 +84,51 @@ pub async fn load(world: &mut World<'_>, rest: &str) -> Answer {
         }
         lines
     };
-    let (done, mut lines) =
-        tokio::join!(first::pages(world.link("till"), &table, None, None, give), collect);
+    let (done, mut lines) = tokio::join!(
+        first::pages(world.link("till"), &table, filter.as_deref(), None, None, give),
+        collect
+    );
     if let Err(error) = done {
         lines.push(refusal(&error));
     }
     Ok(lines.join("\n"))
+}
+
+/// What stands before ` filter …`, and the filter over the first table that is named there.
+fn with_filter<'t>(
+    world: &World<'_>,
+    rest: &'t str,
+) -> Result<(&'t str, Option<Arc<Bound>>), String> {
+    let Some((rest, text)) = rest.split_once(" filter ") else { return Ok((rest, None)) };
+    let name = rest.split([' ', ',']).next().unwrap_or_default();
+    let table = &world.known(name)?.full;
+    let condition = Condition::parse(text).map_err(|wrong| wrong.to_string())?;
+    let given = Parameters { store: "S1", register: "1" };
+    let bound = condition.bind(table, given).map_err(|wrong| format!("{wrong:?}"))?;
+    Ok((rest, Some(Arc::new(bound))))
+}
+
+pub async fn keyed(world: &mut World<'_>, rest: &str) -> Answer {
+    let (rest, filter) = with_filter(world, rest)?;
+    let (name, keys) = rest.split_once(' ').ok_or("rows of what keys?")?;
+    let table = world.known(name)?.travelling.clone();
+    let keys: Result<Vec<Key>, String> =
+        keys.split(';').map(|key| read_key(key.trim(), &table)).collect();
+    let keys = keys?;
+    let link = world.link("till");
+    let found = match by_keys::rows(link, &table, filter.as_deref(), &keys).await {
+        Ok(found) => found,
+        Err(error) => return Ok(refusal(&error)),
+    };
+    let passing = by_keys::passing(link, &table, filter.as_deref(), &keys).await;
+    let passing = passing.map_err(|error| error.to_string())?;
+    let lines = found.iter().zip(&passing).map(|(found, passes)| match found {
+        Found::Nothing if !passes => "nothing".to_string(),
+        Found::Row(row) if *passes => row_text(row, &table),
+        Found::Refused(reason) => format!("refused: {reason}"),
+        other => format!("{other:?} and passing {passes}"),
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn loaded_lines(page: first::Page, table: &Table) -> Vec<String> {
@@ -95,9 +139,15 @@ fn loaded_lines(page: first::Page, table: &Table) -> Vec<String> {
 
 pub async fn read(world: &mut World<'_>, rest: &str) -> Answer {
     let (name, conditions) = rest.split_once(" where ").unwrap_or((rest, ""));
+    let (conditions, bound) = match conditions.split_once(" filter ") {
+        Some((conditions, text)) => {
+            (conditions, with_filter(world, &format!("{name} filter {text}"))?.1)
+        }
+        None => (conditions, None),
+    };
     let table = world.known(name)?.travelling.clone();
     let filter = filter(conditions, &table)?;
-    match front::read(world.link("till"), &table, &filter).await {
+    match front::read(world.link("till"), &table, &filter, bound.as_deref()).await {
         Ok(rows) => Ok(rows.iter().map(|row| row_text(row, &table)).collect::<Vec<_>>().join("\n")),
         Err(error) => Ok(refusal(&error)),
     }
@@ -125,18 +175,16 @@ fn filter(conditions: &str, table: &Table) -> Result<Filter, String> {
 type Wanted = (Vec<String>, Vec<Followed>);
 
 fn wanted(world: &World<'_>, rest: &str) -> Result<Wanted, String> {
+    let (rest, filter) = with_filter(world, rest)?;
     let (names, options) = rest.split_once(" since ").ok_or("pull what since when?")?;
     let since = options.split_whitespace().next().ok_or("since when?")?;
     let mut tables = Vec::new();
     for name in listed(names) {
         let known = world.known(name)?;
         let (table, entry) = (known.travelling.clone(), known.entry.clone());
-        tables.push(Followed {
-            table,
-            entry,
-            position: world.mark(since)?.into(),
-            restricted: None,
-        });
+        let filter = filter.clone().filter(|_| tables.is_empty());
+        let position = world.mark(since)?.into();
+        tables.push(Followed { table, entry, filter, position, restricted: None });
     }
     Ok((listed(names).map(str::to_string).collect(), tables))
 }

@@ -126,7 +126,8 @@ async fn all_changes(
 ) -> Result<Vec<Row>, ChannelError> {
     let other = own_context(Incarnation([8; 16]));
     let (table, entry) = (table.clone(), ScopeTable::whole(table.name.clone()));
-    let tables = [Followed { table, entry, position: since.into(), restricted: None }];
+    let position = since.into();
+    let tables = [Followed { table, entry, filter: None, position, restricted: None }];
     let mut pass = Pass::begin(link, Capture::ChangeTracking, None, other, &tables).await?;
     let mut rows = Vec::new();
     while let Some(page) = pass.page(0).await? {

@@ -182,6 +182,7 @@ async fn both_ways(
     let followed = |(table, _): &Filled| Followed {
         table: table.clone(),
         entry: ScopeTable::whole(table.name.clone()),
+        filter: None,
         position: since.into(),
         restricted: None,
     };

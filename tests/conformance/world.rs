@@ -6,7 +6,7 @@
 //! | `office/2 in background`, `wait office/2` | starts the batch and goes on; the second takes its answer |
 //! | `shop` | the two tables of shop.sql, prepared both ways, and their version kept as `start` |
 //! | `schema`, `names`, `prepare`, `check` | host/channel's catalogue and preparation |
-//! | `snapshot`, `load`, `read`, `mark`, `pull`, `begin`, `page`, `finish` | its ways down |
+//! | `snapshot`, `load`, `read`, `keyed`, `mark`, `pull`, `begin`, `page`, `finish` | its ways down |
 //! | `upload`, `ledger`, `record`, `round trip`, `whole schema` | its way up, and there and back |
 //! | `probe`, `login`, `profile` | the rest of it |
 //! | `fault`, `fail`, `forget` | the embedded channel's orders: only in cases that are only embedded |
@@ -94,6 +94,7 @@ impl<'a> World<'a> {
             "snapshot" => reading::snapshot(self, rest).await,
             "load" => reading::load(self, rest).await,
             "read" => reading::read(self, rest).await,
+            "keyed" => reading::keyed(self, rest).await,
             "mark" => reading::mark(self, rest).await,
             "pull" => reading::pull(self, rest).await,
             "begin" => reading::begin(self, rest).await,

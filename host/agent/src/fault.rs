@@ -4,8 +4,10 @@ use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
 use crate::snapshot::fault::SnapshotError;
 use tillhold_channel::ChannelError;
+use tillhold_core::condition::Complaint;
 use tillhold_core::fault::Class;
 use tillhold_core::stage::Unbalanced;
+use tillhold_core::table::TableName;
 use tillhold_local::LocalError;
 use tillhold_plugin::PluginError;
 
@@ -30,6 +32,8 @@ pub enum FlowError {
         "scope {scope} was loaded anew again and again: the channel forgets its changes faster"
     )]
     Outrun { scope: String },
+    #[error("{table}: {}", .complaints.iter().map(Complaint::to_string).collect::<Vec<_>>().join("; "))]
+    Filter { table: TableName, complaints: Vec<Complaint> },
     #[error("the work of {0} broke off inside the agent")]
     BrokeOff(&'static str),
     #[error("the register was never synchronised and its channel cannot be reached: {0}")]
@@ -47,7 +51,7 @@ impl FlowError {
             FlowError::Image(error) => error.class(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
             FlowError::NeverSynchronised(_) => Class::Retry,
-            FlowError::Outrun { .. } => Class::Reconfigure,
+            FlowError::Outrun { .. } | FlowError::Filter { .. } => Class::Reconfigure,
         }
     }
 
@@ -62,6 +66,7 @@ impl FlowError {
             FlowError::Image(error) => error.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
             FlowError::Outrun { .. } => "flow-outrun",
+            FlowError::Filter { .. } => "filter-misfit",
             FlowError::BrokeOff(_) => "flow-broke-off",
             FlowError::NeverSynchronised(_) => "register-never-synchronised",
         }
@@ -81,6 +86,9 @@ impl FlowError {
             FlowError::Outrun { .. } => {
                 Some("let the channel keep its changes longer (CHANGE_RETENTION)".to_string())
             }
+            FlowError::Filter { .. } => Some(
+                "mend the filter in the profile; `tillhold profile check` shows its line".to_string(),
+            ),
             FlowError::NeverSynchronised(_) => Some(
                 "bring the channel database within reach once; `tillhold provision` then fills the \
                  offline database"

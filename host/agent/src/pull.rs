@@ -10,6 +10,8 @@
 //!   moved meanwhile is missed.
 //! * A table whose history the channel no longer keeps, or whose history is another (made anew, tracking switched off
 //!   and on, another capture method), is loaded anew beside the old rows and swapped in; no other table is.
+//! * Only rows that pass the profile's filter come, and a row that leaves it goes. Under another filter than the one that
+//!   it was loaded under, a table is loaded anew.
 //! * A table that was altered so that the register cannot follow stops its scope, naming the columns; selling and the
 //!   other scopes go on.
 //! * rows in = applied + dropped + quarantined, or the pull stops.
@@ -19,10 +21,12 @@ mod load;
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tillhold_channel::capture::{self, Followed, Page, Pass, Standing, own_context};
 use tillhold_channel::{ChannelError, Link, schema};
+use tillhold_core::condition::Bound;
 use tillhold_core::profile::ScopeTable;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
@@ -50,7 +54,21 @@ pub async fn pull(
     run: &ScopeRun,
     progress: &dyn Progress,
 ) -> Result<Tally, FlowError> {
+    let pulled = pull_filtered(register, link, run, progress).await;
+    if pulled.is_err() {
+        register.forget_filters(run);
+    }
+    pulled
+}
+
+async fn pull_filtered(
+    register: &Register,
+    link: &mut Link,
+    run: &ScopeRun,
+    progress: &dyn Progress,
+) -> Result<Tally, FlowError> {
     let mut pull = Pull::new(register, run, progress);
+    pull.filters = register.filters_of(link, run).await?;
     pull.rows_aside = AtomicBool::new(register.local.counts().await?.rows_aside > 0);
     let mut tally = Tally::default();
     let unloaded = pull.tables_not_loaded().await?;
@@ -92,6 +110,8 @@ struct Pull<'p> {
     run: &'p ScopeRun,
     progress: &'p dyn Progress,
     context: BatchContext,
+    /// Of the tables that have one.
+    filters: BTreeMap<TableName, Arc<Bound>>,
     /// Whether marks may stand that rows of this pull take away; asked once a pull, not once a page.
     rows_aside: AtomicBool,
 }
@@ -101,7 +121,8 @@ impl<'p> Pull<'p> {
         let file = &register.file;
         let context =
             rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
-        Pull { register, run, progress, context, rows_aside: AtomicBool::new(false) }
+        let (filters, rows_aside) = (BTreeMap::new(), AtomicBool::new(false));
+        Pull { register, run, progress, context, filters, rows_aside }
     }
 
     async fn states(&self) -> Result<Vec<TableState>, FlowError> {
@@ -112,8 +133,13 @@ impl<'p> Pull<'p> {
 
     async fn tables_not_loaded(&self) -> Result<Vec<TableState>, FlowError> {
         let mut states = self.states().await?;
-        states.retain(|state| state.load != Load::Loaded);
+        states.retain(|state| state.load != Load::Loaded || !self.is_filtered_so(state));
         Ok(states)
+    }
+
+    /// Whether the table was loaded, or is being loaded, under the profile's filter.
+    fn is_filtered_so(&self, state: &TableState) -> bool {
+        state.filter == self.run.filter_text(&state.table.name)
     }
 
     fn entry(&self, table: &Table) -> ScopeTable {
@@ -137,7 +163,7 @@ impl<'p> Pull<'p> {
     async fn load(&self, link: &mut Link, state: &TableState) -> Result<Tally, FlowError> {
         let table = &state.table;
         let after = match &state.load {
-            Load::Loading { after, .. } => after.clone(),
+            Load::Loading { after, .. } if self.is_filtered_so(state) => after.clone(),
             _ => {
                 self.begin(link, table).await?;
                 None
@@ -154,7 +180,8 @@ impl<'p> Pull<'p> {
     async fn begin(&self, link: &mut Link, table: &Arc<Table>) -> Result<(), FlowError> {
         let method = self.register.profile.capture;
         let (epoch, from) = capture::start(link, method, table).await?;
-        Ok(self.register.local.begin_load(&table.name, epoch, from).await?)
+        let filter = self.run.filter_text(&table.name);
+        Ok(self.register.local.begin_filtered_load(&table.name, epoch, from, filter).await?)
     }
 
     /// One pass over what changed in all of the scope's tables, landed in one transaction.
@@ -192,8 +219,13 @@ impl<'p> Pull<'p> {
         }
         let epoch = pass.epoch();
         let positions = positions(&pass, &tables);
+        let is_altered =
+            (0..tables.len()).any(|at| tables[at].position.mark.as_ref() != Some(pass.mark(at)));
         pass.finish().await?;
         let landed = local.land(scope, positions, epoch).await?;
+        if is_altered {
+            self.register.forget_filters(self.run);
+        }
         Ok(Round::Landed(balanced("pull", counted.tally(landed))?))
     }
 
@@ -201,6 +233,7 @@ impl<'p> Pull<'p> {
     async fn followed(&self) -> Result<Vec<Followed>, FlowError> {
         let followed = |state: TableState| Followed {
             entry: self.entry(&state.table),
+            filter: self.filters.get(&state.table.name).cloned(),
             table: state.table,
             position: Position { version: state.version.unwrap_or_default(), mark: state.mark },
             restricted: None,

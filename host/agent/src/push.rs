@@ -11,9 +11,11 @@
 //! * An answer that was lost leaves everything as it was: the next push asks the same, and the ledger answers.
 //! * Decisions are kept before they are sent and recorded by the channel with the rows: both sides have the same ones,
 //!   once, wherever the agent dies.
+//! * A row that its own write put out of its table's filter leaves the register as the write is settled.
 //! * A refused transaction steps aside with its reason; the ones behind it go on.
 
 use crate::fault::FlowError;
+use crate::leaving::leaving;
 use crate::register::Register;
 use crate::resolve::{Case, Ruled};
 use crate::rules;
@@ -21,7 +23,7 @@ use tillhold_channel::upload::{Outgoing, upload_altered};
 use tillhold_channel::{Link, decision};
 use tillhold_core::limits;
 use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
-use tillhold_local::{ConflictRecord, Deferred, Refusal};
+use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal};
 use tillhold_plugin::Flow;
 
 /// What one push did, in transactions and rows.
@@ -141,14 +143,18 @@ async fn accept(
         pushed.transactions += 1;
         pushed.rows += ruled.transaction.writes.len() as u64;
         match receipt {
-            Receipt::AlreadyThere => there.push(ruled.transaction.id),
-            _ => accepted.push(ruled.transaction.id),
+            Receipt::AlreadyThere => there.push(&ruled.transaction),
+            _ => accepted.push(&ruled.transaction),
         }
     }
     pushed.already_there += there.len() as u64;
-    let decided = settle_decided_before(register, link, &there).await?;
-    accepted.extend(there.into_iter().filter(|id| !decided.contains(id)));
-    Ok(register.local.accept(accepted).await?)
+    let ids: Vec<TransactionId> = there.iter().map(|transaction| transaction.id).collect();
+    let decided = settle_decided_before(register, link, &ids).await?;
+    accepted.extend(there.into_iter().filter(|transaction| !decided.contains(&transaction.id)));
+    let leaving = leaving(register, link, &accepted).await?;
+    let accepted = accepted.iter().zip(leaving);
+    let accepted = accepted.map(|(transaction, leaving)| Accepted { id: transaction.id, leaving });
+    Ok(register.local.accept(accepted.collect()).await?)
 }
 
 /// Settles those of which decisions were sent before an answer was lost, with the ones that the channel has.
@@ -281,7 +287,7 @@ async fn settle_contested(
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
     let mut case = Case::new(ruled, Vec::new());
-    let deferred = case.decide(register, &contests).await?;
+    let deferred = case.decide(register, link, &contests).await?;
     settle_case(register, link, case, deferred, pushed).await
 }
 
@@ -307,13 +313,15 @@ async fn settle_case(
         let outgoing = Outgoing { decisions: &decisions, ..decided.outgoing() };
         match send(register, link, &[outgoing]).await?.pop() {
             Some(Receipt::Contested(contests)) => {
-                deferred = case.decide(register, &contests).await?;
+                deferred = case.decide(register, link, &contests).await?;
             }
             Some(Receipt::Applied) => {
                 pushed.transactions += 1;
                 pushed.rows += original.transaction.writes.len() as u64;
                 pushed.resolved += decisions.len() as u64;
-                local.settle(id, case.settlement()).await?;
+                let mut left = leaving(register, link, &[&original.transaction]).await?;
+                let settlement = case.settlement(left.pop().unwrap_or_default());
+                local.settle(id, settlement).await?;
                 return Ok(());
             }
             Some(other) => {

@@ -7,6 +7,7 @@
 //!   one that was never synchronised says so.
 
 use crate::fault::FlowError;
+use crate::filters::Filters;
 use crate::kept;
 use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
@@ -32,6 +33,7 @@ pub struct Register {
     pub local: LocalDatabase,
     /// Tables of the profile that have no primary key: they cannot be tracked and are left out.
     pub left_out: Vec<TableName>,
+    pub filters: Filters,
     channel: Arc<ChannelConfig>,
 }
 
@@ -88,7 +90,8 @@ impl Register {
         local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;
         let channel = ChannelConfig { capture: profile.capture, ..channel.as_ref().clone() };
         let channel = Arc::new(channel);
-        Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, channel })
+        let filters = Filters::default();
+        Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, filters, channel })
     }
 
     /// A new way to the channel: each lane (probe, front door, bulk) has its own.

@@ -15,13 +15,14 @@ use crate::rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tillhold_channel::Link;
+use tillhold_channel::keyed::passing;
 use tillhold_channel::read::read;
 use tillhold_channel::upload::Outgoing;
 use tillhold_core::conflict::{self, BY_PERSON, Conflict, Decision, Policy, Resolution};
 use tillhold_core::filter::Filter;
 use tillhold_core::profile::Resolver;
-use tillhold_core::row::{Change, Row};
-use tillhold_core::table::Table;
+use tillhold_core::row::{Change, Key, Row};
+use tillhold_core::table::TableName;
 use tillhold_core::transaction::{Contest, Operation, Transaction, Write};
 use tillhold_core::value::Value;
 use tillhold_local::{ConflictRecord, Deferred, Settlement};
@@ -103,6 +104,7 @@ impl<'a> Case<'a> {
     pub async fn decide(
         &mut self,
         register: &Register,
+        link: &mut Link,
         contests: &[Contest],
     ) -> Result<Vec<Deferred>, FlowError> {
         let mut deferred = Vec::new();
@@ -111,7 +113,7 @@ impl<'a> Case<'a> {
             let at = self.sent.get(contest.write).copied().ok_or(unknown)?;
             let transaction = &self.original.transaction;
             let write = &transaction.writes[at];
-            let side = ContestedRow::new(register, write, contest).await?;
+            let side = ContestedRow::new(register, link, write, contest).await?;
             let chosen = self.chosen.iter().find(|record| side.is_of(&record.deferred.conflict));
             if chosen.is_none() && side.is_undisputed() {
                 let outgoing = side.outgoing(write, contest, &Resolution::TakeOffline);
@@ -185,8 +187,9 @@ impl<'a> Case<'a> {
         self.fates.values().filter_map(kept).collect()
     }
 
-    /// The register's end of the matter: its rows and the decisions.
-    pub fn settlement(self) -> Settlement {
+    /// The register's end of the matter: its rows and the decisions. Rows that do not pass their filter any more, `left`,
+    /// are gone however they were decided.
+    pub fn settlement(self, left: Vec<(TableName, Key)>) -> Settlement {
         let decisions = self.kept_decisions();
         let row = |fate: Fate| match fate {
             Fate::Undisputed(_) => None,
@@ -194,7 +197,8 @@ impl<'a> Case<'a> {
                 Some((decision.conflict.table.name.clone(), on_register))
             }
         };
-        let rows = self.fates.into_values().filter_map(row).collect();
+        let mut rows: Vec<_> = self.fates.into_values().filter_map(row).collect();
+        rows.extend(left.into_iter().map(|(table, key)| (table, Change::Gone(key))));
         Settlement::Resolved { rows, decisions }
     }
 }
@@ -286,11 +290,12 @@ struct ContestedRow {
 impl ContestedRow {
     async fn new(
         register: &Register,
+        link: &mut Link,
         write: &Write,
         contest: &Contest,
     ) -> Result<ContestedRow, FlowError> {
         let seen = match (&contest.channel, register.scope_of(&write.table.name)) {
-            (Some(row), Some(run)) => seen_by_register(register, run, &write.table, row).await?,
+            (Some(row), Some(run)) => seen_by_register(register, link, run, write, row).await?,
             (row, _) => row.clone(),
         };
         let conflict = Conflict {
@@ -428,13 +433,23 @@ fn changed(row: &Row, cells: &[(usize, Value)]) -> Row {
     row
 }
 
-/// The channel's row as a pull would bring it; `None` when the scope's rule keeps it off the register.
+/// The channel's row as a pull would bring it; `None` when the table's filter or the scope's rule keeps it off the
+/// register.
 async fn seen_by_register(
     register: &Register,
+    link: &mut Link,
     run: &ScopeRun,
-    table: &Arc<Table>,
+    write: &Write,
     row: &Row,
 ) -> Result<Option<Row>, FlowError> {
+    let table = &write.table;
+    if let Some(filter) = register.filter(link, run, &table.name).await? {
+        // Only the channel can say: by its collation, and by columns that do not travel.
+        let keys = [write.key.clone()];
+        if passing(link, table, Some(&filter), &keys).await? == [false] {
+            return Ok(None);
+        }
+    }
     let file = &register.file;
     let context =
         rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);

@@ -18,6 +18,8 @@
 //!   keys a pass, on purpose: cut off, the tables of a scope would be of different moments, for as
 //!   long as it takes to catch up. A snapshot that breaks loses its pass and no position; a register
 //!   too far behind for one loads its tables anew, in pages of their own.
+//! * A row that does not pass its table's filter comes as gone: nothing of it leaves the channel but
+//!   its key.
 //! * A row's existence is decided by the row itself in the same snapshot, never by the operation
 //!   letter.
 //! * Of a restricted table, a changed row that is no member's is gone for the register and not sent
@@ -37,6 +39,8 @@ pub(crate) mod statement;
 use crate::cells::Cells;
 use crate::convert::Parameter;
 use crate::error::ChannelError;
+use crate::filtering;
+use crate::keyed::{self, Found};
 use crate::link::{Ask, Link, ResultSet};
 use crate::schema;
 use crate::selection::choice::choose_here;
@@ -45,6 +49,7 @@ use crate::snapshot::{self, Among};
 pub use page::{Captured, Page};
 use standing::TableStanding;
 use std::sync::Arc;
+use tillhold_core::condition::Bound;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::Key;
@@ -74,6 +79,8 @@ pub struct Followed {
     pub table: Arc<Table>,
     /// What of it travels, by the profile: an altered table is compared under it.
     pub entry: ScopeTable,
+    /// The profile's filter over the channel's columns; `None` passes every row.
+    pub filter: Option<Arc<Bound>>,
     pub position: Position,
     /// Which rows are the register's; `None`: all.
     pub restricted: Option<Restricted>,
@@ -137,6 +144,7 @@ pub struct Pass<'a> {
 
 struct Tracked {
     table: Arc<Table>,
+    filter: Option<Arc<Bound>>,
     from: ChannelVersion,
     oldest: ChannelVersion,
     mark: TableMark,
@@ -273,7 +281,8 @@ impl<'a> Pass<'a> {
         self.fill_sets().await?;
         self.refuse_lost(PAGE)?;
         let shape = self.tables[table].table.clone();
-        let among = Among::joined(&restriction);
+        let filter = self.tables[table].filter.clone();
+        let among = Among::joined(&restriction).passing(filter.as_deref());
         let page = snapshot::page_among(self.link, &shape, &among, after, PULL_PAGE_ROWS_MAX).await;
         if page.is_err() {
             self.link.disconnect();
@@ -297,8 +306,10 @@ impl<'a> Pass<'a> {
         if restriction.is_some() {
             self.fill_sets().await?;
         }
-        let sql = statement::page_sql(table, &shape, restriction.as_ref());
-        let bounds = [Parameter::Number(after), Parameter::Number(upto)];
+        let filter = self.tables[table].filter.clone();
+        let sql = statement::page_sql(table, &shape, restriction.as_ref(), filter.as_deref());
+        let mut bounds = vec![Parameter::Number(after), Parameter::Number(upto)];
+        bounds.extend(filtering::parameters(filter.as_deref()));
         let rows = self.ask(Ask::query(PAGE, &sql, &bounds)).await?;
         self.advance(table, upto, last, left, rows.len() as u64)?;
         let mut page = Page::of(rows, &shape, &self.own, restriction.is_some())?;
@@ -306,6 +317,16 @@ impl<'a> Pass<'a> {
         let found = self.link.look_again(&shape, page.present()).await?;
         page.refuse(&shape, &found)?;
         Ok(Some(page))
+    }
+
+    /// Rows of a table by their keys, as they are in the pass's own moment and pass the filter.
+    pub async fn rows(&mut self, table: usize, keys: &[Key]) -> Result<Vec<Found>, ChannelError> {
+        if !self.link.is_connected() {
+            let cause = "the connection that held the snapshot is gone".to_string();
+            return Err(ChannelError::Lost { what: PAGE, cause });
+        }
+        let Tracked { table, filter, .. } = &self.tables[table];
+        keyed::rows(self.link, table, filter.as_deref(), keys).await
     }
 
     /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may
@@ -387,8 +408,10 @@ impl<'a> Pass<'a> {
             };
             let (from, progress) = (*version, Progress::Untouched);
             let restriction = followed.restricted.as_ref().map(|one| one.restriction.clone());
+            let filter = followed.filter.clone();
             self.tables.push(Tracked {
                 table,
+                filter,
                 from,
                 oldest,
                 mark,

@@ -16,10 +16,11 @@ mod shape;
 mod source;
 
 use crate::capture::statement as pass;
+use crate::filtering::tests::bound;
 use crate::prepare::{PrepareOptions, Prepared};
 use crate::selection::{self, Narrowing, Set};
 use crate::upload::statement::{Part, upload_sql};
-use crate::{golden, link, prepare, read, sample, schema, snapshot, surrogate};
+use crate::{golden, keyed, link, prepare, read, sample, schema, snapshot, surrogate};
 use shape::shapes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,7 @@ fn of_samples() -> Vec<Named> {
     let travelling = tables.map(|table| Arc::new(table.travelling(&[])));
     list.extend(travelling.iter().filter(|table| !table.key.is_empty()).flat_map(of_members));
     list.extend(of_several(&travelling));
+    list.extend(of_filters());
     list.extend(CAPTURES.map(|capture| upload_of_several(capture, &travelling)));
     list
 }
@@ -108,10 +110,13 @@ fn of_members(table: &Arc<Table>) -> Vec<Named> {
     let mut list = Vec::new();
     for text in texts {
         let of = Restriction::parse(&text).expect("a restriction");
-        list.push(named("pass_page_of_members", pass::page_sql(0, table, Some(&of))));
+        list.push(named("pass_page_of_members", pass::page_sql(0, table, Some(&of), None)));
         for after in [false, true] {
             for narrowing in [Narrowing::Loading(&of), Narrowing::Joining(&of)] {
-                list.push(named("page_of_members", snapshot::page_sql(table, after, narrowing)));
+                list.push(named(
+                    "page_of_members",
+                    snapshot::page_sql(table, after, narrowing, None),
+                ));
             }
         }
         let sets = |wanted: &[Set]| -> Vec<(Set, MemberKind)> {
@@ -152,9 +157,11 @@ fn named(kind: &str, sql: String) -> Named {
 fn of_pull(table: &Arc<Table>) -> Vec<Named> {
     let one = std::slice::from_ref(table);
     let mut list = vec![
-        named("first_page", snapshot::page_sql(table, false, Narrowing::Not)),
-        named("next_page", snapshot::page_sql(table, true, Narrowing::Not)),
-        named("pass_page", pass::page_sql(0, table, None)),
+        named("first_page", snapshot::page_sql(table, false, Narrowing::Not, None)),
+        named("next_page", snapshot::page_sql(table, true, Narrowing::Not, None)),
+        named("pass_page", pass::page_sql(0, table, None, None)),
+        named("keyed_rows", keyed::keyed_rows_sql(table, None)),
+        named("keyed_presence", keyed::keyed_presence_sql(table, None)),
         named("pass_minima", pass::minima_sql(one)),
         named("pass_right", pass::right_sql(table)),
         named("pass_end", pass::end_sql(1, &[])),
@@ -173,6 +180,45 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
     list.extend(doubts.map(|doubt| named("text_as_bytes", doubt.sql())));
     list
 }
+
+/// Row filters of every form, alone and together, in every statement that takes one.
+fn of_filters() -> Vec<Named> {
+    let currency = sample::currency().travelling(&[]);
+    let filter = bound("CURRENCYCODE >= 'A'", &currency);
+    let table = Arc::new(sample::every_type().travelling(&[]));
+    let one_key = |after| {
+        named("one_key", snapshot::page_sql(&currency, after, Narrowing::Not, Some(&filter)))
+    };
+    let mut list = vec![one_key(false), one_key(true)];
+    for (at, text) in FILTERS.iter().enumerate() {
+        let filter = bound(text, &table);
+        let asked = Filter { equals: vec![(0, Value::Int(1))], limit: 10, ..Filter::default() };
+        let statements = [
+            ("first_page", snapshot::page_sql(&table, false, Narrowing::Not, Some(&filter))),
+            ("next_page", snapshot::page_sql(&table, true, Narrowing::Not, Some(&filter))),
+            ("pass_page", pass::page_sql(0, &table, None, Some(&filter))),
+            ("read", read::read_sql(&table, &Filter::default(), Some(&filter))),
+            ("read_asked", read::read_sql(&table, &asked, Some(&filter))),
+            ("keyed_rows", keyed::keyed_rows_sql(&table, Some(&filter))),
+            ("keyed_presence", keyed::keyed_presence_sql(&table, Some(&filter))),
+        ];
+        list.extend(statements.map(|(kind, sql)| (format!("filter{at}/{kind}"), sql)));
+    }
+    list
+}
+
+/// What the tests of this crate filter by has one of these shapes.
+const FILTERS: [&str; 9] = [
+    "ID = 1",
+    "ID >= 1",
+    "AN_NVARCHAR IN ('a', 'b', 'c')",
+    "NOT A_DATE BETWEEN '2026-01-01' AND '2026-12-31'",
+    "AN_NVARCHAR LIKE '10[%]%'",
+    "A_VARCHAR IS NULL",
+    "A_BIT <> 1 OR A_BIT IS NULL",
+    "A_MONEY > 0 AND A_FLOAT < 1.5 AND A_GUID = '6f9619ff-8b86-d011-b42d-00c04fc964ff'",
+    "(AN_NVARCHAR = @store OR AN_NVARCHAR = '') AND NOT (A_DATETIME2 <= '2026-02-28' OR A_TIME IS NOT NULL)",
+];
 
 fn of_push(table: &Table) -> Vec<Named> {
     let part = |inserts, updates, deletes| Part { inserts, updates, deletes, ..Part::of(table) };
@@ -214,7 +260,7 @@ fn of_reads(table: &Table) -> Vec<Named> {
             for after in [None, Some(Key(key.iter().map(|(_, value)| value.clone()).collect()))] {
                 let (equals, prefix) = (equals.clone(), prefix.clone());
                 let filter = Filter { equals, prefix, after, limit: 10 };
-                list.push(named("read", read::read_sql(table, &filter)));
+                list.push(named("read", read::read_sql(table, &filter, None)));
             }
         }
     }

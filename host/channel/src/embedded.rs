@@ -6,6 +6,7 @@
 mod altered;
 mod batches;
 mod claims;
+mod filters;
 mod first_load;
 mod numbering;
 mod passes;
@@ -134,7 +135,8 @@ impl Shop {
     async fn followed(&self, table: Arc<Table>, version: ChannelVersion) -> Followed {
         let (_, position) = self.start(&table).await;
         let entry = ScopeTable::whole(table.name.clone());
-        Followed { table, entry, position: Position { version, ..position }, restricted: None }
+        let position = Position { version, ..position };
+        Followed { table, entry, filter: None, position, restricted: None }
     }
 
     async fn begin<'a>(

@@ -2,6 +2,7 @@
 //! parsers of T-SQL can be run over the folder.
 
 use crate::capture::statement as pass;
+use crate::filtering::tests::bound;
 use crate::prepare::{PrepareOptions, Prepared};
 use crate::selection::criteria as sql;
 use crate::selection::{Narrowing, Set, fill_sql};
@@ -65,7 +66,8 @@ fn setting_up() -> Vec<Golden> {
 }
 
 fn loading() -> Vec<Golden> {
-    let of = |table: Table, after| snapshot::page_sql(&travelling(table), after, Narrowing::Not);
+    let of =
+        |table: Table, after| snapshot::page_sql(&travelling(table), after, Narrowing::Not, None);
     let first = "@P1 bigint rows";
     let next = "@P1 bigint rows, @P2 and on: the last key";
     vec![
@@ -98,9 +100,9 @@ fn passing() -> Vec<Golden> {
         ("pass_begin_cast_types", "a plain batch", pass::begin_sql(tracking, &cast, &[])),
         ("pass_standing", "no parameters", pass::standing_sql(tracking, &tables)),
         ("pass_keys", from, pass::keys_sql(tracking, &numbered)),
-        ("pass_page", bounds, pass::page_sql(0, &tables[0], None)),
-        ("pass_page_six", bounds, pass::page_sql(1, &tables[1], None)),
-        ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0], None)),
+        ("pass_page", bounds, pass::page_sql(0, &tables[0], None, None)),
+        ("pass_page_six", bounds, pass::page_sql(1, &tables[1], None, None)),
+        ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0], None, None)),
         ("pass_minima", "no parameters", pass::minima_sql(&tables)),
         ("pass_right", "no parameters", pass::right_sql(&tables[0])),
         ("pass_end", "a plain batch", pass::end_sql(2, &[])),
@@ -165,8 +167,8 @@ fn reading() -> Vec<Golden> {
     };
     let parameters = "@P1 bigint rows, @P2 value, @P3 pattern, @P4 last key";
     vec![
-        ("read_by_key", "@P1 bigint rows, @P2 value", read::read_sql(&barcode, &by_key)),
-        ("read_filtered", parameters, read::read_sql(&barcode, &filtered)),
+        ("read_by_key", "@P1 bigint rows, @P2 value", read::read_sql(&barcode, &by_key, None)),
+        ("read_filtered", parameters, read::read_sql(&barcode, &filtered, None)),
     ]
 }
 
@@ -183,7 +185,7 @@ fn choosing() -> Vec<Golden> {
         .into_iter()
         .flat_map(|kind| [(Set::Members, kind), (Set::Joined, kind)])
         .collect();
-    let of = |after, narrowing| snapshot::page_sql(&barcode, after, narrowing);
+    let of = |after, narrowing| snapshot::page_sql(&barcode, after, narrowing, None);
     let tables = std::slice::from_ref(&barcode);
     let mut list = vec![
         (
@@ -208,12 +210,12 @@ fn choosing() -> Vec<Golden> {
         (
             "pass_page_of_members",
             "@P1 bigint last row number, @P2 bigint last of page",
-            pass::page_sql(0, &barcode, Some(&both)),
+            pass::page_sql(0, &barcode, Some(&both), None),
         ),
         (
             "pass_page_withheld",
             "@P1 bigint last row number, @P2 bigint last of page",
-            pass::page_sql(0, &barcode, Some(&Restriction::Withheld)),
+            pass::page_sql(0, &barcode, Some(&Restriction::Withheld), None),
         ),
         ("pass_end_choosing", "a plain batch", pass::end_sql(1, &sets)),
     ];
@@ -251,8 +253,50 @@ fn choices() -> [(&'static str, &'static str, &'static str); 23] {
     ]
 }
 
+/// What a row filter adds.
+fn filtered() -> Vec<Golden> {
+    let (barcode, tax) = (travelling(sample::barcode()), travelling(sample::tax()));
+    let filter = bound(FILTER, &barcode);
+    let [items, _] = restrictions();
+    let asked = Filter { limit: 10, ..Filter::default() };
+    let page = |after| snapshot::page_sql(&barcode, after, Narrowing::Not, Some(&filter));
+    vec![
+        ("filtered_first_page", "@P1 bigint rows, @P2 and on: the filter's values", page(false)),
+        ("filtered_next_page", "@P1 bigint rows, @P2 the last key, @P3 and on: values", page(true)),
+        (
+            "filtered_pass_page",
+            "@P1 bigint last row number, @P2 bigint last of page, @P3 and on: values",
+            pass::page_sql(0, &barcode, None, Some(&filter)),
+        ),
+        (
+            "filtered_next_page_of_members",
+            "@P1 bigint rows, @P2 the last key, @P3 and on: values, then JSON items",
+            snapshot::page_sql(&barcode, true, Narrowing::Loading(&items), Some(&filter)),
+        ),
+        (
+            "filtered_pass_page_of_members",
+            "@P1 bigint last row number, @P2 bigint last of page, @P3 and on: values",
+            pass::page_sql(0, &barcode, Some(&items), Some(&filter)),
+        ),
+        (
+            "filtered_read",
+            "@P1 bigint rows, @P2 and on: values",
+            read::read_sql(&barcode, &asked, Some(&filter)),
+        ),
+        (
+            "filtered_keyed_rows",
+            "@P1 JSON, @P2 and on: values",
+            keyed::keyed_rows_sql(&barcode, Some(&filter)),
+        ),
+        ("keyed_rows_six", "@P1 JSON", keyed::keyed_rows_sql(&tax, None)),
+        ("keyed_presence", "@P1 JSON", keyed::keyed_presence_sql(&barcode, None)),
+    ]
+}
+
+const FILTER: &str = "(ITEMID LIKE '10%' OR ITEMID IN (@store, '')) AND NOT BLOCKED = 1 AND RETAILSHOWFORITEM BETWEEN 0 AND 1";
+
 pub(crate) fn all() -> Vec<Golden> {
-    [setting_up(), loading(), passing(), pushing(), reading(), choosing()]
+    [setting_up(), loading(), passing(), pushing(), reading(), choosing(), filtered()]
         .into_iter()
         .flatten()
         .collect()

@@ -8,7 +8,7 @@
 //! hold   probe
 //! who    claim (which offline database speaks), marks (used numbers), report, fleet (how registers stand)
 //! once   prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
-//! door   read (rows for the point of sale while Online)
+//! door   read (rows for the point of sale while Online); keyed (rows by their keys)
 //! ```
 //!
 //! * Every call goes through [`link::Link`], which knows the state of its connection or has none.
@@ -24,7 +24,9 @@ pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod error;
+mod filtering;
 pub mod fleet;
+pub mod keyed;
 pub mod ledger;
 pub mod link;
 pub mod marks;

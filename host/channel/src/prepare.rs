@@ -21,7 +21,8 @@ use tillhold_core::table::Table;
 pub struct Prepared<'a> {
     /// The full shape, as the catalogue has it.
     pub table: &'a Table,
-    /// The travelling shape; where columns are left out, rights are granted by column.
+    /// The columns that the register reads: those that travel, and those that its filter goes by. Where one is left
+    /// out, rights are granted by column.
     pub travelling: &'a Table,
     pub direction: Direction,
 }

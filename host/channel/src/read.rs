@@ -4,20 +4,23 @@
 use crate::cells::Cells;
 use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
+use crate::filtering::{beginning, parameters as values, passes};
 use crate::link::{Ask, Link};
 use crate::statement::{after_key, from_text, key_list, select_list};
 use std::fmt::Write as _;
+use tillhold_core::condition::Bound;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits::READ_ROWS_MAX;
 use tillhold_core::row::Row;
 use tillhold_core::table::{Table, bracket};
 use tillhold_core::text::canonical;
 
-/// Rows in key order, at most `filter.limit` and never more than [`READ_ROWS_MAX`].
+/// Rows in key order that pass the profile's `condition`, at most `filter.limit` and never more than [`READ_ROWS_MAX`].
 pub async fn read(
     link: &mut Link,
     table: &Table,
     filter: &Filter,
+    condition: Option<&Bound>,
 ) -> Result<Vec<Row>, ChannelError> {
     if table.key.is_empty() {
         return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
@@ -27,9 +30,10 @@ pub async fn read(
     for (at, value) in &filter.equals {
         parameters.extend(canonical(value, table.columns[*at].of).map(Parameter::Text));
     }
-    parameters.extend(filter.prefix.iter().map(|(_, start)| Parameter::Text(pattern(start))));
+    parameters.extend(filter.prefix.iter().map(|(_, start)| Parameter::Text(beginning(start))));
     parameters.extend(filter.after.iter().flat_map(|key| key_parameters(key, table)));
-    let sql = read_sql(table, filter);
+    parameters.extend(values(condition));
+    let sql = read_sql(table, filter, condition);
     let sets = link.ask(Ask::query(WHAT, &sql, &parameters)).await?;
     let rows: Result<Vec<Row>, ChannelError> =
         sets.into_iter().flatten().map(|cells| Cells::new(WHAT, cells).row(table)).collect();
@@ -40,22 +44,9 @@ pub async fn read(
 
 const WHAT: &str = "give rows";
 
-/// What the text must begin with, as a LIKE pattern escaped by `~`.
-fn pattern(start: &str) -> String {
-    let mut pattern = String::with_capacity(start.len() + 1);
-    for letter in start.chars() {
-        if matches!(letter, '%' | '_' | '[' | ']' | '~') {
-            pattern.push('~');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
-}
-
-/// @P1 rows at most; then the equal values, the pattern, the last key, each as canonical text. A
-/// NULL to be equal to is in the text, not in a parameter.
-pub(crate) fn read_sql(table: &Table, filter: &Filter) -> String {
+/// @P1 rows at most; then the equal values, the pattern, the last key and the condition's values,
+/// each as canonical text. A NULL to be equal to is in the text, not in a parameter.
+pub(crate) fn read_sql(table: &Table, filter: &Filter, condition: Option<&Bound>) -> String {
     let mut next = 2;
     let mut conditions = Vec::new();
     for (at, value) in &filter.equals {
@@ -75,7 +66,9 @@ pub(crate) fn read_sql(table: &Table, filter: &Filter) -> String {
     }
     if filter.after.is_some() {
         conditions.push(format!("({})", after_key("t", table, next)));
+        next += table.key.len();
     }
+    conditions.extend(condition.map(|bound| format!("({})", passes("t", bound, next))));
     let mut sql = format!(
         "SET TRANSACTION ISOLATION LEVEL SNAPSHOT;\nSELECT TOP (@P1) {} FROM {} AS t",
         select_list("t", table),
@@ -86,14 +79,4 @@ pub(crate) fn read_sql(table: &Table, filter: &Filter) -> String {
     }
     let _ = writeln!(sql, " ORDER BY {};", key_list("t.", table));
     sql
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pattern;
-
-    #[test]
-    fn a_prefix_has_no_wildcards_but_its_end() {
-        assert_eq!(pattern("10%_[a]~"), "10~%~_~[a~]~~%");
-    }
 }

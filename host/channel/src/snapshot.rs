@@ -19,11 +19,13 @@
 use crate::cells::Cells;
 use crate::convert::{Parameter, key_parameters};
 use crate::error::ChannelError;
+use crate::filtering::{parameters as values, passes};
 use crate::link::streaming::Portions;
 use crate::link::{Ask, Link};
 use crate::selection::{Narrowing, kinds, set_parameters};
 use crate::statement::{after_key, key_list, select_list};
 use crate::surrogate::{Refused, doubts};
+use tillhold_core::condition::Bound;
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::selection::{Restricted, Restriction};
@@ -41,11 +43,12 @@ pub struct Page {
     pub last_key: Option<Key>,
 }
 
-/// Reads the table behind `after`, or from its beginning, to its end, and passes its pages on; ends
-/// early when nobody takes them any more.
+/// Reads the table's rows that pass `filter` behind `after`, or from its beginning, to its end, and
+/// passes its pages on; ends early when nobody takes them any more.
 pub async fn pages(
     link: &mut Link,
     table: &Table,
+    filter: Option<&Bound>,
     restricted: Option<&Restricted>,
     mut after: Option<Key>,
     out: mpsc::Sender<Page>,
@@ -54,7 +57,7 @@ pub async fn pages(
         return Err(ChannelError::NoPrimaryKey { table: table.name.clone() });
     }
     let mut reach = Reach::at_first();
-    let among = Among::loading(restricted);
+    let among = Among::loading(restricted).passing(filter);
     if among.nothing {
         return Ok(());
     }
@@ -79,17 +82,29 @@ pub async fn page(
     page_among(link, table, &Among::all(), after, rows_max).await
 }
 
+/// The same of the rows that pass `filter`.
+pub async fn filtered_page(
+    link: &mut Link,
+    table: &Table,
+    filter: Option<&Bound>,
+    after: Option<&Key>,
+    rows_max: usize,
+) -> Result<Page, ChannelError> {
+    page_among(link, table, &Among::all().passing(filter), after, rows_max).await
+}
+
 /// What a statement of rows is narrowed down by.
 pub(crate) struct Among<'a> {
     narrowing: Narrowing<'a>,
     sets: Vec<Parameter>,
+    filter: Option<&'a Bound>,
     /// No row passes: nothing is asked.
     nothing: bool,
 }
 
 impl<'a> Among<'a> {
     fn all() -> Among<'a> {
-        Among { narrowing: Narrowing::Not, sets: Vec::new(), nothing: false }
+        Among { narrowing: Narrowing::Not, sets: Vec::new(), filter: None, nothing: false }
     }
 
     fn loading(restricted: Option<&'a Restricted>) -> Among<'a> {
@@ -98,12 +113,18 @@ impl<'a> Among<'a> {
             narrowing: Narrowing::Loading(restriction),
             sets: set_parameters(&kinds(std::iter::once(restriction)), members),
             nothing: *restriction == Restriction::Withheld,
+            ..Among::all()
         }
     }
 
     /// The rows of those who joined, by the sets that the session holds.
     pub(crate) fn joined(restriction: &'a Restriction) -> Among<'a> {
         Among { narrowing: Narrowing::Joining(restriction), ..Among::all() }
+    }
+
+    /// Of them those that pass the profile's filter.
+    pub(crate) fn passing(self, filter: Option<&'a Bound>) -> Among<'a> {
+        Among { filter, ..self }
     }
 }
 
@@ -152,8 +173,9 @@ async fn statement(
 ) -> Result<Said, ChannelError> {
     let mut reading = Reading::new(table, out);
     let mut parameters = page_parameters(table, after, reach.rows);
+    parameters.extend(values(among.filter));
     parameters.extend(among.sets.iter().cloned());
-    let sql = page_sql(table, after.is_some(), among.narrowing);
+    let sql = page_sql(table, after.is_some(), among.narrowing, among.filter);
     let is_wanted = link.stream(Ask::query(WHAT, &sql, &parameters), &mut reading).await?;
     let Reading { held, is_reading_over, last_key, rows, bytes, .. } = reading;
     let is_last = rows < reach.rows && !is_reading_over;
@@ -314,16 +336,24 @@ impl Filling {
 const WHAT: &str = "give a page of a table";
 
 /// @P1 rows in the page; with `after`, @P2 and on the last key's values as canonical text; then the
-/// sets that it is narrowed down by. Each page is its own snapshot: it waits for no writer and no
-/// writer waits for it.
-pub(crate) fn page_sql(table: &Table, after: bool, narrowing: Narrowing<'_>) -> String {
+/// filter's values, then the sets that it is narrowed down by. Each page is its own snapshot: it
+/// waits for no writer and no writer waits for it.
+pub(crate) fn page_sql(
+    table: &Table,
+    after: bool,
+    narrowing: Narrowing<'_>,
+    filter: Option<&Bound>,
+) -> String {
     let mut next = 2;
     let mut conditions = narrowing.conditions("t");
     if after {
         let behind = after_key("t", table, next);
         next += table.key.len();
-        conditions.push(if conditions.is_empty() { behind } else { format!("({behind})") });
+        let is_alone = conditions.is_empty() && filter.is_none();
+        conditions.push(if is_alone { behind } else { format!("({behind})") });
     }
+    conditions.extend(filter.map(|filter| format!("({})", passes("t", filter, next))));
+    next += values(filter).len();
     let condition = match conditions.is_empty() {
         true => String::new(),
         false => format!(" WHERE {}", conditions.join(" AND ")),

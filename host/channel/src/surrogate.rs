@@ -117,7 +117,7 @@ mod tests {
         let shown = vec![(vec![("units", "varbinary(max)")], vec![vec![Value::Bytes(bytes)]])];
         let script = vec![says("TOP", vec![(columns, vec![row])]), says("AS [units]", shown)];
         let filter = Filter { limit: 10, ..Filter::default() };
-        read(&mut Channel::start(script).await.link(), &cards(), &filter).await
+        read(&mut Channel::start(script).await.link(), &cards(), &filter, None).await
     }
 
     fn lossy() -> Value {

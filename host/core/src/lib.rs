@@ -9,6 +9,7 @@
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`migration`]: what becomes of the tables that a register holds when profile or channel changed.
+//! * [`condition`]: a profile's row filter, from its text to columns and typed values.
 //! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`size`]: how full the offline database is, and when it will be.
@@ -21,6 +22,7 @@
 pub mod alteration;
 pub mod chunk;
 pub mod claim;
+pub mod condition;
 pub mod conflict;
 pub mod failover;
 pub mod fault;

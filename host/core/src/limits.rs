@@ -46,6 +46,12 @@ pub const REQUESTS_MAX: usize = 64;
 pub const SELECTION_MEMBERS_MAX: usize = 250_000;
 /// Levels of categories below a chosen one, and of items linked to items: AX has five at most.
 pub const SELECTION_LEVELS_MAX: usize = 20;
+/// A row filter's text: a page of a screen; more is a list that belongs into a table.
+pub const FILTER_CHARACTERS_MAX: usize = 4_000;
+/// How deep a filter's parentheses and NOTs go: nobody reads deeper, and the parser's stack is bounded.
+pub const FILTER_DEPTH_MAX: usize = 16;
+/// Values of a filter: each is a parameter of its statement, of which SQL Server takes 2,100.
+pub const FILTER_VALUES_MAX: usize = 500;
 
 /// Work waiting for a file's one writer thread; past it the caller is told to slow down.
 pub const WRITER_QUEUE_MAX: usize = 256;

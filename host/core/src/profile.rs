@@ -1,6 +1,7 @@
 //! The offline profile: what is synchronised, in which order, by which rules. Plain data; the agent reads it from
 //! a file or from the channel's own ax.RETAILOFFLINE* tables, and both end here.
 
+use crate::condition::Condition;
 use crate::conflict::Policy;
 use crate::pace::Pace;
 use crate::selection::Selections;
@@ -137,12 +138,14 @@ pub struct ScopeTable {
     pub only_columns: Option<Vec<String>>,
     /// Columns that never travel, by name.
     pub excluded_columns: Vec<String>,
+    /// Which rows the register has; `None` is all of them.
+    pub filter: Option<Condition>,
 }
 
 impl ScopeTable {
     /// Every column that can travel does.
     pub fn whole(name: TableName) -> ScopeTable {
-        ScopeTable { name, only_columns: None, excluded_columns: Vec::new() }
+        ScopeTable { name, only_columns: None, excluded_columns: Vec::new(), filter: None }
     }
 
     /// `table` as it travels under this profile.

@@ -16,6 +16,16 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// The name that is at most two edits away, blind to case, if there is one.
+pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    let distance = |other: &str| edit_distance(&name.to_lowercase(), &other.to_lowercase());
+    known
+        .map(|other| (distance(other), other))
+        .filter(|(distance, other)| *distance <= 2 && *distance < other.len())
+        .min()
+        .map(|(_, other)| other.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::edit_distance;

@@ -261,8 +261,9 @@ fn set_position(
 ) -> Result<(), Trouble> {
     conn.prepare_cached(
         "UPDATE tillhold_table SET version = ?2, epoch = ?3, positioned_ms = ?4, ready = 1, \
-         mark = ?5, load_state = 'loaded', load_from = NULL, load_epoch = NULL, \
-         load_after = NULL, load_mark = NULL WHERE table_id = ?1",
+         mark = ?5, filter = CASE load_state WHEN 'staged' THEN load_filter ELSE filter END, \
+         load_state = 'loaded', load_from = NULL, load_epoch = NULL, load_after = NULL, \
+         load_mark = NULL, load_filter = NULL WHERE table_id = ?1",
     )?
     .execute((entry.id, version, epoch, now_ms, mark))?;
     Ok(())

@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 4;
+pub(crate) const LAYOUT: i32 = 5;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 3] = [
+pub(crate) const MIGRATIONS: [Migration; 4] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -30,6 +30,13 @@ ALTER TABLE tillhold_table ADD COLUMN load_mark TEXT;
     },
     Migration { both_files: "", journal_only: SIZE },
     Migration { both_files: "", journal_only: DECIDED_BY_PEOPLE },
+    Migration {
+        both_files: "
+ALTER TABLE tillhold_table ADD COLUMN filter TEXT;
+ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
+",
+        journal_only: "",
+    },
 ];
 
 /// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
@@ -116,7 +123,10 @@ CREATE TABLE tillhold_table (
   load_after TEXT,
   -- What the table was at the channel when version (load_mark: load_from) was taken; NULL before layout 2.
   mark TEXT,
-  load_mark TEXT
+  load_mark TEXT,
+  -- The row filter under which version (load_filter: load_from) stands; NULL passes every row, and before layout 5.
+  filter TEXT,
+  load_filter TEXT
 ) STRICT;
 ";
 

@@ -65,7 +65,7 @@ pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
-pub use settle::{Refusal, Settlement};
+pub use settle::{Accepted, Refusal, Settlement};
 pub use shape::fingerprint as stored_shape;
 pub use size::{FileSize, TableSize};
 pub use unsent::Unsent;

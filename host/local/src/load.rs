@@ -16,7 +16,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
 use crate::image;
-use crate::registry::{Entry, LoadState, StoredPosition};
+use crate::registry::{Entry, LoadState};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::row::{Key, Row};
@@ -25,16 +25,29 @@ use tillhold_core::table::TableName;
 use tillhold_core::version::Position;
 
 impl LocalDatabase {
-    /// Begins or resumes loading `table` as of `from`, which was read before its first page.
+    /// Begins or resumes loading `table` as of `from`, which was read before its first page; every row of it.
     pub async fn begin_load(
         &self,
         table: &TableName,
         epoch: [u8; 16],
         from: impl Into<Position>,
     ) -> Result<(), LocalError> {
+        self.begin_filtered_load(table, epoch, from, None).await
+    }
+
+    /// The same for the rows that pass a filter, which is remembered beside the position. Under another filter than
+    /// the one before, the load starts anew.
+    pub async fn begin_filtered_load(
+        &self,
+        table: &TableName,
+        epoch: [u8; 16],
+        from: impl Into<Position>,
+        filter: Option<String>,
+    ) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
-        let from = entry.stored(from.into())?;
-        let begin = move |conn: &mut Connection| begin(conn, &entry, epoch, &from);
+        let (version, mark) = entry.stored(from.into())?;
+        let start = Start { epoch, version, mark, filter };
+        let begin = move |conn: &mut Connection| begin(conn, &entry, &start);
         self.writer_of(table)?.run(begin).await
     }
 
@@ -98,17 +111,21 @@ impl LocalDatabase {
     }
 }
 
-fn begin(
-    conn: &mut Connection,
-    entry: &Entry,
+/// What a load is begun with.
+struct Start {
     epoch: [u8; 16],
-    (from, mark): &StoredPosition,
-) -> Result<(), Trouble> {
+    version: i64,
+    mark: Option<String>,
+    filter: Option<String>,
+}
+
+fn begin(conn: &mut Connection, entry: &Entry, start: &Start) -> Result<(), Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let progress = entry.progress(&transaction)?;
-    let is_same = progress.from == Some(*from as u64)
-        && progress.load_epoch == Some(epoch)
-        && progress.load_mark == *mark;
+    let is_same = progress.from == Some(start.version as u64)
+        && progress.load_epoch == Some(start.epoch)
+        && progress.load_mark == start.mark
+        && progress.load_filter == start.filter;
     let state = match progress.state {
         LoadState::IntoTable | LoadState::IntoStage if is_same => return Ok(()),
         LoadState::IntoTable => {
@@ -123,8 +140,8 @@ fn begin(
     apply::clear_stage(&transaction, entry)?;
     transaction.execute(
         "UPDATE tillhold_table SET load_state = ?2, load_from = ?3, load_epoch = ?4, \
-         load_after = NULL, load_mark = ?5 WHERE table_id = ?1",
-        (entry.id, state.name(), from, epoch, mark),
+         load_after = NULL, load_mark = ?5, load_filter = ?6 WHERE table_id = ?1",
+        (entry.id, state.name(), start.version, start.epoch, &start.mark, &start.filter),
     )?;
     Ok(transaction.commit()?)
 }
@@ -234,7 +251,8 @@ fn end(conn: &mut Connection, entry: &Entry, now_ms: i64) -> Result<(), Trouble>
     let sql = match entry.progress(&transaction)?.state {
         LoadState::IntoTable => {
             "UPDATE tillhold_table SET load_state = 'loaded', version = load_from, \
-             epoch = load_epoch, mark = load_mark, positioned_ms = ?2 WHERE table_id = ?1"
+             epoch = load_epoch, mark = load_mark, filter = load_filter, positioned_ms = ?2 \
+             WHERE table_id = ?1"
         }
         LoadState::IntoStage => {
             "UPDATE tillhold_table SET load_state = 'staged', positioned_ms = ?2 \

@@ -59,6 +59,8 @@ pub struct TableState {
     pub epoch: Option<[u8; 16]>,
     /// What the table was at the channel when `version` was taken, or the version of the load that is under way.
     pub mark: Option<TableMark>,
+    /// The row filter under which it was loaded, or is being loaded; `None` passes every row.
+    pub filter: Option<String>,
     pub load: Load,
     /// Whether a POS may read it: after its first landing; always for a table that is only pushed.
     pub ready: bool,
@@ -108,10 +110,13 @@ pub(crate) struct Progress {
     pub(crate) ready: bool,
     pub(crate) mark: Option<String>,
     pub(crate) load_mark: Option<String>,
+    pub(crate) filter: Option<String>,
+    pub(crate) load_filter: Option<String>,
 }
 
 const PROGRESS: &str = "SELECT load_state, version, epoch, load_from, load_epoch, load_after, \
-                        ready, mark, load_mark FROM tillhold_table WHERE table_id = ?1";
+                        ready, mark, load_mark, filter, load_filter FROM tillhold_table \
+                        WHERE table_id = ?1";
 
 pub(crate) fn direction_name(direction: Direction) -> &'static str {
     match direction {
@@ -202,6 +207,8 @@ impl Entry {
             ready: row.get(6)?,
             mark: row.get(7)?,
             load_mark: row.get(8)?,
+            filter: row.get(9)?,
+            load_filter: row.get(10)?,
         })
     }
 
@@ -221,6 +228,13 @@ impl Entry {
             LoadState::Staged => (Some(from), progress.load_epoch, load_mark, Load::Loaded),
             LoadState::Loaded => (landed, progress.epoch, mark, Load::Loaded),
         };
+        let filter = match progress.state {
+            LoadState::NotStarted => &None,
+            LoadState::IntoTable | LoadState::IntoStage | LoadState::Staged => {
+                &progress.load_filter
+            }
+            LoadState::Loaded => &progress.filter,
+        };
         let mark = match mark {
             Some(text) => {
                 let file = Path::new(self.kind.name());
@@ -235,6 +249,7 @@ impl Entry {
             version,
             epoch,
             mark,
+            filter: filter.clone(),
             load,
             ready: progress.ready,
         })

@@ -2,7 +2,8 @@
 //!
 //! * The log rows go and the mark is set in one transaction; settling twice is settling once.
 //! * Which rows it made is remembered, so that they can go together once they are old ([`crate::purge`]).
-//! * Decided rows are written in the same transaction, silently, but for rows that have a later unsent change.
+//! * Decided rows, and those that leave their table's filter, are written in the same transaction, silently, but for rows
+//!   that have a later unsent change.
 //! * While a table is being loaded, what the channel just accepted goes into its stage as well: the load may have read
 //!   those rows before, and the channel does not send this register its own changes.
 
@@ -35,6 +36,20 @@ pub enum Settlement {
     Resolved { rows: Vec<(TableName, Change)>, decisions: Vec<Decision> },
 }
 
+/// A transaction that the channel took as it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    pub id: TransactionId,
+    /// Rows of it that do not pass their tables' filters any more: they leave the register with it.
+    pub leaving: Vec<(TableName, Key)>,
+}
+
+impl From<TransactionId> for Accepted {
+    fn from(id: TransactionId) -> Accepted {
+        Accepted { id, leaving: Vec::new() }
+    }
+}
+
 /// Why a transaction is set aside.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refusal {
@@ -65,10 +80,7 @@ impl LocalDatabase {
             Settlement::Resolved { rows, decisions } => (rows, decisions),
         };
         let registry = self.registry();
-        let decided = rows
-            .into_iter()
-            .map(|(table, change)| Ok((journal_entry(registry.get(&table)?)?, change)))
-            .collect::<Result<Vec<_>, LocalError>>()?;
+        let decided = in_journal(&registry, rows)?;
         let decisions = decisions
             .into_iter()
             .map(|decision| Ok((registry.get(&decision.conflict.table.name)?.clone(), decision)))
@@ -78,8 +90,16 @@ impl LocalDatabase {
     }
 
     /// Settles several accepted transactions in one commit, as they were sent in one upload.
-    pub async fn accept(&self, ids: Vec<TransactionId>) -> Result<(), LocalError> {
-        self.end(ids.into_iter().map(End::accepted).collect()).await?;
+    pub async fn accept(&self, accepted: Vec<impl Into<Accepted>>) -> Result<(), LocalError> {
+        let registry = self.registry();
+        let mut ends = Vec::with_capacity(accepted.len());
+        for one in accepted {
+            let Accepted { id, leaving } = one.into();
+            let gone = leaving.into_iter().map(|(table, key)| (table, Change::Gone(key)));
+            let decided = in_journal(&registry, gone.collect())?;
+            ends.push(End { decided, ..End::accepted(id) });
+        }
+        self.end(ends).await?;
         Ok(())
     }
 
@@ -160,6 +180,15 @@ impl End {
     fn accepted(id: TransactionId) -> End {
         End { id, decided: Vec::new(), decisions: Vec::new(), as_sent: Vec::new() }
     }
+}
+
+fn in_journal(
+    registry: &Registry,
+    rows: Vec<(TableName, Change)>,
+) -> Result<Vec<(Arc<Entry>, Change)>, LocalError> {
+    rows.into_iter()
+        .map(|(table, change)| Ok((journal_entry(registry.get(&table)?)?, change)))
+        .collect()
 }
 
 fn journal_entry(entry: &Arc<Entry>) -> Result<Arc<Entry>, LocalError> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tillhold_channel::prepare::{Missing, PrepareOptions, Prepared, check, prepare, script};
 use tillhold_channel::profile::read_profile;
 use tillhold_channel::{Link, schema};
-use tillhold_core::profile::{Capture, Direction};
+use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 
@@ -74,16 +74,16 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     Ok(if missing.iter().all(Missing::is_advice) { Done::Yes } else { Done::No })
 }
 
-/// One table of the profile, whole and as it travels.
+/// One table of the profile, whole and as a register reads it.
 struct TableShapes {
     full: Table,
-    travelling: Table,
+    read: Table,
     direction: Direction,
 }
 
 impl TableShapes {
     fn prepared(&self) -> Prepared<'_> {
-        Prepared { table: &self.full, travelling: &self.travelling, direction: self.direction }
+        Prepared { table: &self.full, travelling: &self.read, direction: self.direction }
     }
 }
 
@@ -107,10 +107,20 @@ async fn shapes(
         let travelling = full.travelling(&entry.left_out(&full));
         // Without a key that travels it cannot be tracked, and the register leaves it out too.
         (!travelling.key.is_empty()).then_some(TableShapes {
+            read: read(&full, &travelling, entry),
             full,
-            travelling,
             direction: scope.direction,
         })
     });
     Ok((profile.capture, shaped.collect()))
+}
+
+/// What travels, and the columns that the filter goes by: the register's account asks by them.
+fn read(full: &Table, travelling: &Table, entry: &ScopeTable) -> Table {
+    let by_filter = entry.filter.as_ref().map(|filter| filter.columns()).unwrap_or_default();
+    let mut read = travelling.clone();
+    for name in by_filter.into_iter().filter(|name| travelling.position(name).is_none()) {
+        read.columns.extend(full.position(name).map(|at| full.columns[at].clone()));
+    }
+    read
 }

@@ -15,6 +15,7 @@ use axum::Json as JsonBody;
 use axum::extract::{Path, Query, State};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
+use tillhold_channel::Link;
 use tillhold_channel::read::read;
 use tillhold_core::failover::Event;
 use tillhold_core::filter::Filter;
@@ -64,7 +65,9 @@ async fn from_channel(
 ) -> Result<Option<Vec<Row>>, Problem> {
     let deadline = RegisterFile::request_deadline(agent.register().profile.offline_timeout);
     let mut link = agent.front_lane().await;
-    let rows = match tokio::time::timeout(deadline, read(&mut link, table, filter)).await {
+    let rows = match tokio::time::timeout(deadline, filtered(agent, &mut link, run, table, filter))
+        .await
+    {
         Ok(Ok(rows)) => rows,
         _ => {
             agent.tell(Event::Trouble);
@@ -81,6 +84,18 @@ async fn from_channel(
         Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
     });
     Ok(Some(kept.collect()))
+}
+
+/// What passes the profile's filter: the till sees the same rows online and offline.
+async fn filtered(
+    agent: &Agent,
+    link: &mut Link,
+    run: &ScopeRun,
+    table: &Table,
+    filter: &Filter,
+) -> Result<Vec<Row>, FlowError> {
+    let condition = agent.register().filter(link, run, &table.name).await?;
+    Ok(read(link, table, filter, condition.as_deref()).await?)
 }
 
 async fn version(agent: &Agent, table: &Table) -> Result<Json, Problem> {

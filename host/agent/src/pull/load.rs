@@ -24,7 +24,8 @@ impl Pull<'_> {
         after: Option<Key>,
     ) -> Result<Tally, FlowError> {
         let (out, pages) = mpsc::channel(limits::LOAD_PAGES_WAITING_MAX);
-        let reading = async { Ok(snapshot::pages(link, table, None, after, out).await?) };
+        let filter = self.filters.get(&table.name).map(Arc::as_ref);
+        let reading = async { Ok(snapshot::pages(link, table, filter, None, after, out).await?) };
         let ((), tally) = tokio::try_join!(reading, self.write_pages(table, pages))?;
         self.register.local.end_load(&table.name).await?;
         balanced("load", tally)

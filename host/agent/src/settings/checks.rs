@@ -9,6 +9,7 @@ use super::profile_file::TableEntry;
 use super::reader::Mistake;
 use std::path::{Path, PathBuf};
 use tillhold_channel::schema::{self, Described, Uncarried};
+use tillhold_core::condition::Parameters;
 use tillhold_core::conflict::Policy;
 use tillhold_core::profile::{Direction, PluginUse, Resolver};
 use tillhold_core::table::{Assigned, Table, TableName};
@@ -80,12 +81,21 @@ pub fn alone(profile: &Effective, found: &mut Findings) {
     }
 }
 
-/// The profile's tables and columns against the channel's real ones.
-pub fn against(profile: &Effective, catalogue: &Catalogue, found: &mut Findings) {
+/// The profile's tables, columns and filters against the channel's real ones; `given` is what the filters' parameters
+/// stand for.
+pub fn against(
+    profile: &Effective,
+    catalogue: &Catalogue,
+    given: Parameters<'_>,
+    found: &mut Findings,
+) {
     for scope in &profile.scopes {
         for entry in &scope.tables {
             match catalogue.table(&entry.name.value) {
-                Some(described) => columns(profile, entry, described, found),
+                Some(described) => {
+                    columns(profile, entry, described, found);
+                    filter(profile, entry, described, given, found);
+                }
                 None => {
                     let message = unknown_table(&entry.name.value, catalogue);
                     found.mistake(place(profile, entry.name.from), message);
@@ -136,6 +146,19 @@ fn columns(profile: &Effective, entry: &TableEntry, described: &Described, found
     if let Some(reason) = keyless(entry, table) {
         found
             .note(here(), format!("{} {reason}: it cannot be tracked and is left out", table.name));
+    }
+}
+
+fn filter(
+    profile: &Effective,
+    entry: &TableEntry,
+    described: &Described,
+    given: Parameters<'_>,
+    found: &mut Findings,
+) {
+    let Some(filter) = &entry.filter else { return };
+    for complaint in filter.value.bind(&described.table, given).err().into_iter().flatten() {
+        found.mistake(place(profile, filter.from), complaint.to_string());
     }
 }
 

@@ -147,6 +147,7 @@ fn of_tables(from: &Profile, to: &Profile, shapes: &[Table], found: &mut Found) 
                     found.push(None, Some(table), Some(fields::SCOPES.key), scopes.0, scopes.1);
                 }
                 of_columns(other, table, now, shapes, found);
+                of_filter(other, table, now, found);
             }
             None if both(&scope.name) => {
                 found.push(Some(scope), Some(table), None, Some("whole table".to_string()), None);
@@ -204,6 +205,14 @@ fn of_columns(
         if before != now {
             found.push(Some(scope), Some(to), Some(field), Some(before), Some(now));
         }
+    }
+}
+
+fn of_filter(scope: &Scope, from: &ScopeTable, to: &ScopeTable, found: &mut Found) {
+    let said = |table: &ScopeTable| table.filter.as_ref().map(ToString::to_string);
+    let (before, now) = (said(from), said(to));
+    if before != now {
+        found.push(Some(scope), Some(to), Some(fields::FILTER.key), before, now);
     }
 }
 
@@ -287,6 +296,21 @@ mod tests {
         for (other, expected) in cases {
             assert_eq!(told(&base, &other, &[]), expected, "{other}");
         }
+    }
+
+    #[test]
+    fn a_filter_is_compared_by_what_it_says_and_not_by_how_it_is_spelled() {
+        let filtered = |filter: &str| {
+            let table = format!("tables = [{{ name = 'A', filter = \"{filter}\" }}]");
+            format!("[[scope]]\nname = 'S'\ndirection = 'download'\n{table}\n")
+        };
+        let (one, other) = (filtered("A = 1 and B = 2"), filtered("([a]=1) AND b =2"));
+        assert_eq!(told(&one, &other, &[]), [""; 0]);
+        let expected = "scope S: table ax.A: filter: [A] = 1 AND [B] = 2 -> [A] = 3";
+        assert_eq!(told(&one, &filtered("A = 3"), &[]), [expected]);
+        let without = "[[scope]]\nname = 'S'\ndirection = 'download'\ntables = ['A']\n";
+        let expected = "scope S: table ax.A: filter: removed ([A] = 3)";
+        assert_eq!(told(&filtered("A = 3"), without, &[]), [expected]);
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl ProfileFile {
             if !is_partial {
                 self.refuse_incomplete(&entry, &published, &mut mistakes);
             }
+            self.refuse_filtered_upload(&entry, &mut mistakes);
             scopes.extend(entry.complete());
         }
         if scopes.is_empty() && mistakes.is_empty() && !is_partial {
@@ -203,6 +204,20 @@ impl ProfileFile {
         }
     }
 
+    /// Nothing of an upload scope is pulled: its filter would never be asked.
+    fn refuse_filtered_upload(&self, entry: &ScopeEntry, mistakes: &mut Vec<Mistake>) {
+        let direction = entry.direction.as_ref().map(|direction| direction.value);
+        let filtered =
+            entry.tables.iter().filter_map(|table| Some((table, table.filter.as_ref()?)));
+        for (table, filter) in filtered.filter(|_| direction == Some(Direction::Upload)) {
+            let message = format!(
+                "{}: a filter says which rows come to the register, and scope {} is only uploaded",
+                table.name.value, entry.name.value
+            );
+            mistakes.push(self.mistake(Some(filter.from.line()), message));
+        }
+    }
+
     fn refuse_table_twice(&self, scopes: &[ScopeEntry], mistakes: &mut Vec<Mistake>) {
         let mut owners: Vec<(&TableEntry, &str)> = Vec::new();
         for (table, scope) in scopes.iter().flat_map(|s| s.tables.iter().map(move |t| (t, s))) {
@@ -254,6 +269,7 @@ impl ScopeEntry {
                 Some(known) => {
                     known.excluded.extend(table.excluded.iter().cloned());
                     known.columns = table.columns.clone().or(known.columns.take());
+                    known.filter = table.filter.clone().or(known.filter.take());
                 }
                 None => self.tables.push(table.clone()),
             }
@@ -293,6 +309,7 @@ fn of_channel(scope: &ChannelScope, mistakes: &mut Vec<Mistake>) -> ScopeEntry {
             name: Given { value: name, from: Origin::Channel("ax.RETAILOFFLINETABLE.TABLENAME") },
             columns: (!table.columns.is_empty()).then(|| columns.collect()),
             excluded: Vec::new(),
+            filter: None,
         })
     });
     // AX writes 0 where nobody set a frequency.
@@ -356,6 +373,7 @@ impl TableEntry {
             name: self.name.value.clone(),
             only_columns: self.columns.as_ref().map(all),
             excluded_columns: all(&self.excluded),
+            filter: self.filter.as_ref().map(|filter| filter.value.clone()),
         }
     }
 }

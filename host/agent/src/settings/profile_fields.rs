@@ -164,7 +164,7 @@ pub const TABLES: Field<TextsOrTables> = Field {
               scope only. One without a primary key that travels cannot be tracked: it is named at the start and left out.",
 };
 
-pub static TABLE: Shape = Shape { fields: &[&TABLE_NAME, &EXCLUDE, &COLUMNS] };
+pub static TABLE: Shape = Shape { fields: &[&TABLE_NAME, &EXCLUDE, &COLUMNS, &FILTER] };
 
 pub const TABLE_NAME: Field<Text> =
     Field { key: "name", kind: Text::REQUIRED, meaning: "`schema.NAME`; `ax` without a schema." };
@@ -180,6 +180,13 @@ pub const COLUMNS: Field<Texts> = Field {
     key: "columns",
     kind: Texts { presence: Presence::Optional },
     meaning: "The columns that may travel, as RETAILOFFLINETABLECOLUMNS lists them; all of them by default.",
+};
+
+pub const FILTER: Field<Text> = Field {
+    key: "filter",
+    kind: Text::OPTIONAL,
+    meaning: "Which rows the register has, by the row's own columns: `STORE = @store AND BLOCKED = 0`; all of them by \
+              default. A row that leaves the filter leaves the register. See [row filters](#row-filters).",
 };
 
 pub const TRANSFORMER: Field<super::field::Table> = Field {

@@ -9,6 +9,7 @@ use super::profile_fields as fields;
 use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tillhold_core::condition::Condition;
 use tillhold_core::conflict::Policy;
 use tillhold_core::profile::{Capture, Direction, OnPluginFailure, PluginUse, Resolver, WritePath};
 use tillhold_core::table::TableName;
@@ -82,6 +83,8 @@ pub struct TableEntry {
     /// The columns that may travel; `None` is all of them.
     pub columns: Option<Vec<Given<String>>>,
     pub excluded: Vec<Given<String>>,
+    /// Which rows the register has; `None` is all of them.
+    pub filter: Option<Given<Condition>>,
 }
 
 impl ProfileFile {
@@ -201,12 +204,13 @@ fn scope_entry(section: &Section<'_>) -> ScopeEntry {
 fn tables(section: &Section<'_>) -> Vec<TableEntry> {
     let mut tables = Vec::new();
     for item in section.texts_or_sections(&fields::TABLES) {
-        let (name, columns, excluded) = match item {
-            TextOrSection::Text(name) => (name, None, Vec::new()),
+        let (name, columns, excluded, filter) = match item {
+            TextOrSection::Text(name) => (name, None, Vec::new(), None),
             TextOrSection::Section(inner) => (
                 Placed { text: inner.required_text(&fields::TABLE_NAME), line: inner.line() },
                 inner.texts(&fields::COLUMNS),
                 inner.texts(&fields::EXCLUDE).unwrap_or_default(),
+                filter(&inner),
             ),
         };
         let all = |list: Vec<Placed>| list.into_iter().map(Given::placed).collect::<Vec<_>>();
@@ -215,6 +219,7 @@ fn tables(section: &Section<'_>) -> Vec<TableEntry> {
                 name: Given { value: table, from: Origin::File { line: name.line } },
                 columns: columns.map(all),
                 excluded: all(excluded),
+                filter,
             }),
             None if name.text.is_empty() => {}
             None => section.wrong_at(
@@ -224,6 +229,18 @@ fn tables(section: &Section<'_>) -> Vec<TableEntry> {
         }
     }
     tables
+}
+
+fn filter(section: &Section<'_>) -> Option<Given<Condition>> {
+    let text = section.text(&fields::FILTER)?;
+    match Condition::parse(&text) {
+        Ok(condition) => given(section, &fields::FILTER, Some(condition)),
+        Err(complaint) => {
+            let line = section.line_of(fields::FILTER.key).unwrap_or_else(|| section.line());
+            section.wrong_at(line, &complaint.to_string());
+            None
+        }
+    }
 }
 
 fn resolver(section: &Section<'_>) -> Option<Resolver> {

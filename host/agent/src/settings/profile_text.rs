@@ -133,9 +133,10 @@ impl Origin {
 
 /// Who spoke last of a table: its columns' origin where they are limited, else its own.
 fn last_word(table: &TableEntry) -> Origin {
+    let filtered = table.filter.as_ref().map(|filter| filter.from);
     let excluded = table.excluded.last().map(|column| column.from);
     let listed = table.columns.iter().flatten().next().map(|column| column.from);
-    excluded.or(listed).unwrap_or(table.name.from)
+    filtered.or(excluded).or(listed).unwrap_or(table.name.from)
 }
 
 fn table_text(table: &TableEntry) -> String {
@@ -146,6 +147,9 @@ fn table_text(table: &TableEntry) -> String {
     }
     if !table.excluded.is_empty() {
         parts.push(format!("{} = {}", fields::EXCLUDE.key, list(&table.excluded)));
+    }
+    if let Some(filter) = &table.filter {
+        parts.push(format!("{} = {}", fields::FILTER.key, quoted(&filter.value.to_string())));
     }
     match parts.is_empty() {
         true => name,
@@ -270,7 +274,7 @@ on_plugin_failure = "quarantine"
 [[scope]]
 name = "Two"
 direction = "bidirectional"
-tables = ["ax.C"]
+tables = [{ name = "ax.C", filter = "NAME LIKE '\"[%]%' OR STORE = @store" }]
 resolver = { policy = "newest", column = "MODIFIED" }
 
 [[scope]]

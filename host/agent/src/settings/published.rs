@@ -33,6 +33,10 @@ pub fn published(
         if seconds != scope.frequency.value.as_secs_f64() {
             stays.push(of_scope(&scope.name.value, &fields::FREQUENCY));
         }
+        for table in scope.tables.iter().filter(|table| table.filter.is_some()) {
+            let table = format!("{}: table {}", scope.name.value, table.name.value);
+            stays.push(of_scope(&table, &fields::FILTER));
+        }
         if scope.transformer.is_some() {
             stays.push(of_scope(&scope.name.value, &fields::TRANSFORMER));
         }

@@ -4,7 +4,7 @@ use super::field::{Field, Kind, Number, Table, Tables, Text, Texts, TextsOrTable
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tillhold_core::spelling::edit_distance;
+pub use tillhold_core::spelling::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -349,14 +349,4 @@ impl Drop for Section<'_> {
 pub enum TextOrSection<'s> {
     Text(Placed),
     Section(Section<'s>),
-}
-
-/// The name that is at most two edits away, if there is one.
-pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    let distance = |other: &str| edit_distance(&name.to_lowercase(), &other.to_lowercase());
-    known
-        .map(|other| (distance(other), other))
-        .filter(|(distance, other)| *distance <= 2 && *distance < other.len())
-        .min()
-        .map(|(_, other)| other.to_string())
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust};
+use tillhold_core::condition::Parameters;
 use tillhold_core::limits;
 use tillhold_core::profile::Capture;
 
@@ -61,6 +62,11 @@ pub struct FrontDoorAddress {
 }
 
 impl RegisterFile {
+    /// What the parameters of row filters stand for.
+    pub fn filter_parameters(&self) -> Parameters<'_> {
+        Parameters { store: &self.store, register: &self.register }
+    }
+
     pub fn read(file: &Path) -> Result<RegisterFile, Mistakes> {
         let source = Source::read(file)?;
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();

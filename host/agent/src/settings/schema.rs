@@ -143,7 +143,7 @@ mod tests {
         tables = [{ name = 'ax.A', exclude = ['B'], columns = ['C'] }]\n\
         transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\
         resolver = { plugin = 'p', digest = 'd', config = 'c' }\non_plugin_failure = 'halt'\n\
-        [[scope]]\nname = 't'\nresolver = { policy = 'newest', column = 'C' }\n\
+        [[scope]]\nname = 't'\ntables = [{ name = 'ax.B', filter = 'C = 1' }]\nresolver = { policy = 'newest', column = 'C' }\n\
         [[scope]]\nname = 'u'\nresolver = { policy = 'delta', columns = ['C'] }\n";
 
     /// What the reader asks for, in files that say everything.

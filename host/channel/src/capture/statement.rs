@@ -10,6 +10,7 @@
 //! asked before the snapshot is taken: everything at or below it had ended by then and is visible.
 //! Asked after, it could count in a transaction that the snapshot does not see, and lose it.
 
+use crate::filtering::and_passes;
 use crate::selection::{self, Set};
 use crate::statement::{
     key_join, key_list, object_id, presence, quoted, readable_as, select_list, staged,
@@ -17,6 +18,7 @@ use crate::statement::{
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
+use tillhold_core::condition::Bound;
 use tillhold_core::profile::Capture;
 use tillhold_core::selection::{MemberKind, Restriction};
 use tillhold_core::table::{Table, TableName, bracket};
@@ -135,10 +137,16 @@ SELECT ISNULL(MAX(k.[n]), 0) AS [last], COUNT(*) AS [rows] FROM #k{number} AS k;
     sql
 }
 
-/// @P1 the last row number that was read, @P2 the last one of this page. Existence is the joined
-/// row's matter (`_p`): the operation letter can be wrong (KB4135113). A row that is no member's is
-/// not there for the register (`_o` tells it from one that is gone), and nothing of it is sent.
-pub(crate) fn page_sql(number: usize, table: &Table, restriction: Option<&Restriction>) -> String {
+/// @P1 the last row number that was read, @P2 the last one of this page, then the filter's values.
+/// Existence is the joined row's matter (`_p`): the operation letter can be wrong (KB4135113). A row
+/// that does not pass the filter is not joined, and so is not there; one that is no member's is not
+/// there for the register (`_o` tells it from one that is gone), and nothing of either is sent.
+pub(crate) fn page_sql(
+    number: usize,
+    table: &Table,
+    restriction: Option<&Restriction>,
+    filter: Option<&Bound>,
+) -> String {
     let mut keys = String::new();
     for (at, column) in table.key_columns().enumerate() {
         let _ = write!(keys, ", {} AS [_k{at}]", readable_as(&format!("k.[k{at}]"), column));
@@ -154,10 +162,11 @@ pub(crate) fn page_sql(number: usize, table: &Table, restriction: Option<&Restri
         join = format!("{join} AND {condition}");
     }
     format!(
-        "SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], {} AS [_p]{elsewhere}{keys}, {} FROM #k{number} AS k LEFT OUTER JOIN {} AS t ON {join} WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];\n",
+        "SELECT k.[n] AS [_n], k.[v] AS [_v], k.[c] AS [_c], {} AS [_p]{elsewhere}{keys}, {} FROM #k{number} AS k LEFT OUTER JOIN {} AS t ON {join}{} WHERE k.[n] > @P1 AND k.[n] <= @P2 ORDER BY k.[n];\n",
         presence("t", table),
         select_list("t", table),
         table.name.bracketed(),
+        and_passes("t", filter, 3),
     )
 }
 

@@ -119,7 +119,8 @@ fn followed(table: Arc<Table>, version: u64) -> Followed {
         altered: ALTERED.to_string(),
     };
     let position = Position { version: ChannelVersion(version), mark: Some(mark) };
-    Followed { entry: ScopeTable::whole(table.name.clone()), table, position, restricted: None }
+    let (entry, filter) = (ScopeTable::whole(table.name.clone()), None);
+    Followed { entry, table, filter, position, restricted: None }
 }
 
 fn card(key: &str) -> Key {

@@ -94,7 +94,7 @@ async fn a_filter_is_answered_with_the_channels_rows() {
         (filter(vec![], Some("10%"), None), vec!["10%"]),
         (filter(vec![(1, Value::Int(1))], None, Some("10a")), vec!["20"]),
     ] {
-        let rows = read(&mut till, &table, &filter).await.expect("rows");
+        let rows = read(&mut till, &table, &filter, None).await.expect("rows");
         let cards: Vec<&Value> = rows.iter().map(|row| &row.0[0]).collect();
         let expected: Vec<Value> = expected.into_iter().map(text).collect();
         assert_eq!(cards, expected.iter().collect::<Vec<_>>(), "{filter:?}");

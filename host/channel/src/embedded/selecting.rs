@@ -46,7 +46,7 @@ async fn loaded(shop: &Shop, restricted: Option<&Restricted>) -> Vec<i64> {
     let (out, mut pages) = mpsc::channel(4);
     let mut till = shop.till();
     let table = prices();
-    let reading = snapshot::pages(&mut till, &table, restricted, None, out);
+    let reading = snapshot::pages(&mut till, &table, None, restricted, None, out);
     let taking = async {
         let mut rows = Vec::new();
         while let Some(page) = pages.recv().await {

@@ -293,8 +293,10 @@ fn rights(prepared: &Prepared<'_>, options: &PrepareOptions) -> Step {
 
 /// `None` when every column that a writer gives travels: then the whole table may be read.
 pub(super) fn selected_columns(prepared: &Prepared<'_>) -> Option<Vec<String>> {
-    if prepared.travelling.columns.len() == prepared.table.travelling(&[]).columns.len() {
+    let read = prepared.travelling;
+    let whole = prepared.table.travelling(&[]);
+    if whole.columns.iter().all(|column| read.position(&column.name).is_some()) {
         return None;
     }
-    Some(prepared.travelling.columns.iter().map(|c| c.name.clone()).collect())
+    Some(read.columns.iter().map(|c| c.name.clone()).collect())
 }

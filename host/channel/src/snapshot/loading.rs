@@ -76,7 +76,7 @@ async fn load(script: Vec<Line>, fault: Option<Fault>, after: Option<&str>) -> L
     let (mut link, table) = (channel.link(), cards());
     let (out, mut taken) = mpsc::channel(1);
     let after = after.map(|card| Key(vec![text(card)]));
-    let reading = pages(&mut link, &table, None, after, out);
+    let reading = pages(&mut link, &table, None, None, after, out);
     let taking = async {
         let mut all = Vec::new();
         while let Some(page) = taken.recv().await {
@@ -197,7 +197,7 @@ async fn nobody_who_takes_pages_ends_the_reading() {
     let (mut link, table) = (channel.link(), cards());
     let (out, taken) = mpsc::channel(1);
     drop(taken);
-    pages(&mut link, &table, None, None, out).await.expect("no error: nobody wanted more");
+    pages(&mut link, &table, None, None, None, out).await.expect("no error: nobody wanted more");
     assert_eq!(channel.unsaid(), 1, "it asked on");
     assert!(!link.is_connected());
 }
@@ -214,7 +214,7 @@ async fn an_answer_that_stalls_costs_its_connection_after_the_bound() {
     });
     let (out, mut taken) = mpsc::channel(1);
     let table = cards();
-    let reading = pages(&mut link, &table, None, None, out);
+    let reading = pages(&mut link, &table, None, None, None, out);
     let stalling = async {
         let first = taken.recv().await.expect("a first page");
         channel.gate.inject(Fault::Stall);

@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(4)"),
+        ("user_version", "Integer(5)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -121,6 +121,8 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
         let conn = Connection::open(house.folder.path().join(file)).expect("a file");
         let older = "ALTER TABLE tillhold_table DROP COLUMN mark; \
                      ALTER TABLE tillhold_table DROP COLUMN load_mark; \
+                     ALTER TABLE tillhold_table DROP COLUMN filter; \
+                     ALTER TABLE tillhold_table DROP COLUMN load_filter; \
                      DROP TABLE IF EXISTS tillhold_kept; DROP TABLE IF EXISTS tillhold_kept_row; \
                      DROP TABLE IF EXISTS tillhold_size; PRAGMA user_version = 1; \
                      PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;";

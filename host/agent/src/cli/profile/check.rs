@@ -120,14 +120,14 @@ async fn check_profile(
     if let Some(register) = register {
         checks::plugins(&profile, &register.plugin_folder, found);
     }
-    let looked = match (&mut channel, published) {
-        (Some((link, _)), Ok(_)) => catalogue(link, &profile.profile()).await,
+    let (looked, register) = match (&mut channel, published) {
+        (Some((link, register)), Ok(_)) => (catalogue(link, &profile.profile()).await, *register),
         (Some(_), Err(error)) => return Looked::Failed(error),
         (None, _) if args.offline => return Looked::NotAsked,
         (None, _) => return Looked::NotKnown,
     };
     match looked {
-        Ok(catalogue) => against(&profile, &catalogue, found),
+        Ok(catalogue) => against(&profile, &catalogue, register, found),
         Err(error) => Looked::Failed(error),
     }
 }
@@ -135,9 +135,10 @@ async fn check_profile(
 fn against(
     profile: &crate::settings::effective::Effective,
     catalogue: &Catalogue,
+    register: &RegisterFile,
     found: &mut Findings,
 ) -> Looked {
-    checks::against(profile, catalogue, found);
+    checks::against(profile, catalogue, register.filter_parameters(), found);
     Looked::Yes { tables: catalogue.tables.len() }
 }
 

@@ -23,6 +23,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use tillhold_channel::publish::{Effect, Outcome, Publication, publish as send};
+use tillhold_core::condition::Parameters;
 use tillhold_env::Env;
 
 #[derive(Args)]
@@ -102,10 +103,11 @@ pub async fn publish(env: &Env, args: PublishArgs) -> anyhow::Result<Done> {
     let choice = args.which.choice(channel.register.as_ref().ok());
     let profile = channel.complete(&choice.unwrap_or(ProfileChoice::Channel)).await?;
     let (link, register) = channel.open()?;
-    let store = register.store.clone();
+    let (store, till) = (register.store.clone(), register.register.clone());
     let catalogue = catalogue(link, &profile.profile()).await?;
     let mut found = Findings::default();
-    checks::against(&profile, &catalogue, &mut found);
+    let given = Parameters { store: &store, register: &till };
+    checks::against(&profile, &catalogue, given, &mut found);
     if !found.mistakes.is_empty() {
         return Err(Mistakes(found.sorted().mistakes).into());
     }

@@ -85,5 +85,6 @@ fn table(table: &TableEntry, file: &str) -> Json {
         "from": table.name.from.told(file),
         (fields::COLUMNS.key): table.columns.as_ref().map(|columns| texts(columns)),
         (fields::EXCLUDE.key): texts(&table.excluded),
+        (fields::FILTER.key): table.filter.as_ref().map(|filter| filter.value.to_string()),
     })
 }

@@ -5,6 +5,7 @@ use crate::settings::profile_file::{ProfileChoice, ProfileFile};
 use crate::settings::reader::{Mistake, Source};
 use std::path::Path;
 use tillhold_channel::schema::{Described, Uncarried};
+use tillhold_core::condition::Parameters;
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 
@@ -40,6 +41,8 @@ fn channel() -> Catalogue {
     Catalogue { names: tables.iter().map(|t| t.table.name.clone()).collect(), tables }
 }
 
+const GIVEN: Parameters<'_> = Parameters { store: "S0343", register: "000007" };
+
 /// Everything found, a line each; notes behind the mistakes.
 fn check(text: &str) -> String {
     let source = Source::new(Path::new("p"), text.to_string());
@@ -48,7 +51,7 @@ fn check(text: &str) -> String {
     let (profile, mistakes) = parsed.built.effective(None);
     found.mistakes.extend(mistakes);
     alone(&profile, &mut found);
-    against(&profile, &channel(), &mut found);
+    against(&profile, &channel(), GIVEN, &mut found);
     let found = found.sorted();
     let notes = found.notes.iter().map(|note| format!("note {note}"));
     let lines = found.mistakes.iter().map(Mistake::to_string).chain(notes);
@@ -107,6 +110,39 @@ fn each_mistake_is_told_with_its_line_and_what_was_meant() {
     for (tables, expected) in cases {
         assert_eq!(check(&scope("S", "upload", tables)), expected, "{tables}");
     }
+}
+
+/// The column of a filter's complaint is the filter's own, the line the file's.
+#[test]
+fn filters_are_held_to_the_channels_columns_and_types() {
+    let cases = [
+        ("ACCOUNTNUM LIKE 'A%' AND POINTS >= 10 OR PARTY IS NULL", ""),
+        ("accountnum = @store", ""),
+        ("POINTS = @register AND CHANGED > '2026-01-01'", ""),
+        ("POINTS == 1", "p:4: filter, column 8: write ="),
+        (
+            "POINT = 1 AND PARTY = 'x'",
+            "p:4: filter, column 1: ax.CUSTTABLE has no column POINT; did you mean POINTS?\np:4: filter, column 23: PARTY is bigint: write a number, without quotes",
+        ),
+        (
+            "POINTS = @store",
+            "p:4: filter, column 10: @store does not fit POINTS, int: 'S0343' is not a whole number",
+        ),
+        (
+            "POINTS = @shop",
+            "p:4: filter, column 10: unknown parameter @shop: there are @store and @register",
+        ),
+    ];
+    for (filter, expected) in cases {
+        let tables =
+            format!("{{ name = 'CUSTTABLE', filter = \"{filter}\", exclude = ['PARTY'] }}");
+        assert_eq!(check(&scope("S", "download", &tables)), expected, "{filter}");
+    }
+    let upload = "{ name = 'CUSTTABLE', filter = 'POINTS = 1' }";
+    assert_eq!(
+        check(&scope("S", "upload", upload)),
+        "p:4: ax.CUSTTABLE: a filter says which rows come to the register, and scope S is only uploaded"
+    );
 }
 
 #[test]
@@ -176,7 +212,7 @@ fn the_default_profile_names_every_table_that_can_be_tracked_once() {
     let (profile, mistakes) = file.effective(None);
     let mut found = Findings { mistakes, notes: Vec::new() };
     alone(&profile, &mut found);
-    against(&profile, &Catalogue { names, tables }, &mut found);
+    against(&profile, &Catalogue { names, tables }, GIVEN, &mut found);
     assert_eq!((found.mistakes, found.notes), (Vec::new(), Vec::new()));
     let profile = profile.profile();
     let missing: Vec<&TableName> =

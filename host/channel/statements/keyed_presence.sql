@@ -1,0 +1,3 @@
+-- @P1 JSON
+SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
+SELECT j.[n] AS [_n] FROM OPENJSON(@P1) WITH ([n] int N'$.n', [k0] nvarchar(max) N'$.k0') AS j INNER JOIN [ax].[INVENTITEMBARCODE] AS t ON t.[RECID] = CAST(j.[k0] AS bigint);
