@@ -7,6 +7,7 @@ mod capture;
 mod carried;
 mod decided;
 mod fleet;
+mod filters;
 mod flows;
 mod harness;
 mod images;

@@ -3,6 +3,7 @@
 mod capturing;
 mod crashing;
 mod exchanging;
+mod filtering;
 mod landing;
 mod loading;
 mod opening;
