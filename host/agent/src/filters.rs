@@ -24,14 +24,14 @@ impl ScopeRun {
         let entry = self.scope.tables.iter().find(|entry| entry.name == *table)?;
         entry.filter.as_ref()
     }
-
-    /// As the register remembers it beside the table's position.
-    pub fn filter_text(&self, table: &TableName) -> Option<String> {
-        self.filter(table).map(Condition::to_string)
-    }
 }
 
 impl Register {
+    /// As the register remembers it beside the table's position.
+    pub fn filter_text(&self, run: &ScopeRun, table: &TableName) -> Option<String> {
+        Some(run.filter(table)?.under(self.file.filter_parameters()))
+    }
+
     /// The filter of one table; `None` passes every row.
     pub async fn filter(
         &self,

@@ -139,7 +139,7 @@ impl<'p> Pull<'p> {
 
     /// Whether the table was loaded, or is being loaded, under the profile's filter.
     fn is_filtered_so(&self, state: &TableState) -> bool {
-        state.filter == self.run.filter_text(&state.table.name)
+        state.filter == self.register.filter_text(self.run, &state.table.name)
     }
 
     fn entry(&self, table: &Table) -> ScopeTable {
@@ -180,7 +180,7 @@ impl<'p> Pull<'p> {
     async fn begin(&self, link: &mut Link, table: &Arc<Table>) -> Result<(), FlowError> {
         let method = self.register.profile.capture;
         let (epoch, from) = capture::start(link, method, table).await?;
-        let filter = self.run.filter_text(&table.name);
+        let filter = self.register.filter_text(self.run, &table.name);
         Ok(self.register.local.begin_filtered_load(&table.name, epoch, from, filter).await?)
     }
 

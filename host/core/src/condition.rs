@@ -153,6 +153,21 @@ impl Condition {
         parse::parse(text).map(|root| Condition { root })
     }
 
+    /// What a register remembers beside a position: the one spelling, with what the parameters stand for. A file that
+    /// another register made under the same words holds other rows.
+    pub fn under(&self, given: Parameters<'_>) -> String {
+        let mut root = self.root.clone();
+        root.each_value(&mut |literal: &mut Literal| {
+            let text = match &literal.value {
+                Said::Store => given.store,
+                Said::Register => given.register,
+                Said::Number(_) | Said::Text(_) => return,
+            };
+            literal.value = Said::Text(text.to_string());
+        });
+        Condition { root }.to_string()
+    }
+
     /// The columns that it names, each once, in their order.
     pub fn columns(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
@@ -172,6 +187,22 @@ impl Bound {
 }
 
 impl<C, V> Term<C, V> {
+    fn each_value(&mut self, change: &mut impl FnMut(&mut V)) {
+        match self {
+            Term::All(parts) | Term::Any(parts) => {
+                parts.iter_mut().for_each(|part| part.each_value(change));
+            }
+            Term::Not(part) => part.each_value(change),
+            Term::Compare { to, .. } => change(to),
+            Term::Among { values, .. } => values.iter_mut().for_each(change),
+            Term::Between { low, high, .. } => {
+                change(low);
+                change(high);
+            }
+            Term::Begins { .. } | Term::IsNull { .. } => {}
+        }
+    }
+
     fn each_column<'t>(&'t self, see: &mut impl FnMut(&'t C)) {
         match self {
             Term::All(parts) | Term::Any(parts) => {

@@ -215,7 +215,8 @@ fn followed(run: &ScopeRun, one: &ManifestTable) -> Option<Followed> {
     let entry = entry.unwrap_or_else(|| ScopeTable::whole(table.name.clone()));
     let version = one.at.version.unwrap_or_default();
     let position = Position { version, mark: one.mark.clone() };
-    Some(Followed { table, entry, position, restricted: None })
+    // Only where they stand is asked, no row.
+    Some(Followed { table, entry, filter: None, position, restricted: None })
 }
 
 async fn require_scope_followed(

@@ -172,6 +172,15 @@ fn everything_that_does_not_fit_the_table_is_told_at_once() {
     assert_eq!(wrong.len(), 4, "{wrong:?}");
 }
 
+/// The same words at another register pass other rows.
+#[test]
+fn what_is_remembered_has_the_parameters_values() {
+    let filter = Condition::parse("STORE in (@store,'x') AND NOT number = @register").expect("one");
+    let told = "[STORE] IN ('S0343', 'x') AND NOT [NUMBER] = '17'";
+    assert_eq!(filter.under(GIVEN), told);
+    assert_ne!(filter.under(Parameters { register: "18", ..GIVEN }), told);
+}
+
 #[test]
 fn a_filter_is_bounded_in_length_depth_and_values() {
     let long = format!("STORE = '{}'", "x".repeat(FILTER_CHARACTERS_MAX));
