@@ -6,8 +6,9 @@
 mod capture;
 mod carried;
 mod decided;
-mod fleet;
 mod filters;
+mod fleet;
+mod fleet;
 mod flows;
 mod harness;
 mod images;

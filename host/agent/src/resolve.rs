@@ -90,10 +90,10 @@ impl<'a> Case<'a> {
             };
             let equals = table.key.iter().copied().zip(key.0.iter().cloned()).collect();
             let filter = Filter { equals, limit: 1, ..Filter::default() };
-            let channel = read(link, table, &filter).await?.pop();
+            let channel = read(link, table, &filter, None).await?.pop();
             contests.push(Contest { write, channel, version: record.deferred.version });
         }
-        self.decide(register, &contests).await
+        self.decide(register, link, &contests).await
     }
 
     pub fn original(&self) -> &'a Ruled {
