@@ -8,7 +8,6 @@ mod carried;
 mod decided;
 mod filters;
 mod fleet;
-mod fleet;
 mod flows;
 mod harness;
 mod images;
