@@ -18,6 +18,7 @@ mod register;
 mod report;
 mod resolve;
 mod rules;
+mod selecting;
 mod settings;
 mod snapshot;
 mod supervisor;

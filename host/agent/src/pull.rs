@@ -22,6 +22,7 @@ use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use std::collections::BTreeMap;
+use crate::selecting::{self, InForce};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tillhold_channel::capture::{self, Followed, Page, Pass, Standing, own_context};
@@ -67,8 +68,8 @@ async fn pull_filtered(
     run: &ScopeRun,
     progress: &dyn Progress,
 ) -> Result<Tally, FlowError> {
-    let mut pull = Pull::new(register, run, progress);
-    pull.filters = register.filters_of(link, run).await?;
+    let force = selecting::in_force(register).await?;
+    let mut pull = Pull::new(register, run, force, progress).filtered(link).await?;
     pull.rows_aside = AtomicBool::new(register.local.counts().await?.rows_aside > 0);
     let mut tally = Tally::default();
     let unloaded = pull.tables_not_loaded().await?;
@@ -105,9 +106,11 @@ enum Round {
     Outdated(Vec<Arc<Table>>),
 }
 
-struct Pull<'p> {
+pub(crate) struct Pull<'p> {
     register: &'p Register,
-    run: &'p ScopeRun,
+    pub(crate) run: &'p ScopeRun,
+    /// Which rows of the scope's tables are the register's.
+    force: InForce,
     progress: &'p dyn Progress,
     context: BatchContext,
     /// Of the tables that have one.
@@ -117,12 +120,30 @@ struct Pull<'p> {
 }
 
 impl<'p> Pull<'p> {
-    fn new(register: &'p Register, run: &'p ScopeRun, progress: &'p dyn Progress) -> Pull<'p> {
+    pub(crate) fn new(
+        register: &'p Register,
+        run: &'p ScopeRun,
+        force: InForce,
+        progress: &'p dyn Progress,
+    ) -> Pull<'p> {
         let file = &register.file;
         let context =
             rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
-        let (filters, rows_aside) = (BTreeMap::new(), AtomicBool::new(false));
-        Pull { register, run, progress, context, filters, rows_aside }
+        Pull {
+            register,
+            run,
+            force,
+            progress,
+            context,
+            filters: BTreeMap::new(),
+            rows_aside: AtomicBool::new(true),
+        }
+    }
+
+    /// Looks the profile's row filters up.
+    pub(crate) async fn filtered(mut self, link: &mut Link) -> Result<Pull<'p>, FlowError> {
+        self.filters = self.register.filters_of(link, self.run).await?;
+        Ok(self)
     }
 
     async fn states(&self) -> Result<Vec<TableState>, FlowError> {
@@ -172,7 +193,11 @@ impl<'p> Pull<'p> {
         self.load_pages(link, table, after).await
     }
 
-    async fn reload(&self, link: &mut Link, table: &Arc<Table>) -> Result<Tally, FlowError> {
+    pub(crate) async fn reload(
+        &self,
+        link: &mut Link,
+        table: &Arc<Table>,
+    ) -> Result<Tally, FlowError> {
         self.begin(link, table).await?;
         self.load_pages(link, table, None).await
     }
@@ -230,18 +255,19 @@ impl<'p> Pull<'p> {
     }
 
     /// The scope's tables with the positions that the next pass goes on from.
-    async fn followed(&self) -> Result<Vec<Followed>, FlowError> {
+    pub(crate) async fn followed(&self) -> Result<Vec<Followed>, FlowError> {
         let followed = |state: TableState| Followed {
             entry: self.entry(&state.table),
             filter: self.filters.get(&state.table.name).cloned(),
-            table: state.table,
             position: Position { version: state.version.unwrap_or_default(), mark: state.mark },
-            restricted: None,
+            restricted: self.force.get(&state.table.name).cloned(),
+            table: state.table,
         };
-        Ok(self.states().await?.into_iter().map(followed).collect())
+        let loaded = self.states().await?.into_iter().filter(|state| state.load == Load::Loaded);
+        Ok(loaded.map(followed).collect())
     }
 
-    async fn stage(&self, table: &Arc<Table>, page: Page) -> Result<Counted, FlowError> {
+    pub(crate) async fn stage(&self, table: &Arc<Table>, page: Page) -> Result<Counted, FlowError> {
         let rows = (page.changes.len() + page.refused.len()) as u64;
         let mut counted = Counted { captured: rows, ..Counted::default() };
         let mut changes = Vec::new();
@@ -250,7 +276,10 @@ impl<'p> Pull<'p> {
             match captured.change {
                 _ if captured.own => counted.own += 1,
                 Change::Present(row) => present.push(row),
-                gone => changes.push(gone),
+                gone => {
+                    counted.elsewhere += u64::from(captured.is_elsewhere);
+                    changes.push(gone);
+                }
             }
         }
         let mut ruled = Ruling::of(self.rule(table, present).await?);
@@ -321,10 +350,12 @@ impl Ruling {
 
 /// What a pass captured and what became of it before it was staged.
 #[derive(Default)]
-struct Counted {
+pub(crate) struct Counted {
     captured: u64,
     /// This register's own writes coming back.
     own: u64,
+    /// There, but no row of this register's; staged as deletions.
+    elsewhere: u64,
     /// By rule; staged as deletions.
     dropped: u64,
     quarantined: u64,
@@ -335,8 +366,10 @@ impl Counted {
     fn tally(&self, landed: Tally) -> Tally {
         Tally {
             rows_in: self.captured,
-            applied: landed.applied.saturating_sub(self.dropped),
-            dropped: landed.dropped + self.own + self.dropped.min(landed.applied),
+            applied: landed.applied.saturating_sub(self.dropped + self.elsewhere),
+            dropped: landed.dropped
+                + self.own
+                + (self.dropped + self.elsewhere).min(landed.applied),
             quarantined: landed.quarantined + self.quarantined,
         }
     }
@@ -346,6 +379,7 @@ impl std::ops::AddAssign for Counted {
     fn add_assign(&mut self, other: Counted) {
         self.captured += other.captured;
         self.own += other.own;
+        self.elsewhere += other.elsewhere;
         self.dropped += other.dropped;
         self.quarantined += other.quarantined;
     }

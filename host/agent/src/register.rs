@@ -10,6 +10,7 @@ use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::kept;
 use crate::report;
+use crate::selecting;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
@@ -34,6 +35,8 @@ pub struct Register {
     /// Tables of the profile that have no primary key: they cannot be tracked and are left out.
     pub left_out: Vec<TableName>,
     pub filters: Filters,
+    /// Members of the offline choices, as they were read last.
+    pub chosen: selecting::Cache,
     channel: Arc<ChannelConfig>,
 }
 
@@ -90,8 +93,17 @@ impl Register {
         local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;
         let channel = ChannelConfig { capture: profile.capture, ..channel.as_ref().clone() };
         let channel = Arc::new(channel);
-        let filters = Filters::default();
-        Ok(Register { env: env.clone(), file, profile, scopes, local, left_out, filters, channel })
+        Ok(Register {
+            env: env.clone(),
+            file,
+            profile,
+            scopes,
+            local,
+            left_out,
+            filters: Filters::default(),
+            chosen: selecting::Cache::default(),
+            channel,
+        })
     }
 
     /// A new way to the channel: each lane (probe, front door, bulk) has its own.

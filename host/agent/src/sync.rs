@@ -10,6 +10,7 @@ use crate::pull::{self, Progress};
 use crate::push;
 use crate::quiet;
 use crate::register::ScopeRun;
+use crate::selecting;
 use crate::snapshot::keep;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,11 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     push_pending(agent).await?;
     keep::look_before_load(agent).await?;
     let mut link = agent.pull_lane().await;
+    select(agent, &mut link, Chosen::First).await?;
     for run in &agent.register().scopes {
         pull_scope(agent, &mut link, run).await?;
     }
+    select(agent, &mut link, Chosen::Due).await?;
     push_pending(agent).await
 }
 
@@ -36,15 +39,18 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
 pub async fn now(
     agent: &Arc<Agent>,
     scope: Option<&str>,
+    chooses: bool,
 ) -> Result<Vec<(String, Tally)>, FlowError> {
     push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
     let mut done = Vec::new();
+    select(agent, &mut link, Chosen::First).await?;
     for run in &agent.register().scopes {
         if scope.is_none_or(|name| name == run.scope.name) {
             done.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
         }
     }
+    select(agent, &mut link, if chooses { Chosen::Anew } else { Chosen::Due }).await?;
     Ok(done)
 }
 
@@ -92,6 +98,42 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
         if is_due(agent, run) {
             pull_if_changed(agent, &mut link, run).await?;
         }
+    }
+    select(agent, &mut link, Chosen::Due).await
+}
+
+/// Which choices of products and customers are computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    /// Those without which nothing may be loaded.
+    First,
+    Due,
+    Anew,
+}
+
+/// Under this name choices report, beside the scopes.
+pub const SELECTION: &str = "selection";
+
+async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), FlowError> {
+    let register = agent.register();
+    let done = match which {
+        Chosen::First => selecting::begin(&register, link).await.map(|()| Vec::new()),
+        Chosen::Due | Chosen::Anew => {
+            selecting::refresh(&register, link, which == Chosen::Anew).await
+        }
+    };
+    let done = match done {
+        Err(error) if !error.is_channel_trouble() => {
+            agent.say(&format!("the offline choice stands still: [{}] {error}", error.code()));
+            agent.report(SELECTION, &Err(error), 0);
+            return Ok(());
+        }
+        done => done?,
+    };
+    agent.report(SELECTION, &Ok(Tally::default()), 0);
+    for one in done {
+        let (domain, rows, left) = (one.domain.name(), one.rows, one.left);
+        agent.say(&format!("offline {domain} were chosen: {rows} rows came, {left} left"));
     }
     Ok(())
 }

@@ -44,6 +44,10 @@ pub const REQUESTS_MAX: usize = 64;
 /// Members of one kind of an offline selection: half the products of the largest store. Their keys are held in memory (20 MB)
 /// and travel with each statement that reads by them (4 MB); who wants more wants all.
 pub const SELECTION_MEMBERS_MAX: usize = 250_000;
+/// Different items (customers) of this register's own kept sales that are members for that reason: months of them.
+pub const SELECTION_OWN_MAX: usize = 50_000;
+/// Who would join or leave, as far as they are named: a person reads no more at once.
+pub const SELECTION_SHOWN_MAX: usize = 20;
 /// Levels of categories below a chosen one, and of items linked to items: AX has five at most.
 pub const SELECTION_LEVELS_MAX: usize = 20;
 /// A row filter's text: a page of a screen; more is a list that belongs into a table.

@@ -433,6 +433,52 @@ impl Selections {
         domain == Domain::Customers && !self.customers.personal_data
     }
 
+    /// The tables, with their columns, that the criteria read; each must be in a scope.
+    pub fn reads(&self) -> Vec<(Domain, TableName, &'static [&'static str])> {
+        let (products, customers) = (&self.products, &self.customers);
+        let mut all: Vec<(Domain, &str, &'static [&'static str])> = Vec::new();
+        if !self.is_all(Domain::Products) {
+            all.push((Domain::Products, "INVENTTABLE", &["ITEMID", "RECID", "PRODUCT"]));
+        }
+        if products.sold_top > 0 {
+            let columns =
+                &["ITEMID", "STORE", "TRANSDATE", "TRANSACTIONSTATUS", "NETAMOUNT", "QTY"];
+            all.push((Domain::Products, "RETAILTRANSACTIONSALESTRANS", columns));
+        }
+        if !products.categories.is_empty() {
+            let columns = &["RECID", "NAME", "CODE", "PARENTCATEGORY"];
+            all.push((Domain::Products, "ECORESCATEGORY", columns));
+            all.push((Domain::Products, "ECORESPRODUCTCATEGORY", &["CATEGORY", "PRODUCT"]));
+        }
+        if !self.is_all(Domain::Customers) && customers.personal_data {
+            let columns = &["ACCOUNTNUM", "PARTY", "INVENTLOCATION"];
+            all.push((Domain::Customers, "CUSTTABLE", columns));
+            if customers.top > 0 {
+                let columns =
+                    &["CUSTACCOUNT", "STORE", "TRANSDATE", "TYPE", "ENTRYSTATUS", "GROSSAMOUNT"];
+                all.push((Domain::Customers, "RETAILTRANSACTIONTABLE", columns));
+            }
+            if customers.of_store != OfStore::No {
+                all.push((Domain::Customers, "RETAILSTORETABLE", &["RECID", "STORENUMBER"]));
+            }
+            match customers.of_store {
+                OfStore::No => {}
+                OfStore::AddressBook => {
+                    let columns = &["STORERECID", "ADDRESSBOOK", "ADDRESSBOOKTYPE"];
+                    all.push((Domain::Customers, "RETAILSTOREADDRESSBOOK", columns));
+                    let columns = &["ADDRESSBOOK", "PARTY"];
+                    all.push((Domain::Customers, "DIRADDRESSBOOKPARTY", columns));
+                }
+                OfStore::Warehouse => {
+                    let columns = &["RECID", "INVENTLOCATION"];
+                    all.push((Domain::Customers, "RETAILCHANNELTABLE", columns));
+                }
+            }
+        }
+        let named = all.into_iter();
+        named.map(|(of, table, columns)| (of, TableName::new("ax", table), columns)).collect()
+    }
+
     /// What the profile asks of a table's rows; `None`: all of them come.
     pub fn restriction(&self, table: &TableName) -> Option<(Domain, Restriction)> {
         let of_table = |line: &&Dependent| {

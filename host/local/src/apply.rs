@@ -221,16 +221,24 @@ fn land(
     now_ms: i64,
 ) -> Result<Tally, Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tally = quietly(&transaction, kind, |conn| {
-        let mut tally = Tally::default();
-        for (entry, position) in landing {
-            tally += land_table(conn, entry)?;
-            set_position(conn, entry, position, epoch, now_ms)?;
-        }
-        Ok(tally)
-    })?;
+    let tally = quietly(&transaction, kind, |conn| land_tables(conn, landing, epoch, now_ms))?;
     let tally = tally.balanced().map_err(LocalError::from)?;
     transaction.commit()?;
+    Ok(tally)
+}
+
+/// Within the caller's transaction.
+pub(crate) fn land_tables(
+    conn: &Connection,
+    landing: &[(Arc<Entry>, StoredPosition)],
+    epoch: [u8; 16],
+    now_ms: i64,
+) -> Result<Tally, Trouble> {
+    let mut tally = Tally::default();
+    for (entry, position) in landing {
+        tally += land_table(conn, entry)?;
+        set_position(conn, entry, position, epoch, now_ms)?;
+    }
     Ok(tally)
 }
 

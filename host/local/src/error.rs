@@ -60,6 +60,8 @@ pub enum LocalError {
     NoLoad { table: TableName },
     #[error("a load of {table} is not finished, so its scope cannot land")]
     LoadUnfinished { table: TableName },
+    #[error("{table} hangs on the chosen by {column}, which does not travel")]
+    ChoiceColumn { table: TableName, column: String },
     #[error("{table} is not in scope {scope}")]
     OutsideScope { table: TableName, scope: String },
     #[error(
@@ -138,6 +140,7 @@ impl LocalError {
             | DirectionChanged { .. }
             | DiskFull { .. }
             | KeptForSales { .. }
+            | ChoiceColumn { .. }
             | SizeLimit { .. } => Class::Reconfigure,
             Damaged { .. }
             | NotPulled { .. }
@@ -180,6 +183,7 @@ impl LocalError {
             NoLoad { .. } => "local-no-load",
             LoadUnfinished { .. } => "local-load-unfinished",
             OutsideScope { .. } => "local-outside-scope",
+            ChoiceColumn { .. } => "local-choice-column",
             KeyTwice { .. } => "local-key-twice",
             Unbalanced(_) => "local-unbalanced",
             Busy { .. } => "local-busy",
@@ -221,6 +225,7 @@ impl LocalError {
             RowExists { .. } => "give the new row a key of its own, or send an update".to_string(),
             RowMissing { .. } => "send an insert, or read the row again".to_string(),
             KeyTwice { .. } => "leave one of the two rows out by a transformer".to_string(),
+            ChoiceColumn { column, .. } => format!("let {column} travel, or take the table out of the choice by the profile's `tables`"),
             Locked { .. } => "close the other program, or end its transaction".to_string(),
             DiskFull { .. } => "free space on the disk; nothing acknowledged is lost".to_string(),
             KeptForSales { .. } => "free space on the disk; selling goes on meanwhile".to_string(),

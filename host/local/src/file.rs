@@ -227,6 +227,7 @@ impl OfflineFile {
     fn create(&self, conn: &mut Connection, env: &Env, identity: &Identity) -> Result<(), Trouble> {
         let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         transaction.execute_batch(layout::BOTH_FILES)?;
+        transaction.execute_batch(layout::SELECTION)?;
         if self.kind == Kind::Journal {
             transaction.execute_batch(&layout::JOURNAL_ONLY.concat())?;
         }

@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 5;
+pub(crate) const LAYOUT: i32 = 6;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 4] = [
+pub(crate) const MIGRATIONS: [Migration; 5] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -37,7 +37,22 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
 ",
         journal_only: "",
     },
+    Migration { both_files: SELECTION, journal_only: "" },
 ];
+
+/// Of layout 6: which products and customers the file's rows are of.
+pub(crate) const SELECTION: &str = "
+CREATE TABLE tillhold_selection (
+  domain TEXT PRIMARY KEY NOT NULL,
+  rule TEXT NOT NULL,
+  tables TEXT NOT NULL,
+  told TEXT NOT NULL,
+  computed_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- folded: the key as a table's column is compared with it, a number or a text.
+CREATE TABLE tillhold_member (kind TEXT NOT NULL, key TEXT NOT NULL, folded ANY NOT NULL, PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX tillhold_member_folded ON tillhold_member (kind, folded);
+";
 
 /// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
 const SIZE: &str = "

@@ -19,6 +19,8 @@ pub(crate) struct Sql {
     pub(crate) count: String,
     /// Empties the table but for rows with unsent changes.
     pub(crate) clear: String,
+    /// Whether a row of the table itself has unsent changes: a condition.
+    pub(crate) unsent: String,
     /// Whether the key has unsent changes. Journal only.
     pub(crate) is_pending: String,
     /// A row, then how many changes it stands for.
@@ -60,6 +62,7 @@ impl Sql {
                 // Without a condition SQLite frees whole pages.
                 Kind::Catalogue => format!("DELETE FROM {rows}"),
             },
+            unsent: wording.unsent(rows),
             is_pending: wording.is_pending(),
             stage_row: wording.stage_row(),
             stage_page_row: wording.stage_page_row(),

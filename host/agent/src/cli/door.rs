@@ -29,6 +29,9 @@ pub struct SyncArgs {
     /// One scope only
     #[arg(long, value_name = "NAME")]
     scope: Option<String>,
+    /// Choose the offline products and customers anew, whenever they were chosen last
+    #[arg(long)]
+    selection: bool,
 }
 
 pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
@@ -46,8 +49,11 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
 
 pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
     let agent = Answering::running(env, &args.settings)?;
-    let asked: Vec<(&str, &str)> =
+    let mut asked: Vec<(&str, &str)> =
         args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
+    if args.selection {
+        asked.push(("selection", "true"));
+    }
     let path = query("/v1/sync", &asked);
     let done = agent.post(&path, &json!({}), SYNC_LIMIT).await?;
     for scope in done["scopes"].as_array().into_iter().flatten() {
@@ -62,7 +68,8 @@ pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
 
 /// What stands still, of push and of the scopes.
 fn faults(answer: &Json) -> Vec<(String, &Json)> {
-    let push = std::iter::once(("push".to_string(), &answer["push_fault"]));
+    let push = [("push", "push_fault"), ("selection", "selection_fault")];
+    let push = push.into_iter().map(|(what, key)| (what.to_string(), &answer[key]));
     let scopes = answer["scopes"].as_array().into_iter().flatten().map(|scope| {
         let name = if scope["name"].is_string() { &scope["name"] } else { &scope["scope"] };
         (text(name), &scope["fault"])

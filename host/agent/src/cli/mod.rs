@@ -13,6 +13,7 @@ mod plugin;
 mod profile;
 mod provision;
 mod run;
+mod selection;
 mod serve;
 mod size;
 mod told;
@@ -44,6 +45,9 @@ enum Command {
     Status(door::StatusArgs),
     /// Push and pull now
     Sync(door::SyncArgs),
+    /// Which products and customers are offline
+    #[command(subcommand)]
+    Selection(selection::SelectionCommand),
     /// Prebuilt catalogues for the store's other registers, and unsent sales in a signed file
     #[command(subcommand)]
     Export(export::ExportCommand),
@@ -145,6 +149,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
+        Command::Selection(command) => selection::selection(&env, command).await,
         Command::Export(command) => export::export(&env, command).await,
         Command::Import(command) => carry::import(&env, command).await,
         Command::Images(command) => images::images(&env, command).await,

@@ -6,6 +6,7 @@ use super::{Done, Settings};
 use crate::pull::{self, Progress};
 use crate::register::{Register, ScopeRun};
 use crate::report;
+use crate::selecting;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::adopt;
 use clap::{Args, ValueEnum};
@@ -52,6 +53,7 @@ pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     }
     let mut total = Tally::default();
     let started_us = env.clock.monotonic_us();
+    selecting::begin(&register, &mut link).await?;
     for run in register.scopes.iter().filter(|run| run.is_pulled()) {
         let shown = ScopeProgress::new(args.progress, run, &bars);
         let tally = pull::pull(&register, &mut link, run, &shown).await?;

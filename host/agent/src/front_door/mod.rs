@@ -6,12 +6,13 @@
 //! | `GET /v1/transactions/{uuid}` | what the register knows of it |
 //! | `GET /v1/tables/{schema.TABLE}/rows?COLUMN=value` | a page of rows, its source and version |
 //! | `GET /v1/status` | state, scopes, what is pending |
+//! | `GET /v1/selection` | which products and customers are offline; `?would_change=true` |
 //! | `GET /v1/events` | Server-Sent Events, one a state change |
 //! | `GET /v1/conflicts`, `/v1/conflicts/{id}`, `POST /v1/conflicts/{id}/resolve` | what waits for a person, and the decision |
 //! | `GET /v1/decisions` | what was decided, newest first |
-//! | `POST /v1/sync?scope=…` | push and pull now |
 //! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
 //! | `POST /v1/size/compact` | rewrites the files without their free pages |
+//! | `POST /v1/sync?scope=…` | push and pull now; `selection=true` chooses anew |
 //! | `POST /v1/hold`, `/v1/release`, `/v1/reconnect` | by hand |
 //!
 //! * Loopback is no boundary: every request needs the bearer token, a Host of this machine and no foreign Origin.
@@ -27,6 +28,7 @@ pub mod json;
 mod named;
 mod problem;
 mod rows;
+mod selection;
 mod size;
 mod snapshots;
 mod status;
@@ -114,6 +116,7 @@ fn routes() -> Router<Door> {
         .route("/v1/transactions/{id}", put(transactions::put).get(transactions::get))
         .route("/v1/tables/{table}/rows", get(rows::get))
         .route("/v1/status", get(status::get))
+        .route("/v1/selection", get(selection::get))
         .route("/v1/events", get(events::get))
         .route("/v1/conflicts", get(conflicts::list))
         .route("/v1/conflicts/{id}", get(conflicts::show))

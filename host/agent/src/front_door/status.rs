@@ -4,6 +4,7 @@ use super::Door;
 use super::problem::Problem;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
+use crate::selecting;
 use crate::sync;
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
@@ -44,6 +45,8 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "rows_aside": counts.rows_aside,
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
+        "selection": selecting::shown(&register).await?,
+        "selection_fault": fault(agent.scope_report(sync::SELECTION)),
         "push_fault": fault(agent.scope_report(sync::PUSH)),
         "snapshots": agent.snapshots.shown(),
         "size": crate::upkeep::told(agent).await?,
@@ -113,7 +116,7 @@ pub async fn sync(
         return Err(Problem::new(503, "sync-offline", "the register is not online")
             .hint("POST /v1/reconnect tries the channel now"));
     }
-    let done = sync::now(agent, scope).await?;
+    let done = sync::now(agent, scope, asked.contains_key("selection")).await?;
     let done: Vec<Json> = done
         .into_iter()
         .map(|(scope, rows)| json!({ "scope": scope, "rows": tally(rows) }))

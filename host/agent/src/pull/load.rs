@@ -25,7 +25,9 @@ impl Pull<'_> {
     ) -> Result<Tally, FlowError> {
         let (out, pages) = mpsc::channel(limits::LOAD_PAGES_WAITING_MAX);
         let filter = self.filters.get(&table.name).map(Arc::as_ref);
-        let reading = async { Ok(snapshot::pages(link, table, filter, None, after, out).await?) };
+        let restricted = self.force.get(&table.name);
+        let reading =
+            async { Ok(snapshot::pages(link, table, filter, restricted, after, out).await?) };
         let ((), tally) = tokio::try_join!(reading, self.write_pages(table, pages))?;
         self.register.local.end_load(&table.name).await?;
         balanced("load", tally)

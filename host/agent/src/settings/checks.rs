@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use tillhold_channel::schema::{self, Described, Uncarried};
 use tillhold_core::condition::Parameters;
 use tillhold_core::conflict::Policy;
-use tillhold_core::profile::{Direction, PluginUse, Resolver};
+use tillhold_core::profile::{Direction, PluginUse, Resolver, ScopeTable};
+use tillhold_core::selection::Restriction;
 use tillhold_core::table::{Assigned, Table, TableName};
 use tillhold_core::types::SqlType;
 use tillhold_plugin::digest_of;
@@ -104,6 +105,75 @@ pub fn against(
         }
         policy_columns(profile, scope, catalogue, found);
     }
+    choice(profile, catalogue, found);
+}
+
+/// What the choice of products and customers reads, and the columns by which tables hang on it.
+fn choice(profile: &Effective, catalogue: &Catalogue, found: &mut Findings) {
+    let selections = profile.selections.selections();
+    let typed = profile.profile();
+    for (domain, name, columns) in selections.reads() {
+        let here = || place(profile, profile.selections.place(domain));
+        let Some(scope) = typed.scope_of(&name) else {
+            let message =
+                format!("offline {} are chosen by {name}, which no scope has", domain.name());
+            found.mistake(here(), message);
+            continue;
+        };
+        let Some(described) = catalogue.table(&name) else { continue };
+        let entry = scope.tables.iter().find(|entry| entry.name == name);
+        for column in columns {
+            let is_there = described.table.position(column).is_some();
+            if !is_there || entry.is_some_and(|entry| entry.leaves_out(column)) {
+                let message = format!(
+                    "offline {} are chosen by {name}.{column}, which is not there or does not travel",
+                    domain.name()
+                );
+                found.mistake(here(), message);
+            }
+        }
+    }
+    for scope in typed.scopes.iter().filter(|scope| scope.direction.is_pulled()) {
+        for entry in &scope.tables {
+            if let (Some((domain, restriction)), Some(described)) =
+                (selections.restriction(&entry.name), catalogue.table(&entry.name))
+            {
+                let wrong = hanging(&restriction, entry, &described.table);
+                let messages = wrong.into_iter().map(|what| format!("{} {what}", entry.name));
+                messages.for_each(|message| {
+                    found.mistake(place(profile, profile.selections.place(domain)), message);
+                });
+            }
+        }
+    }
+}
+
+/// What is wrong with the columns by which a table hangs on a choice.
+fn hanging(restriction: &Restriction, entry: &ScopeTable, table: &Table) -> Vec<String> {
+    let Restriction::Members(list) = restriction else { return Vec::new() };
+    let mut wrong = Vec::new();
+    for on in list {
+        let code = on.only.as_ref().map(|code| &code.column);
+        for column in std::iter::once(&on.column).chain(code) {
+            if table.position(column).is_none() || entry.leaves_out(column) {
+                let names = table.columns.iter().map(|column| column.name.as_str());
+                let hint = did_you_mean(column, names);
+                wrong.push(format!(
+                    "hangs on the chosen by {column}, which is not there or does not travel{hint}"
+                ));
+            }
+        }
+        if let Some(at) =
+            table.position(&on.column).filter(|at| !on.kind.fits(table.columns[*at].of))
+        {
+            let (of, kind) = (table.columns[at].of, on.kind.name());
+            wrong.push(format!(
+                "hangs on the chosen by {}, which is {of} and names no {kind}",
+                on.column
+            ));
+        }
+    }
+    wrong
 }
 
 fn unknown_table(name: &TableName, catalogue: &Catalogue) -> String {

@@ -5,6 +5,7 @@ use super::effective::same_table;
 use super::field::Field;
 use super::profile_fields as fields;
 use super::profile_text::{number, plugin_text, resolver_text};
+use super::selection_settings;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -108,7 +109,10 @@ fn of_profile(from: &Profile, to: &Profile, found: &mut Found) {
     found.compare(None, &fields::WRITE_PATH, path(from), path(to));
     let capture = |profile: &Profile| profile.capture.name().to_string();
     found.compare(None, &fields::CAPTURE, capture(from), capture(to));
-    for (before, now) in told(&from.conduct).into_iter().zip(told(&to.conduct)) {
+    let (before, now) =
+        (selection_settings::told(&from.selections), selection_settings::told(&to.selections));
+    let conduct = told(&from.conduct).into_iter().zip(told(&to.conduct));
+    for (before, now) in conduct.chain(before.into_iter().zip(now)) {
         if before.1 != now.1 {
             found.push(None, None, Some(before.0), Some(before.1), Some(now.1));
         }

@@ -10,6 +10,7 @@ use super::conduct::ConductSettings;
 use super::profile_fields as fields;
 use super::profile_file::{ProfileFile, ProfileSource, ScopeEntry, TableEntry};
 use super::reader::{Mistake, Mistakes, Placed, nearest};
+use super::selection_settings::SelectionSettings;
 use std::path::PathBuf;
 use std::time::Duration;
 use tillhold_channel::profile::{ChannelProfile, ChannelScope};
@@ -55,6 +56,7 @@ pub struct Effective {
     pub write_path: Given<WritePath>,
     pub capture: Given<Capture>,
     pub conduct: ConductSettings,
+    pub selections: SelectionSettings,
     pub scopes: Vec<EffectiveScope>,
 }
 
@@ -154,6 +156,7 @@ impl ProfileFile {
             write_path: self.write_path.clone(),
             capture: self.capture.clone(),
             conduct: self.conduct.clone(),
+            selections: self.selections.clone(),
             scopes,
         }
     }
@@ -346,7 +349,7 @@ impl Effective {
             write_path: self.write_path.value,
             capture: self.capture.value,
             conduct: self.conduct.conduct(),
-            selections: tillhold_core::selection::Selections::default(),
+            selections: self.selections.selections(),
             scopes: self.scopes.iter().map(EffectiveScope::scope).collect(),
         }
     }

@@ -92,6 +92,11 @@ pub struct Word<T: 'static> {
     pub default: Presence<usize>,
 }
 
+/// Yes or no.
+pub struct Flag {
+    pub default: bool,
+}
+
 /// A list of texts.
 pub struct Texts {
     pub presence: Presence<&'static [&'static str]>,
@@ -213,6 +218,20 @@ impl<T> Kind for Word<T> {
             Presence::Optional => Presence::Optional,
             Presence::Default(at) => Presence::Default(json!(self.choices[at].0)),
         }
+    }
+}
+
+impl Kind for Flag {
+    fn schema(&self) -> Json {
+        json!({ "type": "boolean" })
+    }
+
+    fn takes(&self) -> String {
+        "true or false".to_string()
+    }
+
+    fn presence(&self) -> Presence<Json> {
+        Presence::Default(json!(self.default))
     }
 }
 

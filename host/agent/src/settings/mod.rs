@@ -19,3 +19,5 @@ pub mod reader;
 pub mod register_fields;
 pub mod register_file;
 pub mod schema;
+pub mod selection_fields;
+pub mod selection_settings;

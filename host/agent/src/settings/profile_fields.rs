@@ -5,6 +5,7 @@ use super::field::{
     Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
 };
 use super::profile_file::ProfileSource;
+use super::selection_fields::{OFFLINE_CUSTOMERS, OFFLINE_PRODUCTS};
 use serde_json::{Value as Json, json};
 use tillhold_core::profile::{Capture, Direction, OnPluginFailure, WritePath};
 
@@ -24,6 +25,8 @@ pub static PROFILE: Shape = Shape {
         &NUMBERS,
         &INCARNATION,
         &SIZE,
+        &OFFLINE_PRODUCTS,
+        &OFFLINE_CUSTOMERS,
         &SCOPES,
     ],
 };

@@ -7,6 +7,7 @@ use super::effective::{Given, Origin};
 use super::field::{Field, Kind, Number, Word};
 use super::profile_fields as fields;
 use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
+use super::selection_settings::SelectionSettings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_core::condition::Condition;
@@ -50,6 +51,7 @@ pub struct ProfileFile {
     pub(super) write_path: Given<WritePath>,
     pub(super) capture: Given<Capture>,
     pub(super) conduct: ConductSettings,
+    pub(super) selections: SelectionSettings,
     pub(super) order: Vec<Placed>,
     pub(super) scopes: Vec<ScopeEntry>,
 }
@@ -129,6 +131,7 @@ impl ProfileFile {
             write_path: word(top, &fields::WRITE_PATH),
             capture: capture(top),
             conduct: ConductSettings::read(top),
+            selections: SelectionSettings::read(top),
             order: top.texts(&fields::ORDER).unwrap_or_default(),
             scopes: top.sections(&fields::SCOPES).iter().map(scope_entry).collect(),
         }

@@ -1,6 +1,6 @@
 //! A profile as the text of a `profile.toml`, that reads back as the same profile.
 
-use super::conduct::ConductSettings;
+use super::conduct::ConductEntry;
 use super::effective::{Effective, EffectiveScope, Given, Origin};
 use super::field::{Field, Number};
 use super::profile_fields::{self as fields, PolicyWord};
@@ -41,7 +41,8 @@ pub fn text(profile: &Effective, told: Told) -> String {
             quoted(fields::CAPTURE_METHOD.spelled(of))
         });
     }
-    page.conduct(&profile.conduct);
+    page.sections(profile.conduct.entries());
+    page.sections(profile.selections.entries());
     for scope in &profile.scopes {
         page.scope(scope);
     }
@@ -79,9 +80,9 @@ impl Page {
         }
     }
 
-    fn conduct(&mut self, conduct: &ConductSettings) {
+    fn sections(&mut self, entries: Vec<ConductEntry>) {
         let mut open = "";
-        for entry in conduct.entries() {
+        for entry in entries {
             if !self.tells(entry.is_default) {
                 continue;
             }
@@ -261,6 +262,17 @@ seed_type = 9
 
 [incarnation]
 when_in_doubt = "refuse"
+
+[offline_products]
+sold_top = 500
+sold_by = "quantity"
+categories = ["DAIRY", "a \"b\""]
+refresh_h = 0.5
+tables = ["ax.RETAILKIT whole", "ax.PRICEDISCTABLE ITEMRELATION item"]
+
+[offline_customers]
+of_store = "warehouse"
+personal_data = false
 
 [[scope]]
 name = "One"

@@ -78,7 +78,12 @@ fn of_profile(profile: &Effective) -> Vec<String> {
         (fields::WRITE_PATH.key, profile.write_path.value != fields::WRITE_PATH.default()),
         (fields::CAPTURE.key, profile.capture.value != fields::CAPTURE_METHOD.default()),
     ];
-    let conduct = profile.conduct.entries().into_iter().filter(|entry| !entry.is_default);
+    let conduct = profile
+        .conduct
+        .entries()
+        .into_iter()
+        .chain(profile.selections.entries())
+        .filter(|entry| !entry.is_default);
     let conduct = conduct.map(|entry| format!("{}.{}", entry.section, entry.key));
     let own = differing.iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string());
     own.chain(conduct).collect()

@@ -1,6 +1,6 @@
 //! Reads a TOML file and collects every mistake with its line, so that a person mends them all in one go.
 
-use super::field::{Field, Kind, Number, Table, Tables, Text, Texts, TextsOrTables, Word};
+use super::field::{Field, Flag, Kind, Number, Table, Tables, Text, Texts, TextsOrTables, Word};
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -189,6 +189,10 @@ impl<'s> Section<'s> {
             };
             (of.least..=of.most).contains(&number).then_some(number)
         })
+    }
+
+    pub fn flag(&self, field: &Field<Flag>) -> Option<bool> {
+        self.typed(field, |value| value.as_bool())
     }
 
     /// One of the field's words.

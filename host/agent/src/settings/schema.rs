@@ -46,7 +46,9 @@ mod tests {
     use crate::settings::profile_file::ProfileFile;
     use crate::settings::reader::Source;
     use crate::settings::register_file::RegisterFile;
-    use crate::settings::{conduct_fields, device_fields, profile_fields, register_fields};
+    use crate::settings::{
+        conduct_fields, device_fields, profile_fields, register_fields, selection_fields,
+    };
     use serde_json::Value as Json;
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -63,7 +65,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 18] = [
+    const TABLES: [(&str, &Shape); 20] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
@@ -82,6 +84,8 @@ mod tests {
         ("[numbers]", &conduct_fields::NUMBERS_SHAPE),
         ("[incarnation]", &conduct_fields::INCARNATION_SHAPE),
         ("[size]", &conduct_fields::SIZE_SHAPE),
+        ("[offline_products]", &selection_fields::PRODUCTS_SHAPE),
+        ("[offline_customers]", &selection_fields::CUSTOMERS_SHAPE),
     ];
 
     /// Each table stands in the document behind `<!-- settings: NAME -->`.
@@ -139,6 +143,10 @@ mod tests {
         [numbers]\nwhen_in_doubt = 'sell'\nseed_type = 1\n\
         [incarnation]\nwhen_in_doubt = 'sell'\n\
         [size]\nlimit_mb = 1\nkeep_settled_days = 1\nreserve_mb = 1\n\
+        [offline_products]\nsold_top = 1\nsold_by = 'amount'\nsold_days = 1\nnewest = 1\n\
+        categories = ['c']\nitems = ['i']\nrefresh_h = 1\ntables = ['ax.A whole']\n\
+        [offline_customers]\ntop = 1\ntop_by = 'sales'\ndays = 1\nof_store = 'no'\n\
+        accounts = ['a']\npersonal_data = true\nrefresh_h = 1\ntables = ['ax.B whole']\n\
         [[scope]]\nname = 's'\ndirection = 'upload'\nfrequency_s = 1\n\
         tables = [{ name = 'ax.A', exclude = ['B'], columns = ['C'] }]\n\
         transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\
@@ -176,7 +184,7 @@ mod tests {
 
     /// Structure by the draft's own rules: each object names its properties, and what it requires is among them.
     fn check(schema: &Json, place: &str) {
-        let known = ["string", "number", "integer", "array", "object"];
+        let known = ["string", "number", "integer", "array", "object", "boolean"];
         if let Some(of) = schema["type"].as_str() {
             assert!(known.contains(&of), "{place}: {of}");
         }

@@ -1,0 +1,474 @@
+//! Offline products and customers: who is chosen, and what follows for the register's rows.
+//!
+//! ```text
+//! begin    nothing loaded yet: choose, keep; the first load then reads members only
+//! refresh  one pass over all scopes that hang on the choice:
+//!          changes ─► rows of who joined ─► stage ─► one landing with positions; who left goes
+//! ```
+//!
+//! * Between two refreshes pull goes by the choice that its rows stand under ([`in_force`]), whatever the profile says now.
+//! * A choice changes only when no table that hangs on it is half loaded.
+//! * A table that hangs on it in another way than before, or not any more, is loaded anew beside its rows and flipped in
+//!   the same landing.
+//! * No personal data: nothing of those tables is read from then on, and what is there goes once it was sent.
+
+use crate::fault::FlowError;
+use crate::pull::{Pull, Unwatched};
+use crate::register::{Register, ScopeRun};
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_channel::capture::{Captured, Page, Pass, Standing, own_context};
+use tillhold_channel::selection::{Choice, Chosen, choose};
+use tillhold_channel::{ChannelError, Link, snapshot};
+use tillhold_core::limits;
+use tillhold_core::moment::Timestamp;
+use tillhold_core::row::Change;
+use tillhold_core::selection::{Domain, MemberKind, Members, Restricted, Restriction};
+use tillhold_core::table::{Table, TableName};
+use tillhold_core::version::Position;
+use tillhold_local::{KeptSelection, Load, SelectedLanding, TableState};
+
+/// The members that were read last, by when they were computed: a pull every half minute need not read them again.
+pub type Cache = Mutex<BTreeMap<Domain, (i64, Arc<Members>)>>;
+
+/// Which rows of which tables are the register's.
+pub type InForce = BTreeMap<TableName, Restricted>;
+
+/// What a refresh did.
+#[derive(Clone, Copy, Debug)]
+pub struct Refreshed {
+    pub domain: Domain,
+    pub rows: u64,
+    pub left: u64,
+}
+
+/// What the register's rows stand under; what is withheld counts at once.
+pub async fn in_force(register: &Register) -> Result<InForce, FlowError> {
+    let mut all = InForce::new();
+    for domain in Domain::ALL {
+        if register.profile.selections.withholds(domain) {
+            let withheld = wanted(register, domain).into_iter();
+            all.extend(withheld.map(|(table, restriction)| {
+                (table, Restricted { restriction, members: Arc::default() })
+            }));
+            continue;
+        }
+        let Some(kept) = register.local.selection(domain).await? else { continue };
+        let members = members(register, &kept).await?;
+        all.extend(kept.tables.into_iter().map(|(table, restriction)| {
+            (table, Restricted { restriction, members: members.clone() })
+        }));
+    }
+    Ok(all)
+}
+
+async fn members(register: &Register, kept: &KeptSelection) -> Result<Arc<Members>, FlowError> {
+    let cache = || register.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = cache().get(&kept.domain).cloned();
+    if let Some((_, members)) = known.filter(|(computed_ms, _)| *computed_ms == kept.computed_ms) {
+        return Ok(members);
+    }
+    let members = Arc::new(register.local.members(kept.domain).await?);
+    cache().insert(kept.domain, (kept.computed_ms, members.clone()));
+    Ok(members)
+}
+
+/// What the profile asks of the register's tables.
+fn wanted(register: &Register, domain: Domain) -> BTreeMap<TableName, Restriction> {
+    let pulled = register.scopes.iter().filter(|run| run.is_pulled());
+    let tables = pulled.flat_map(|run| run.tables.iter());
+    let of_domain = |table: &Arc<Table>| {
+        let (of, restriction) = register.profile.selections.restriction(&table.name)?;
+        (of == domain).then(|| (table.name.clone(), restriction))
+    };
+    tables.filter_map(of_domain).collect()
+}
+
+/// Before the first load: who is chosen, so that only their rows are read.
+pub async fn begin(register: &Register, link: &mut Link) -> Result<(), FlowError> {
+    let selections = &register.profile.selections;
+    for domain in Domain::ALL {
+        let wanted = wanted(register, domain);
+        let is_whole = selections.is_all(domain) || selections.withholds(domain);
+        if is_whole || wanted.is_empty() || register.local.selection(domain).await?.is_some() {
+            continue;
+        }
+        let states = states_of(register, &wanted).await?;
+        if states.iter().any(|state| state.load != Load::NotStarted) {
+            continue;
+        }
+        let own = own(register, domain).await?;
+        let tables = names(register);
+        let kinds = kinds(&wanted);
+        let chosen = choose(link, &choice(register, domain, &own, &kinds, &tables)).await?;
+        let (kept, members) = kept(register, domain, wanted, chosen);
+        register.local.keep_selection(kept, members).await?;
+    }
+    Ok(())
+}
+
+/// Computes anew what is due, or everything when `is_forced`.
+pub async fn refresh(
+    register: &Register,
+    link: &mut Link,
+    is_forced: bool,
+) -> Result<Vec<Refreshed>, FlowError> {
+    let mut done = Vec::new();
+    for domain in Domain::ALL {
+        if is_due(register, domain, is_forced).await? {
+            done.extend(Refresh::of(register, domain).await?.run(link).await?);
+        }
+    }
+    Ok(done)
+}
+
+async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<bool, FlowError> {
+    let selections = &register.profile.selections;
+    let wanted = wanted(register, domain);
+    let Some(kept) = register.local.selection(domain).await? else {
+        return Ok(!wanted.is_empty());
+    };
+    if (&kept.rule, &kept.tables) != (&selections.rule(domain), &wanted) {
+        return Ok(true);
+    }
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    if selections.withholds(domain) {
+        return is_anything_left(register, &wanted).await;
+    }
+    let age_ms = register.env.clock.wall_ms() - kept.computed_ms;
+    // A clock that jumped back makes it due rather than late by the jump.
+    let is_old = age_ms < 0 || age_ms as u128 >= selections.refresh(domain).as_millis();
+    Ok(is_forced || is_old)
+}
+
+/// What was unsent when it was withheld goes as soon as it was sent.
+async fn is_anything_left(
+    register: &Register,
+    wanted: &BTreeMap<TableName, Restriction>,
+) -> Result<bool, FlowError> {
+    let waits = register.local.counts().await?.pending_rows > 0;
+    for table in wanted.keys() {
+        if !waits && register.local.count(table).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn states_of(
+    register: &Register,
+    tables: &BTreeMap<TableName, Restriction>,
+) -> Result<Vec<TableState>, FlowError> {
+    let mut states = register.local.tables().await?;
+    states.retain(|state| tables.contains_key(&state.table.name));
+    Ok(states)
+}
+
+fn kinds(tables: &BTreeMap<TableName, Restriction>) -> Vec<MemberKind> {
+    let all: BTreeSet<MemberKind> = tables.values().flat_map(Restriction::kinds).collect();
+    all.into_iter().collect()
+}
+
+fn names(register: &Register) -> BTreeSet<TableName> {
+    let tables = register.scopes.iter().flat_map(|run| run.tables.iter());
+    tables.map(|table| table.name.clone()).collect()
+}
+
+/// What this register's own kept sales name: returns find it whatever the choice says.
+async fn own(register: &Register, domain: Domain) -> Result<BTreeSet<String>, FlowError> {
+    let (table, column) = match domain {
+        Domain::Products => ("RETAILTRANSACTIONSALESTRANS", "ITEMID"),
+        Domain::Customers => ("RETAILTRANSACTIONTABLE", "CUSTACCOUNT"),
+    };
+    let table = TableName::new("ax", table);
+    Ok(register.local.texts_of(&table, column, limits::SELECTION_OWN_MAX).await?)
+}
+
+fn choice<'a>(
+    register: &'a Register,
+    domain: Domain,
+    own: &'a BTreeSet<String>,
+    kinds: &'a [MemberKind],
+    tables: &'a BTreeSet<TableName>,
+) -> Choice<'a> {
+    let today = Timestamp::from_unix_ms(register.env.clock.wall_ms()).date();
+    let selections = &register.profile.selections;
+    Choice { selections, domain, store: &register.file.store, today, own, kinds, tables }
+}
+
+fn kept(
+    register: &Register,
+    domain: Domain,
+    tables: BTreeMap<TableName, Restriction>,
+    chosen: Chosen,
+) -> (KeptSelection, Members) {
+    let found: serde_json::Map<String, Json> =
+        chosen.criteria.iter().map(|one| (one.name.to_string(), json!(one.found))).collect();
+    let counts: serde_json::Map<String, Json> = chosen
+        .members
+        .kinds()
+        .map(|kind| (kind.name().to_string(), json!(chosen.members.count(kind))))
+        .collect();
+    let told = json!({ "criteria": found, "members": counts, "unknown": chosen.unknown });
+    let rule = register.profile.selections.rule(domain);
+    let computed_ms = register.env.clock.wall_ms();
+    (KeptSelection { domain, rule, tables, told: told.to_string(), computed_ms }, chosen.members)
+}
+
+/// One domain's choice, computed anew and landed.
+struct Refresh<'r> {
+    register: &'r Register,
+    domain: Domain,
+    before: Option<KeptSelection>,
+    wanted: BTreeMap<TableName, Restriction>,
+}
+
+impl<'r> Refresh<'r> {
+    async fn of(register: &'r Register, domain: Domain) -> Result<Refresh<'r>, FlowError> {
+        let before = register.local.selection(domain).await?;
+        Ok(Refresh { register, domain, before, wanted: wanted(register, domain) })
+    }
+
+    fn restriction_before(&self, table: &TableName) -> Option<&Restriction> {
+        self.before.as_ref().and_then(|kept| kept.tables.get(table))
+    }
+
+    /// Rows that the register does not have because of what it stood under, and cannot find by their keys.
+    fn is_loaded_anew(&self, table: &TableName) -> bool {
+        let (before, now) = (self.restriction_before(table), self.wanted.get(table));
+        before.is_some() && before != now && now != Some(&Restriction::Withheld)
+    }
+
+    async fn run(&self, link: &mut Link) -> Result<Option<Refreshed>, FlowError> {
+        let selections = &self.register.profile.selections;
+        let mut all = self.wanted.clone();
+        all.extend(self.before.iter().flat_map(|kept| kept.tables.clone()));
+        let is_half = |state: &TableState| matches!(state.load, Load::Loading { .. });
+        if states_of(self.register, &all).await?.iter().any(is_half) {
+            return Ok(None);
+        }
+        if selections.withholds(self.domain) {
+            return self.withhold().await.map(Some);
+        }
+        let own = own(self.register, self.domain).await?;
+        let (tables, kinds) = (names(self.register), kinds(&self.wanted));
+        let choice = choice(self.register, self.domain, &own, &kinds, &tables);
+        let is_all = selections.is_all(self.domain);
+        let anew: Vec<TableName> =
+            all.keys().filter(|table| self.is_loaded_anew(table)).cloned().collect();
+        let mut chosen = None;
+        if is_all {
+            chosen = Some(Chosen::default());
+        } else if !anew.is_empty() {
+            chosen = Some(choose(link, &choice).await?);
+        }
+        if let Some(chosen) = &chosen {
+            self.load_anew(link, &anew, &chosen.members).await?;
+        }
+        self.pass(link, &all, chosen, &choice).await
+    }
+
+    async fn withhold(&self) -> Result<Refreshed, FlowError> {
+        let (selection, members) =
+            kept(self.register, self.domain, self.wanted.clone(), Chosen::default());
+        let landing = SelectedLanding { selection, members, positions: Vec::new(), epoch: [0; 16] };
+        let tally = self.register.local.land_selected(landing).await?;
+        Ok(Refreshed { domain: self.domain, rows: 0, left: tally.left })
+    }
+
+    /// What pull is to go by when these members are chosen.
+    async fn force(&self, members: &Members) -> Result<InForce, FlowError> {
+        let mut force = in_force(self.register).await?;
+        if let Some(before) = &self.before {
+            force.retain(|table, _| !before.tables.contains_key(table));
+        }
+        let members = Arc::new(members.clone());
+        force.extend(self.wanted.iter().map(|(table, restriction)| {
+            let restriction = restriction.clone();
+            (table.clone(), Restricted { restriction, members: members.clone() })
+        }));
+        Ok(force)
+    }
+
+    async fn load_anew(
+        &self,
+        link: &mut Link,
+        anew: &[TableName],
+        members: &Members,
+    ) -> Result<(), FlowError> {
+        for run in self.register.scopes.iter().filter(|run| run.is_pulled()) {
+            let force = self.force(members).await?;
+            let pull = Pull::new(self.register, run, force, &Unwatched).filtered(link).await?;
+            for table in run.tables.iter().filter(|table| anew.contains(&table.name)) {
+                pull.reload(link, table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn pass(
+        &self,
+        link: &mut Link,
+        all: &BTreeMap<TableName, Restriction>,
+        chosen: Option<Chosen>,
+        choice: &Choice<'_>,
+    ) -> Result<Option<Refreshed>, FlowError> {
+        let (register, local) = (self.register, &self.register.local);
+        let force = self.force(&Members::default()).await?;
+        let hangs = |run: &&ScopeRun| run.tables.iter().any(|table| all.contains_key(&table.name));
+        let runs = register.scopes.iter().filter(|run| run.is_pulled()).filter(hangs);
+        let mut pulls: Vec<Pull<'_>> = Vec::new();
+        for run in runs {
+            pulls.push(Pull::new(register, run, force.clone(), &Unwatched).filtered(link).await?);
+        }
+        let mut tables = Vec::new();
+        let mut places = Vec::new();
+        for (at, pull) in pulls.iter().enumerate() {
+            local.discard_staged(&pull.run.scope.name).await?;
+            let loaded = pull.followed().await?;
+            places.extend(loaded.iter().map(|_| at));
+            tables.extend(loaded);
+        }
+        let Some(first) = pulls.first() else { return Ok(None) };
+        let (own, method) = (own_context(local.incarnation()), register.profile.capture);
+        let epoch = local.epoch_of(&first.run.scope.name).await?;
+        let mut pass = match Pass::begin_choosing(link, method, epoch, own, &tables).await {
+            // The next pull loads everything anew; the choice waits for it.
+            Err(ChannelError::ChannelRestored { .. }) => return Ok(None),
+            begun => begun?,
+        };
+        if (0..tables.len()).any(|at| pass.standing(at) == Standing::Outdated) {
+            pass.finish().await?;
+            return Ok(None);
+        }
+        let chosen = match chosen {
+            Some(chosen) => chosen,
+            None => pass.choose(choice).await?,
+        };
+        let joined = match &self.before {
+            // Everyone was there.
+            None => Members::default(),
+            Some(before) => chosen.members.beyond(&*members(register, before).await?),
+        };
+        let has_joined = !joined.is_empty();
+        pass.go_by(&chosen.members, joined);
+        let mut rows = 0;
+        for (at, followed) in tables.iter().enumerate() {
+            let (pull, table) = (&pulls[places[at]], &followed.table);
+            while let Some(page) = pass.page(at).await? {
+                rows += page.changes.len() as u64;
+                pull.stage(table, page).await?;
+            }
+            let before = self.restriction_before(&table.name);
+            if has_joined && before.is_some() && before == self.wanted.get(&table.name) {
+                rows += bring_joined(&mut pass, at, pull, table).await?;
+            }
+        }
+        let epoch = pass.epoch();
+        let position = |(at, followed): (usize, &tillhold_channel::capture::Followed)| {
+            let mark = Some(pass.mark(at).clone());
+            (followed.table.name.clone(), Position { version: pass.reached(), mark })
+        };
+        let positions = tables.iter().enumerate().map(position).collect();
+        pass.finish().await?;
+        let (selection, members) = kept(register, self.domain, self.wanted.clone(), chosen);
+        let landing = SelectedLanding { selection, members, positions, epoch };
+        let tally = local.land_selected(landing).await?;
+        Ok(Some(Refreshed { domain: self.domain, rows, left: tally.left }))
+    }
+}
+
+/// The rows that hang on who joined, as changes of the same pass.
+async fn bring_joined(
+    pass: &mut Pass<'_>,
+    at: usize,
+    pull: &Pull<'_>,
+    table: &Arc<Table>,
+) -> Result<u64, FlowError> {
+    let (mut after, mut rows) = (None, 0);
+    loop {
+        let snapshot::Page { rows: found, refused, last_key } =
+            pass.joined_page(at, after.as_ref()).await?;
+        let version = pass.reached();
+        let present = |row| {
+            let change = Change::Present(row);
+            Captured { change, version, own: false, is_elsewhere: false }
+        };
+        rows += found.len() as u64;
+        let changes = found.into_iter().map(present).collect();
+        pull.stage(table, Page { changes, refused }).await?;
+        match last_key {
+            Some(key) => after = Some(key),
+            None => return Ok(rows),
+        }
+    }
+}
+
+/// For the operator: what is chosen, and when it was computed.
+pub async fn shown(register: &Register) -> Result<Json, FlowError> {
+    let mut all = serde_json::Map::new();
+    for domain in Domain::ALL {
+        let selections = &register.profile.selections;
+        let kept = register.local.selection(domain).await?;
+        let wanted = wanted(register, domain);
+        let is_in_force = match &kept {
+            Some(kept) => (&kept.rule, &kept.tables) == (&selections.rule(domain), &wanted),
+            None => wanted.is_empty(),
+        };
+        let told = kept.as_ref().and_then(|kept| serde_json::from_str::<Json>(&kept.told).ok());
+        let told = told.unwrap_or_default();
+        all.insert(
+            domain.name().to_string(),
+            json!({
+                "chosen": match () {
+                    () if selections.withholds(domain) => "none",
+                    () if selections.is_all(domain) => "all",
+                    () => "some",
+                },
+                "in_force": is_in_force,
+                "computed_at_ms": kept.as_ref().map(|kept| kept.computed_ms),
+                "refresh_h": selections.refresh(domain).as_secs_f64() / 3_600.0,
+                "criteria": told["criteria"],
+                "members": told["members"],
+                "unknown": told["unknown"],
+            }),
+        );
+    }
+    Ok(Json::Object(all))
+}
+
+/// Who would join and who would leave if it were computed now; nothing is changed.
+pub async fn would_change(register: &Register, link: &mut Link) -> Result<Json, FlowError> {
+    let mut all = serde_json::Map::new();
+    for domain in Domain::ALL {
+        let selections = &register.profile.selections;
+        let wanted = wanted(register, domain);
+        if selections.is_all(domain) || selections.withholds(domain) || wanted.is_empty() {
+            continue;
+        }
+        let own = own(register, domain).await?;
+        let (tables, kinds) = (names(register), kinds(&wanted));
+        let now = choose(link, &choice(register, domain, &own, &kinds, &tables)).await?.members;
+        let before = match register.local.selection(domain).await? {
+            Some(kept) => members(register, &kept).await?,
+            None => Arc::default(),
+        };
+        let kind = match domain {
+            Domain::Products => MemberKind::Item,
+            Domain::Customers => MemberKind::Account,
+        };
+        let (join, leave) = (now.beyond(&before), before.beyond(&now));
+        let list = |of: &Members| {
+            let keys = of.of(kind).into_iter().flatten().take(limits::SELECTION_SHOWN_MAX);
+            json!({ "count": of.count(kind), "first": keys.collect::<Vec<_>>() })
+        };
+        all.insert(
+            domain.name().to_string(),
+            json!({ "would_join": list(&join), "would_leave": list(&leave) }),
+        );
+    }
+    Ok(Json::Object(all))
+}
