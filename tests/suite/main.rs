@@ -16,6 +16,7 @@ mod lanes;
 mod orders;
 mod profile;
 mod quiet;
+mod selection;
 mod size;
 mod snapshots;
 mod tidy;
