@@ -42,7 +42,7 @@ pub struct LocalDatabase {
 
 struct Inner {
     env: Env,
-    incarnation: Incarnation,
+    incarnation: RwLock<Incarnation>,
     journal: Side,
     catalogue: Side,
     registry: RwLock<Arc<Registry>>,
@@ -81,9 +81,13 @@ impl LocalDatabase {
         outside.blocking("opening of the offline database", open).await.ok_or(LocalError::Closed)?
     }
 
-    /// Which life of the database this is: a new one for every newly created journal.
+    /// Which life of the database this is: a new one for every newly created journal, and when a person says so.
     pub fn incarnation(&self) -> Incarnation {
-        self.inner.incarnation
+        *self.inner.incarnation.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_incarnation(&self, new: Incarnation) {
+        *self.inner.incarnation.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     /// The last number that the log has given, sent or not: an older one than the channel knows of means that the
@@ -275,7 +279,7 @@ fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, Loca
     };
     let inner = Inner {
         env: env.clone(),
-        incarnation: opened.incarnation,
+        incarnation: RwLock::new(opened.incarnation),
         journal: side(opened.journal)?,
         catalogue: side(opened.catalogue)?,
         registry: RwLock::new(Arc::new(opened.registry)),

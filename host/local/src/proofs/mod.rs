@@ -5,6 +5,7 @@ mod crashing;
 mod exchanging;
 mod filtering;
 mod landing;
+mod lineage;
 mod loading;
 mod opening;
 mod purging;

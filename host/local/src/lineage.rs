@@ -1,0 +1,115 @@
+//! Whose life this journal leads: the runs of the agent that it has seen, the furthest of its transactions that it knew
+//! to have arrived, and a new incarnation when a person says so. The rules that use it: [`tillhold_core::claim`].
+
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use rusqlite::{Connection, TransactionBehavior};
+use tillhold_core::claim::{Head, Remembered};
+use tillhold_core::limits;
+use tillhold_core::text::parse_guid;
+use tillhold_core::transaction::TransactionId;
+use tillhold_core::version::{Incarnation, Run, Sequence};
+
+/// Facts of the journal: guids with blanks between; a place in the log and a guid.
+const RUNS: &str = "runs";
+const HEAD: &str = "arrived-head";
+
+impl LocalDatabase {
+    /// A new run, remembered before anyone else hears of it.
+    pub async fn begin_run(&self) -> Result<Run, LocalError> {
+        let run = Run(self.env().random.uuid());
+        let begin = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut runs = runs(&transaction)?;
+            runs.push(run);
+            let forgotten = runs.len().saturating_sub(limits::RUNS_KEPT);
+            let kept: Vec<String> = runs[forgotten..].iter().map(Run::to_string).collect();
+            set(&transaction, RUNS, &kept.join(" "))?;
+            Ok(transaction.commit()?)
+        };
+        self.writer(Kind::Journal).run(begin).await?;
+        Ok(run)
+    }
+
+    pub async fn remembered(&self) -> Result<Remembered, LocalError> {
+        let read = |conn: &Connection| Ok(Remembered { runs: runs(conn)?, head: head(conn)? });
+        self.readers(Kind::Journal).run(read).await
+    }
+
+    /// The transaction that begins at a place of the log; `None` when there is none, or none any more.
+    pub async fn transaction_at(
+        &self,
+        sequence: Sequence,
+    ) -> Result<Option<TransactionId>, LocalError> {
+        // One that changed nothing has no place of its own, and was never sent.
+        let sql = "SELECT transaction_id FROM tillhold_transaction WHERE first_seq = ?1 \
+                   AND (settled_no IS NULL OR committed_where = 'channel')";
+        let read = move |conn: &Connection| {
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query([sequence.0 as i64])?;
+            Ok(match rows.next()? {
+                Some(row) => Some(TransactionId(row.get(0)?)),
+                None => None,
+            })
+        };
+        self.readers(Kind::Journal).run(read).await
+    }
+
+    /// Remembers the furthest transaction that has arrived: it is forgotten itself one day.
+    pub async fn remember_head(&self, new: Head) -> Result<(), LocalError> {
+        let keep = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if head(&transaction)?.is_none_or(|known| known.sequence < new.sequence) {
+                set(&transaction, HEAD, &format!("{} {}", new.sequence, new.id))?;
+            }
+            Ok(transaction.commit()?)
+        };
+        self.writer(Kind::Journal).run(keep).await
+    }
+
+    /// Ends this incarnation and begins another, with the same rows and everything that is unsent.
+    pub async fn renew_incarnation(&self) -> Result<Incarnation, LocalError> {
+        let new = Incarnation(self.env().random.uuid());
+        let renew = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let sql = "UPDATE tillhold_meta SET value = ?1 WHERE name = 'incarnation'";
+            transaction.execute(sql, [new.to_string()])?;
+            transaction.execute("DELETE FROM tillhold_fact WHERE name = ?1", [HEAD])?;
+            Ok(transaction.commit()?)
+        };
+        self.writer(Kind::Journal).run(renew).await?;
+        self.set_incarnation(new);
+        Ok(new)
+    }
+}
+
+fn runs(conn: &Connection) -> Result<Vec<Run>, Trouble> {
+    let text = fact(conn, RUNS)?.unwrap_or_default();
+    Ok(text.split_whitespace().filter_map(parse_guid).map(Run).collect())
+}
+
+fn head(conn: &Connection) -> Result<Option<Head>, Trouble> {
+    let text = fact(conn, HEAD)?.unwrap_or_default();
+    let parts = text.split_once(' ');
+    Ok(parts.and_then(|(sequence, id)| {
+        let id = TransactionId::parse(id)?;
+        Some(Head { sequence: Sequence(sequence.parse().ok()?), id })
+    }))
+}
+
+fn fact(conn: &Connection, name: &str) -> Result<Option<String>, Trouble> {
+    let mut statement = conn.prepare_cached("SELECT value FROM tillhold_fact WHERE name = ?1")?;
+    let mut rows = statement.query([name])?;
+    Ok(match rows.next()? {
+        Some(row) => Some(row.get(0)?),
+        None => None,
+    })
+}
+
+fn set(conn: &Connection, name: &str, value: &str) -> Result<(), Trouble> {
+    let sql = "INSERT INTO tillhold_fact VALUES (?1, ?2) \
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    conn.prepare_cached(sql)?.execute((name, value))?;
+    Ok(())
+}

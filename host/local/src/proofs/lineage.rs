@@ -1,0 +1,112 @@
+//! Runs, heads and incarnations outlive the agent; used numbers and unsent sales are told from what the files hold.
+
+use super::{House, id, identity, name, open, row, table};
+use crate::{Identity, InstalledTable, LocalDatabase, RowWrite, SaleColumns};
+use std::sync::Arc;
+use tillhold_core::claim::Head;
+use tillhold_core::numbering::AX;
+use tillhold_core::profile::Direction;
+use tillhold_core::table::Table;
+use tillhold_core::version::Sequence;
+use tillhold_env::Env;
+
+#[tokio::test]
+async fn a_journal_remembers_its_runs_and_the_head_over_a_restart() {
+    let house = House::new().await;
+    let first = house.db.begin_run().await.expect("a run");
+    let head = |at| Head { sequence: Sequence(at), id: id(at as u8) };
+    for at in [5, 9, 7] {
+        house.db.remember_head(head(at)).await.expect("a head");
+    }
+    house.db.close().await.expect("a close");
+    let again = open(house.folder.path()).await;
+    let second = again.begin_run().await.expect("a run");
+    let remembered = again.remembered().await.expect("what it remembers");
+    assert_eq!((remembered.runs, remembered.head), (vec![first, second], Some(head(9))));
+}
+
+#[tokio::test]
+async fn a_new_incarnation_keeps_what_is_unsent() {
+    let house = House::new().await;
+    house.insert(1, &super::lines(), &["T1", "1", "i", "1"]).await;
+    let old = house.db.incarnation();
+    house.db.remember_head(Head { sequence: Sequence(1), id: id(1) }).await.expect("a head");
+    let new = house.db.renew_incarnation().await.expect("a new incarnation");
+    assert_ne!(new, old);
+    assert_eq!(house.db.incarnation(), new);
+    house.db.close().await.expect("a close");
+    let again = open(house.folder.path()).await;
+    assert_eq!(again.incarnation(), new);
+    assert_eq!(again.remembered().await.expect("what it remembers").head, None);
+    assert_eq!(again.pending(10, 10).await.expect("pending").len(), 1);
+}
+
+#[tokio::test]
+async fn a_place_of_the_log_has_the_transaction_that_began_there() {
+    let house = House::new().await;
+    let lines = super::lines();
+    house.insert(1, &lines, &["T1", "1", "i", "1"]).await;
+    // Changes nothing: it has no place of its own.
+    house.db.record(id(2), super::hash(2), Vec::new(), 1).await.expect("a recorded nothing");
+    house.insert(3, &lines, &["T3", "1", "i", "1"]).await;
+    let at = async |at| house.db.transaction_at(Sequence(at)).await.expect("an answer");
+    assert_eq!((at(1).await, at(2).await, at(3).await), (Some(id(1)), Some(id(3)), None));
+    house.db.accept(vec![id(1)]).await.expect("a settlement");
+    assert_eq!(at(1).await, Some(id(1)), "also when it has arrived");
+}
+
+fn headers() -> Arc<Table> {
+    table(
+        "RETAILTRANSACTIONTABLE",
+        "STORE nvarchar(10) key, TERMINAL nvarchar(10) key, TRANSACTIONID nvarchar(44) key, \
+         PAYMENTAMOUNT numeric(32;16), CURRENCY nvarchar(3)",
+    )
+}
+
+/// A shop with AX's own columns.
+async fn ax_house() -> (tempfile::TempDir, LocalDatabase) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let db = LocalDatabase::open(&Env::real(), folder.path(), &identity()).await.expect("files");
+    let (scope, direction) = ("sales".to_string(), Direction::Upload);
+    let installed = InstalledTable { scope, direction, table: headers() };
+    db.install(vec![installed], Vec::new()).await.expect("an installation");
+    (folder, db)
+}
+
+async fn sell(db: &LocalDatabase, number: u8, values: [&str; 5]) {
+    let table = headers();
+    let writes = vec![RowWrite::Insert { table: table.name.clone(), row: row(&table, &values) }];
+    db.record(id(number), super::hash(number), writes, i64::from(number)).await.expect("a sale");
+}
+
+#[tokio::test]
+async fn unsent_sales_are_told_by_currency_and_used_numbers_as_ranges() {
+    let (_folder, db) = ax_house().await;
+    let columns = SaleColumns {
+        table: AX.header(),
+        amount: AX.header_amount.to_string(),
+        currency: AX.header_currency.to_string(),
+    };
+    let Identity { store, register } = identity();
+    let number = |at: u32| format!("{store}-{register}-{at}");
+    for (at, amount, currency) in [(7, "1.10", "USD"), (8, "2.20", "usd"), (10, "-3", "EUR")] {
+        let number = number(at);
+        sell(&db, at as u8, [&store, &register, &number, amount, currency]).await;
+    }
+    sell(&db, 11, [&store, "other", "S-other-99", "5", "USD"]).await;
+    db.quarantine(id(8), "channel-refused", "words").await.expect("a quarantine");
+    let used = db.used_numbers(&AX, &store, &register.to_lowercase()).await.expect("numbers");
+    assert_eq!(used.text(), "7-8 10-10");
+    let unsent = db.unsent_sales(&columns).await.expect("unsent sales");
+    assert_eq!((unsent.transactions, unsent.rows, unsent.oldest_ms), (4, 4, Some(7)));
+    let amounts: Vec<String> =
+        unsent.amounts.iter().map(|(currency, sum)| format!("{currency} {sum}")).collect();
+    assert_eq!(amounts, ["EUR -3.0000000000000000", "USD 8.3000000000000000"]);
+    db.accept(vec![id(7), id(8), id(11)]).await.expect("a settlement");
+    let unsent = db.unsent_sales(&columns).await.expect("unsent sales");
+    assert_eq!((unsent.transactions, unsent.amounts.len()), (1, 1));
+    let rows = db.unsent_rows().await.expect("rows");
+    assert_eq!(rows.into_iter().collect::<Vec<_>>(), [(name("RETAILTRANSACTIONTABLE"), 1)]);
+    let used = db.used_numbers(&AX, &store, &register).await.expect("numbers");
+    assert_eq!(used.text(), "7-8 10-10", "what is sent is used all the same");
+}

@@ -1,0 +1,121 @@
+//! What the channel does not have, told in sales: how many, for how much, since when; and how much of it waits in which
+//! table.
+//!
+//! * Unsent is everything that is not settled: what waits to be sent, and what waits for a person.
+//! * The amount of a sale is that of its header as the register left it.
+
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
+use crate::image;
+use crate::registry::{Entry, Registry};
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tillhold_core::table::TableName;
+use tillhold_core::value::{Decimal, Value};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnsentSales {
+    /// Including, as one, what other programs wrote since the log was last read.
+    pub transactions: u64,
+    pub rows: u64,
+    /// When the oldest was received.
+    pub oldest_ms: Option<i64>,
+    /// By currency; empty when the register keeps no such table of sales.
+    pub amounts: BTreeMap<String, Decimal>,
+}
+
+/// A table of sales, and its columns of amount and currency.
+#[derive(Clone, Debug)]
+pub struct SaleColumns {
+    pub table: TableName,
+    pub amount: String,
+    pub currency: String,
+}
+
+impl LocalDatabase {
+    pub async fn unsent_sales(&self, of: &SaleColumns) -> Result<UnsentSales, LocalError> {
+        let entry = self.registry().get(&of.table).ok().cloned();
+        let places = entry.and_then(|entry| {
+            let place = |name: &str| entry.table.position(name);
+            Some((place(&of.amount)?, place(&of.currency)?, entry))
+        });
+        let read = move |conn: &Connection| {
+            let mut unsent = counted(conn)?;
+            if let Some((amount, currency, entry)) = &places
+                && unsent.rows > 0
+            {
+                unsent.amounts = amounts(conn, entry, *amount, *currency)?;
+            }
+            Ok(unsent)
+        };
+        self.readers(Kind::Journal).run(read).await
+    }
+
+    /// Rows of each table that are not in the channel.
+    pub async fn unsent_rows(&self) -> Result<BTreeMap<TableName, u64>, LocalError> {
+        let registry = self.registry();
+        self.readers(Kind::Journal).run(move |conn| by_table(conn, &registry)).await
+    }
+}
+
+fn counted(conn: &Connection) -> Result<UnsentSales, Trouble> {
+    let number = |sql: &str| -> Result<Option<i64>, Trouble> {
+        Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
+    };
+    let unsettled = number("SELECT count(*) FROM tillhold_transaction WHERE state <> 'settled'")?;
+    let unadopted =
+        number("SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE transaction_id IS NULL)")?;
+    let oldest =
+        number("SELECT min(received_at_ms) FROM tillhold_transaction WHERE state <> 'settled'")?;
+    Ok(UnsentSales {
+        transactions: (unsettled.unwrap_or(0) + unadopted.unwrap_or(0)) as u64,
+        rows: number("SELECT count(*) FROM tillhold_log")?.unwrap_or(0) as u64,
+        oldest_ms: oldest,
+        amounts: BTreeMap::new(),
+    })
+}
+
+/// Of several images of one header the last counts; one that is gone again counts nothing.
+fn amounts(
+    conn: &Connection,
+    entry: &Arc<Entry>,
+    amount: usize,
+    currency: usize,
+) -> Result<BTreeMap<String, Decimal>, Trouble> {
+    let sql = "SELECT key, new_row FROM tillhold_log WHERE table_id = ?1 ORDER BY seq";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([entry.id])?;
+    let mut last: HashMap<String, Option<String>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        last.insert(row.get(0)?, row.get(1)?);
+    }
+    let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
+    for image in last.into_values().flatten() {
+        // What another program wrote may be no row of the table; its upload says so.
+        let Ok(row) = image::decode(&entry.table, &image) else { continue };
+        let (Value::Decimal(amount), currency) = (&row.0[amount], &row.0[currency]) else {
+            continue;
+        };
+        let currency = match currency {
+            Value::Text(text) => text.trim_end().to_uppercase(),
+            _ => String::new(),
+        };
+        let sum = sums.entry(currency).or_insert(Decimal::ZERO);
+        *sum = sum.checked_add(*amount).unwrap_or(*sum);
+    }
+    Ok(sums)
+}
+
+fn by_table(conn: &Connection, registry: &Registry) -> Result<BTreeMap<TableName, u64>, Trouble> {
+    let mut statement =
+        conn.prepare_cached("SELECT table_id, count(*) FROM tillhold_log GROUP BY table_id")?;
+    let mut rows = statement.query(())?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let name = registry.in_journal(row.get(0)?)?.table.name.clone();
+        found.insert(name, row.get::<_, i64>(1)? as u64);
+    }
+    Ok(found)
+}
