@@ -3,11 +3,14 @@
 //! Four lanes keep a long pull from ever delaying a sale: probes, the front door's reads, push and pull each have
 //! connections of their own.
 
+use crate::claiming::Claim;
 use crate::fault::FlowError;
 use crate::images::keep::Images;
+use crate::numbers::Numbers;
 use crate::quiet::Passes;
 use crate::register::Register;
 use crate::report;
+use crate::reporting::Reports;
 use crate::snapshot::board::Board;
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
@@ -15,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
 use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
+use tillhold_core::pace::Debt;
 use tillhold_core::stage::Tally;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, broadcast, mpsc, watch};
 
@@ -35,7 +39,11 @@ pub struct Agent {
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
-    reports: Mutex<BTreeMap<String, ScopeReport>>,
+    scope_reports: Mutex<BTreeMap<String, ScopeReport>>,
+    pub claim: Claim,
+    pub numbers: Numbers,
+    pub reports: Reports,
+    debt: Mutex<Debt>,
     probe_lane: AsyncMutex<Link>,
     front_lanes: [AsyncMutex<Link>; 2],
     push_lane: AsyncMutex<Link>,
@@ -58,6 +66,8 @@ pub struct ScopeReport {
     pub took_ms: u64,
     pub last: Tally,
     pub total: Tally,
+    /// Synchronisations that failed, since the agent started.
+    pub errors: u64,
     /// Why the scope stands still: code, message, hint.
     pub fault: Option<(String, String, Option<String>)>,
 }
@@ -82,7 +92,11 @@ impl Agent {
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),
-            reports: Mutex::default(),
+            scope_reports: Mutex::default(),
+            claim: Claim::default(),
+            numbers: Numbers::default(),
+            reports: Reports::default(),
+            debt: Mutex::default(),
             probe_lane: AsyncMutex::new(register.link()),
             front_lanes: [AsyncMutex::new(register.link()), AsyncMutex::new(register.link())],
             push_lane: AsyncMutex::new(register.link()),
@@ -198,7 +212,7 @@ impl Agent {
 
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
         let now = self.register().env.clock.wall_ms();
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
         let report = reports.entry(scope.to_string()).or_default();
         match result {
             Ok(tally) => {
@@ -209,14 +223,26 @@ impl Agent {
                 report.fault = None;
             }
             Err(error) => {
+                report.errors += 1;
                 report.fault = Some((error.code().to_string(), error.to_string(), error.hint()));
             }
         }
     }
 
     pub fn scope_report(&self, scope: &str) -> ScopeReport {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.get(scope).cloned().unwrap_or_default()
+    }
+
+    /// What pulls have to wait for.
+    pub fn debt(&self) -> Debt {
+        *self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pull took place.
+    pub fn pay(&self, rows: u64) {
+        let (pace, now_ms) = (self.register().profile.conduct.pace, self.now_ms());
+        self.debt.lock().unwrap_or_else(PoisonError::into_inner).pay(&pace, now_ms, rows);
     }
 
     /// One line for the operator.

@@ -2,12 +2,15 @@
 
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
+use crate::numbers::NumbersDoubt;
 use crate::snapshot::fault::SnapshotError;
 use tillhold_channel::ChannelError;
+use tillhold_core::claim::Doubt;
 use tillhold_core::condition::Complaint;
 use tillhold_core::fault::Class;
 use tillhold_core::stage::Unbalanced;
 use tillhold_core::table::TableName;
+use tillhold_core::version::Sequence;
 use tillhold_local::LocalError;
 use tillhold_plugin::PluginError;
 
@@ -38,9 +41,47 @@ pub enum FlowError {
     BrokeOff(&'static str),
     #[error("the register was never synchronised and its channel cannot be reached: {0}")]
     NeverSynchronised(ChannelError),
+    #[error(
+        "the offline database was restored from a backup: the channel has its transactions up to {arrived} of the log"
+    )]
+    RegisterRestored { arrived: Sequence },
+    #[error(
+        "a copy of this offline database was used; the channel heard of this incarnation {silent_s} s ago"
+    )]
+    RegisterCopied { silent_s: u64 },
+    #[error(
+        "another offline database speaks for this register now; this one was heard {silent_s} s ago"
+    )]
+    RegisterSuperseded { silent_s: u64 },
+    #[error("which numbers of sales are used was never read from the channel")]
+    NumbersUnread,
+    #[error("the register's number seeds have not come from the channel yet")]
+    NumbersUnloaded,
+    #[error(
+        "the last number of a sale is {seed} here, but {mark} is used, and it cannot be raised"
+    )]
+    NumbersBehind { seed: u64, mark: u64 },
 }
 
 impl FlowError {
+    /// Why a register may not send.
+    pub fn doubted(doubt: &Doubt) -> FlowError {
+        match *doubt {
+            Doubt::Restored { arrived } => FlowError::RegisterRestored { arrived },
+            Doubt::Copied { silent_s } => FlowError::RegisterCopied { silent_s },
+            Doubt::Superseded { silent_s } => FlowError::RegisterSuperseded { silent_s },
+        }
+    }
+
+    /// Why a register could give a number twice.
+    pub fn numbers(doubt: NumbersDoubt) -> FlowError {
+        match doubt {
+            NumbersDoubt::Unread => FlowError::NumbersUnread,
+            NumbersDoubt::SeedUnloaded => FlowError::NumbersUnloaded,
+            NumbersDoubt::Behind { seed, mark } => FlowError::NumbersBehind { seed, mark },
+        }
+    }
+
     pub fn class(&self) -> Class {
         match self {
             FlowError::Channel(error) => error.class(),
@@ -50,6 +91,12 @@ impl FlowError {
             FlowError::Carry(error) => error.class(),
             FlowError::Image(error) => error.class(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
+            FlowError::RegisterRestored { .. }
+            | FlowError::RegisterCopied { .. }
+            | FlowError::RegisterSuperseded { .. } => Class::Reconfigure,
+            FlowError::NumbersUnread
+            | FlowError::NumbersUnloaded
+            | FlowError::NumbersBehind { .. } => Class::Retry,
             FlowError::NeverSynchronised(_) => Class::Retry,
             FlowError::Outrun { .. } | FlowError::Filter { .. } => Class::Reconfigure,
         }
@@ -69,6 +116,12 @@ impl FlowError {
             FlowError::Filter { .. } => "filter-misfit",
             FlowError::BrokeOff(_) => "flow-broke-off",
             FlowError::NeverSynchronised(_) => "register-never-synchronised",
+            FlowError::RegisterRestored { .. } => "register-restored",
+            FlowError::RegisterCopied { .. } => "register-copied",
+            FlowError::RegisterSuperseded { .. } => "register-superseded",
+            FlowError::NumbersUnread => "numbers-unread",
+            FlowError::NumbersUnloaded => "numbers-unloaded",
+            FlowError::NumbersBehind { .. } => "numbers-behind",
         }
     }
 
@@ -88,6 +141,24 @@ impl FlowError {
             }
             FlowError::Filter { .. } => Some(
                 "mend the filter in the profile; `tillhold profile check` shows its line".to_string(),
+            ),
+            FlowError::RegisterRestored { .. }
+            | FlowError::RegisterCopied { .. }
+            | FlowError::RegisterSuperseded { .. } => Some(
+                "nothing is sent until a person decides: make sure that no other copy of the register's \
+                 files is in use, then `tillhold incarnation renew --why REASON`"
+                    .to_string(),
+            ),
+            FlowError::NumbersUnread => Some(
+                "bring the channel within reach once; the marks are kept from then on".to_string(),
+            ),
+            FlowError::NumbersUnloaded => Some(
+                "the scope with ax.RETAILPOSSEEDDATA has to be loaded: `tillhold sync` says what it waits for"
+                    .to_string(),
+            ),
+            FlowError::NumbersBehind { .. } => Some(
+                "let head office make this register's row in ax.RETAILPOSSEEDDATA, then `tillhold sync`"
+                    .to_string(),
             ),
             FlowError::NeverSynchronised(_) => Some(
                 "bring the channel database within reach once; `tillhold provision` then fills the \

@@ -4,6 +4,7 @@
 
 mod agent;
 mod carry;
+mod claiming;
 mod cli;
 mod fault;
 mod filters;
@@ -11,11 +12,13 @@ mod front_door;
 mod images;
 mod kept;
 mod leaving;
+mod numbers;
 mod pull;
 mod push;
 mod quiet;
 mod register;
 mod report;
+mod reporting;
 mod resolve;
 mod rules;
 mod selecting;

@@ -19,6 +19,7 @@
 mod load;
 
 use crate::fault::FlowError;
+use crate::numbers;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use crate::selecting::{self, InForce};
@@ -91,6 +92,21 @@ async fn pull_filtered(
         }
     }
     Err(FlowError::Outrun { scope: run.scope.name.clone() })
+}
+
+/// The same with all tables of the scope loaded anew, beside the rows that the till goes on reading.
+pub async fn pull_anew(
+    register: &Register,
+    link: &mut Link,
+    run: &ScopeRun,
+) -> Result<Tally, FlowError> {
+    let anew = Pull::new(register, run, &Unwatched);
+    let mut tally = Tally::default();
+    for table in &run.tables {
+        tally += anew.reload(link, table).await?;
+    }
+    tally += pull(register, link, run, &Unwatched).await?;
+    Ok(tally)
 }
 
 /// How often tables are loaded anew in one pull before it is given up: the channel forgets faster than it is read.
@@ -283,6 +299,7 @@ impl<'p> Pull<'p> {
             }
         }
         let mut ruled = Ruling::of(self.rule(table, present).await?);
+        numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
         ruled.quarantined.extend(page.refused);
         counted.dropped += ruled.dropped.len() as u64;
         counted.quarantined += ruled.quarantined.len() as u64;

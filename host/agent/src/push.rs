@@ -19,15 +19,18 @@ use crate::leaving::leaving;
 use crate::register::Register;
 use crate::resolve::{Case, Ruled};
 use crate::rules;
-use tillhold_channel::upload::{Outgoing, upload_altered};
+use std::collections::BTreeMap;
+use tillhold_channel::claim::Speaker;
+use tillhold_channel::upload::{Outgoing, upload_as};
 use tillhold_channel::{Link, decision};
+use tillhold_core::claim::Head;
 use tillhold_core::limits;
 use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
 use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal};
 use tillhold_plugin::Flow;
 
 /// What one push did, in transactions and rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
     pub transactions: u64,
     pub rows: u64,
@@ -35,6 +38,23 @@ pub struct Pushed {
     pub resolved: u64,
     pub deferred: u64,
     pub quarantined: u64,
+    /// Rows that arrived, by scope.
+    pub scopes: BTreeMap<String, u64>,
+    /// The furthest transaction that arrived.
+    pub head: Option<Head>,
+}
+
+impl Pushed {
+    fn count(&mut self, register: &Register, transaction: &Transaction) {
+        self.rows += transaction.writes.len() as u64;
+        for write in &transaction.writes {
+            if let Some(run) = register.scope_of(&write.table.name) {
+                *self.scopes.entry(run.scope.name.clone()).or_default() += 1;
+            }
+        }
+        let head = Head { sequence: transaction.sequence, id: transaction.id };
+        self.head = self.head.filter(|old| old.sequence >= head.sequence).or(Some(head));
+    }
 }
 
 /// How often a resolution is tried again when the channel's row moves under it.
@@ -45,20 +65,24 @@ const RESOLUTION_ATTEMPTS_MAX: u32 = 5;
 pub async fn push(
     register: &Register,
     link: &mut Link,
+    speaker: &Speaker,
     settled: &(dyn Fn() + Sync),
-) -> Result<Pushed, FlowError> {
-    let mut pushed = Pushed::default();
-    let mut size = limits::UPLOAD_TRANSACTIONS_MAX;
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let batches = register.profile.conduct.upload;
+    let most = batches.transactions_max.min(limits::UPLOAD_TRANSACTIONS_MAX);
+    let rows = batches.rows_max.min(limits::UPLOAD_ROWS_MAX);
+    let mut size = most;
     loop {
-        let before = pushed;
-        let pending = register.local.pending(size, limits::UPLOAD_ROWS_MAX).await?;
+        let before = pushed.clone();
+        let pending = register.local.pending(size, rows).await?;
         if pending.is_empty() {
-            return Ok(pushed);
+            return Ok(());
         }
         let (pending, chosen) = up_to_chosen(register, pending).await?;
-        let batch = outgoing(register, pending, &mut pushed).await?;
+        let batch = outgoing(register, pending, pushed).await?;
         if let (Some(records), [ruled]) = (chosen, batch.as_slice()) {
-            settle_chosen(register, link, ruled, records, &mut pushed).await?;
+            settle_chosen(register, (link, speaker), ruled, records, pushed).await?;
             settled();
             continue;
         }
@@ -66,19 +90,19 @@ pub async fn push(
             continue;
         }
         let outgoing: Vec<Outgoing<'_>> = batch.iter().map(Ruled::outgoing).collect();
-        let receipts = send(register, link, &outgoing).await?;
+        let receipts = send(link, speaker, &outgoing).await?;
         let held = receipts.iter().filter(|receipt| is_held(receipt)).count();
-        size = next_size(size, batch.len(), held);
+        size = next_size(size, batch.len(), held, most);
         let answered: Vec<(&Ruled, Receipt)> = batch.iter().zip(receipts).collect();
-        accept(register, link, &answered, &mut pushed).await?;
+        accept(register, link, &answered, pushed).await?;
         for (ruled, receipt) in answered {
             if !is_accepted(&receipt) && !is_held(&receipt) {
-                answer(register, link, ruled, receipt, &mut pushed).await?;
+                answer(register, (link, speaker), ruled, receipt, pushed).await?;
             }
         }
         settled();
-        if pushed == before {
-            return Ok(pushed);
+        if *pushed == before {
+            return Ok(());
         }
     }
 }
@@ -115,20 +139,19 @@ fn is_held(receipt: &Receipt) -> bool {
 
 /// Whatever waited in a batch was sent in vain. A row contested once is often contested again in the next sale, so the
 /// next batch has only as many as went through, and grows again when nothing waits.
-fn next_size(size: usize, sent: usize, held: usize) -> usize {
+fn next_size(size: usize, sent: usize, held: usize, most: usize) -> usize {
     match held {
-        0 => (size * 2).min(limits::UPLOAD_TRANSACTIONS_MAX),
+        0 => (size * 2).min(most),
         held => (sent - held).max(1),
     }
 }
 
 async fn send(
-    register: &Register,
     link: &mut Link,
+    speaker: &Speaker,
     outgoing: &[Outgoing<'_>],
 ) -> Result<Vec<Receipt>, FlowError> {
-    let name = format!("{}-{}", register.file.store, register.file.register);
-    Ok(upload_altered(link, &name, register.local.incarnation(), outgoing).await?)
+    Ok(upload_as(link, speaker, outgoing).await?)
 }
 
 /// Settles all that the channel took as it was, in one commit, and what it had from an earlier upload.
@@ -141,7 +164,7 @@ async fn accept(
     let (mut accepted, mut there) = (Vec::new(), Vec::new());
     for (ruled, receipt) in answered.iter().filter(|(_, receipt)| is_accepted(receipt)) {
         pushed.transactions += 1;
-        pushed.rows += ruled.transaction.writes.len() as u64;
+        pushed.count(register, &ruled.transaction);
         match receipt {
             Receipt::AlreadyThere => there.push(&ruled.transaction),
             _ => accepted.push(&ruled.transaction),
@@ -236,7 +259,7 @@ pub async fn transformed(
 
 async fn answer(
     register: &Register,
-    link: &mut Link,
+    (link, speaker): (&mut Link, &Speaker),
     ruled: &Ruled,
     receipt: Receipt,
     pushed: &mut Pushed,
@@ -247,7 +270,7 @@ async fn answer(
             accept(register, link, &[(ruled, receipt)], pushed).await?;
         }
         Receipt::Contested(contests) => {
-            settle_contested(register, link, ruled, contests, pushed).await?;
+            settle_contested(register, (link, speaker), ruled, contests, pushed).await?;
         }
         Receipt::Clash => {
             let reason =
@@ -269,32 +292,32 @@ async fn answer(
 /// Carries out what a person chose, if the rows still are as they were shown.
 async fn settle_chosen(
     register: &Register,
-    link: &mut Link,
+    (link, speaker): (&mut Link, &Speaker),
     ruled: &Ruled,
     records: Vec<ConflictRecord>,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
     let mut case = Case::new(ruled, records);
     let deferred = case.decide_chosen(register, link).await?;
-    settle_case(register, link, case, deferred, pushed).await
+    settle_case(register, (link, speaker), case, deferred, pushed).await
 }
 
 async fn settle_contested(
     register: &Register,
-    link: &mut Link,
+    (link, speaker): (&mut Link, &Speaker),
     ruled: &Ruled,
     contests: Vec<Contest>,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
     let mut case = Case::new(ruled, Vec::new());
     let deferred = case.decide(register, link, &contests).await?;
-    settle_case(register, link, case, deferred, pushed).await
+    settle_case(register, (link, speaker), case, deferred, pushed).await
 }
 
 /// Sends a transaction as it is decided, again and again until the channel stands still.
 async fn settle_case(
     register: &Register,
-    link: &mut Link,
+    (link, speaker): (&mut Link, &Speaker),
     mut case: Case<'_>,
     mut deferred: Vec<Deferred>,
     pushed: &mut Pushed,
@@ -311,13 +334,13 @@ async fn settle_case(
         // Whether the answer comes or not: what the channel records of these is known here.
         local.keep_sent(id, case.kept_decisions()).await?;
         let outgoing = Outgoing { decisions: &decisions, ..decided.outgoing() };
-        match send(register, link, &[outgoing]).await?.pop() {
+        match send(link, speaker, &[outgoing]).await?.pop() {
             Some(Receipt::Contested(contests)) => {
                 deferred = case.decide(register, link, &contests).await?;
             }
             Some(Receipt::Applied) => {
                 pushed.transactions += 1;
-                pushed.rows += original.transaction.writes.len() as u64;
+                pushed.count(register, &original.transaction);
                 pushed.resolved += decisions.len() as u64;
                 let mut left = leaving(register, link, &[&original.transaction]).await?;
                 let settlement = case.settlement(left.pop().unwrap_or_default());
@@ -325,7 +348,7 @@ async fn settle_case(
                 return Ok(());
             }
             Some(other) => {
-                return Box::pin(answer(register, link, original, other, pushed)).await;
+                return Box::pin(answer(register, (link, speaker), original, other, pushed)).await;
             }
             None => return Err(FlowError::BrokeOff("an upload of one transaction")),
         }
@@ -352,7 +375,7 @@ mod tests {
             // Cannot be, and must not stand still.
             (4, 4, 4, 1),
         ] {
-            assert_eq!(next_size(size, sent, held), next, "{size} {sent} {held}");
+            assert_eq!(next_size(size, sent, held, most), next, "{size} {sent} {held}");
         }
     }
 }

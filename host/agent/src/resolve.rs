@@ -10,6 +10,7 @@
 //! * What a person chose holds for the rows that they were shown: when either has changed, they are asked again.
 
 use crate::fault::FlowError;
+use crate::numbers;
 use crate::register::{Register, ScopeRun};
 use crate::rules;
 use std::collections::BTreeMap;
@@ -325,6 +326,13 @@ impl ContestedRow {
             let reason = format!("{name} is in no scope of the profile any more");
             return Ok((Resolution::Defer(reason), built_in(&Policy::Defer)));
         };
+        let (channel, offline) = (&self.conflict.channel, &self.conflict.offline);
+        if let Some(further) =
+            numbers::further(&self.conflict.table, channel.as_ref(), offline.as_ref())
+        {
+            let taken = if further { Resolution::TakeOffline } else { Resolution::TakeChannel };
+            return Ok((taken, Rule { name: "higher number".to_string(), digest: None }));
+        }
         match (&run.scope.resolver, &run.resolver) {
             (Resolver::BuiltIn(policy), _) => {
                 Ok((conflict::decide(policy, &self.conflict), built_in(policy)))

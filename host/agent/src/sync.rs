@@ -7,15 +7,18 @@
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::pull::{self, Progress};
-use crate::push;
+use crate::push::{self, Pushed};
 use crate::quiet;
-use crate::register::ScopeRun;
+use crate::register::{Register, ScopeRun};
 use crate::selecting;
 use crate::snapshot::keep;
+use crate::{claiming, numbers, reporting};
 use std::sync::Arc;
 use std::time::Duration;
-use tillhold_channel::Link;
+use tillhold_channel::{ChannelError, Link};
 use tillhold_core::failover::{Event, State};
+use tillhold_core::pace;
+use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
 use tillhold_local::{Flow, SyncEntry, SyncFailure};
 
@@ -24,15 +27,29 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Push everything, pull every scope, and push what was sold meanwhile.
 pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
+    {
+        // Whoever asks sees what comes back, before it is gone.
+        let mut link = agent.pull_lane().await;
+        reporting::tell_if_due(agent, &mut link).await;
+    }
     push_pending(agent).await?;
     keep::look_before_load(agent).await?;
     let mut link = agent.pull_lane().await;
     select(agent, &mut link, Chosen::First).await?;
-    for run in &agent.register().scopes {
+    let register = agent.register();
+    for run in &register.scopes {
         pull_scope(agent, &mut link, run).await?;
     }
     select(agent, &mut link, Chosen::Due).await?;
-    push_pending(agent).await
+    numbers::refresh(agent, &register, &mut link).await?;
+    drop(link);
+    push_pending(agent).await.map(drop)
+}
+
+/// What `tillhold sync` did.
+pub struct Synchronised {
+    pub pushed: Pushed,
+    pub pulled: Vec<(String, Tally)>,
 }
 
 /// One scope or all, now, whatever their frequency; for `tillhold sync`.
@@ -40,22 +57,26 @@ pub async fn now(
     agent: &Arc<Agent>,
     scope: Option<&str>,
     chooses: bool,
-) -> Result<Vec<(String, Tally)>, FlowError> {
-    push_pending(agent).await?;
+) -> Result<Synchronised, FlowError> {
+    let pushed = push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
-    let mut done = Vec::new();
+    let register = agent.register();
+    let mut pulled = Vec::new();
     select(agent, &mut link, Chosen::First).await?;
-    for run in &agent.register().scopes {
+    for run in &register.scopes {
         if scope.is_none_or(|name| name == run.scope.name) {
-            done.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
+            pulled.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
         }
     }
     select(agent, &mut link, if chooses { Chosen::Anew } else { Chosen::Due }).await?;
-    Ok(done)
+    numbers::refresh(agent, &register, &mut link).await?;
+    reporting::tell(agent, &mut link).await;
+    Ok(Synchronised { pushed, pulled })
 }
 
 /// Runs until the agent stops; works only while Online. Its own loop, so that a long pull delays no sale.
 pub async fn keep_pushed(agent: Arc<Agent>) {
+    let mut pushed_at_ms = None;
     loop {
         tokio::select! {
             biased;
@@ -63,11 +84,20 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
             () = agent.nudge.notified() => {}
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
-        if agent.state() == State::Online {
+        if agent.state() == State::Online && is_upload_due(&agent, pushed_at_ms) {
             let pushed = push_pending(&agent).await;
-            doubt_on_trouble(&agent, pushed);
+            pushed_at_ms = Some(agent.now_ms());
+            doubt_on_trouble(&agent, pushed.map(drop));
         }
     }
+}
+
+/// A channel-first sale waits for its own upload, so there is no interval to wait for.
+fn is_upload_due(agent: &Agent, pushed_at_ms: Option<u64>) -> bool {
+    let register = agent.register();
+    let interval = register.profile.conduct.upload.interval.as_millis() as u64;
+    let at_once = register.profile.write_path == WritePath::ChannelFirst || interval == 0;
+    at_once || pushed_at_ms.is_none_or(|pushed| agent.now_ms() >= pushed + interval)
 }
 
 /// Runs until the agent stops; works only while Online.
@@ -81,6 +111,10 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
         if agent.state() == State::Online {
             let pulled = pull_due(&agent).await;
             doubt_on_trouble(&agent, pulled);
+        } else if agent.state() == State::Held {
+            // Held by a person, who may well have the channel within reach.
+            let mut link = agent.pull_lane().await;
+            reporting::tell_if_due(&agent, &mut link).await;
         }
     }
 }
@@ -95,11 +129,13 @@ fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
 async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.pull_lane().await;
     for run in &agent.register().scopes {
-        if is_due(agent, run) {
+        if is_due(agent, run) && agent.debt().admits(agent.now_ms()) {
             pull_if_changed(agent, &mut link, run).await?;
         }
     }
-    select(agent, &mut link, Chosen::Due).await
+    select(agent, &mut link, Chosen::Due).await?;
+    reporting::tell_if_due(agent, &mut link).await;
+    Ok(())
 }
 
 /// Which choices of products and customers are computed.
@@ -155,25 +191,105 @@ fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
     let now = agent.register().env.clock.wall_ms();
     let last = agent.scope_report(&run.scope.name).synchronised_at_ms;
     // A clock that jumped back makes a scope due rather than late by the jump.
-    let since = last.map(|last| now.saturating_sub(last));
-    since.is_none_or(|since| since < 0 || since as u128 >= run.scope.frequency.as_millis())
+    match (last, due_ms(agent, run)) {
+        (Some(last), Some(due)) => now < last || now >= due,
+        _ => true,
+    }
+}
+
+/// When the scope is pulled next by its frequency, a little earlier on each register; `None` is now.
+pub fn due_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
+    let register = agent.register();
+    let last = agent.scope_report(&run.scope.name).synchronised_at_ms?;
+    let seed = pace::seed(&[&register.file.register, &run.scope.name], last as u64);
+    let jitter = register.profile.conduct.pace.jitter_percent;
+    let interval = pace::interval(run.scope.frequency, jitter, seed);
+    Some(last.saturating_add(interval.as_millis() as i64))
 }
 
 /// Under this name push reports, beside the scopes that pull.
 pub const PUSH: &str = "push";
 
-async fn push_pending(agent: &Agent) -> Result<(), FlowError> {
+async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
     let mut link = agent.push_lane().await;
-    let settled = || agent.note_settlement();
-    let result = push::push(&agent.register(), &mut link, &settled).await.map(|_| Tally::default());
+    let register = agent.register();
+    let started_ms = register.env.clock.wall_ms();
+    let mut pushed = Pushed::default();
+    let mut result = push_claimed(agent, &register, &mut link, &mut pushed).await;
+    if matches!(result, Err(FlowError::Channel(ChannelError::Unclaimed))) {
+        // Another database claimed, or the channel forgot: the claim says which.
+        agent.claim.lose();
+        result = push_claimed(agent, &register, &mut link, &mut pushed).await;
+    }
+    agent.claim.note_head(pushed.head);
+    let stood = agent.scope_report(PUSH).fault;
+    let result = result.map(|()| Tally::default());
     agent.report(PUSH, &result, 0);
+    note_pushed(agent, started_ms, &pushed, result.as_ref().err()).await?;
     match result {
         Err(error) if error.is_channel_trouble() => Err(error),
         Err(error) => {
-            agent.say(&format!("push stands still: [{}] {error}", error.code()));
-            Ok(())
+            if stood.is_none_or(|(code, ..)| code != error.code()) {
+                agent.say(&format!("push stands still: [{}] {error}", error.code()));
+            }
+            // Sales that wait for their own need not wait for this.
+            agent.note_settlement();
+            Ok(pushed)
         }
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(pushed),
+    }
+}
+
+async fn push_claimed(
+    agent: &Agent,
+    register: &Register,
+    link: &mut Link,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let speaker = claiming::hold(agent, register, link).await?;
+    let settled = || agent.note_settlement();
+    push::push(register, link, &speaker, &settled, pushed).await
+}
+
+/// A line for each scope whose rows were sent; one for a push that stands still, when it begins to.
+async fn note_pushed(
+    agent: &Agent,
+    started_ms: i64,
+    pushed: &Pushed,
+    error: Option<&FlowError>,
+) -> Result<(), FlowError> {
+    let register = agent.register();
+    for (scope, rows) in &pushed.scopes {
+        let tally = Tally { rows_in: *rows, applied: *rows, dropped: 0, quarantined: 0 };
+        let entry = SyncEntry {
+            flow: Flow::Push,
+            scope: scope.clone(),
+            started_ms,
+            finished_ms: register.env.clock.wall_ms(),
+            tally,
+            version: None,
+            failure: error.map(failure),
+        };
+        agent.reports.note(entry.clone());
+        register.local.sync_log(entry).await?;
+    }
+    Ok(())
+}
+
+fn failure(error: &FlowError) -> SyncFailure {
+    SyncFailure { code: error.code().to_string(), message: error.to_string() }
+}
+
+/// Rows that this database is said to have written may be another's while its claim is in doubt.
+async fn pull_unless_doubted(
+    agent: &Agent,
+    register: &Register,
+    link: &mut Link,
+    run: &ScopeRun,
+) -> Result<Tally, FlowError> {
+    match agent.claim.doubt().filter(|_| run.is_pushed()) {
+        Some(doubt) => Err(FlowError::doubted(&doubt)),
+        None => pull::pull(register, link, run, &pull::Unwatched as &dyn Progress).await,
     }
 }
 
@@ -184,9 +300,11 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     let register = agent.register();
     let clock = &register.env.clock;
     let (started_ms, started_us) = (clock.wall_ms(), clock.monotonic_us());
-    let result = pull::pull(&register, link, run, &pull::Unwatched as &dyn Progress).await;
+    let result = pull_unless_doubted(agent, &register, link, run).await;
     let took_ms = (clock.monotonic_us() - started_us) / 1000;
+    let stood = agent.scope_report(&run.scope.name).fault;
     agent.report(&run.scope.name, &result, took_ms);
+    agent.pay(result.as_ref().map_or(0, |tally| tally.rows_in));
     match result {
         Ok(tally) => {
             agent.passes.note(&register, &run.scope.name);
@@ -194,14 +312,17 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
             Ok(tally)
         }
         Err(error) => {
-            let failure =
-                SyncFailure { code: error.code().to_string(), message: error.to_string() };
-            note(agent, run, started_ms, Tally::default(), Some(failure)).await?;
+            let is_news = stood.is_none_or(|(code, ..)| code != error.code());
+            if is_news {
+                note(agent, run, started_ms, Tally::default(), Some(failure(&error))).await?;
+            }
             if error.is_channel_trouble() {
                 return Err(error);
             }
             let scope = &run.scope.name;
-            agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
+            if is_news {
+                agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
+            }
             Ok(Tally::default())
         }
     }
@@ -227,5 +348,6 @@ async fn note(
         version: None,
         failure,
     };
+    agent.reports.note(entry.clone());
     Ok(agent.register().local.sync_log(entry).await?)
 }

@@ -1,6 +1,7 @@
 //! `tillhold status` and `tillhold sync`: questions to the running agent, through its front door.
 
 use super::answering::Answering;
+use super::fleet::short;
 use super::{Done, Settings};
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -36,7 +37,7 @@ pub struct SyncArgs {
 
 pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
     let agent = Answering::running(env, &args.settings)?;
-    let status = agent.get("/v1/status", STATUS_LIMIT).await?;
+    let status = agent.get("/v1/status?rows=yes", STATUS_LIMIT).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
     } else {
@@ -56,8 +57,9 @@ pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
     }
     let path = query("/v1/sync", &asked);
     let done = agent.post(&path, &json!({}), SYNC_LIMIT).await?;
+    println!("pushed\t{} sales\t{} rows", done["pushed"]["transactions"], done["pushed"]["rows"]);
     for scope in done["scopes"].as_array().into_iter().flatten() {
-        println!("{}\t{} rows in", text(&scope["scope"]), scope["rows"]["rows_in"]);
+        println!("pulled\t{} rows\t{}", scope["rows"]["rows_in"], text(&scope["scope"]));
     }
     let faults = faults(&done);
     for (what, fault) in &faults {
@@ -83,42 +85,79 @@ fn text(json: &Json) -> String {
 
 /// For eyes: the standing on top, a line a scope below.
 fn table(status: &Json) -> String {
+    let now_ms = status["now_ms"].as_i64().unwrap_or_default();
     let mut lines = vec![
         format!(
-            "register {} of store {}: {}",
+            "register {} of store {}: {}, profile {}",
             text(&status["register"]),
             text(&status["store"]),
-            text(&status["state"])
+            text(&status["state"]),
+            text(&status["profile"]),
         ),
+        unsent(status, now_ms),
         format!(
-            "unsent: {} transactions, {} rows; quarantined: {}; conflicts waiting: {}",
-            status["pending"]["transactions"],
-            status["pending"]["rows"],
+            "waiting for a person: {} quarantined, {} conflicts, {} rows set aside; numbers of sales up to {}",
             status["quarantined"],
-            status["conflicts"]
-        ),
-        super::size::line(&status["size"]),
-        String::new(),
-        format!(
-            "{:<44} {:<13} {:>6} {:>9} {:>10}  {}",
-            "SCOPE", "DIRECTION", "TABLES", "VERSION", "ROWS IN", "STANDING"
+            status["conflicts"],
+            status["rows_aside"],
+            status["numbers"]["mark"],
         ),
     ];
-    for scope in status["scopes"].as_array().into_iter().flatten() {
-        let standing = match (&scope["fault"], scope["ready"].as_bool()) {
-            (Json::Object(fault), _) => format!("stands still: {}", text(&fault["message"])),
-            (_, Some(true)) => "ready".to_string(),
-            _ => "not loaded yet".to_string(),
-        };
-        let version = scope["version"].as_str().unwrap_or("-");
-        lines.push(format!(
-            "{:<44} {:<13} {:>6} {:>9} {:>10}  {standing}",
-            text(&scope["name"]),
-            text(&scope["direction"]),
-            scope["tables"].to_string(),
-            version,
-            scope["total"]["rows_in"].to_string(),
-        ));
+    lines.push(super::size::line(&status["size"]));
+    for (name, fault) in [("push", &status["push_fault"]), ("numbers", &status["numbers"]["fault"])]
+    {
+        if fault.is_object() {
+            let (code, message) = (text(&fault["code"]), text(&fault["message"]));
+            lines.push(format!("{name} stands still: [{code}] {message}"));
+        }
     }
+    lines.push(String::new());
+    lines.push(format!(
+        "{:<40} {:<13} {:>6} {:>9} {:>6} {:>9} {:>8} {:>6} {:>6}  STANDING",
+        "SCOPE", "DIRECTION", "TABLES", "VERSION", "AGE", "ROWS", "PENDING", "ERRORS", "NEXT"
+    ));
+    let scopes = status["scopes"].as_array().into_iter().flatten();
+    lines.extend(scopes.map(|scope| scope_line(scope, now_ms)));
     lines.join("\n") + "\n"
+}
+
+fn unsent(status: &Json, now_ms: i64) -> String {
+    let unsent = &status["unsent"];
+    let amounts = unsent["amounts"].as_array().into_iter().flatten();
+    let amounts = amounts.map(|one| format!("{} {}", text(&one["amount"]), text(&one["currency"])));
+    let amounts = amounts.collect::<Vec<_>>().join(", ");
+    let mut line = format!("unsent: {} sales, {} rows", unsent["transactions"], unsent["rows"]);
+    if !amounts.is_empty() {
+        line.push_str(&format!(", {amounts}"));
+    }
+    if let Some(oldest) = unsent["oldest_ms"].as_i64() {
+        line.push_str(&format!(", the oldest {} old", age(now_ms, oldest)));
+    }
+    line
+}
+
+fn age(now_ms: i64, then_ms: i64) -> String {
+    short(u64::try_from(now_ms - then_ms).unwrap_or(0) / 1_000)
+}
+
+fn scope_line(scope: &Json, now_ms: i64) -> String {
+    let standing = match (&scope["fault"], scope["ready"].as_bool()) {
+        (Json::Object(fault), _) => format!("stands still: {}", text(&fault["message"])),
+        (_, Some(true)) => "ready".to_string(),
+        _ => "not loaded yet".to_string(),
+    };
+    let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_string());
+    let at = |name: &str| scope[name].as_i64();
+    format!(
+        "{:<40} {:<13} {:>6} {:>9} {:>6} {:>9} {:>8} {:>6} {:>6}  {standing}",
+        text(&scope["name"]),
+        text(&scope["direction"]),
+        scope["tables"].to_string(),
+        scope["version"].as_str().unwrap_or("-"),
+        or_dash(at("last_sync_ms").map(|then| age(now_ms, then))),
+        or_dash(at("rows").map(|rows| rows.to_string())),
+        scope["pending"].to_string(),
+        scope["errors"].to_string(),
+        or_dash(at("next_due_ms").map(|due| age(due, now_ms))),
+    )
 }

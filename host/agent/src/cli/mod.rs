@@ -9,6 +9,8 @@ mod demo;
 mod door;
 mod export;
 mod images;
+mod fleet;
+mod incarnation;
 mod plugin;
 mod profile;
 mod provision;
@@ -45,6 +47,11 @@ enum Command {
     Status(door::StatusArgs),
     /// Push and pull now
     Sync(door::SyncArgs),
+    /// Every register of the store: who still holds unsent sales
+    Fleet(fleet::FleetArgs),
+    /// An offline database that was restored from a backup, or copied
+    #[command(subcommand)]
+    Incarnation(incarnation::IncarnationCommand),
     /// Which products and customers are offline
     #[command(subcommand)]
     Selection(selection::SelectionCommand),
@@ -149,6 +156,8 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
+        Command::Fleet(args) => fleet::fleet(&env, args).await,
+        Command::Incarnation(command) => incarnation::incarnation(&env, command).await,
         Command::Selection(command) => selection::selection(&env, command).await,
         Command::Export(command) => export::export(&env, command).await,
         Command::Import(command) => carry::import(&env, command).await,

@@ -3,6 +3,7 @@
 //! A provisioning that was cut off goes on where it stopped.
 
 use super::{Done, Settings};
+use crate::numbers;
 use crate::pull::{self, Progress};
 use crate::register::{Register, ScopeRun};
 use crate::report;
@@ -60,6 +61,7 @@ pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
         shown.finish(env, tally);
         total += tally;
     }
+    numbers::provisioned(&register, &mut link).await?;
     let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
     register.local.close().await?;
     if args.progress == Shown::Json {

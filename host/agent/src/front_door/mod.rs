@@ -13,6 +13,7 @@
 //! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
 //! | `POST /v1/size/compact` | rewrites the files without their free pages |
 //! | `POST /v1/sync?scope=…` | push and pull now; `selection=true` chooses anew |
+//! | `POST /v1/incarnation/renew` | a new life of a database that was restored or copied |
 //! | `POST /v1/hold`, `/v1/release`, `/v1/reconnect` | by hand |
 //!
 //! * Loopback is no boundary: every request needs the bearer token, a Host of this machine and no foreign Origin.
@@ -133,6 +134,7 @@ fn routes() -> Router<Door> {
         .route("/v1/new-database", post(snapshots::look))
         .route("/v1/size", get(size::get))
         .route("/v1/size/compact", post(size::compact))
+        .route("/v1/incarnation/renew", post(status::renew))
         .route("/v1/hold", post(status::hold))
         .route("/v1/release", post(status::release))
         .route("/v1/reconnect", post(status::reconnect))

@@ -4,8 +4,7 @@ use super::Door;
 use super::problem::Problem;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
-use crate::selecting;
-use crate::sync;
+use crate::{claiming, reporting, selecting, sync};
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Value as Json, json};
@@ -13,10 +12,31 @@ use std::collections::BTreeMap;
 use tillhold_core::failover::Event;
 use tillhold_core::profile::{Direction, WritePath};
 use tillhold_core::stage::Tally;
-use tillhold_local::{Load, TableState};
+use tillhold_core::table::TableName;
+use tillhold_local::{Load, TableState, UnsentSales};
 
-pub async fn get(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
-    Ok(JsonBody(status(&door.agent).await?))
+/// `?rows=yes` counts the rows of every table as well, which takes its time.
+pub async fn get(
+    State(door): State<Door>,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> Result<JsonBody<Json>, Problem> {
+    let mut status = status(&door.agent).await?;
+    if asked.get("rows").is_some_and(|asked| asked == "yes") {
+        count_rows(&door.agent, &mut status).await?;
+    }
+    Ok(JsonBody(status))
+}
+
+async fn count_rows(agent: &Agent, status: &mut Json) -> Result<(), FlowError> {
+    let register = agent.register();
+    for (at, run) in register.scopes.iter().enumerate() {
+        let mut rows = 0;
+        for table in &run.tables {
+            rows += register.local.count(&table.name).await?;
+        }
+        status["scopes"][at]["rows"] = json!(rows);
+    }
+    Ok(())
 }
 
 pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
@@ -28,11 +48,15 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         WritePath::ChannelFirst => "channel-first",
         WritePath::LocalFirst => "local-first",
     };
-    let scopes: Vec<Json> = register.scopes.iter().map(|run| scope(agent, run, &states)).collect();
+    let unsent = register.local.unsent_sales(&reporting::sale_columns()).await?;
+    let waiting = register.local.unsent_rows().await?;
+    let scopes: Vec<Json> =
+        register.scopes.iter().map(|run| scope(agent, run, &states, &waiting)).collect();
     let left_out: Vec<String> = register.left_out.iter().map(ToString::to_string).collect();
     Ok(json!({
         "state": standing.machine.state.name(),
         "since_ms": standing.entered_at_ms,
+        "now_ms": register.env.clock.wall_ms(),
         "store": register.file.store,
         "register": register.file.register,
         "incarnation": register.local.incarnation().to_string(),
@@ -41,12 +65,15 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "started_at_ms": agent.started_ms,
         "version": env!("CARGO_PKG_VERSION"),
         "pending": { "transactions": counts.pending_transactions, "rows": counts.pending_rows },
+        "unsent": unsent_json(&unsent),
         "quarantined": counts.quarantined,
         "rows_aside": counts.rows_aside,
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
         "selection": selecting::shown(&register).await?,
         "selection_fault": fault(agent.scope_report(sync::SELECTION)),
+        "numbers": agent.numbers.shown(),
+        "report_fault": fault(agent.scope_report(reporting::REPORT)),
         "push_fault": fault(agent.scope_report(sync::PUSH)),
         "snapshots": agent.snapshots.shown(),
         "size": crate::upkeep::told(agent).await?,
@@ -54,7 +81,25 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
     }))
 }
 
-fn scope(agent: &Agent, run: &crate::register::ScopeRun, states: &[TableState]) -> Json {
+fn unsent_json(unsent: &UnsentSales) -> Json {
+    let amount =
+        |(currency, amount): (String, String)| json!({ "currency": currency, "amount": amount });
+    let amounts: Vec<Json> = reporting::amounts(unsent).into_iter().map(amount).collect();
+    json!({
+        "transactions": unsent.transactions,
+        "rows": unsent.rows,
+        "oldest_ms": unsent.oldest_ms,
+        "amounts": amounts,
+    })
+}
+
+fn scope(
+    agent: &Agent,
+    run: &crate::register::ScopeRun,
+    states: &[TableState],
+    waiting: &BTreeMap<TableName, u64>,
+) -> Json {
+    let pending: u64 = run.tables.iter().filter_map(|table| waiting.get(&table.name)).sum();
     let states: Vec<&TableState> = states
         .iter()
         .filter(|state| run.tables.iter().any(|table| table.name == state.table.name))
@@ -75,6 +120,9 @@ fn scope(agent: &Agent, run: &crate::register::ScopeRun, states: &[TableState]) 
         "version": version.map(|version| version.to_string()),
         "frequency_s": run.scope.frequency.as_secs(),
         "last_sync_ms": report.synchronised_at_ms,
+        "next_due_ms": run.is_pulled().then(|| sync::due_ms(agent, run)).flatten(),
+        "pending": pending,
+        "errors": report.errors,
         "took_ms": report.took_ms,
         "last": tally(report.last),
         "total": tally(report.total),
@@ -117,11 +165,42 @@ pub async fn sync(
             .hint("POST /v1/reconnect tries the channel now"));
     }
     let done = sync::now(agent, scope, asked.contains_key("selection")).await?;
-    let done: Vec<Json> = done
-        .into_iter()
-        .map(|(scope, rows)| json!({ "scope": scope, "rows": tally(rows) }))
+    let pushed = &done.pushed;
+    let scopes: Vec<Json> = done
+        .pulled
+        .iter()
+        .map(|(scope, rows)| {
+            let stands = fault(agent.scope_report(scope));
+            json!({ "scope": scope, "rows": tally(*rows), "fault": stands })
+        })
         .collect();
-    Ok(JsonBody(json!({ "scopes": done })))
+    Ok(JsonBody(json!({
+        "pushed": {
+            "transactions": pushed.transactions,
+            "rows": pushed.rows,
+            "quarantined": pushed.quarantined,
+            "deferred": pushed.deferred,
+        },
+        "push_fault": fault(agent.scope_report(sync::PUSH)),
+        "scopes": scopes,
+    })))
+}
+
+/// A new incarnation, by a person's decision (`{"why": "…"}`), when the database was restored or copied.
+pub async fn renew(
+    State(door): State<Door>,
+    JsonBody(body): JsonBody<Json>,
+) -> Result<JsonBody<Json>, Problem> {
+    let why = body["why"].as_str().unwrap_or_default().trim();
+    if why.is_empty() {
+        return Err(Problem::new(422, "incarnation-why", "a reason is missing")
+            .hint("say why in \"why\": it is kept at the channel"));
+    }
+    if claiming::examine(&door.agent).await?.is_none() {
+        return Err(Problem::new(409, "incarnation-sound", "nothing stands against this register")
+            .hint("there is nothing to renew: it sends as it is"));
+    }
+    Ok(JsonBody(claiming::renew(&door.agent, why).await?))
 }
 
 pub async fn hold(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {

@@ -11,6 +11,9 @@ use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::numbers;
+use crate::register::Register;
+use crate::sync::PUSH;
 use axum::Json as JsonBody;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
@@ -152,6 +155,7 @@ impl Sale {
         let register = agent.register();
         let writes =
             self.rows.iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
+        self.admit(agent, &register).await?;
         let received_at_ms = register.env.clock.wall_ms();
         let recorded = register
             .local
@@ -159,16 +163,48 @@ impl Sale {
             .await
             .map_err(FlowError::from)?;
         let replayed = match recorded {
-            Recorded::Committed => false,
+            Recorded::Committed => {
+                self.note_numbers(agent, &register);
+                false
+            }
             Recorded::AlreadyThere => true,
             Recorded::Clash => return Err(clash()),
         };
         agent.nudge.notify_one();
         let channel_first = register.profile.write_path == WritePath::ChannelFirst;
-        let waits = channel_first && agent.state().sells_on_channel();
+        let stands = agent.scope_report(PUSH).fault.is_some();
+        let waits = channel_first && agent.state().sells_on_channel() && !stands;
         let place =
             if waits { self.await_channel(agent).await? } else { self.place(agent).await? };
         Ok(Committed { place, replayed })
+    }
+
+    /// A sale's number is used once. What is known under its id is no news, and is answered as before.
+    async fn admit(&self, agent: &Agent, register: &Register) -> Result<(), Problem> {
+        let inserted = self.rows.iter().filter(|row| row.operation == Operation::Insert);
+        let number = |row: &SaleRow| numbers::sequence_of(register, &row.table, &row.cells);
+        let numbered: Vec<u64> = inserted.filter_map(number).collect();
+        if numbered.is_empty()
+            || register.local.lookup(self.id).await.map_err(FlowError::from)?.is_some()
+        {
+            return Ok(());
+        }
+        if let Some(refusal) = numbers::refusal(agent, register) {
+            return Err(refusal.into());
+        }
+        match numbered.into_iter().find(|number| agent.numbers.is_used(*number)) {
+            None => Ok(()),
+            Some(number) => Err(number_used(register, number)),
+        }
+    }
+
+    /// From here on the numbers are used.
+    fn note_numbers(&self, agent: &Agent, register: &Register) {
+        for row in self.rows.iter().filter(|row| row.operation == Operation::Insert) {
+            if let Some(number) = numbers::sequence_of(register, &row.table, &row.cells) {
+                agent.numbers.note(number);
+            }
+        }
     }
 
     /// Waits for push to bring the sale to the channel, at most as long as the register waits before it goes offline.
@@ -177,7 +213,8 @@ impl Sale {
         let settled = async {
             loop {
                 let place = self.place(agent).await?;
-                if !matches!(place, Place::Offline) || !agent.state().sells_on_channel() {
+                let stands = agent.scope_report(PUSH).fault.is_some();
+                if !matches!(place, Place::Offline) || !agent.state().sells_on_channel() || stands {
                     return Ok(place);
                 }
                 // Both senders live as long as the agent, so neither wait can fail.
@@ -206,6 +243,14 @@ impl Sale {
             _ => Place::Offline,
         })
     }
+}
+
+fn number_used(register: &Register, number: u64) -> Problem {
+    let (store, till) = (&register.file.store, &register.file.register);
+    let detail = format!("{store}-{till}-{number} is the number of an earlier sale");
+    Problem::new(409, "number-used", detail).hint(
+        "nothing was written; take the next number from RETAILPOSSEEDDATA, which has the last used one",
+    )
 }
 
 fn clash() -> Problem {
