@@ -75,13 +75,13 @@ fn the_channels_numbers_count() {
         );
         let insert = format!(
             "INSERT INTO [ax].[RETAILTRANSACTIONTABLE] ([STORE], [TERMINAL], [TRANSACTIONID], [CHANNEL], [DATAAREAID]) \
-             VALUES (N'{store}', N'{till}', N'{store}-{till}-900', 1, N'USRT');"
+             VALUES (N'{store}', N'{till}', N'{store}-{till}-90000', 1, N'USRT');"
         );
         stage.rehearsal.office(&insert).expect("a sale of another life");
         stage.start().await;
-        assert_eq!(mark(&stage).await, 900);
+        assert_eq!(mark(&stage).await, 90_000);
         stage.rehearsal.sell(1).await.expect("a sale");
-        assert_eq!(mark(&stage).await, 901);
+        assert_eq!(mark(&stage).await, 90_001);
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::numbers;
 use crate::register::ScopeRun;
 use crate::rules::{self, Ruled};
 use crate::settings::register_file::RegisterFile;
@@ -83,7 +84,9 @@ async fn from_channel(
         Ruled::Kept(row) => Some(row),
         Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
     });
-    Ok(Some(kept.collect()))
+    let mut kept: Vec<Row> = kept.collect();
+    numbers::keep_seeds(&register, table, &mut kept).await?;
+    Ok(Some(kept))
 }
 
 /// What passes the profile's filter: the till sees the same rows online and offline.
