@@ -331,7 +331,7 @@ impl ContestedRow {
             numbers::further(&self.conflict.table, channel.as_ref(), offline.as_ref())
         {
             let taken = if further { Resolution::TakeOffline } else { Resolution::TakeChannel };
-            return Ok((taken, Rule { name: "higher number".to_string(), digest: None }));
+            return Ok((taken, Rule { name: "higher number".to_string(), ..Rule::default() }));
         }
         match (&run.scope.resolver, &run.resolver) {
             (Resolver::BuiltIn(policy), _) => {

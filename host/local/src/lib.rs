@@ -74,5 +74,5 @@ pub use settle::{Accepted, Refusal, Settlement};
 pub use shape::fingerprint as stored_shape;
 pub use size::{FileSize, TableSize};
 pub use unsent::Unsent;
-pub use whole::{Image, WholeRow, WholeTransaction};
 pub use unsent_sales::{SaleColumns, UnsentSales};
+pub use whole::{Image, WholeRow, WholeTransaction};
