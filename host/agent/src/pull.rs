@@ -100,7 +100,8 @@ pub async fn pull_anew(
     link: &mut Link,
     run: &ScopeRun,
 ) -> Result<Tally, FlowError> {
-    let anew = Pull::new(register, run, &Unwatched);
+    let force = selecting::in_force(register).await?;
+    let anew = Pull::new(register, run, force, &Unwatched).filtered(link).await?;
     let mut tally = Tally::default();
     for table in &run.tables {
         tally += anew.reload(link, table).await?;
