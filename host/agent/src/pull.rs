@@ -78,6 +78,9 @@ async fn pull_filtered(
     for state in &unloaded {
         tally += pull.load(link, state).await?;
     }
+    for table in pull.tables_to_reread().await? {
+        tally += pull.reload(link, &table).await?;
+    }
     for _ in 0..RELOADS_MAX {
         match pull.changes(link).await? {
             Round::Landed(landed) => {
@@ -178,6 +181,14 @@ impl<'p> Pull<'p> {
     /// Whether the table was loaded, or is being loaded, under the profile's filter.
     fn is_filtered_so(&self, state: &TableState) -> bool {
         state.filter == self.register.filter_text(self.run, &state.table.name)
+    }
+
+    /// What a migration could not know of the rows that were here is read from the channel.
+    async fn tables_to_reread(&self) -> Result<Vec<Arc<Table>>, FlowError> {
+        let due = self.register.local.rereads(&self.run.scope.name).await?;
+        let mut states = self.states().await?;
+        states.retain(|state| due.contains(&state.table.name));
+        Ok(states.into_iter().map(|state| state.table).collect())
     }
 
     fn entry(&self, table: &Table) -> ScopeTable {

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
 use tillhold_core::fault::Class;
+use tillhold_core::migration::InstalledTable;
 use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
-use tillhold_local::{Identity, InstalledTable, LocalDatabase};
+use tillhold_local::{Identity, LocalDatabase};
 use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
 
 pub struct Register {
@@ -145,6 +146,7 @@ async fn install(local: &LocalDatabase, scopes: &[ScopeRun]) -> Result<(), FlowE
     });
     let lookups = lookups.collect();
     local.install(tables, lookups).await?;
+    local.overwrite_removed().await?;
     Ok(())
 }
 

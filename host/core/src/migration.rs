@@ -34,7 +34,6 @@ pub struct HeldTable {
     pub place: Place,
     /// Whether its first load has landed, so that a till may read it.
     pub is_ready: bool,
-    pub rows: u64,
     /// Changes that the channel does not have yet, quarantined and deferred ones among them.
     pub unsent_rows: u64,
 }
@@ -168,6 +167,13 @@ impl Plan {
     }
 }
 
+impl Step {
+    fn replaces(&self, place: Place) -> bool {
+        let target = self.target.as_ref().map(|target| Place::of(target.direction));
+        self.action == Action::Move && target == Some(place)
+    }
+}
+
 /// The plan that makes of `held` what is `wanted`.
 pub fn plan(held: &[HeldTable], wanted: &[InstalledTable]) -> Plan {
     let mut steps: Vec<Step> = Vec::new();
@@ -181,8 +187,12 @@ pub fn plan(held: &[HeldTable], wanted: &[InstalledTable]) -> Plan {
         let name = &is.table.name;
         let chosen = primary(held, name).is_some_and(|primary| primary.place == is.place);
         if !chosen {
-            // A move was cut off between the two files; the other one goes on.
-            steps.push(Step { action: Action::Remove, ..kept(is, None) });
+            // A move was cut off between the two files: it is made again, or the copy is of no use.
+            let is_replaced =
+                steps.iter().any(|step| step.name == *name && step.replaces(is.place));
+            if !is_replaced {
+                steps.push(Step { action: Action::Remove, ..kept(is, None) });
+            }
         } else if !wanted.iter().any(|table| is_same(&table.table.name, name)) {
             steps.push(left(is));
         }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Stored;
 use std::path::Path;
 use std::sync::Arc;
+use tillhold_core::migration::InstalledTable;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::profile::Direction;
 use tillhold_core::row::{Change, Row};
@@ -19,7 +20,7 @@ use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 use tillhold_core::version::ChannelVersion;
 use tillhold_env::Env;
-use tillhold_local::{Identity, InstalledTable, LocalDatabase, LocalError, RowWrite};
+use tillhold_local::{Identity, LocalDatabase, LocalError, RowWrite};
 
 const PAGE: usize = tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 const SALES: u64 = 500;

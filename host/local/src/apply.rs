@@ -46,7 +46,8 @@ impl LocalDatabase {
         self.writer_of(table)?.run(work).await
     }
 
-    /// Lands the named tables of `scope` with their new positions, whole. Answers for all changes staged since the last
+    /// Lands the named tables of `scope` with their new positions, whole. (A table that waits in the other file for its
+    /// unsent rows to be sent lands there, after the rest.) Answers for all changes staged since the last
     /// landing: `applied` and, for rows with unsent changes, `dropped`.
     pub async fn land(
         &self,
@@ -63,11 +64,17 @@ impl LocalDatabase {
             let position = entry.stored(position.into())?;
             landing.push((entry, position));
         }
-        let Some((first, _)) = landing.first() else {
-            return Ok(Tally::default());
-        };
-        let (kind, now_ms) = (first.kind, self.env().clock.wall_ms());
-        self.writer(kind).run(move |conn| land(conn, kind, &landing, epoch, now_ms)).await
+        let now_ms = self.env().clock.wall_ms();
+        let mut tally = Tally::default();
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let here = landing.iter().filter(|(entry, _)| entry.kind == kind);
+            let here: Vec<(Arc<Entry>, StoredPosition)> = here.cloned().collect();
+            if !here.is_empty() {
+                let work = move |conn: &mut Connection| land(conn, kind, &here, epoch, now_ms);
+                tally += self.writer(kind).run(work).await?;
+            }
+        }
+        Ok(tally)
     }
 
     fn pulled_in(&self, scope: &str, kind: Kind) -> Vec<Arc<Entry>> {
@@ -249,7 +256,10 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
         .prepare_cached(&entry.sql.stage_count)?
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let gone = match progress.state {
-        LoadState::Staged => &entry.sql.land_missing,
+        LoadState::Staged => {
+            note_reread(conn, entry)?;
+            &entry.sql.land_missing
+        }
         _ if rows_in == 0 => return Ok(Tally::default()),
         _ => &entry.sql.land_gone,
     };
@@ -258,6 +268,21 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
     clear_stage(conn, entry)?;
     let (rows_in, dropped) = (rows_in as u64, dropped as u64);
     Ok(Tally { rows_in, applied: rows_in - dropped, dropped, quarantined: 0 })
+}
+
+/// A table that was read again is done with that, but for rows that were unsent meanwhile: nothing was written over them,
+/// so that what is new in them is read when they are sent.
+fn note_reread(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
+    let met_unsent = match entry.kind {
+        Kind::Catalogue => false,
+        Kind::Journal => conn.query_row(&entry.sql.stage_met_unsent, (), |row| row.get(0))?,
+    };
+    conn.execute(
+        "UPDATE tillhold_table SET reread = CASE WHEN ?2 THEN 'unsent-met' END \
+         WHERE table_id = ?1 AND reread IS NOT NULL",
+        (entry.id, met_unsent),
+    )?;
+    Ok(())
 }
 
 fn set_position(

@@ -3,7 +3,6 @@
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 use tillhold_core::fault::Class;
-use tillhold_core::profile::Direction;
 use tillhold_core::stage::Unbalanced;
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::TransactionId;
@@ -27,10 +26,6 @@ pub enum LocalError {
     #[error("{} has no write-ahead log: its file system or VFS does not allow one", file.display())]
     NoWriteAheadLog { file: PathBuf },
 
-    #[error("{table} has another shape in the offline database: {} there, {} now", .stored, .offered)]
-    ShapeChanged { table: TableName, stored: String, offered: String },
-    #[error("{table} is stored for {from:?} and cannot move to {to:?} while the files hold it")]
-    DirectionChanged { table: TableName, from: Direction, to: Direction },
     #[error("{table} is not in the offline database")]
     UnknownTable { table: TableName },
     #[error("{table} is not ready: its first load has not landed")]
@@ -136,8 +131,6 @@ impl LocalError {
             | Newer { .. }
             | OtherRegister { .. }
             | NoWriteAheadLog { .. }
-            | ShapeChanged { .. }
-            | DirectionChanged { .. }
             | DiskFull { .. }
             | KeptForSales { .. }
             | ChoiceColumn { .. }
@@ -167,8 +160,6 @@ impl LocalError {
             OtherRegister { .. } => "local-other-register",
             NoCatalogue { .. } => "local-no-catalogue",
             NoWriteAheadLog { .. } => "local-no-wal",
-            ShapeChanged { .. } => "local-shape-changed",
-            DirectionChanged { .. } => "local-direction-changed",
             UnknownTable { .. } => "local-unknown-table",
             NotReady { .. } => "local-not-ready",
             ReadOnly { .. } => "local-read-only",
@@ -216,9 +207,6 @@ impl LocalError {
             }
             NoCatalogue { .. } => "export the snapshot again, with this version and profile".into(),
             NoWriteAheadLog { .. } => "put the folder on a local disk, not a network share".into(),
-            ShapeChanged { .. } | DirectionChanged { .. } => {
-                "send what is unsent (`tillhold sync`), then provision into an empty folder".into()
-            }
             UnknownTable { .. } => "add the table to a scope of the offline profile".to_string(),
             NotReady { .. } => "wait for its scope's first synchronisation".to_string(),
             ReadOnly { .. } => "put the table into an upload or bidirectional scope".to_string(),

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use tillhold_core::limits;
+use tillhold_core::migration::Place;
 use tillhold_env::Env;
 
 pub(crate) const JOURNAL: &str = "journal.db";
@@ -24,6 +25,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Kind::Journal => Place::Journal,
+            Kind::Catalogue => Place::Catalogue,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Journal => JOURNAL,

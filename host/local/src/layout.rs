@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 6;
+pub(crate) const LAYOUT: i32 = 7;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 5] = [
+pub(crate) const MIGRATIONS: [Migration; 6] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -38,6 +38,10 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
         journal_only: "",
     },
     Migration { both_files: SELECTION, journal_only: "" },
+    Migration {
+        both_files: "ALTER TABLE tillhold_table ADD COLUMN reread TEXT;",
+        journal_only: "",
+    },
 ];
 
 /// Of layout 6: which products and customers the file's rows are of.
@@ -141,7 +145,9 @@ CREATE TABLE tillhold_table (
   load_mark TEXT,
   -- The row filter under which version (load_filter: load_from) stands; NULL passes every row, and before layout 5.
   filter TEXT,
-  load_filter TEXT
+  load_filter TEXT,
+  -- Why a loaded table is to be read once more; 'unsent-met' once that is done but for rows with unsent changes.
+  reread TEXT
 ) STRICT;
 ";
 

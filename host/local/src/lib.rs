@@ -11,7 +11,8 @@
 //! * A pulled scope lands whole with its positions ([`LocalDatabase::land`]); a reader never sees half of it, and a row
 //!   with unsent changes is not overwritten.
 //! * It stays within its limit: rows of long-settled sales go ([`LocalDatabase::purge`]), loads stop before sales do.
-//! * Nothing is ever dropped, swapped or repaired by itself: a damaged file, one of another register or of a newer
+//! * A changed profile or channel changes the tables in place ([`LocalDatabase::install`]); no unsent row is lost.
+//! * Nothing is ever swapped or repaired by itself: a damaged file, one of another register or of a newer
 //!   program is refused and left as it is.
 //! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
 
@@ -22,6 +23,7 @@ mod ballast;
 mod capture;
 mod cell;
 mod contested;
+mod conversion;
 mod copy;
 mod database;
 mod decided;
@@ -41,6 +43,7 @@ mod read;
 mod reader;
 mod record;
 mod registry;
+mod reshape;
 mod schema;
 mod selection;
 mod settle;
@@ -64,7 +67,7 @@ pub use copy::{CatalogueContent, CatalogueCopy, CatalogueTable, CopiedRows};
 pub use database::{Identity, LocalDatabase};
 pub use decided::{Decision, DecisionRecord, SentDecision};
 pub use error::LocalError;
-pub use install::{InstallReport, InstalledTable};
+pub use install::InstallReport;
 pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
@@ -73,6 +76,7 @@ pub use selection::{KeptSelection, SelectedLanding, SelectedTally};
 pub use settle::{Accepted, Refusal, Settlement};
 pub use shape::fingerprint as stored_shape;
 pub use size::{FileSize, TableSize};
+pub use tillhold_core::migration::InstalledTable;
 pub use unsent::Unsent;
 pub use unsent_sales::{SaleColumns, UnsentSales};
 pub use whole::{Image, WholeRow, WholeTransaction};

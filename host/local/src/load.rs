@@ -87,6 +87,34 @@ impl LocalDatabase {
         self.writer_of(table)?.run(keep).await
     }
 
+    /// Loaded tables of `scope` whose rows are to be read once more, because a migration could not know them. What was
+    /// skipped because it was unsent is read when nothing of its table is unsent any more.
+    pub async fn rereads(&self, scope: &str) -> Result<Vec<TableName>, LocalError> {
+        let registry = self.registry();
+        let mut due = Vec::new();
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let here =
+                |e: &&Arc<Entry>| e.scope == scope && e.kind == kind && e.direction.is_pulled();
+            let entries: Vec<Arc<Entry>> = registry.all().filter(here).cloned().collect();
+            let sql = match kind {
+                Kind::Journal => REREAD_OF_JOURNAL,
+                Kind::Catalogue => REREAD,
+            };
+            let read = move |conn: &Connection| {
+                let mut statement = conn.prepare_cached(sql)?;
+                let mut due = Vec::new();
+                for entry in entries {
+                    if statement.exists([entry.id])? {
+                        due.push(entry.table.name.clone());
+                    }
+                }
+                Ok(due)
+            };
+            due.extend(self.readers(kind).run(read).await?);
+        }
+        Ok(due)
+    }
+
     /// The last page is in. The table becomes readable, or is flipped, when its scope lands.
     pub async fn end_load(&self, table: &TableName) -> Result<(), LocalError> {
         let entry = self.pulled(table)?;
@@ -110,6 +138,12 @@ impl LocalDatabase {
         Ok(self.writer(self.registry().get(table)?.kind))
     }
 }
+
+const REREAD: &str = "SELECT 1 FROM tillhold_table AS t \
+                      WHERE t.table_id = ?1 AND t.load_state = 'loaded' AND t.reread IS NOT NULL";
+const REREAD_OF_JOURNAL: &str = "SELECT 1 FROM tillhold_table AS t \
+     WHERE t.table_id = ?1 AND t.load_state = 'loaded' AND t.reread IS NOT NULL \
+     AND (t.reread <> 'unsent-met' OR NOT EXISTS (SELECT 1 FROM tillhold_log AS l WHERE l.table_id = t.table_id))";
 
 /// What a load is begun with.
 struct Start {

@@ -32,6 +32,8 @@ pub(crate) struct Registry {
     by_name: BTreeMap<String, Arc<Entry>>,
     /// The journal's, by their numbers in the log.
     journal: BTreeMap<i64, Arc<Entry>>,
+    /// The catalogue's copy of a table that the journal has too: what a move that was cut off has left.
+    copies: Vec<Arc<Entry>>,
 }
 
 /// How far a table's first load, or its load anew, has come.
@@ -132,11 +134,6 @@ fn direction(name: &str) -> Option<Direction> {
         .find(|direction| direction_name(*direction) == name)
 }
 
-/// The file that holds tables of a direction: what the register may write is never where a download is replaced.
-pub(crate) fn home(direction: Direction) -> Kind {
-    if direction.is_pushed() { Kind::Journal } else { Kind::Catalogue }
-}
-
 impl Registry {
     pub(crate) fn get(&self, table: &TableName) -> Result<&Arc<Entry>, LocalError> {
         let unknown = || LocalError::UnknownTable { table: table.clone() };
@@ -147,6 +144,11 @@ impl Registry {
         self.by_name.values()
     }
 
+    /// All of both files, the copies that a move has left among them.
+    pub(crate) fn everything(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_name.values().chain(&self.copies)
+    }
+
     /// A table of the journal by its number in the log.
     pub(crate) fn in_journal(&self, table_id: i64) -> Result<&Arc<Entry>, LocalError> {
         self.journal.get(&table_id).ok_or_else(|| LocalError::Damaged {
@@ -155,17 +157,26 @@ impl Registry {
         })
     }
 
-    /// Adds what `file` holds.
+    /// Adds what `file` holds; the journal first.
     pub(crate) fn read(&mut self, conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
         let mut statement =
             conn.prepare("SELECT table_id, shape, scope, direction FROM tillhold_table")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let entry = Arc::new(entry(row, file)?);
-            if file.kind == Kind::Journal {
-                self.journal.insert(entry.id, entry.clone());
+            let name = folded_name(&entry.table.name);
+            match file.kind {
+                Kind::Journal => {
+                    self.journal.insert(entry.id, entry.clone());
+                }
+                // Only the journal's copy can hold unsent rows.
+                Kind::Catalogue if self.by_name.contains_key(&name) => {
+                    self.copies.push(entry);
+                    continue;
+                }
+                Kind::Catalogue => {}
             }
-            self.by_name.insert(folded_name(&entry.table.name), entry);
+            self.by_name.insert(name, entry);
         }
         Ok(())
     }

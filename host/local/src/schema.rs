@@ -12,6 +12,8 @@
 use crate::cell::{self, Storage};
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text;
+use tillhold_core::types::SqlType;
+use tillhold_core::value::Value;
 
 /// `"name"`, quotes doubled.
 pub(crate) fn quoted(name: &str) -> String {
@@ -47,6 +49,29 @@ pub(crate) fn create(table: &Table, pulled: bool) -> String {
         sql += &create_stage(table);
     }
     sql
+}
+
+/// What adds columns to a table where it is; `None` when anything else has changed as well, or when rows that are there
+/// would have to be given a value that is no default.
+pub(crate) fn additions(from: &Table, to: &Table) -> Option<String> {
+    let rows = Names::of(from).rows;
+    let mut sql = String::new();
+    let key = |table: &Table| key_list(table).to_ascii_lowercase();
+    if key(from) != key(to) || from.columns.iter().any(|column| to.position(&column.name).is_none())
+    {
+        return None;
+    }
+    for column in &to.columns {
+        match from.position(&column.name).map(|at| &from.columns[at]) {
+            Some(was) if was.of == column.of && was.nullable == column.nullable => {}
+            Some(_) => return None,
+            None if column.nullable || default_literal(column).is_some() => {
+                sql += &format!("ALTER TABLE {rows} ADD COLUMN {};\n", column_sql(column, true));
+            }
+            None => return None,
+        }
+    }
+    Some(sql)
 }
 
 /// No NOT NULL here: of a row that is gone only the key is known.
@@ -101,14 +126,29 @@ fn column_sql(column: &Column, constrained: bool) -> String {
     if let Some(literal) = default_literal(column) {
         sql += &format!(" DEFAULT {literal}");
     }
-    if column.of == tillhold_core::types::SqlType::Bit {
+    if column.of == SqlType::Bit {
         sql += &format!(" CHECK ({name} IN (0, 1))");
     }
     sql
 }
 
-/// A constant default such as `((0))` or `('')`, for other programs that write the file; functions are left out.
+/// For other programs that write the file; functions are left out.
 fn default_literal(column: &Column) -> Option<String> {
+    constant_default(column).map(|value| literal(&value, column.of))
+}
+
+/// A value as SQLite's own literal, in the form in which its column stores it.
+pub(crate) fn literal(value: &Value, of: SqlType) -> String {
+    let Some(canonical) = text::canonical(value, of) else { return "NULL".to_string() };
+    match cell::storage(of) {
+        Storage::Integer | Storage::Real => canonical,
+        Storage::Text => format!("'{}'", canonical.replace('\'', "''")),
+        Storage::Blob => format!("x'{canonical}'"),
+    }
+}
+
+/// A constant default such as `((0))` or `('')`.
+pub(crate) fn constant_default(column: &Column) -> Option<Value> {
     let mut constant = column.default.as_deref()?.trim();
     while let Some(inner) = constant.strip_prefix('(').and_then(|c| c.strip_suffix(')')) {
         constant = inner.trim();
@@ -122,13 +162,7 @@ fn default_literal(column: &Column) -> Option<String> {
     if !constant.starts_with('\'') && !is_number {
         return None;
     }
-    let value = text::parse(&plain, column.of).ok()?;
-    let canonical = text::canonical(&value, column.of)?;
-    Some(match cell::storage(column.of) {
-        Storage::Integer | Storage::Real => canonical,
-        Storage::Text => format!("'{}'", canonical.replace('\'', "''")),
-        Storage::Blob => format!("x'{canonical}'"),
-    })
+    text::parse(&plain, column.of).ok().filter(|value| !value.is_null())
 }
 
 /// The quoted names of a table's SQLite objects.

@@ -34,6 +34,8 @@ pub(crate) struct Sql {
     /// A key, then how many changes it stands for.
     pub(crate) stage_gone: String,
     pub(crate) stage_has_rows: String,
+    /// Whether a row of the table is unsent, or was sent since the load began. Journal only.
+    pub(crate) stage_met_unsent: String,
     pub(crate) stage_clear: String,
     /// How many changes are staged, and how many of them meet unsent changes.
     pub(crate) stage_count: String,
@@ -70,6 +72,7 @@ impl Sql {
             is_settled: wording.is_settled(),
             stage_gone: wording.stage_gone(),
             stage_has_rows: format!("SELECT EXISTS (SELECT 1 FROM {stage})"),
+            stage_met_unsent: wording.stage_met_unsent(),
             stage_clear: format!("DELETE FROM {stage}"),
             stage_count: wording.stage_count(),
             land_gone: wording.land_gone(),
@@ -152,6 +155,14 @@ impl Wording<'_> {
         let (stage, by_key) = (&self.names.stage, self.by_key(|nth, _| nth + 1));
         format!(
             "SELECT EXISTS (SELECT 1 FROM {stage} WHERE {by_key} AND tillhold_gone >= {SETTLED})"
+        )
+    }
+
+    fn stage_met_unsent(&self) -> String {
+        let (stage, id) = (&self.names.stage, self.table_id);
+        format!(
+            "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE table_id = {id}) \
+             OR EXISTS (SELECT 1 FROM {stage} WHERE tillhold_gone >= {SETTLED})"
         )
     }
 

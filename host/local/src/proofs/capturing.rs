@@ -1,8 +1,9 @@
 //! Capture: every write of every program, with whole rows, in order, as whole transactions.
 
 use super::{House, customers, hash, id, key, lines, row, shown, table};
-use crate::{InstalledTable, RowWrite};
+use crate::RowWrite;
 use std::sync::Arc;
+use tillhold_core::migration::InstalledTable;
 use tillhold_core::profile::Direction;
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{Operation, Transaction};
@@ -35,7 +36,11 @@ async fn house_with_notes() -> House {
     let house = House::new().await;
     let notes =
         InstalledTable { scope: "notes".into(), direction: Direction::Upload, table: notes() };
-    house.db.install(vec![notes], Vec::new()).await.expect("an installation");
+    house
+        .db
+        .install([super::plan(), vec![notes]].concat(), Vec::new())
+        .await
+        .expect("an installation");
     house
 }
 
@@ -300,7 +305,11 @@ async fn every_type_comes_out_of_the_log_as_it_went_in() {
     );
     let install =
         InstalledTable { scope: "all".into(), direction: Direction::Upload, table: all.clone() };
-    house.db.install(vec![install], Vec::new()).await.expect("an installation");
+    house
+        .db
+        .install([super::plan(), vec![install]].concat(), Vec::new())
+        .await
+        .expect("an installation");
     for (number, values) in EXTREMES.iter().enumerate() {
         house.insert(number as u8 + 1, &all, values).await;
     }
@@ -321,7 +330,11 @@ async fn floats_survive_the_log_bit_by_bit() {
     let floats = table("FLOATS", "K int key, F float");
     let install =
         InstalledTable { scope: "all".into(), direction: Direction::Upload, table: floats.clone() };
-    house.db.install(vec![install], Vec::new()).await.expect("an installation");
+    house
+        .db
+        .install([super::plan(), vec![install]].concat(), Vec::new())
+        .await
+        .expect("an installation");
     let mut seed = 0x9E37_79B9_7F4A_7C15u64;
     let mut next = || {
         seed ^= seed << 13;
@@ -358,7 +371,11 @@ async fn a_table_of_three_hundred_columns_is_captured_whole() {
     let wide = table("WIDE", &format!("K int key, {}", columns.join(", ")));
     let install =
         InstalledTable { scope: "all".into(), direction: Direction::Upload, table: wide.clone() };
-    house.db.install(vec![install], Vec::new()).await.expect("an installation");
+    house
+        .db
+        .install([super::plan(), vec![install]].concat(), Vec::new())
+        .await
+        .expect("an installation");
     let mut values: Vec<String> = (0..300).map(|n| n.to_string()).collect();
     let texts: Vec<&str> = values.iter().map(String::as_str).collect();
     house.insert(1, &wide, &texts).await;

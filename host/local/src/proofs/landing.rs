@@ -26,12 +26,16 @@ async fn land(house: &House, scope: &str, tables: &[&Arc<Table>], version: u64) 
 async fn keys_fold_as_the_channel_compares_them() {
     let house = House::new().await;
     let exact = super::table("EXACT", "CODE nvarchar(20) key bin, NAME nvarchar(20)");
-    let install = crate::InstalledTable {
+    let install = tillhold_core::migration::InstalledTable {
         scope: "customers".into(),
         direction: tillhold_core::profile::Direction::Bidirectional,
         table: exact.clone(),
     };
-    house.db.install(vec![install], Vec::new()).await.expect("an installation");
+    house
+        .db
+        .install([super::plan(), vec![install]].concat(), Vec::new())
+        .await
+        .expect("an installation");
     let customers = customers();
     house.make_ready("customers", &[&customers, &exact], 1).await;
     for (nth, account) in ["ABC", "abc", "abc  ", "Abc"].iter().enumerate() {

@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(6)"),
+        ("user_version", "Integer(7)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -123,6 +123,7 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
                      ALTER TABLE tillhold_table DROP COLUMN load_mark; \
                      ALTER TABLE tillhold_table DROP COLUMN filter; \
                      ALTER TABLE tillhold_table DROP COLUMN load_filter; \
+                     ALTER TABLE tillhold_table DROP COLUMN reread; \
                      DROP TABLE IF EXISTS tillhold_kept; DROP TABLE IF EXISTS tillhold_kept_row; \
                      DROP TABLE IF EXISTS tillhold_size; DROP TABLE tillhold_selection; \
                      DROP TABLE tillhold_member; PRAGMA user_version = 1; \

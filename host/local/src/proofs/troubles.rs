@@ -114,7 +114,6 @@ fn errors_that_a_person_meets_say_what_to_do_next() {
         Foreign { file: file.clone(), application_id: 1 },
         Newer { file: file.clone(), found: 2, known: 1 },
         OtherRegister { file: file.clone(), found: "a".into(), expected: "b".into() },
-        ShapeChanged { table: table.clone(), stored: "a".into(), offered: "b".into() },
         UnknownTable { table: table.clone() },
         NotReady { table: table.clone() },
         ReadOnly { table },
