@@ -87,7 +87,7 @@ fn refuses_wrong_choices(stage: &Stage, id: &str) {
         ("ffffffff", "--take=channel", "error[conflict-unknown]"),
         ("ff", "--take=channel", "error[id-digits]"),
     ] {
-        let (_, status, told) = tillhold(stage, &["conflicts", "resolve", id, wrong]);
+        let (_, status, told) = resolved_by_ann(stage, id, &[wrong]);
         assert!(status == Some(2) && told.contains(code), "{wrong}: {told}");
     }
 }
