@@ -14,16 +14,16 @@ use crate::selecting;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
 use tillhold_core::fault::Class;
-use tillhold_core::migration::InstalledTable;
+use tillhold_core::migration::{self, Action, InstalledTable, Plan};
 use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
-use tillhold_local::{Identity, LocalDatabase};
+use tillhold_local::{Counts, Identity, LocalDatabase};
 use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
 
 pub struct Register {
@@ -81,9 +81,13 @@ impl Register {
             Err(error) => return Err(error.into()),
         };
 
+        let wanted = shape.wanted();
+        let plan = local.plan(&wanted).await?;
+        tell(env, &plan);
         let plugins = Plugins::new(env, &file)?;
-        let scopes = plugins.equip(shape.profile.scopes.clone(), &shape.tables).await?;
-        install(&local, &scopes).await?;
+        // A table that has to wait for its unsent rows goes on in the shape that it has.
+        let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
+        install(&local, wanted).await?;
         let Shape { profile, channel_profile, left_out, .. } = shape;
         // A load counts the journal too, and stops before the space that is kept for sales is needed.
         local.limit_size(profile.conduct.size.limit_bytes);
@@ -107,6 +111,34 @@ impl Register {
         })
     }
 
+    /// What the next opening would do to the offline database; nothing is written.
+    pub async fn plan(env: &Env, file: &RegisterFile) -> anyhow::Result<Planned> {
+        let profile_file = ProfileFile::open(&file.profile)?;
+        let mut link = Link::new(env, Arc::new(file.channel_config()?));
+        let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+        // Opening would create the files.
+        let local = match LocalDatabase::is_there(&file.folder) {
+            true => Some(LocalDatabase::open(env, &file.folder, &identity).await?),
+            false => None,
+        };
+        let states = match &local {
+            Some(local) => local.tables().await?,
+            None => Vec::new(),
+        };
+        let known: Vec<Arc<Table>> = states.into_iter().map(|state| state.table).collect();
+        let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await?;
+        let wanted = shape.wanted();
+        let Some(local) = local else {
+            return Ok(Planned { plan: migration::plan(&[], &wanted), ..Planned::default() });
+        };
+        let plan = local.plan(&wanted).await?;
+        let sizes = local.table_sizes().await?;
+        let rows = sizes.into_iter().map(|size| (size.table, size.rows)).collect();
+        let planned = Planned { plan, rows, counts: local.counts().await? };
+        local.close().await?;
+        Ok(planned)
+    }
+
     /// A new way to the channel: each lane (probe, front door, bulk) has its own.
     pub fn link(&self) -> Link {
         Link::new(&self.env, self.channel.clone())
@@ -128,17 +160,26 @@ impl Register {
     }
 }
 
-async fn install(local: &LocalDatabase, scopes: &[ScopeRun]) -> Result<(), FlowError> {
-    let mut tables = Vec::new();
-    for run in scopes {
-        for table in &run.tables {
-            tables.push(InstalledTable {
-                scope: run.scope.name.clone(),
-                direction: run.scope.direction,
-                table: table.clone(),
-            });
-        }
+/// What a migration would do, and what it would do it to.
+#[derive(Default)]
+pub struct Planned {
+    pub plan: Plan,
+    /// How many rows the offline tables have, by name.
+    pub rows: BTreeMap<String, u64>,
+    pub counts: Counts,
+}
+
+/// Which tables become others, for the operator; a first opening has nothing to tell.
+fn tell(env: &Env, plan: &Plan) {
+    if plan.steps.iter().all(|step| step.action == Action::Add) {
+        return;
     }
+    for step in plan.steps.iter().filter(|s| s.action != Action::Keep || s.waits.is_some()) {
+        report::line(env, &format!("the offline database changes: {step}"));
+    }
+}
+
+async fn install(local: &LocalDatabase, tables: Vec<InstalledTable>) -> Result<(), FlowError> {
     let known = |name: &TableName| tables.iter().any(|t| t.table.name == *name);
     let lookups = LOOKUPS.iter().filter_map(|(table, columns)| {
         let name = TableName::parse(table).filter(known)?;
@@ -167,6 +208,24 @@ pub enum ShapeError {
 }
 
 impl Shape {
+    /// The profile's tables as they are to be installed.
+    fn wanted(&self) -> Vec<InstalledTable> {
+        let installed = |scope: &Scope, table: &Arc<Table>| InstalledTable {
+            scope: scope.name.clone(),
+            direction: scope.direction,
+            table: table.clone(),
+        };
+        let of =
+            |scope: &Scope, table: &Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
+        let scopes = self.profile.scopes.iter();
+        scopes
+            .flat_map(|scope| {
+                let tables = self.tables.iter().filter(move |table| of(scope, table));
+                tables.map(move |table| installed(scope, table))
+            })
+            .collect()
+    }
+
     async fn of_channel(
         link: &mut Link,
         file: &ProfileFile,
@@ -206,8 +265,10 @@ impl Shape {
         }
         let wanted: BTreeSet<&TableName> =
             profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| &t.name)).collect();
+        let known = known.into_iter().filter(|t| wanted.contains(&t.name));
+        // A column that the profile leaves out by now leaves, whether the channel is in reach or not.
         let tables: Vec<Arc<Table>> =
-            known.into_iter().filter(|t| wanted.contains(&t.name)).collect();
+            known.map(|table| Arc::new(travelling_by(&profile, &table))).collect();
         let left_out = wanted.into_iter().filter(|name| !tables.iter().any(|t| t.name == **name));
         let left_out = left_out.cloned().collect();
         Ok(Shape { profile, channel_profile, tables, left_out })
@@ -255,25 +316,26 @@ fn travelling(
     let mut tables = Vec::new();
     let mut without_key = Vec::new();
     for table in full {
-        let entry = profile.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == table.name);
-        let travels = |table: &Table| match entry {
-            Some(entry) => entry.travelling(table),
-            None => table.travelling(&[]),
-        };
-        // A column that the profile leaves out now must not go on travelling: that one is refused when it is installed.
-        let kept = known.iter().find(|kept| kept.name == table.name && travels(kept) == ***kept);
-        if let Some(kept) = kept {
-            tables.push(kept.clone());
-            continue;
-        }
-        let shape = travels(&table);
-        if shape.key.is_empty() {
-            without_key.push(shape.name);
-        } else {
-            tables.push(Arc::new(shape));
+        let shape = travelling_by(profile, &table);
+        let kept = known.iter().find(|kept| kept.name == table.name);
+        let kept = kept.map(|kept| travelling_by(profile, kept));
+        // What became of the table at the channel is followed where no row can be lost by it; otherwise it goes on as it is
+        // known, and pull says what was altered.
+        match kept.filter(|kept| !migration::is_safe(kept, &shape)) {
+            Some(kept) => tables.push(Arc::new(kept)),
+            None if shape.key.is_empty() => without_key.push(shape.name),
+            None => tables.push(Arc::new(shape)),
         }
     }
     (tables, without_key)
+}
+
+fn travelling_by(profile: &Profile, table: &Table) -> Table {
+    let entry = profile.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == table.name);
+    match entry {
+        Some(entry) => entry.travelling(table),
+        None => table.travelling(&[]),
+    }
 }
 
 /// Loads each plugin of the profile once.

@@ -161,9 +161,39 @@ impl Plan {
         self.steps.iter().any(|step| step.action != Action::Keep)
     }
 
+    /// The tables as they are once it is carried out.
+    pub fn tables(&self) -> Vec<Arc<Table>> {
+        self.steps.iter().filter_map(|step| Some(step.target.as_ref()?.table.clone())).collect()
+    }
+
     /// Steps with something that waits.
     pub fn waiting(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.waits.is_some())
+    }
+}
+
+/// One line for people.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.action.name())?;
+        for alteration in &self.alterations {
+            write!(f, "; {alteration}")?;
+        }
+        if let (Some(held), Some(target)) = (&self.held, &self.target) {
+            if held.direction != target.direction {
+                write!(f, "; {:?} becomes {:?}", held.direction, target.direction)?;
+            }
+            if held.scope != target.scope {
+                write!(f, "; from scope {} to {}", held.scope, target.scope)?;
+            }
+        }
+        if !self.rereads.is_empty() {
+            write!(f, "; its rows are read again")?;
+        }
+        match self.waits {
+            Some(waits) => write!(f, "; {waits}"),
+            None => Ok(()),
+        }
     }
 }
 

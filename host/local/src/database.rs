@@ -81,6 +81,11 @@ impl LocalDatabase {
         outside.blocking("opening of the offline database", open).await.ok_or(LocalError::Closed)?
     }
 
+    /// Whether opening the folder would find a register's files rather than make them.
+    pub fn is_there(folder: &Path) -> bool {
+        folder.join(file::JOURNAL).exists()
+    }
+
     /// Which life of the database this is: a new one for every newly created journal, and when a person says so.
     pub fn incarnation(&self) -> Incarnation {
         *self.inner.incarnation.read().unwrap_or_else(PoisonError::into_inner)

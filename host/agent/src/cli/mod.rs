@@ -11,6 +11,7 @@ mod export;
 mod fleet;
 mod images;
 mod incarnation;
+mod plan;
 mod plugin;
 mod profile;
 mod provision;

@@ -2,7 +2,7 @@
 //!
 //! A provisioning that was cut off goes on where it stopped.
 
-use super::{Done, Settings};
+use super::{Done, Settings, plan};
 use crate::numbers;
 use crate::pull::{self, Progress};
 use crate::register::{Register, ScopeRun};
@@ -26,7 +26,10 @@ pub struct ProvisionArgs {
     /// Begin with a prebuilt catalogue: an export folder, one manifest in it, or the https address of either
     #[arg(long, value_name = "FOLDER or URL")]
     from: Option<String>,
-    /// How progress is shown
+    /// Show what would become of the offline database, and change nothing
+    #[arg(long, conflicts_with = "from")]
+    dry_run: bool,
+    /// How progress is shown, or what a dry run finds
     #[arg(long, value_enum, default_value_t = Shown::Auto)]
     progress: Shown,
 }
@@ -41,6 +44,9 @@ enum Shown {
 
 pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&args.settings.config)?;
+    if args.dry_run {
+        return plan::show(&Register::plan(env, &file).await?, args.progress == Shown::Json);
+    }
     let register = Arc::new(Register::open(env, file).await?);
     for table in &register.left_out {
         report::line(env, &format!("{table} has no primary key and is left out"));
