@@ -14,6 +14,7 @@ mod images;
 mod killed;
 mod lanes;
 mod lineage;
+mod map;
 mod migrating;
 mod numbers;
 mod orders;
