@@ -19,6 +19,7 @@ mod migrating;
 mod numbers;
 mod orders;
 mod profile;
+mod quarantine;
 mod quiet;
 mod reports;
 mod selection;

@@ -15,6 +15,7 @@ mod plan;
 mod plugin;
 mod profile;
 mod provision;
+mod quarantine;
 mod run;
 mod selection;
 mod serve;
@@ -72,6 +73,9 @@ enum Command {
     /// Rows that both sides changed and that wait for a person
     #[command(subcommand)]
     Conflicts(conflicts::ConflictsCommand),
+    /// Sales and rows that were refused and set aside
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// What was decided about contested rows, and about sales that were let go of
     #[command(subcommand)]
     Decisions(conflicts::DecisionsCommand),
@@ -166,6 +170,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::NewDatabase(args) => export::new_database(&env, args).await,
         Command::Size(args) => size::size(&env, args).await,
         Command::Conflicts(command) => conflicts::conflicts(&env, command).await,
+        Command::Quarantine(command) => quarantine::quarantine(&env, command).await,
         Command::Decisions(command) => conflicts::decisions(&env, command).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,

@@ -8,6 +8,7 @@
 //! | `GET /v1/status` | state, scopes, what is pending |
 //! | `GET /v1/selection` | which products and customers are offline; `?would_change=true` |
 //! | `GET /v1/events` | Server-Sent Events, one a state change |
+//! | `GET /v1/quarantine`, `/v1/quarantine/{id}`, `POST …/retry` | what was refused and set aside |
 //! | `GET /v1/conflicts`, `/v1/conflicts/{id}`, `POST /v1/conflicts/{id}/resolve` | what waits for a person, and the decision |
 //! | `GET /v1/decisions` | what was decided, newest first |
 //! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
@@ -28,6 +29,7 @@ mod images;
 pub mod json;
 mod named;
 mod problem;
+mod quarantine;
 mod rows;
 mod selection;
 mod size;
@@ -119,6 +121,10 @@ fn routes() -> Router<Door> {
         .route("/v1/status", get(status::get))
         .route("/v1/selection", get(selection::get))
         .route("/v1/events", get(events::get))
+        .route("/v1/quarantine", get(quarantine::list))
+        .route("/v1/quarantine/retry", post(quarantine::retry_several))
+        .route("/v1/quarantine/{id}", get(quarantine::show))
+        .route("/v1/quarantine/{id}/retry", post(quarantine::retry))
         .route("/v1/conflicts", get(conflicts::list))
         .route("/v1/conflicts/{id}", get(conflicts::show))
         .route("/v1/conflicts/{id}/resolve", post(conflicts::resolve))
