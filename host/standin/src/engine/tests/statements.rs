@@ -119,7 +119,7 @@ fn questions_before_a_pass() {
     let standing = executed(&mut session, &golden("pass_standing"), &[]);
     assert!(rows(&standing)[0].ends_with(" | 0 | 0"), "{standing}");
     let names = executed(&mut session, &golden("schema_names"), &[]);
-    assert_eq!(rows(&names).len(), channel_tables().len() + 3, "{names}");
+    assert_eq!(rows(&names).len(), channel_tables().len() + 5, "{names}");
     let columns = [text("@P1", "ax.CURRENCY"), text("@P2", "ax.TAXDATA")];
     let columns = executed(&mut session, &golden("schema_columns"), &columns);
     assert_eq!(rows(&columns).len(), 4 + 9);
@@ -254,11 +254,13 @@ pub fn upload(session: &mut EngineSession, name: &str, document: &str) -> String
         json("@P3", document),
         context("@P4"),
         context("@P5"),
+        // No run: nobody's claim is asked.
+        text("@P6", ""),
     ];
     executed(session, &golden(name), &parameters)
 }
 
-const FIRST: &str = r#"{"t":[{"s":0,"id":"6f9619ff-8b86-d011-b42d-00c04fc964ff","h":"00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF","n":2}],
+const FIRST: &str = r#"{"t":[{"s":0,"q":1,"id":"6f9619ff-8b86-d011-b42d-00c04fc964ff","h":"00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF","n":2}],
  "r0":[{"t":0,"w":0,"o":"I","b":0,"k0":"S0001","k1":"T01","k2":"S0001-T01-1","k3":"1.0000000000000000","k4":"5637144592","k5":"usrt","c0":"12.5000000000000000","c1":"2026-01-02","c6":"1","c9":"2026-01-02 10:00:00.003"}],
  "r1":[{"t":0,"w":1,"o":"I","b":0,"k0":"1","k1":"S0001","k2":"T01","k3":"usrt","c1":"41"}]}"#;
 
@@ -303,7 +305,7 @@ fn a_contested_row_holds_its_transaction_back_and_no_other() {
     let mut session = bench.session();
     upload(&mut session, "upload_two_tables", FIRST);
     shown(&mut session, "UPDATE ax.RETAILPOSSEEDDATA SET DATAVALUE = 77");
-    let second = r#"{"t":[{"s":0,"id":"00000000-0000-0000-0000-000000000001","h":"AA","n":2},{"s":1,"id":"00000000-0000-0000-0000-000000000002","h":"BB","n":1}],
+    let second = r#"{"t":[{"s":0,"q":1,"id":"00000000-0000-0000-0000-000000000001","h":"AA","n":2},{"s":1,"q":2,"id":"00000000-0000-0000-0000-000000000002","h":"BB","n":1}],
      "r0":[{"t":0,"w":0,"o":"I","b":1,"k0":"S0001","k1":"T01","k2":"X","k3":"1","k4":"1","k5":"usrt","c0":"1","c1":"2026-01-02","c6":"1","c9":"2026-01-02 10:00:00.000"},
            {"t":1,"w":0,"o":"I","b":1,"k0":"S0001","k1":"T01","k2":"Y","k3":"1","k4":"1","k5":"usrt","c0":"1","c1":"2026-01-02","c6":"1","c9":"2026-01-02 10:00:00.000"}],
      "r1":[{"t":0,"w":1,"o":"U","b":1,"m":"01000","k0":"1","k1":"S0001","k2":"T01","k3":"usrt","c1":"42"}]}"#;
@@ -318,7 +320,7 @@ fn a_contested_row_holds_its_transaction_back_and_no_other() {
     assert_eq!(rows(&shown(&mut session, landed)), ["S0001-T01-1", "Y"]);
 
     // With the version that it now knows, the same update goes through, and only the masked column changes.
-    let third = r#"{"t":[{"s":0,"id":"00000000-0000-0000-0000-000000000003","h":"CC","n":1}],"r0":[],
+    let third = r#"{"t":[{"s":0,"q":1,"id":"00000000-0000-0000-0000-000000000003","h":"CC","n":1}],"r0":[],
      "r1":[{"t":0,"w":0,"o":"U","b":2,"m":"01000","k0":"1","k1":"s0001","k2":"T01","k3":"usrt","c1":"42"}]}"#;
     assert_eq!(
         rows(&upload(&mut session, "upload_two_tables", third)),
@@ -401,7 +403,7 @@ fn every_type_goes_up_and_comes_down() {
         .collect();
     let row = |operation: &str, base: i64, extra: &str| {
         format!(
-            "{{\"t\":[{{\"s\":0,\"id\":\"00000000-0000-0000-0000-00000000000{base}\",\"h\":\"AA\",\"n\":1}}],\"r0\":[{{\"t\":0,\"w\":0,\"o\":\"{operation}\",\"b\":{base},\
+            "{{\"t\":[{{\"s\":0,\"q\":1,\"id\":\"00000000-0000-0000-0000-00000000000{base}\",\"h\":\"AA\",\"n\":1}}],\"r0\":[{{\"t\":0,\"w\":0,\"o\":\"{operation}\",\"b\":{base},\
              \"k0\":\"1\",\"k1\":\"A\",\"k2\":\"2026-01-01 00:00:00.003\"{extra}}}]}}"
         )
     };
@@ -444,7 +446,8 @@ fn text_is_read_as_its_units_and_an_empty_upload_settles() {
     );
     let bytes = executed(&mut session, &golden("text_as_bytes"), &[text("@P1", "EUR")]);
     assert_eq!(rows(&bytes), ["E400AC20"]);
-    let empty = r#"{"t":[{"s":0,"id":"00000000-0000-0000-0000-000000000001","h":"AA","n":0}]}"#;
+    let empty =
+        r#"{"t":[{"s":0,"q":1,"id":"00000000-0000-0000-0000-000000000001","h":"AA","n":0}]}"#;
     assert_eq!(
         rows(&upload(&mut session, "upload_no_rows", empty)),
         ["begun", "0 | 0", "committed"]
