@@ -76,7 +76,7 @@ enum Command {
     /// Sales and rows that were refused and set aside
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
-    /// What was decided about contested rows, and about sales that were let go of
+    /// What was decided about contested rows
     #[command(subcommand)]
     Decisions(conflicts::DecisionsCommand),
     /// The channel database's side

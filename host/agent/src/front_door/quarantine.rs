@@ -14,7 +14,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use serde_json::{Value as Json, json};
 use tillhold_core::transaction::TransactionId;
-use tillhold_local::{LocalDatabase, QuarantineRecord, RowAside};
+use tillhold_local::{LocalDatabase, LocalError, QuarantineRecord, RowAside};
 
 pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
     let local = &door.agent.register().local;
@@ -79,12 +79,17 @@ async fn again(
     local: &LocalDatabase,
     ids: Vec<TransactionId>,
 ) -> Result<JsonBody<Json>, Problem> {
-    for id in &ids {
-        local.retry(*id).await.map_err(FlowError::from)?;
+    let mut again: Vec<String> = Vec::new();
+    for id in ids {
+        match local.retry(id).await {
+            Ok(()) => again.push(id.to_string()),
+            // Another retry was faster, and it has arrived by now.
+            Err(LocalError::WrongState { .. }) => {}
+            Err(error) => return Err(FlowError::from(error).into()),
+        }
     }
     door.agent.nudge.notify_one();
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    Ok(JsonBody(json!({ "transactions": ids, "state": "pending" })))
+    Ok(JsonBody(json!({ "transactions": again, "state": "pending" })))
 }
 
 fn find(records: &[QuarantineRecord], asked: &str) -> Result<usize, Problem> {
