@@ -155,10 +155,6 @@ pub const FREE_PAGES_KEPT: i64 = 2_560;
 pub const REWRITE_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
 /// Decisions kept of a transaction whose answers were lost: two attempts at one with the most rows.
 pub const SENT_DECISIONS_KEPT: u64 = 2 * TRANSACTION_ROWS_MAX as u64;
-/// Rows that one pull of a table brings again because they were asked for: their keys are one parameter of a statement.
-pub const ROWS_AGAIN_MAX: usize = 1_000;
-/// Set-aside sales that one look at changed plugins and tables sends again; the next look takes the next ones.
-pub const SALES_RETRIED_MAX: usize = 1_000;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
 
