@@ -21,6 +21,7 @@ mod orders;
 mod profile;
 mod quarantine;
 mod quiet;
+mod renewal;
 mod reports;
 mod selection;
 mod size;

@@ -9,18 +9,22 @@ use crate::images::keep::Images;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
 use crate::register::Register;
+use crate::renewal::Renewal;
 use crate::report;
 use crate::reporting::Reports;
 use crate::snapshot::board::Board;
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
 use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
 use tillhold_core::pace::Debt;
 use tillhold_core::stage::Tally;
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, broadcast, mpsc, watch};
+use tokio::sync::{
+    Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, broadcast, mpsc, watch,
+};
 
 pub struct Agent {
     register: RwLock<Arc<Register>>,
@@ -36,6 +40,9 @@ pub struct Agent {
     /// So that a quiet channel is asked little.
     pub passes: Passes,
     pub images: Images,
+    pub renewal: Renewal,
+    /// Whoever writes rows of the tables' present shapes holds it for reading; who changes the shapes, for writing.
+    shape_lock: AsyncRwLock<()>,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     announcements: broadcast::Sender<Standing>,
@@ -48,6 +55,8 @@ pub struct Agent {
     front_lanes: [AsyncMutex<Link>; 2],
     push_lane: AsyncMutex<Link>,
     pull_lane: AsyncMutex<Link>,
+    /// By the monotonic clock, when the last sale came.
+    sold_at_ms: AtomicU64,
     /// Counts settled transactions, so that a sale can wait for its own.
     settled: watch::Sender<u64>,
 }
@@ -89,6 +98,8 @@ impl Agent {
             upkeep: Upkeep::default(),
             passes: Passes::default(),
             images: Images::new(&register),
+            renewal: Renewal::of(&register),
+            shape_lock: AsyncRwLock::default(),
             standing: watch::Sender::new(standing),
             events,
             announcements: broadcast::Sender::new(limits::EVENTS_KEPT),
@@ -101,6 +112,7 @@ impl Agent {
             front_lanes: [AsyncMutex::new(register.link()), AsyncMutex::new(register.link())],
             push_lane: AsyncMutex::new(register.link()),
             pull_lane: AsyncMutex::new(register.link()),
+            sold_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             settled: watch::Sender::new(0),
             register: RwLock::new(Arc::new(register)),
         };
@@ -110,6 +122,15 @@ impl Agent {
     /// The register as it is now. A changed profile makes another of it, so whoever keeps one keeps one state.
     pub fn register(&self) -> Arc<Register> {
         self.register.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The register as its profile makes it from now on. For the renewal alone, which holds everyone else back.
+    pub fn become_register(&self, register: Register) {
+        *self.register.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(register);
+    }
+
+    pub fn shape_lock(&self) -> &AsyncRwLock<()> {
+        &self.shape_lock
     }
 
     pub fn rules(&self) -> Rules {
@@ -188,6 +209,16 @@ impl Agent {
 
     pub fn note_settlement(&self) {
         self.settled.send_modify(|count| *count += 1);
+    }
+
+    pub fn note_sale(&self) {
+        self.sold_at_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// No sale came for so long that none is likely to come within the next seconds.
+    pub fn is_till_quiet(&self) -> bool {
+        let since_ms = self.now_ms().saturating_sub(self.sold_at_ms.load(Ordering::Relaxed));
+        u128::from(since_ms) >= limits::QUIET_TILL.as_millis()
     }
 
     /// A free lane of the front door, or the first that becomes free.

@@ -3,6 +3,7 @@
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
 use crate::numbers::NumbersDoubt;
+use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
 use tillhold_channel::ChannelError;
 use tillhold_core::claim::Doubt;
@@ -29,6 +30,8 @@ pub enum FlowError {
     Carry(#[from] CarryError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Settings(#[from] Mistakes),
     #[error("a batch of {stage} does not balance: {cause}")]
     Unbalanced { stage: &'static str, cause: Unbalanced },
     #[error(
@@ -98,7 +101,9 @@ impl FlowError {
             | FlowError::NumbersUnloaded
             | FlowError::NumbersBehind { .. } => Class::Retry,
             FlowError::NeverSynchronised(_) => Class::Retry,
-            FlowError::Outrun { .. } | FlowError::Filter { .. } => Class::Reconfigure,
+            FlowError::Outrun { .. } | FlowError::Filter { .. } | FlowError::Settings(_) => {
+                Class::Reconfigure
+            }
         }
     }
 
@@ -111,6 +116,7 @@ impl FlowError {
             FlowError::Snapshot(error) => error.code(),
             FlowError::Carry(error) => error.code(),
             FlowError::Image(error) => error.code(),
+            FlowError::Settings(mistakes) => mistakes.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
             FlowError::Outrun { .. } => "flow-outrun",
             FlowError::Filter { .. } => "filter-misfit",
@@ -133,6 +139,7 @@ impl FlowError {
             FlowError::Snapshot(error) => error.hint(),
             FlowError::Carry(error) => error.hint(),
             FlowError::Image(error) => error.hint(),
+            FlowError::Settings(mistakes) => mistakes.hint(),
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
             }

@@ -17,6 +17,7 @@ mod pull;
 mod push;
 mod quiet;
 mod register;
+mod renewal;
 mod report;
 mod reporting;
 mod resolve;

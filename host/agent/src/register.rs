@@ -3,6 +3,7 @@
 //! * Opened with the channel in reach, the profile and the table shapes are read there and kept.
 //! * A table that the register has already keeps the shape that it has there, whatever became of it at the channel:
 //!   the register opens and sells, and pull says what was altered.
+//! * A running register becomes another in place when its profile changes ([`crate::renewal`]).
 //! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage;
 //!   one that was never synchronised says so.
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
 use tillhold_core::fault::Class;
-use tillhold_core::migration::{self, Action, InstalledTable, Plan};
+use tillhold_core::migration::{self, Action, InstalledTable, Place, Plan};
 use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
@@ -38,6 +39,11 @@ pub struct Register {
     pub filters: Filters,
     /// Members of the offline choices, as they were read last.
     pub chosen: selecting::Cache,
+    pub source: ProfileSource,
+    /// When this profile was taken, by the wall clock.
+    pub taken_at_ms: i64,
+    /// The profile as it is in force, as the text of a `profile.toml`.
+    profile_text: String,
     channel: Arc<ChannelConfig>,
 }
 
@@ -67,48 +73,44 @@ impl Register {
         let local = LocalDatabase::open(env, &file.folder, &identity).await?;
 
         let mut link = Link::new(env, channel.clone());
-        let known: Vec<Arc<Table>> =
-            local.tables().await?.into_iter().map(|state| state.table).collect();
+        let known = known_tables(&local).await?;
         let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await;
         let shape = match shape {
-            Ok(shape) => {
-                shape.keep(&local).await?;
-                shape
-            }
-            Err(ShapeError::Channel(error)) if error.class() == Class::Retry => {
+            Ok(shape) => shape,
+            Err(FlowError::Channel(error)) if error.class() == Class::Retry => {
                 Shape::kept(&local, &profile_file, error).await?
             }
             Err(error) => return Err(error.into()),
         };
+        let outlook = Outlook::of(env, &file, &local, &profile_file, shape).await?;
+        let register = outlook.take(env, file, local, &channel).await?;
+        register.local.overwrite_removed(&[Place::Journal, Place::Catalogue]).await?;
+        Ok(register)
+    }
 
-        let wanted = shape.wanted();
-        let plan = local.plan(&wanted).await?;
-        tell(env, &plan);
-        let plugins = Plugins::new(env, &file)?;
-        // A table that has to wait for its unsent rows goes on in the shape that it has.
-        let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
-        install(&local, wanted).await?;
-        let Shape { profile, channel_profile, left_out, .. } = shape;
-        // A load counts the journal too, and stops before the space that is kept for sales is needed.
-        local.limit_size(profile.conduct.size.limit_bytes);
-        local.file_sizes().await?;
-        local.keep_reserve(profile.conduct.size.reserve_bytes).await?;
-        // What `profile diff register …` compares with.
-        let (effective, _) = profile_file.effective(channel_profile.as_ref());
-        local.set_fact(kept::PROFILE_TEXT, &text(&effective, Told::Needed)).await?;
-        let channel = ChannelConfig { capture: profile.capture, ..channel.as_ref().clone() };
-        let channel = Arc::new(channel);
-        Ok(Register {
-            env: env.clone(),
-            file,
-            profile,
-            scopes,
-            local,
-            left_out,
-            filters: Filters::default(),
-            chosen: selecting::Cache::default(),
-            channel,
-        })
+    /// What this register would become by the profile as it is now. `None`: it would stay as it is. The profile's text
+    /// decides, unless `by_tables` has the shapes of the channel's tables read as well. Nothing is changed.
+    pub async fn outlook(
+        &self,
+        link: &mut Link,
+        by_tables: bool,
+    ) -> Result<Option<Outlook>, FlowError> {
+        let profile_file = ProfileFile::open(&self.file.profile)?;
+        let store = &self.file.store;
+        let channel_profile = Shape::profile_of_channel(link, &profile_file, store).await?;
+        let is_same = told(&profile_file, channel_profile.as_ref()) == self.profile_text;
+        if is_same && !by_tables {
+            return Ok(None);
+        }
+        let known = known_tables(&self.local).await?;
+        let shape = Shape::of_tables(link, &profile_file, channel_profile, &known).await?;
+        let outlook = Outlook::of(&self.env, &self.file, &self.local, &profile_file, shape).await?;
+        Ok(Some(outlook).filter(|outlook| !is_same || outlook.plan.changes()))
+    }
+
+    /// The register that `outlook` speaks of, on the same offline database.
+    pub async fn renewed(&self, outlook: Outlook) -> Result<Register, FlowError> {
+        outlook.take(&self.env, self.file.clone(), self.local.clone(), &self.channel).await
     }
 
     /// What the next opening would do to the offline database; nothing is written.
@@ -121,11 +123,10 @@ impl Register {
             true => Some(LocalDatabase::open(env, &file.folder, &identity).await?),
             false => None,
         };
-        let states = match &local {
-            Some(local) => local.tables().await?,
+        let known = match &local {
+            Some(local) => known_tables(local).await?,
             None => Vec::new(),
         };
-        let known: Vec<Arc<Table>> = states.into_iter().map(|state| state.table).collect();
         let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await?;
         let wanted = shape.wanted();
         let Some(local) = local else {
@@ -160,6 +161,78 @@ impl Register {
     }
 }
 
+/// What a profile and the channel make of a register, before anything is changed.
+pub struct Outlook {
+    shape: Shape,
+    source: ProfileSource,
+    profile_text: String,
+    scopes: Vec<ScopeRun>,
+    plan: Plan,
+}
+
+impl Outlook {
+    async fn of(
+        env: &Env,
+        file: &RegisterFile,
+        local: &LocalDatabase,
+        profile_file: &ProfileFile,
+        shape: Shape,
+    ) -> Result<Outlook, FlowError> {
+        let plan = local.plan(&shape.wanted()).await?;
+        let plugins = Plugins::new(env, file)?;
+        // A table that has to wait for its unsent rows goes on in the shape that it has.
+        let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
+        let profile_text = told(profile_file, shape.channel_profile.as_ref());
+        Ok(Outlook { shape, source: profile_file.source, profile_text, scopes, plan })
+    }
+
+    /// Changes the offline database. Whoever writes rows to it meanwhile must wait.
+    async fn take(
+        self,
+        env: &Env,
+        file: RegisterFile,
+        local: LocalDatabase,
+        channel: &ChannelConfig,
+    ) -> Result<Register, FlowError> {
+        let Outlook { shape, source, profile_text, scopes, plan } = self;
+        shape.keep(&local).await?;
+        tell(env, &plan);
+        install(&local, shape.wanted()).await?;
+        let Shape { profile, left_out, .. } = shape;
+        // A load counts the journal too, and stops before the space that is kept for sales is needed.
+        local.limit_size(profile.conduct.size.limit_bytes);
+        local.file_sizes().await?;
+        local.keep_reserve(profile.conduct.size.reserve_bytes).await?;
+        // What `profile diff register …` compares with.
+        local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
+        let channel = ChannelConfig { capture: profile.capture, ..channel.clone() };
+        Ok(Register {
+            env: env.clone(),
+            file,
+            profile,
+            scopes,
+            local,
+            left_out,
+            filters: Filters::default(),
+            chosen: selecting::Cache::default(),
+            source,
+            taken_at_ms: env.clock.wall_ms(),
+            profile_text,
+            channel: Arc::new(channel),
+        })
+    }
+}
+
+/// The profile in force, as the text of a `profile.toml`.
+fn told(file: &ProfileFile, channel_profile: Option<&ChannelProfile>) -> String {
+    let (effective, _) = file.effective(channel_profile);
+    text(&effective, Told::Needed)
+}
+
+async fn known_tables(local: &LocalDatabase) -> Result<Vec<Arc<Table>>, FlowError> {
+    Ok(local.tables().await?.into_iter().map(|state| state.table).collect())
+}
+
 /// What a migration would do, and what it would do it to.
 #[derive(Default)]
 pub struct Planned {
@@ -187,7 +260,6 @@ async fn install(local: &LocalDatabase, tables: Vec<InstalledTable>) -> Result<(
     });
     let lookups = lookups.collect();
     local.install(tables, lookups).await?;
-    local.overwrite_removed().await?;
     Ok(())
 }
 
@@ -197,14 +269,6 @@ struct Shape {
     channel_profile: Option<ChannelProfile>,
     tables: Vec<Arc<Table>>,
     left_out: Vec<TableName>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ShapeError {
-    #[error(transparent)]
-    Channel(#[from] ChannelError),
-    #[error(transparent)]
-    Settings(#[from] crate::settings::reader::Mistakes),
 }
 
 impl Shape {
@@ -231,11 +295,28 @@ impl Shape {
         file: &ProfileFile,
         store: &str,
         known: &[Arc<Table>],
-    ) -> Result<Shape, ShapeError> {
-        let channel_profile = match file.source {
-            ProfileSource::Channel => Some(read_profile(link, store).await?),
-            ProfileSource::File => None,
-        };
+    ) -> Result<Shape, FlowError> {
+        let channel_profile = Shape::profile_of_channel(link, file, store).await?;
+        Shape::of_tables(link, file, channel_profile, known).await
+    }
+
+    async fn profile_of_channel(
+        link: &mut Link,
+        file: &ProfileFile,
+        store: &str,
+    ) -> Result<Option<ChannelProfile>, ChannelError> {
+        match file.source {
+            ProfileSource::Channel => read_profile(link, store).await.map(Some),
+            ProfileSource::File => Ok(None),
+        }
+    }
+
+    async fn of_tables(
+        link: &mut Link,
+        file: &ProfileFile,
+        channel_profile: Option<ChannelProfile>,
+        known: &[Arc<Table>],
+    ) -> Result<Shape, FlowError> {
         let profile = file.complete(channel_profile.as_ref())?;
         let names: Vec<TableName> =
             profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
@@ -258,8 +339,7 @@ impl Shape {
             },
         };
         let profile = file.complete(channel_profile.as_ref())?;
-        let known: Vec<Arc<Table>> =
-            local.tables().await?.into_iter().map(|state| state.table).collect();
+        let known = known_tables(local).await?;
         if known.is_empty() {
             return Err(FlowError::NeverSynchronised(unreachable).into());
         }
@@ -346,7 +426,7 @@ struct Plugins<'r> {
 }
 
 impl<'r> Plugins<'r> {
-    fn new(env: &'r Env, file: &'r RegisterFile) -> anyhow::Result<Plugins<'r>> {
+    fn new(env: &'r Env, file: &'r RegisterFile) -> Result<Plugins<'r>, FlowError> {
         let cache = file.folder.join("compiled-plugins");
         let talk = env.clone();
         let sink = Arc::new(move |line: LogLine| {
@@ -361,7 +441,7 @@ impl<'r> Plugins<'r> {
         &self,
         scopes: Vec<Scope>,
         tables: &[Arc<Table>],
-    ) -> anyhow::Result<Vec<ScopeRun>> {
+    ) -> Result<Vec<ScopeRun>, FlowError> {
         let mut runs = Vec::new();
         for scope in scopes {
             let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
@@ -379,7 +459,11 @@ impl<'r> Plugins<'r> {
         Ok(runs)
     }
 
-    async fn load(&self, plugin: &PluginUse, tables: &[Arc<Table>]) -> anyhow::Result<Arc<Plugin>> {
+    async fn load(
+        &self,
+        plugin: &PluginUse,
+        tables: &[Arc<Table>],
+    ) -> Result<Arc<Plugin>, FlowError> {
         let file = self.file.plugin_folder.join(format!("{}.wasm", plugin.name));
         let source = PluginSource {
             name: plugin.name.clone(),

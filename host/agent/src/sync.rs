@@ -12,7 +12,7 @@ use crate::quiet;
 use crate::register::{Register, ScopeRun};
 use crate::selecting;
 use crate::snapshot::keep;
-use crate::{claiming, numbers, reporting};
+use crate::{claiming, numbers, renewal, reporting};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::{ChannelError, Link};
@@ -33,6 +33,9 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
         reporting::tell_if_due(agent, &mut link).await;
     }
     push_pending(agent).await?;
+    let mut link = agent.pull_lane().await;
+    renewal::renew_if_due(agent, &mut link).await?;
+    drop(link);
     keep::look_before_load(agent).await?;
     let mut link = agent.pull_lane().await;
     select(agent, &mut link, Chosen::First).await?;
@@ -60,14 +63,23 @@ pub async fn now(
 ) -> Result<Synchronised, FlowError> {
     let pushed = push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
+    renewal::renew(agent, &mut link).await?;
     let register = agent.register();
     let mut pulled = Vec::new();
     select(agent, &mut link, Chosen::First).await?;
-    for run in &register.scopes {
-        if scope.is_none_or(|name| name == run.scope.name) {
-            pulled.push((run.scope.name.clone(), pull_scope(agent, &mut link, run).await?));
+    for run in register.scopes.iter().filter(|run| scope.is_none_or(|name| name == run.scope.name))
+    {
+        let mut tally = pull_scope(agent, &mut link, run).await?;
+        if renewal::is_altered(agent, run) {
+            renewal::renew(agent, &mut link).await?;
+            let register = agent.register();
+            if let Some(run) = register.scopes.iter().find(|one| one.scope.name == run.scope.name) {
+                tally = pull_scope(agent, &mut link, run).await?;
+            }
         }
+        pulled.push((run.scope.name.clone(), tally));
     }
+    let register = agent.register();
     select(agent, &mut link, if chooses { Chosen::Anew } else { Chosen::Due }).await?;
     numbers::refresh(agent, &register, &mut link).await?;
     reporting::tell(agent, &mut link).await;
@@ -128,6 +140,7 @@ fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
 
 async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.pull_lane().await;
+    renewal::renew_if_due(agent, &mut link).await?;
     for run in &agent.register().scopes {
         if is_due(agent, run) && agent.debt().admits(agent.now_ms()) {
             pull_if_changed(agent, &mut link, run).await?;

@@ -10,6 +10,7 @@ use crate::register::Register;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_core::limits;
+use tillhold_core::migration::Place;
 use tillhold_core::size::{self, DaySize, Fullness};
 use tillhold_local::{FileSize, Reserve, TableSize};
 use tokio::sync::watch;
@@ -105,6 +106,9 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
             Fullness::Warned => format!("the offline database is nearly full: {used} of {limit} MB; `tillhold size` shows what is large"),
             Fullness::Full => format!("the offline database is full: {used} of {limit} MB; nothing more is loaded, selling goes on"),
         });
+    }
+    if agent.is_till_quiet() {
+        register.local.overwrite_removed(&[Place::Journal]).await?;
     }
     let reserve = register.local.keep_reserve(rules.reserve_bytes).await?;
     let before =

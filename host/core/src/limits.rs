@@ -126,6 +126,10 @@ pub const CATALOGUE_CHECK_BYTES_MAX: u64 = 64 << 20;
 pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
 /// Decided conflicts that the offline database remembers; the channel keeps them too.
 pub const DECISIONS_KEPT: u64 = 50_000;
+/// Without a sale for so long the till is taken to be quiet, and the journal may be rewritten for a second or two.
+pub const QUIET_TILL: Duration = Duration::from_secs(15 * 60);
+/// Between two looks at a profile that the channel holds: four small questions.
+pub const PROFILE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two passes over a scope of a channel on which nothing was committed: until then a table that was truncated or
 /// altered, and nothing else, goes unnoticed by a pull by frequency.
 pub const PASS_INTERVAL_MAX: Duration = Duration::from_secs(3_600);

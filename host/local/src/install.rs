@@ -76,10 +76,12 @@ impl LocalDatabase {
         Ok(migration::plan(&held, tables))
     }
 
-    /// What removed columns and tables held is overwritten in the files, which become as small as what is in them. Does
-    /// nothing when nothing was removed; what another connection keeps it from is done by the next call.
-    pub async fn overwrite_removed(&self) -> Result<(), LocalError> {
-        for kind in [Kind::Journal, Kind::Catalogue] {
+    /// What removed columns and tables held is overwritten in the files of these places, which become as small as what is
+    /// in them. Does nothing when nothing was removed; what another connection keeps it from is done by the next call.
+    /// No sale is written to the journal meanwhile.
+    pub async fn overwrite_removed(&self, places: &[Place]) -> Result<(), LocalError> {
+        let kinds = [Kind::Journal, Kind::Catalogue];
+        for kind in kinds.into_iter().filter(|kind| places.contains(&kind.place())) {
             if self.readers(kind).run(is_purge_due).await? {
                 self.writer(kind).run(overwrite).await?;
             }

@@ -6,7 +6,6 @@ use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
 use crate::kept::KeptError;
-use crate::register::ShapeError;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
 use std::io::Write as _;
@@ -52,23 +51,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
     coded!(SnapshotError, CarryError);
     coded!(DiffError, ExchangeError);
-    if let Some(ShapeError::Channel(error)) = error.downcast_ref() {
-        return Some(Told { code: error.code().to_string(), hint: error.hint() });
-    }
-    if let Some(ShapeError::Settings(error)) = error.downcast_ref() {
-        return Some(Told { code: error.code().to_string(), hint: error.hint() });
-    }
     None
-}
-
-impl Mistakes {
-    fn code(&self) -> &'static str {
-        "settings"
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("mend the lines above; docs/settings.md explains every setting".to_string())
-    }
 }
 
 impl DoorError {

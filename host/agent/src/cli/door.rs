@@ -88,11 +88,12 @@ fn table(status: &Json) -> String {
     let now_ms = status["now_ms"].as_i64().unwrap_or_default();
     let mut lines = vec![
         format!(
-            "register {} of store {}: {}, profile {}",
+            "register {} of store {}: {}, profile {} since {}",
             text(&status["register"]),
             text(&status["store"]),
             text(&status["state"]),
             text(&status["profile"]),
+            super::told::moment(&status["profile_taken_at_ms"]),
         ),
         unsent(status, now_ms),
         format!(
@@ -104,6 +105,12 @@ fn table(status: &Json) -> String {
         ),
     ];
     lines.push(super::size::line(&status["size"]));
+    let fault = &status["profile_fault"];
+    if fault.is_object() {
+        let (code, message) = (text(&fault["code"]), text(&fault["message"]));
+        let origin = text(&status["profile_origin"]);
+        lines.push(format!("the profile in {origin} was not taken: [{code}] {message}"));
+    }
     for (name, fault) in [("push", &status["push_fault"]), ("numbers", &status["numbers"]["fault"])]
     {
         if fault.is_object() {

@@ -61,6 +61,8 @@ pub async fn resolve(
     body: Result<JsonBody<Json>, JsonRejection>,
 ) -> Result<JsonBody<Json>, Problem> {
     let JsonBody(body) = body.map_err(Problem::body)?;
+    // The choice names columns as they are now.
+    let _shapes = door.agent.shape_lock().read().await;
     let register = door.agent.register();
     let (record, _) = find(&register, &id).await?;
     let conflict = &record.deferred.conflict;

@@ -4,7 +4,7 @@ use super::Door;
 use super::problem::Problem;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
-use crate::{claiming, reporting, selecting, sync};
+use crate::{claiming, renewal, reporting, selecting, sync};
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Value as Json, json};
@@ -61,6 +61,9 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "register": register.file.register,
         "incarnation": register.local.incarnation().to_string(),
         "profile": register.profile.name,
+        "profile_origin": renewal::origin(&register.file.profile),
+        "profile_taken_at_ms": register.taken_at_ms,
+        "profile_fault": agent.renewal.fault(),
         "write_path": write_path,
         "started_at_ms": agent.started_ms,
         "version": env!("CARGO_PKG_VERSION"),

@@ -43,13 +43,12 @@ pub async fn put(
         Problem::new(error.status().as_u16(), "door-body", error.body_text())
             .hint("send a JSON object with \"rows\" and Content-Type: application/json")
     })?;
-    let sale = Sale::read(&door.agent, id, &body)?;
     let agent = door.agent.clone();
     // The sale goes on when the POS hangs up: half of it must not depend on who listens.
     let (answer, wait) = tokio::sync::oneshot::channel();
     door.agent.register().env.spawn(async move {
         // The POS may be gone; it will ask again under the same id.
-        let _ = answer.send(sale.commit(&agent).await);
+        let _ = answer.send(commit(&agent, id, &body).await);
     });
     let broke_off = |_| Problem::from(FlowError::BrokeOff("a transaction"));
     let committed = wait.await.map_err(broke_off)??;
@@ -82,6 +81,21 @@ fn transaction_id(text: &str) -> Result<TransactionId, Problem> {
         Problem::new(422, "transaction-id", format!("'{text}' is not a UUID"))
             .hint("give each POS transaction a UUID and keep it over retries")
     })
+}
+
+/// Read and written under one profile; waited for under whichever comes.
+async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committed, Problem> {
+    let shapes = agent.shape_lock().read().await;
+    let sale = Sale::read(agent, id, body)?;
+    let replayed = sale.record(agent).await?;
+    agent.note_sale();
+    drop(shapes);
+    agent.nudge.notify_one();
+    let channel_first = agent.register().profile.write_path == WritePath::ChannelFirst;
+    let stands = agent.scope_report(PUSH).fault.is_some();
+    let waits = channel_first && agent.state().sells_on_channel() && !stands;
+    let place = if waits { sale.await_channel(agent).await? } else { sale.place(agent).await? };
+    Ok(Committed { place, replayed })
 }
 
 struct Committed {
@@ -151,7 +165,8 @@ impl Sale {
         })
     }
 
-    async fn commit(&self, agent: &Agent) -> Result<Committed, Problem> {
+    /// On the register's disk; whether it was there before.
+    async fn record(&self, agent: &Agent) -> Result<bool, Problem> {
         let register = agent.register();
         let writes =
             self.rows.iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
@@ -162,21 +177,14 @@ impl Sale {
             .record(self.id, self.hash, writes, received_at_ms)
             .await
             .map_err(FlowError::from)?;
-        let replayed = match recorded {
+        match recorded {
             Recorded::Committed => {
                 self.note_numbers(agent, &register);
-                false
+                Ok(false)
             }
-            Recorded::AlreadyThere => true,
-            Recorded::Clash => return Err(clash()),
-        };
-        agent.nudge.notify_one();
-        let channel_first = register.profile.write_path == WritePath::ChannelFirst;
-        let stands = agent.scope_report(PUSH).fault.is_some();
-        let waits = channel_first && agent.state().sells_on_channel() && !stands;
-        let place =
-            if waits { self.await_channel(agent).await? } else { self.place(agent).await? };
-        Ok(Committed { place, replayed })
+            Recorded::AlreadyThere => Ok(true),
+            Recorded::Clash => Err(clash()),
+        }
     }
 
     /// A sale's number is used once. What is known under its id is no news, and is answered as before.

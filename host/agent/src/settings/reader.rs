@@ -31,6 +31,16 @@ impl fmt::Display for Mistake {
 #[error("{}", .0.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);
 
+impl Mistakes {
+    pub fn code(&self) -> &'static str {
+        "settings"
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        Some("mend the lines above; docs/settings.md explains every setting".to_string())
+    }
+}
+
 /// What could be read of a file, and every mistake in it.
 pub struct Parsed<T> {
     pub built: T,

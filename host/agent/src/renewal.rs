@@ -1,0 +1,166 @@
+//! A running register takes a changed profile, and tables that were altered at the channel, without a new start.
+//!
+//! ```text
+//! look ─► another text, or tables altered ─► plan, plugins ─► [no sale, pull or push under way] install, swap
+//! ```
+//!
+//! * A profile's file is noticed as soon as it is written; one at the channel every
+//!   [`limits::PROFILE_LOOK_INTERVAL`]; both before a register comes back and with every `tillhold sync`.
+//! * Only online: the shapes of new tables are the channel's to tell.
+//! * A profile that is wrong, or whose plugin cannot be used, is refused and told; the register goes on with what it has.
+//! * A sale that arrives in the middle waits for the installation and is written in the new shape; none is refused.
+
+use crate::agent::Agent;
+use crate::fault::FlowError;
+use crate::register::{Outlook, Register, ScopeRun};
+use crate::settings::profile_file::{ProfileChoice, ProfileSource};
+use serde_json::{Value as Json, json};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use tillhold_channel::Link;
+use tillhold_core::limits;
+use tillhold_core::migration::Place;
+
+/// What was looked at last, and what came of it.
+pub struct Renewal(Mutex<Looked>);
+
+struct Looked {
+    /// By the monotonic clock.
+    at_ms: u64,
+    file: Option<Stamp>,
+    /// The channel's tables were looked at too.
+    by_tables: bool,
+    fault: Option<Fault>,
+}
+
+/// Tells one writing of a file from the next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    bytes: u64,
+}
+
+/// Why a profile was not taken.
+#[derive(Clone, PartialEq, Eq)]
+struct Fault {
+    code: String,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Renewal {
+    /// Opening a register is a look too.
+    pub fn of(register: &Register) -> Renewal {
+        let at_ms = register.env.clock.monotonic_us() / 1000;
+        Renewal(Mutex::new(Looked { at_ms, file: stamp(register), by_tables: false, fault: None }))
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the profile as it is now is not the one in force; null when it is.
+    pub fn fault(&self) -> Json {
+        match &self.looked().fault {
+            Some(Fault { code, message, hint }) => {
+                json!({ "code": code, "message": message, "hint": hint })
+            }
+            None => Json::Null,
+        }
+    }
+}
+
+/// Where the profile in force comes from.
+pub fn origin(choice: &ProfileChoice) -> String {
+    match choice {
+        ProfileChoice::File(file) => file.display().to_string(),
+        ProfileChoice::Channel => "channel".to_string(),
+        ProfileChoice::Default => "default".to_string(),
+    }
+}
+
+/// Looks when it is time to. `link` is the pull lane's, so no pull is under way.
+pub async fn renew_if_due(agent: &Agent, link: &mut Link) -> Result<(), FlowError> {
+    if is_due(agent) { renew(agent, link).await } else { Ok(()) }
+}
+
+/// Looks, and takes what has changed. Fails only when the channel does.
+pub async fn renew(agent: &Agent, link: &mut Link) -> Result<(), FlowError> {
+    // Before the look: what is written during it is looked at again.
+    let stamp = stamp(&agent.register());
+    let by_tables = has_altered_tables(agent);
+    let result = match agent.register().outlook(link, by_tables).await {
+        Ok(Some(outlook)) => take(agent, link, outlook).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    match result {
+        // The failover's business, which says nothing about the profile.
+        Err(error) if error.is_channel_trouble() => Err(error),
+        result => {
+            note(agent, stamp, by_tables, result.err());
+            Ok(())
+        }
+    }
+}
+
+fn note(agent: &Agent, file: Option<Stamp>, by_tables: bool, error: Option<FlowError>) {
+    let fault = error.map(|error| Fault {
+        code: error.code().to_string(),
+        message: error.to_string(),
+        hint: error.hint(),
+    });
+    let is_news = fault.is_some() && agent.renewal.looked().fault != fault;
+    if let Some(Fault { code, message, .. }) = fault.as_ref().filter(|_| is_news) {
+        agent.say(&format!("the profile was not taken, the old one stays: [{code}] {message}"));
+    }
+    *agent.renewal.looked() = Looked { at_ms: agent.now_ms(), file, by_tables, fault };
+}
+
+fn is_due(agent: &Agent) -> bool {
+    let stamp = stamp(&agent.register());
+    let is_altered = has_altered_tables(agent);
+    let asks_channel = is_altered || follows_channel(agent);
+    let (now_ms, looked) = (agent.now_ms(), agent.renewal.looked());
+    let interval_ms = limits::PROFILE_LOOK_INTERVAL.as_millis() as u64;
+    let is_time = asks_channel && now_ms >= looked.at_ms + interval_ms;
+    is_time || looked.file != stamp || (is_altered && !looked.by_tables)
+}
+
+fn follows_channel(agent: &Agent) -> bool {
+    agent.register().source == ProfileSource::Channel
+}
+
+fn stamp(register: &Register) -> Option<Stamp> {
+    let ProfileChoice::File(file) = &register.file.profile else { return None };
+    let about = std::fs::metadata(file).ok()?;
+    Some(Stamp { modified: about.modified().ok()?, bytes: about.len() })
+}
+
+/// The scope's pull found a table that is no more what the register knows.
+pub fn is_altered(agent: &Agent, run: &ScopeRun) -> bool {
+    let fault = agent.scope_report(&run.scope.name).fault;
+    fault.is_some_and(|(code, ..)| code == "channel-altered")
+}
+
+fn has_altered_tables(agent: &Agent) -> bool {
+    agent.register().scopes.iter().any(|run| is_altered(agent, run))
+}
+
+async fn take(agent: &Agent, link: &mut Link, outlook: Outlook) -> Result<(), FlowError> {
+    install(agent, link, outlook).await?;
+    // What was removed of the journal is overwritten in a quiet moment ([`crate::upkeep`]): no sale can be written then.
+    Ok(agent.register().local.overwrite_removed(&[Place::Catalogue]).await?)
+}
+
+async fn install(agent: &Agent, link: &mut Link, outlook: Outlook) -> Result<(), FlowError> {
+    let _no_push = agent.push_lane().await;
+    let _no_sale = agent.shape_lock().write().await;
+    let register = agent.register().renewed(outlook).await?;
+    let (name, scopes) = (register.profile.name.clone(), register.scopes.len());
+    let tables: usize = register.scopes.iter().map(|run| run.tables.len()).sum();
+    *link = register.link();
+    agent.become_register(register);
+    agent.say(&format!("the profile {name} was taken anew: {scopes} scopes, {tables} tables"));
+    Ok(())
+}
