@@ -77,6 +77,26 @@ async fn what_is_missing_is_listed_until_the_script_has_run_and_running_it_twice
 }
 
 #[tokio::test]
+async fn a_table_that_an_earlier_version_made_is_told_and_mended() {
+    let shop = Shop::bare().await;
+    let cards = cards_whole();
+    let travelling = cards.travelling(&[]);
+    let prepared =
+        [Prepared { table: &cards, travelling: &travelling, direction: Direction::Upload }];
+    prepare(&mut shop.office(), &prepared, &options()).await.expect("a prepared channel");
+    for column in ["who", "why"] {
+        let sql = format!("ALTER TABLE [tillhold].[decision] DROP COLUMN [{column}];");
+        run(&mut shop.office(), &sql).await;
+    }
+    let missing = check(&mut shop.till(), Capture::ChangeTracking, &prepared).await;
+    let column = Missing::Column { table: "tillhold.decision", column: "who" };
+    assert_eq!(missing.expect("a list"), [column]);
+    prepare(&mut shop.office(), &prepared, &options()).await.expect("prepared again");
+    let missing = check(&mut shop.till(), Capture::ChangeTracking, &prepared).await;
+    assert_eq!(missing.expect("a list"), []);
+}
+
+#[tokio::test]
 async fn the_script_itself_runs_batch_by_batch() {
     let shop = Shop::bare().await;
     let cards = cards_whole();

@@ -39,6 +39,11 @@ pub enum Missing {
     Retention {
         minutes: i64,
     },
+    /// One of Tillhold's own tables is as an earlier version made it.
+    Column {
+        table: &'static str,
+        column: &'static str,
+    },
     /// The account lacks the right, or cannot see the object at all.
     Right {
         right: &'static str,
@@ -76,6 +81,9 @@ impl fmt::Display for Missing {
                 "changes are kept for {} hours; {RETENTION_DAYS_ADVISED} days let a register be away over a long weekend",
                 minutes / 60
             ),
+            Missing::Column { table, column } => {
+                write!(f, "{table} has no column {column}: an earlier version prepared the channel")
+            }
             Missing::Right { right, on } => write!(f, "{right} on {on} is not granted"),
         }
     }
@@ -133,6 +141,11 @@ impl Question {
 
     /// The server answers NULL to who may not see: then the right is what is missing.
     fn is_hidden_by(&self, missing: &[Missing]) -> bool {
+        if let Missing::Column { table, .. } = self.missing {
+            return missing
+                .iter()
+                .any(|one| matches!(one, Missing::Right { on, .. } if on == table));
+        }
         let (Missing::ChangeTracking { table: Some(table) } | Missing::Triggers { table }) =
             &self.missing
         else {
@@ -184,6 +197,9 @@ pub(crate) fn questions(capture: Capture, tables: &[Prepared<'_>]) -> Vec<Questi
         Capture::Triggers => rights.push(("[tillhold].[horizon]", "SELECT")),
     }
     list.extend(rights.into_iter().map(|(name, right)| right_on(name, right)));
+    // Added together with "why".
+    let who = Missing::Column { table: "tillhold.decision", column: "who" };
+    list.push(ask("COL_LENGTH(N'[tillhold].[decision]', N'who')".to_string(), 1, who));
     for prepared in tables {
         questions_of_table(capture, prepared, &mut list);
     }
