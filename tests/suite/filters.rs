@@ -16,7 +16,7 @@ fn customers(filter: &str) -> String {
 }
 
 /// The demonstration's profile with a filter in the place of the customers' own settings.
-fn filtered(profile: &str, filter: &str) -> String {
+pub fn filtered(profile: &str, filter: &str) -> String {
     let (top, rest) =
         profile.split_once("[[scope]]\nname = \"1010 Customers\"").expect("the scope");
     let (_, others) = rest.split_once("[[scope]]").expect("another scope");

@@ -5,6 +5,7 @@
 
 mod capture;
 mod carried;
+mod customers;
 mod decided;
 mod filters;
 mod fleet;
