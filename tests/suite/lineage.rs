@@ -1,7 +1,7 @@
 //! A register's database that was restored or copied is noticed before it sends; one that only stopped is not.
 
 use crate::harness::{Stage, proof};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 
 /// The offline database's files as a backup would take them, while the agent is down.
@@ -113,6 +113,49 @@ fn a_copied_database_stops_both() {
         second.restore(&folder);
         stage.rehearsal.start().await.expect("the other");
         until_fault(&stage, "register-copied").await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// A new offline database was made for the register; the old one comes back, and by its profile takes no sale meanwhile.
+#[test]
+fn a_superseded_database_is_told_so_and_may_refuse_to_sell() {
+    proof(async {
+        let refuse = "\n[incarnation]\nwhen_in_doubt = \"refuse\"\n";
+        let mut stage = Stage::prepared_with(5, |profile| profile + refuse).await;
+        stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale of the old database");
+        stage.rehearsal.kill();
+        let (now, old) = (
+            stage.rehearsal.folder().join("offline"),
+            stage.rehearsal.folder().join("offline.old"),
+        );
+        std::fs::rename(&now, &old).expect("the old database aside");
+        stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale of the new database");
+        stage.rehearsal.kill();
+        std::fs::remove_dir_all(&now).expect("the new one gone");
+        std::fs::rename(&old, &now).expect("the old database back");
+        stage.rehearsal.start().await.expect("an agent");
+        until_fault(&stage, "register-superseded").await;
+        let arrived = stage.rehearsal.ledger_count().expect("a ledger");
+        let status = status(&stage).await;
+        let word = |name: &str| status[name].as_str().expect("a text").to_string();
+        let (store, register) = (word("store"), word("register"));
+        let values = json!({
+            "CHANNEL": 1, "STORE": store, "TERMINAL": register, "DATAAREAID": "USRT",
+            "TRANSACTIONID": format!("{store}-{register}-77"),
+        });
+        let row = json!({ "table": "ax.RETAILTRANSACTIONTABLE", "operation": "insert", "values": values });
+        let path = "/v1/transactions/00000000-0000-4000-8000-000000000077";
+        let refused =
+            stage.rehearsal.put(path, &json!({ "rows": [row] })).await.expect("an answer");
+        assert_eq!(refused.body["code"], "register-superseded", "{:#}", refused.body);
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), arrived);
+        let renewed = stage.rehearsal.command(&["incarnation", "renew", "--why", "it is the one"]);
+        assert!(renewed.await.expect("a renewal")[0].starts_with("incarnation "));
+        stage.rehearsal.sell(1).await.expect("it sells again");
+        stage.holds().await;
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -29,4 +29,5 @@ mod size;
 mod snapshots;
 mod tidy;
 mod tracking_rules;
+mod upload;
 mod wrong_input;
