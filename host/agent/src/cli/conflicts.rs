@@ -183,7 +183,19 @@ fn side_by_side(conflict: &Json) -> String {
     }
     lines.push(String::new());
     let mut grid = Grid::of(&["", "COLUMN", "BASE", "CHANNEL", "OFFLINE"]);
-    for column in conflict["columns"].as_array().into_iter().flatten() {
+    // What the conflict is about stands above what is equal on all sides.
+    let mut columns: Vec<&Json> = conflict["columns"].as_array().into_iter().flatten().collect();
+    columns.sort_by_key(|column| {
+        let is_changed = column["changed_by"].as_array().is_some_and(|by| !by.is_empty());
+        if column["is_key"] == true {
+            0
+        } else if is_changed {
+            1
+        } else {
+            2
+        }
+    });
+    for column in columns {
         let by = |side: &str| {
             column["changed_by"].as_array().is_some_and(|by| by.iter().any(|one| one == side))
         };
