@@ -59,6 +59,15 @@ tables = ["ax.CUSTTABEL", { name = "ax.CUSTGROUP", exclude = ["NAMES"] }]
 transformer = { plugin = "nowhere" }
 "#;
 
+const FILTERED: &str = r#"source = "channel"
+[[scope]]
+name = "1010 Customers"
+tables = [
+    { name = "ax.CUSTTABLE", filter = "CREDITMAXX > 5" },
+    { name = "ax.RETAILCUSTTABLE", filter = "RECEIPTOPTION = 'soon'" },
+]
+"#;
+
 #[test]
 fn a_check_tells_everything_at_once_and_whether_it_looked_at_the_channel() {
     proof(async {
@@ -83,6 +92,15 @@ fn a_check_tells_everything_at_once_and_whether_it_looked_at_the_channel() {
             (&json["mistakes"][0]["line"], &json["channel"]["looked"]),
             (&1.into(), &true.into())
         );
+
+        // A filter on a table that the channel's own profile names, checked against the real columns.
+        let filtered = write(&folder.join("filtered.toml"), FILTERED);
+        let told = run(&["profile", "check", "--profile", &filtered], &config);
+        let expected = [
+            "filtered.toml:5: filter, column 1: ax.CUSTTABLE has no column CREDITMAXX; did you mean CREDITMAX?",
+            "filtered.toml:6: filter, column 17: RECEIPTOPTION is int: write a number, without quotes",
+        ];
+        told.assert(1, &expected, &["mistakes: 2"]);
 
         let nowhere = folder.join("none.toml");
         let offline = ["profile", "check", "--offline", "--profile"];
