@@ -7,6 +7,7 @@ mod capture;
 mod carried;
 mod customers;
 mod decided;
+mod door;
 mod filters;
 mod fleet;
 mod flows;

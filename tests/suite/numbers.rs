@@ -99,6 +99,9 @@ fn without_marks_no_sale_is_taken() {
         let path = "/v1/transactions/6f9619ff-8b86-4011-b42d-00c04fc964a3";
         let answer = stage.rehearsal.put(path, &sale(&stage, 7)).await.expect("an answer");
         assert_eq!((answer.status, answer.body["code"].as_str()), (503, Some("numbers-unread")));
+        let ready = stage.rehearsal.get("/readyz").await.expect("an answer");
+        let why = ready.body["reasons"][0]["code"].as_str();
+        assert_eq!((ready.status, why), (503, Some("numbers-unread")));
         stage.rehearsal.restore().await.expect("the line");
         stage.state("online").await;
         mark(&stage).await;

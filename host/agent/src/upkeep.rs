@@ -164,7 +164,8 @@ fn note_purge(agent: &Agent, result: Result<PurgeReport, FlowError>) {
     *agent.upkeep.purge.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
 }
 
-fn used(files: &[FileSize; 2]) -> u64 {
+/// Of both files, as the limit counts it.
+pub fn used(files: &[FileSize; 2]) -> u64 {
     files.iter().map(FileSize::counted_bytes).sum()
 }
 

@@ -40,6 +40,27 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const READ_ROWS_MAX: usize = 1_000;
 /// Requests in work at once; past it the front door answers 503 with Retry-After.
 pub const REQUESTS_MAX: usize = 64;
+/// A question's time at the front door: three times what a till's user waits before trying again.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
+/// A sale's way to the disk, beside its wait for the channel: a checkpoint of a slow disk and a purge's step fit.
+pub const SALE_WRITE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Requests that a role may make: so many a second, and as a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorRate {
+    pub per_second: u64,
+    pub burst: u64,
+}
+
+/// Without a token: probes of a service manager ask once a second; whoever tries tokens is stopped early.
+pub const DOOR_RATE_ANYONE: DoorRate = DoorRate { per_second: 20, burst: 100 };
+/// Dashboards: a wild one must not cost the till its disk and cores.
+pub const DOOR_RATE_READ_ONLY: DoorRate = DoorRate { per_second: 50, burst: 200 };
+/// Points of sale: twice the 20,000 price lookups that the fastest register is built for; past it something runs in a
+/// circle, and synchronisation shall still have its share.
+pub const DOOR_RATE_POS: DoorRate = DoorRate { per_second: 40_000, burst: 40_000 };
+/// The operator's token was every point of sale's before there were roles, so it has no less.
+pub const DOOR_RATE_OPERATOR: DoorRate = DOOR_RATE_POS;
 
 /// Members of one kind of an offline selection: half the products of the largest store. Their keys are held in memory (20 MB)
 /// and travel with each statement that reads by them (4 MB); who wants more wants all.

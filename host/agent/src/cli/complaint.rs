@@ -58,7 +58,9 @@ impl DoorError {
     fn code(&self) -> &'static str {
         match self {
             DoorError::Listen { .. } => "door-listen",
+            DoorError::Socket { .. } => "door-socket",
             DoorError::File { .. } => "door-file",
+            DoorError::TokenTwice { .. } => "door-token-twice",
             DoorError::Serve(_) => "door-serve",
         }
     }
@@ -68,6 +70,10 @@ impl DoorError {
             DoorError::Listen { .. } => {
                 "choose another [front_door] listen address, or stop what uses it"
             }
+            DoorError::Socket { .. } => {
+                "choose another [front_door] socket, or move away what is there; its folder must be there and writable"
+            }
+            DoorError::TokenTwice { .. } => "empty one of the two files: a new token is made in it",
             DoorError::File { .. } => "give the agent's user the right to write there",
             DoorError::Serve(_) => "start the agent again; unsent sales are on disk",
         };

@@ -32,7 +32,7 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
         told.say("stopping: requests in work are finished first");
         told.stopping.send_replace(true);
     });
-    door.serve(agent.clone()).await?;
+    door.serve().await?;
     agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)

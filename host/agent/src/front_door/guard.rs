@@ -1,34 +1,43 @@
-//! Who may enter: the bearer token, compared in constant time; a Host of this machine (against DNS rebinding); no
-//! Origin but our own (no page in a browser may reach the till); and no more requests than there are places.
+//! Who may enter, and for how long.
+//!
+//! ```text
+//! every request:  a Host of this machine, no Origin ─► role of the bearer token     admit
+//! of each route:  rate of the role ─► least role ─► a place ─► within its time      permit
+//! ```
+//!
+//! * Host is against DNS rebinding: no page in a browser may reach the till. A Unix socket has no names to rebind.
+//! * A request without a place is answered at once (503), so that no queue grows; so is one that comes too often (429).
+//! * A request that takes longer than its route allows is answered with 503. A sale that goes on behind it is found
+//!   under its id.
 
+use super::metrics::Meter;
 use super::problem::Problem;
-use super::{Door, DoorError};
+use super::role::Role;
+use super::routes::Span;
+use super::{Door, Way};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::path::Path;
-use subtle::ConstantTimeEq;
-use tillhold_core::text;
-use tillhold_env::Env;
+use std::time::Duration;
+use tillhold_core::limits;
 
-pub async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
-    if let Err(problem) = check(&door, request.headers()) {
+pub async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = check(door.way, request.headers()) {
         return problem.into_response();
     }
-    // An event stream lasts for hours: it holds no place.
-    if request.uri().path() == "/v1/events" {
-        return next.run(request).await;
-    }
-    match door.places.clone().try_acquire_owned() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => Problem::busy().into_response(),
-    }
+    let role = door.tokens.role(bearer(request.headers()).as_bytes());
+    request.extensions_mut().insert(role);
+    next.run(request).await
 }
 
-fn check(door: &Door, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if !text(header::HOST).is_some_and(is_this_machine) {
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn check(way: Way, headers: &HeaderMap) -> Result<(), Problem> {
+    let names_us = text(headers, header::HOST).is_some_and(is_this_machine);
+    if way == Way::Tcp && !names_us {
         return Err(Problem::new(403, "door-host", "the Host header does not name this machine")
             .hint("call http://127.0.0.1:PORT or http://localhost:PORT"));
     }
@@ -36,13 +45,20 @@ fn check(door: &Door, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(403, "door-origin", "requests from web pages are refused")
             .hint("call the front door from the POS program, not from a page"));
     }
-    let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let given = given.unwrap_or_default().trim().as_bytes();
-    if bool::from(given.ct_eq(door.token.as_bytes())) {
-        return Ok(());
+    // A body that says its length is not waited for first; one that says none is counted as it comes.
+    let length = text(headers, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if length.is_some_and(|length: u64| length > limits::BODY_BYTES_MAX as u64) {
+        let most = limits::BODY_BYTES_MAX;
+        let status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+        return Err(Problem::new(status, "door-body", format!("a body may have {most} bytes"))
+            .hint("send less at once"));
     }
-    Err(Problem::new(401, "door-token", "the bearer token is missing or wrong")
-        .hint("send Authorization: Bearer with the text of the register's token file"))
+    Ok(())
+}
+
+fn bearer(headers: &HeaderMap) -> &str {
+    let given = text(headers, header::AUTHORIZATION);
+    given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().trim()
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -50,27 +66,87 @@ fn is_this_machine(host: &str) -> bool {
     matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
-/// The token of the file; made there, readable by the owner only, when there is none yet.
-pub fn token(env: &Env, file: &Path) -> Result<String, DoorError> {
-    let wrong = |cause| DoorError::File { file: file.display().to_string(), cause };
-    match std::fs::read_to_string(file) {
-        Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_string()),
-        Ok(_) => make(env, file).map_err(wrong),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            make(env, file).map_err(wrong)
+/// One route's gate.
+#[derive(Clone)]
+pub struct Gate {
+    pub door: Door,
+    pub least: Role,
+    pub span: Span,
+    pub meter: Meter,
+}
+
+pub async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let began_us = gate.door.clock.monotonic_us();
+    let role = request.extensions().get::<Role>().copied().unwrap_or(Role::Anyone);
+    let response = match gate.refusal(role, began_us) {
+        Some(problem) => problem.into_response(),
+        None => gate.answer(request, next).await,
+    };
+    let took_us = gate.door.clock.monotonic_us() - began_us;
+    gate.meter.note(response.status().as_u16(), took_us);
+    response
+}
+
+impl Gate {
+    fn refusal(&self, role: Role, now_us: u64) -> Option<Problem> {
+        if let Err(wait) = self.door.rates.take(role, now_us) {
+            return Some(too_often(role, wait));
         }
-        Err(error) => Err(wrong(error)),
+        if role >= self.least {
+            return None;
+        }
+        Some(match role {
+            Role::Anyone => Problem::no_token(),
+            _ => {
+                let detail = format!("{} may not do this", role.name());
+                let hint = format!("use the token of the role {} or above", self.least.name());
+                Problem::new(403, "door-role", detail).hint(hint)
+            }
+        })
+    }
+
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        let place = match self.span {
+            // A look at the agent must be possible when it is busy; a stream lasts for hours.
+            Span::Look | Span::Stream => None,
+            Span::Short | Span::Sale | Span::Work => {
+                match self.door.places.clone().try_acquire_owned() {
+                    Ok(place) => Some(place),
+                    Err(_) => return Problem::busy().into_response(),
+                }
+            }
+        };
+        let answer = next.run(request);
+        let response = match self.limit() {
+            None => answer.await,
+            Some(limit) => match tokio::time::timeout(limit, answer).await {
+                Ok(response) => response,
+                Err(_elapsed) => too_long(limit).into_response(),
+            },
+        };
+        drop(place);
+        response
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        match self.span {
+            Span::Look | Span::Short => Some(limits::REQUEST_TIME_MAX),
+            Span::Sale => Some(self.door.sale_time()),
+            Span::Work | Span::Stream => None,
+        }
     }
 }
 
-fn make(env: &Env, file: &Path) -> std::io::Result<String> {
-    let mut bytes = [0; 32];
-    env.random.fill(&mut bytes);
-    let token = text::hexadecimal(&bytes);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    std::io::Write::write_all(&mut options.open(file)?, token.as_bytes())?;
-    Ok(token)
+fn too_often(role: Role, wait: Duration) -> Problem {
+    let detail = format!("{} asks too often", role.name());
+    Problem::new(429, "door-rate", detail).retry_after(wait).hint(match role {
+        Role::Anyone => "send a token, or ask less often; try again after the time in Retry-After",
+        _ => "ask less often; try again after the time in Retry-After",
+    })
+}
+
+fn too_long(limit: Duration) -> Problem {
+    let detail = format!("the request took longer than {} ms", limit.as_millis());
+    Problem::new(503, "door-deadline", detail)
+        .hint("ask again, a sale under the same id: it is recorded once")
 }

@@ -1,67 +1,81 @@
-//! The front door: HTTP/1.1 and JSON on loopback, for points of sale and for the operator's commands.
+//! The front door: HTTP/1.1 and JSON on loopback, and at a Unix socket, for points of sale and for the operator's commands.
 //!
-//! | request | answer |
-//! |---|---|
-//! | `PUT /v1/transactions/{uuid}` | 201 with where it was committed; 200 when it was there already; 409 other content; 422 bad rows |
-//! | `GET /v1/transactions/{uuid}` | what the register knows of it |
-//! | `GET /v1/tables/{schema.TABLE}/rows?COLUMN=value` | a page of rows, its source and version |
-//! | `GET /v1/status` | state, scopes, what is pending |
-//! | `GET /v1/selection` | which products and customers are offline; `?would_change=true` |
-//! | `GET /v1/events` | Server-Sent Events, one a state change |
-//! | `GET /v1/quarantine`, `/v1/quarantine/{id}`, `POST …/retry` | what was refused and set aside |
-//! | `GET /v1/conflicts`, `/v1/conflicts/{id}`, `POST /v1/conflicts/{id}/resolve` | what waits for a person, and the decision |
-//! | `GET /v1/decisions` | what was decided, newest first |
-//! | `GET /v1/size` | how large the offline database is, table by table, and when it will be full |
-//! | `POST /v1/size/compact` | rewrites the files without their free pages |
-//! | `POST /v1/sync?scope=…` | push and pull now; `selection=true` chooses anew |
-//! | `POST /v1/incarnation/renew` | a new life of a database that was restored or copied |
-//! | `POST /v1/hold`, `/v1/release`, `/v1/reconnect` | by hand |
+//! ```text
+//! connection ─► admit (Host, Origin, role of the token) ─► permit (rate, least role, a place, time) ─► an answer
+//! ```
 //!
-//! * Loopback is no boundary: every request needs the bearer token, a Host of this machine and no foreign Origin.
+//! * Which routes there are, for whom and for how long, stands in one table: [`routes::all`].
+//! * Loopback is no boundary: but for signs of life every request needs a bearer token, a Host of this machine and no
+//!   foreign Origin.
 //! * Errors are problem details (RFC 9457) with a stable `code` and a `hint`.
-//! * Everything is bounded: bodies, rows, requests in work (503 with Retry-After past that).
+//! * Everything is bounded: bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
+//!   Retry-After.
 
 mod conflicts;
 mod decisions;
 mod events;
 mod guard;
+mod health;
 mod images;
 pub mod json;
+mod metrics;
 mod named;
 mod problem;
 mod quarantine;
+mod rate;
+mod role;
+mod routes;
 mod rows;
 mod selection;
 mod size;
 mod snapshots;
+mod socket;
 mod status;
 mod transactions;
 mod unsent;
 
 use crate::agent::Agent;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use metrics::Meters;
+use rate::Rates;
+use role::Tokens;
+use socket::Socket;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tillhold_core::limits;
-use tillhold_env::{BoxStream, Listener};
+use tillhold_env::{BoxStream, Clock, Listener};
 
 /// Shared by all requests.
 #[derive(Clone)]
 pub struct Door {
     pub agent: Arc<Agent>,
-    token: Arc<str>,
+    way: Way,
+    tokens: Arc<Tokens>,
+    clock: Arc<dyn Clock>,
     places: Arc<tokio::sync::Semaphore>,
+    rates: Arc<Rates>,
+    meters: Meters,
+}
+
+/// How a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Tcp,
+    Socket,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     #[error("the front door cannot listen on {at}: {cause}")]
     Listen { at: SocketAddr, cause: std::io::Error },
+    #[error("the front door cannot listen at the socket {at}: {cause}")]
+    Socket { at: String, cause: std::io::Error },
     #[error("{file} cannot be written: {cause}")]
     File { file: String, cause: std::io::Error },
+    #[error("{one} and {other} hold the same token: a role could not be told by it")]
+    TokenTwice { one: String, other: String },
     #[error("the front door stopped: {0}")]
     Serve(std::io::Error),
 }
@@ -69,83 +83,101 @@ pub enum DoorError {
 /// A door that listens but does not answer yet.
 pub struct OpenDoor {
     listener: Box<dyn Listener>,
+    socket: Option<Socket>,
     pub address: SocketAddr,
-    router: Router,
+    door: Door,
 }
 
-/// Binds the address of the settings and writes it, as bound, into the register's folder.
+/// Binds the addresses of the settings and writes the one of TCP, as bound, into the register's folder.
 pub async fn open(agent: &Arc<Agent>) -> Result<OpenDoor, DoorError> {
     let register = agent.register();
     let file = &register.file;
-    let token = guard::token(&register.env, &file.front_door.token_file)?;
+    let tokens = Tokens::read(&register.env, &file.front_door)?;
     let at = file.front_door.listen;
     let refused = |cause| DoorError::Listen { at, cause };
     let listener = register.env.network.listen(at).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
+    let socket = match &file.front_door.socket {
+        Some(place) => Some(Socket::bind(place).await?),
+        None => None,
+    };
     write(&file.address_file(), &format!("{address}\n"))?;
-    let door = Door { agent: agent.clone(), token: token.into(), places: places() };
-    Ok(OpenDoor { listener, address, router: router(door) })
+    Ok(OpenDoor { listener, socket, address, door: Door::of(agent, tokens) })
 }
 
 impl OpenDoor {
-    /// Serves until the agent stops, and then finishes the requests that it has begun.
-    pub async fn serve(self, agent: Arc<Agent>) -> Result<(), DoorError> {
-        let stopped = async move { agent.stopped().await };
-        axum::serve(Bound(self.listener), self.router)
-            .with_graceful_shutdown(stopped)
-            .await
-            .map_err(DoorError::Serve)
+    /// Serves until the agent stops, and then finishes the requests that it has begun, as long as a sale may take.
+    pub async fn serve(self) -> Result<(), DoorError> {
+        let OpenDoor { listener, socket, door, .. } = self;
+        let agent = door.agent.clone();
+        let served = async {
+            tokio::try_join!(
+                serve_at(Bound(listener), &door, Way::Tcp),
+                serve_socket(socket, &door)
+            )
+        };
+        let stopped_for_long = async {
+            agent.stopped().await;
+            tokio::time::sleep(door.sale_time()).await;
+        };
+        tokio::select! {
+            served = served => served.map(drop),
+            // Who sends half a request does not keep the agent from stopping.
+            () = stopped_for_long => Ok(()),
+        }
     }
+}
+
+async fn serve_at<L: axum::serve::Listener>(
+    listener: L,
+    door: &Door,
+    way: Way,
+) -> Result<(), DoorError>
+where
+    L::Addr: std::fmt::Debug,
+{
+    let agent = door.agent.clone();
+    let router = routes::guarded(Door { way, ..door.clone() });
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { agent.stopped().await })
+        .await
+        .map_err(DoorError::Serve)
+}
+
+#[cfg(unix)]
+async fn serve_socket(socket: Option<Socket>, door: &Door) -> Result<(), DoorError> {
+    let Some(socket) = socket else { return Ok(()) };
+    let (listener, _file) = socket.parts();
+    serve_at(listener, door, Way::Socket).await
+}
+
+#[cfg(not(unix))]
+async fn serve_socket(_none: Option<Socket>, _door: &Door) -> Result<(), DoorError> {
+    Ok(())
 }
 
 /// What the door answers, without its guard: for the operator's own process, when no agent runs.
 pub fn unguarded(agent: &Arc<Agent>) -> Router {
-    routes().with_state(Door { agent: agent.clone(), token: "".into(), places: places() })
+    routes::unguarded(Door::of(agent, Tokens::none()))
 }
 
-fn router(door: Door) -> Router {
-    routes()
-        .layer(axum::middleware::from_fn_with_state(door.clone(), guard::admit))
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .with_state(door)
-}
+impl Door {
+    fn of(agent: &Arc<Agent>, tokens: Tokens) -> Door {
+        Door {
+            agent: agent.clone(),
+            way: Way::Tcp,
+            tokens: Arc::new(tokens),
+            clock: agent.register().env.clock.clone(),
+            places: Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX)),
+            rates: Arc::default(),
+            meters: Meters::default(),
+        }
+    }
 
-fn places() -> Arc<tokio::sync::Semaphore> {
-    Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX))
-}
-
-fn routes() -> Router<Door> {
-    Router::new()
-        .route("/v1/transactions/{id}", put(transactions::put).get(transactions::get))
-        .route("/v1/tables/{table}/rows", get(rows::get))
-        .route("/v1/status", get(status::get))
-        .route("/v1/selection", get(selection::get))
-        .route("/v1/events", get(events::get))
-        .route("/v1/quarantine", get(quarantine::list))
-        .route("/v1/quarantine/retry", post(quarantine::retry_several))
-        .route("/v1/quarantine/{id}", get(quarantine::show))
-        .route("/v1/quarantine/{id}/retry", post(quarantine::retry))
-        .route("/v1/conflicts", get(conflicts::list))
-        .route("/v1/conflicts/{id}", get(conflicts::show))
-        .route("/v1/conflicts/{id}/resolve", post(conflicts::resolve))
-        .route("/v1/decisions", get(decisions::list))
-        .route("/v1/sync", post(status::sync))
-        .route("/v1/unsent-export", post(unsent::export))
-        .route("/v1/unsent-import", post(unsent::bring_in))
-        .route("/v1/images", get(images::status))
-        .route("/v1/images/{*name}", get(images::get))
-        .route("/v1/images-prefetch", post(images::prefetch))
-        .route("/v1/images-prune", post(images::prune))
-        .route("/v1/snapshots", post(snapshots::export))
-        .route("/v1/new-database", post(snapshots::look))
-        .route("/v1/size", get(size::get))
-        .route("/v1/size/compact", post(size::compact))
-        .route("/v1/incarnation/renew", post(status::renew))
-        .route("/v1/hold", post(status::hold))
-        .route("/v1/release", post(status::release))
-        .route("/v1/reconnect", post(status::reconnect))
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method)
+    /// The longest that a sale takes: its wait for the channel, and its way to the disk.
+    fn sale_time(&self) -> Duration {
+        self.agent.register().profile.offline_timeout + limits::SALE_WRITE_TIME_MAX
+    }
 }
 
 fn write(file: &Path, text: &str) -> Result<(), DoorError> {

@@ -1,10 +1,13 @@
 //! What the door answers when it cannot do what was asked: problem details (RFC 9457) with our code and hint.
 
+use super::role::Role;
 use crate::fault::FlowError;
+use axum::Extension;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::time::Duration;
 use tillhold_core::fault::Class;
 
 #[derive(Debug)]
@@ -13,15 +16,29 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     hint: Option<String>,
+    retry_after_s: u64,
 }
+
+/// Unless it is known better.
+const RETRY_AFTER_S: u64 = 1;
 
 impl Problem {
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), hint: None }
+        Problem { status, code, detail: detail.into(), hint: None, retry_after_s: RETRY_AFTER_S }
     }
 
     pub fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }
+    }
+
+    /// Of an answer that invites to ask again.
+    pub fn retry_after(self, wait: Duration) -> Problem {
+        Problem { retry_after_s: wait.as_secs_f64().ceil().max(1.0) as u64, ..self }
+    }
+
+    pub fn no_token() -> Problem {
+        Problem::new(401, "door-token", "the bearer token is missing or wrong")
+            .hint("send Authorization: Bearer with the text of one of the register's token files")
     }
 
     pub fn body(error: JsonRejection) -> Problem {
@@ -64,18 +81,26 @@ impl IntoResponse for Problem {
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == 503 {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if matches!(self.status, 429 | 503) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after_s));
+        }
+        if self.status == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
-pub async fn no_such_path() -> Problem {
+pub async fn no_such_path(Extension(role): Extension<Role>) -> Problem {
+    // Which paths there are is not for everyone.
+    if role == Role::Anyone {
+        return Problem::no_token();
+    }
     Problem::new(404, "door-path", "the front door has no such path")
-        .hint("see docs/front-door.md for what it answers")
+        .hint("GET /v1/openapi.json says what it answers")
 }
 
 pub async fn no_such_method() -> Problem {
     Problem::new(405, "door-method", "this path does not answer that method")
+        .hint("GET /v1/openapi.json says what it answers")
 }

@@ -169,7 +169,16 @@ pub enum Trusted {
     Any,
 }
 
-pub static FRONT_DOOR_SHAPE: Shape = Shape { fields: &[&LISTEN, &TOKEN_FILE] };
+pub static FRONT_DOOR_SHAPE: Shape = Shape {
+    fields: &[
+        &LISTEN,
+        &TOKEN_FILE,
+        &POS_TOKEN_FILE,
+        &READ_ONLY_TOKEN_FILE,
+        &SOCKET,
+        &SOCKET_RIGHTS,
+    ],
+};
 
 pub const LISTEN: Field<Text> = Field {
     key: "listen",
@@ -180,8 +189,42 @@ pub const LISTEN: Field<Text> = Field {
 pub const TOKEN_FILE: Field<Text> = Field {
     key: "token_file",
     kind: Text::or("front-door.token"),
-    meaning: "The bearer token; made at the first start.",
+    meaning: "The operator's bearer token, which may do everything; made at the first start.",
 };
+
+pub const POS_TOKEN_FILE: Field<Text> = Field {
+    key: "pos_token_file",
+    kind: Text::or("front-door.pos.token"),
+    meaning: "The points of sale's bearer token: sells and reads; made at the first start.",
+};
+
+pub const READ_ONLY_TOKEN_FILE: Field<Text> = Field {
+    key: "read_only_token_file",
+    kind: Text::or("front-door.read-only.token"),
+    meaning: "A bearer token that reads and changes nothing, such as a dashboard's; made at the first start.",
+};
+
+pub const SOCKET: Field<Text> = Field {
+    key: "socket",
+    kind: Text::OPTIONAL,
+    meaning: "A Unix socket at which the front door listens too; not on Windows.",
+};
+
+pub const SOCKET_RIGHTS: Field<Word<SocketRights>> = Field {
+    key: "socket_rights",
+    kind: Word {
+        choices: &[("owner", SocketRights::Owner), ("group", SocketRights::Group)],
+        default: Presence::Default(0),
+    },
+    meaning: "Who may open the socket: the agent's account (0600), or its group as well (0660).",
+};
+
+/// What `socket_rights` can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketRights {
+    Owner,
+    Group,
+}
 
 pub static PLUGINS_SHAPE: Shape = Shape { fields: &[&PLUGIN_FOLDER] };
 

@@ -6,7 +6,7 @@ use super::device::{self, ExportSettings, ImageSettings, NewDatabaseSettings};
 use super::field::{Field, Text};
 use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
-use super::register_fields::{self as fields, Method, Trusted};
+use super::register_fields::{self as fields, Method, SocketRights, Trusted};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,8 +57,18 @@ pub enum Account {
 #[derive(Clone, Debug)]
 pub struct FrontDoorAddress {
     pub listen: SocketAddr,
-    /// Holds the bearer token; made with owner-only rights when it is not there.
+    /// Holds the operator's bearer token; made with owner-only rights when it is not there, as those of the other roles.
     pub token_file: PathBuf,
+    pub pos_token_file: PathBuf,
+    pub read_only_token_file: PathBuf,
+    pub socket: Option<SocketPlace>,
+}
+
+/// A Unix socket.
+#[derive(Clone, Debug)]
+pub struct SocketPlace {
+    pub path: PathBuf,
+    pub is_for_group: bool,
 }
 
 impl RegisterFile {
@@ -233,7 +243,19 @@ fn front_door(top: &Section<'_>, base: &Path) -> FrontDoorAddress {
     FrontDoorAddress {
         listen: address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         token_file: base.join(text(&fields::TOKEN_FILE)),
+        pos_token_file: base.join(text(&fields::POS_TOKEN_FILE)),
+        read_only_token_file: base.join(text(&fields::READ_ONLY_TOKEN_FILE)),
+        socket: section.as_ref().and_then(|section| socket(section, base)),
     }
+}
+
+fn socket(section: &Section<'_>, base: &Path) -> Option<SocketPlace> {
+    let rights = section.word(&fields::SOCKET_RIGHTS).unwrap_or(fields::SOCKET_RIGHTS.default());
+    let path = section.text(&fields::SOCKET)?;
+    if cfg!(not(unix)) {
+        section.wrong("socket", "is for Unix: leave it out here and call the listen address");
+    }
+    Some(SocketPlace { path: base.join(path), is_for_group: rights == SocketRights::Group })
 }
 
 #[cfg(test)]

@@ -128,7 +128,8 @@ mod tests {
     const REGISTER: &str = "store = '1'\nregister = '2'\nprofile = 'p'\nfolder = 'f'\n\
         [channel]\nhost = 'h'\nport = 1\ndatabase = 'd'\nuser = 'u'\npassword_file = 'p'\n\
         encryption = 'off'\ncertificate = 'c'\ntrust = 'any'\n\
-        [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n[plugins]\nfolder = 'p'\n\
+        [front_door]\nlisten = '127.0.0.1:1'\ntoken_file = 't'\n\
+        pos_token_file = 'p'\nread_only_token_file = 'r'\nsocket = 's'\nsocket_rights = 'group'\n[plugins]\nfolder = 'p'\n\
         [export]\nfolder = 'e'\nschedule = '30 2 * * *'\nblackout = ['08:00-20:00']\nutc_offset_min = 60\n\
         keep_last = 1\nskip_unchanged = 'no'\nkey_file = 'k'\n[new_database]\nsource = 's'\n\
         check_interval_min = 1\nsize_max_mb = 1\ntrusted_keys = []\ncertificate = 'c'\ninsecure = 'yes'\n\

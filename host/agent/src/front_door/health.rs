@@ -1,0 +1,48 @@
+//! Signs of life for whoever watches the register: it is alive, it takes sales, and if not, why.
+
+use super::Door;
+use crate::agent::Agent;
+use crate::fault::FlowError;
+use crate::numbers;
+use axum::Json as JsonBody;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+
+/// Answers whenever the process answers at all.
+pub async fn alive() -> JsonBody<Json> {
+    JsonBody(json!({ "alive": true }))
+}
+
+/// 200 when a sale that comes now is accepted, whichever database it goes to; otherwise 503 with the reasons.
+pub async fn ready(State(door): State<Door>) -> Response {
+    let reasons = reasons(&door.agent).await;
+    let body = JsonBody(json!({
+        "ready": reasons.is_empty(),
+        "state": door.agent.state().name(),
+        "reasons": reasons,
+    }));
+    match body["ready"] == true {
+        true => body.into_response(),
+        false => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body).into_response()
+        }
+    }
+}
+
+/// Why no sale is taken now; empty when one is.
+pub async fn reasons(agent: &Agent) -> Vec<Json> {
+    let mut reasons = Vec::new();
+    if *agent.stopping.borrow() {
+        let reason = ("door-stopping", "the agent stops: it finishes what it has begun");
+        reasons.push(json!({ "code": reason.0, "message": reason.1, "hint": "start it again" }));
+    }
+    let register = agent.register();
+    let unreadable = register.local.counts().await.err().map(FlowError::from);
+    for error in unreadable.into_iter().chain(numbers::refusal(agent, &register)) {
+        let (code, message) = (error.code(), error.to_string());
+        reasons.push(json!({ "code": code, "message": message, "hint": error.hint() }));
+    }
+    reasons
+}

@@ -1,0 +1,274 @@
+//! The front door of the real agent: who may what, how often, for how long, and over which way.
+
+use crate::harness::{PROGRAM, Stage, proof};
+use serde_json::{Value as Json, json};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tillhold_env::{BoxStream, Env};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// One answer, as it came over the wire.
+struct Answered {
+    status: u16,
+    head: String,
+    text: String,
+}
+
+impl Answered {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_string()
+    }
+}
+
+/// Sends these very bytes and reads until the door closes the connection.
+async fn raw(mut stream: BoxStream, request: &str) -> Answered {
+    stream.write_all(request.as_bytes()).await.expect("a request");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.expect("an answer");
+    let answer = String::from_utf8(bytes).expect("text");
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+    Answered { status, head: head.to_string(), text: text.to_string() }
+}
+
+fn request(line: &str, token: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+async fn dial(stage: &Stage) -> BoxStream {
+    let address = stage.rehearsal.folder().join("offline/front-door.address");
+    let address = std::fs::read_to_string(address).expect("the address");
+    let (host, port) = address.trim().rsplit_once(':').expect("a port");
+    let port = port.parse().expect("a number");
+    Env::real().network.connect(host, port).await.expect("the front door")
+}
+
+async fn ask(stage: &Stage, line: &str, token: &str) -> Answered {
+    raw(dial(stage).await, &request(line, token, "{}")).await
+}
+
+fn token(stage: &Stage, file: &str) -> String {
+    let path = stage.rehearsal.folder().join(file);
+    let rights = std::fs::metadata(&path).expect("a token file").permissions().mode();
+    assert_eq!(rights & 0o777, 0o600, "{file} is for its owner's eyes");
+    std::fs::read_to_string(path).expect("a token")
+}
+
+const READ_ONLY: &str = "front-door.read-only.token";
+const POS: &str = "front-door.pos.token";
+const OPERATOR: &str = "front-door.token";
+
+#[test]
+fn each_token_opens_what_its_role_may_and_nothing_more() {
+    proof(async {
+        let stage = Stage::online(20).await;
+        let [read_only, pos, operator] = [READ_ONLY, POS, OPERATOR].map(|file| token(&stage, file));
+        let sale = "PUT /v1/transactions/00000000-0000-4000-8000-000000000001";
+        // Statuses without a token and for each role; 422: it was let in, and the body has no rows.
+        for (line, expected) in [
+            ("GET /healthz", [200, 200, 200, 200]),
+            ("GET /readyz", [200, 200, 200, 200]),
+            ("GET /v1/status", [401, 200, 200, 200]),
+            ("GET /metrics", [401, 200, 200, 200]),
+            (sale, [401, 403, 422, 422]),
+            ("POST /v1/sync", [401, 403, 200, 200]),
+            ("POST /v1/quarantine/retry", [401, 403, 403, 422]),
+            ("POST /v1/images-prune", [401, 403, 403, 500]),
+            ("GET /v1/nowhere", [401, 404, 404, 404]),
+            ("DELETE /v1/status", [405, 405, 405, 405]),
+        ] {
+            let tokens = ["wrong", &read_only, &pos, &operator];
+            for (token, expected) in tokens.iter().zip(expected) {
+                let answer = ask(&stage, line, token).await;
+                assert_eq!(answer.status, expected, "{line}: {}", answer.text);
+                match expected {
+                    401 => assert_eq!(answer.code(), "door-token"),
+                    403 => assert_eq!(answer.code(), "door-role"),
+                    _ => {}
+                }
+            }
+        }
+        let page = "GET /v1/status HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n";
+        assert_eq!(raw(dial(&stage).await, page).await.code(), "door-host");
+        let page = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n\r\n";
+        assert_eq!(raw(dial(&stage).await, page).await.code(), "door-origin");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn a_role_that_asks_too_often_waits_and_the_others_do_not() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        let read_only = token(&stage, READ_ONLY);
+        // One connection, so that the requests come faster than the bucket fills.
+        let many = format!(
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {read_only}\r\n\r\n"
+        );
+        let last = request("GET /v1/transactions/x", &read_only, "");
+        let mut stream = dial(&stage).await;
+        stream
+            .write_all(format!("{}{last}", many.repeat(1_500)).as_bytes())
+            .await
+            .expect("requests");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.expect("answers");
+        let text = String::from_utf8(bytes).expect("text");
+        let taken = text.matches("HTTP/1.1 200").count();
+        assert!(taken >= 200, "a burst is taken: {taken}");
+        let refused = text.matches("HTTP/1.1 429").count();
+        assert!(refused > 500, "and then no more: {refused} of 1,500");
+        assert_eq!(text.to_lowercase().matches("retry-after: 1\r").count(), refused);
+        assert!(text.contains("\"code\":\"door-rate\""), "{text}");
+        // Nobody else pays for it.
+        stage.rehearsal.sell(2).await.expect("sales");
+        assert_eq!(ask(&stage, "GET /healthz", "").await.status, 200);
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn half_a_request_is_answered_in_its_time_and_a_long_one_is_refused() {
+    proof(async {
+        let stage = Stage::online(20).await;
+        let pos = token(&stage, POS);
+        let head = format!(
+            "PUT /v1/transactions/00000000-0000-4000-8000-000000000002 HTTP/1.1\r\nHost: localhost\r\n\
+             Connection: close\r\nAuthorization: Bearer {pos}\r\nContent-Type: application/json\r\n"
+        );
+        let answer = raw(dial(&stage).await, &format!("{head}Content-Length: 9\r\n\r\n{{")).await;
+        assert_eq!((answer.status, answer.code()), (503, "door-deadline".to_string()));
+        assert_eq!(answer.header("Retry-After"), Some("1"));
+        let answer =
+            raw(dial(&stage).await, &format!("{head}Content-Length: 9000000\r\n\r\n")).await;
+        assert_eq!((answer.status, answer.code()), (413, "door-body".to_string()));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn metrics_say_how_the_register_stands() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        let read_only = token(&stage, READ_ONLY);
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(3).await.expect("sales offline");
+        let answer = ask(&stage, "GET /metrics", &read_only).await;
+        assert_eq!(answer.status, 200);
+        let kind = answer.header("Content-Type").expect("a type");
+        assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+        let text = &answer.text;
+        for line in [
+            "tillhold_state{state=\"offline\"} 1",
+            "tillhold_state{state=\"online\"} 0",
+            "tillhold_unsent_transactions 3.0",
+            "tillhold_ready 1.0",
+            "tillhold_conflicts 0.0",
+            "# UNIT tillhold_scope_age_seconds seconds",
+            "# TYPE tillhold_door_request_seconds histogram",
+            "tillhold_door_requests_total{method=\"PUT\",route=\"/v1/transactions/{id}\",status=\"201\"} 3",
+            "tillhold_door_request_seconds_count{method=\"PUT\",route=\"/v1/transactions/{id}\"} 3",
+            "tillhold_scope_standing_still{scope=\"1010 Customers\"} 0",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "{line} is not in\n{text}");
+        }
+        for start in
+            ["tillhold_database_size_bytes ", "tillhold_scope_age_seconds{scope=\"push\"} "]
+        {
+            assert!(text.lines().any(|seen| seen.starts_with(start)), "{start} is not in\n{text}");
+        }
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+fn set(stage: &Stage, line: &str) {
+    let config = stage.rehearsal.config();
+    let text = std::fs::read_to_string(&config).expect("the settings");
+    let text = text.replace("[plugins]", &format!("{line}\n[plugins]"));
+    std::fs::write(config, text).expect("the settings");
+}
+
+async fn at(socket: &Path, request: &str) -> Answered {
+    let stream = tokio::net::UnixStream::connect(socket).await.expect("the socket");
+    raw(Box::new(stream), request).await
+}
+
+fn mode(path: &Path) -> u32 {
+    let found = std::fs::symlink_metadata(path).expect("a file");
+    assert!(found.file_type().is_socket());
+    found.permissions().mode() & 0o777
+}
+
+#[test]
+fn the_socket_has_its_rights_and_what_was_left_behind_is_replaced() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        set(&stage, "socket = \"front-door.socket\"");
+        stage.start().await;
+        let socket: PathBuf = stage.rehearsal.folder().join("front-door.socket");
+        assert_eq!(mode(&socket), 0o600);
+        let pos = token(&stage, POS);
+        // No Host is asked for here; a token is, and no page gets in.
+        let plain = |headers: &str| {
+            format!(
+                "GET /v1/status HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n{headers}\r\n"
+            )
+        };
+        let authorization = format!("Authorization: Bearer {pos}\r\n");
+        let answer = at(&socket, &plain(&authorization)).await;
+        assert_eq!(answer.json()["state"], json!("online"));
+        assert_eq!(at(&socket, &plain("")).await.code(), "door-token");
+        let from_page = at(&socket, &plain(&format!("{authorization}Origin: null\r\n"))).await;
+        assert_eq!(from_page.code(), "door-origin");
+
+        // A killed agent leaves its socket behind; the next one takes the place, with other rights if they are set.
+        stage.rehearsal.kill();
+        assert_eq!(mode(&socket), 0o600);
+        set(&stage, "socket_rights = \"group\"");
+        stage.start().await;
+        assert_eq!(mode(&socket), 0o660);
+        assert_eq!(at(&socket, &plain(&authorization)).await.status, 200);
+
+        // What another program holds, or what is no socket, is left as it is.
+        stage.rehearsal.kill();
+        std::fs::remove_file(&socket).expect("the socket");
+        let other = UnixListener::bind(&socket).expect("another program");
+        refused(&stage);
+        drop(other);
+        std::fs::remove_file(&socket).expect("the socket");
+        std::fs::write(&socket, "mine").expect("a file");
+        refused(&stage);
+        assert_eq!(std::fs::read_to_string(&socket).expect("the file"), "mine");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+fn refused(stage: &Stage) {
+    let mut run = Command::new(PROGRAM);
+    let output = run.arg("run").arg("--config").arg(stage.rehearsal.config()).output();
+    let output = output.expect("a run of the program");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("error[door-socket]"), "{told}");
+}
