@@ -1,11 +1,13 @@
 //! The front door of the real agent: who may what, how often, for how long, and over which way.
 
 use crate::harness::{PROGRAM, Stage, proof};
+use crate::numbers::sale;
 use serde_json::{Value as Json, json};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use tillhold_env::{BoxStream, Env};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -271,4 +273,157 @@ fn refused(stage: &Stage) {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("error[door-socket]"), "{told}");
+}
+
+/// What a person did, with the number that the answer named.
+#[test]
+fn whoever_holds_the_register_says_who_and_why_and_is_found_later() {
+    proof(async {
+        let stage = Stage::online(20).await;
+        let (pos, operator) = (token(&stage, POS), token(&stage, OPERATOR));
+        let post = |path: &str, body: &str| request(&format!("POST {path}"), &operator, body);
+        for (body, code) in [
+            ("{}", "person-unnamed"),
+            (r#"{"who": "Ada", "why": " "}"#, "reason-missing"),
+            (r#"{"who": 7, "why": "x"}"#, "person-text"),
+            ("[", "door-body"),
+        ] {
+            assert_eq!(raw(dial(&stage).await, &post("/v1/hold", body)).await.code(), code);
+        }
+        let held = ["hold", "--who", "Ada", "--why", "the line is being mended"];
+        let told = stage.rehearsal.command(&held).await.expect("a hold");
+        assert_eq!(told, ["asked: hold, number 1 of the audit log"]);
+        stage.state("held").await;
+        let body = r#"{"who": "Bob", "why": "mended"}"#;
+        let answer = raw(dial(&stage).await, &post("/v1/release", body)).await;
+        assert_eq!(answer.json(), json!({ "asked": "release", "audit": 2 }));
+        assert_eq!(ask(&stage, "POST /v1/reconnect", &pos).await.status, 200);
+        stage.state("online").await;
+        let listed = stage.rehearsal.command(&["audit", "list", "--json"]).await.expect("a list");
+        let listed: Json = serde_json::from_str(&listed.concat()).expect("JSON");
+        let seen = |at: usize| {
+            let act = &listed["acts"][at];
+            ["action", "who", "why", "role"]
+                .map(|name| act[name].as_str().unwrap_or("-").to_string())
+        };
+        assert_eq!(seen(0), ["reconnect", "-", "-", "pos"]);
+        assert_eq!(seen(1), ["release", "Bob", "mended", "operator"]);
+        assert_eq!(seen(2), ["hold", "Ada", "the line is being mended", "operator"]);
+        let page = stage.rehearsal.get("/v1/audit?limit=1&before=3").await.expect("a page");
+        assert_eq!(page.body["acts"][0]["who"], json!("Bob"));
+        assert_eq!(page.body["next"], json!(2));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Events by id and (from, to, reason), until `count` have come.
+async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [String; 3])> {
+    let token = token(stage, READ_ONLY);
+    let mut stream = dial(stage).await;
+    let head = format!(
+        "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nLast-Event-ID: {last}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("a request");
+    let mut text = String::new();
+    let read = async {
+        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n\r\n") {
+            let mut bytes = [0; 4096];
+            let length = stream.read(&mut bytes).await.expect("an event");
+            assert!(length > 0, "the stream ended: {text}");
+            text.push_str(std::str::from_utf8(&bytes[..length]).expect("text"));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), read).await.expect("events in time");
+    let mut events = Vec::new();
+    for event in text.split("event: state\n").skip(1) {
+        let field = |name: &str| {
+            let line = event.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in {event}")).to_string()
+        };
+        let data: Json = serde_json::from_str(&field("data: ")).expect("JSON");
+        assert!(data["at_ms"].as_i64().is_some_and(|at| at > 0));
+        let part = |name: &str| data[name].as_str().unwrap_or("-").to_string();
+        events.push((field("id: "), ["from", "to", "reason"].map(part)));
+    }
+    events
+}
+
+#[test]
+fn every_change_is_an_event_and_who_comes_back_misses_none() {
+    proof(async {
+        let stage = Stage::online(20).await;
+        let first = listened(&stage, "", 1).await.remove(0);
+        assert_eq!(first.1, ["-", "online", "-"]);
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.state("online").await;
+        let missed = listened(&stage, &first.0, 4).await;
+        let seen: Vec<[&str; 3]> =
+            missed.iter().map(|(_, parts)| parts.each_ref().map(String::as_str)).collect();
+        assert_eq!(seen[0], ["online", "doubtful", "trouble"]);
+        assert_eq!(seen[1], ["doubtful", "offline", "offline-timeout"]);
+        assert_eq!(seen[2], ["offline", "returning", "answered"]);
+        let ids: std::collections::BTreeSet<&String> = missed.iter().map(|(id, _)| id).collect();
+        assert_eq!(ids.len(), missed.len(), "each has an id of its own");
+        // An id of another run says nothing: the state that there is comes first.
+        let other = listened(&stage, "1-1", 1).await.remove(0);
+        assert_eq!(other.1, ["-", "online", "-"]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The signal comes while the door reads a sale: it is recorded and acknowledged, and is in the channel later, once.
+#[test]
+fn told_to_stop_it_finishes_the_sale_that_it_has_begun() {
+    proof(async {
+        for (at, signal) in ["TERM", "INT"].into_iter().enumerate() {
+            let mut stage = Stage::online(5).await;
+            let (pos, before) =
+                (token(&stage, POS), stage.rehearsal.ledger_count().expect("a ledger"));
+            let path = format!("/v1/transactions/00000000-0000-4000-8000-00000000001{at}");
+            let body = sale(&stage, 7).to_string();
+            let whole = request(&format!("PUT {path}"), &pos, &body);
+            let (head, body) = whole.split_once("\r\n\r\n").expect("a body");
+            let mut stream = dial(&stage).await;
+            let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n{}", &body[..9]);
+            stream.write_all(head.as_bytes()).await.expect("half a sale");
+            // The door asks for the rest, so it is at work.
+            let mut bytes = [0; 25];
+            stream.read_exact(&mut bytes).await.expect("a word");
+            assert_eq!(&bytes, b"HTTP/1.1 100 Continue\r\n\r\n");
+            let agent = stage.rehearsal.agent_id().expect("an agent").to_string();
+            let sent = Command::new("kill").args(["-s", signal, &agent]).status();
+            assert!(sent.expect("a signal").success());
+            while !stage.rehearsal.log().contains("stopping") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let answer = raw(stream, &body[9..]).await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            assert_eq!(stage.rehearsal.ended(Duration::from_secs(30)).await, Some(0));
+            assert!(stage.rehearsal.log().contains("stopped"), "{}", stage.rehearsal.log());
+            stage.start().await;
+            stage.rehearsal.settle().await.expect("a quiet end");
+            let found = stage.rehearsal.get(&path).await.expect("an answer").body;
+            assert_eq!(found["state"], "settled");
+            assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), before + 1);
+            stage.rehearsal.close().await.expect("an end");
+        }
+    });
+}
+
+/// Who sends half a request and nothing more does not keep the agent from stopping.
+#[test]
+fn told_to_stop_it_does_not_wait_for_ever() {
+    proof(async {
+        let mut stage = Stage::online(5).await;
+        let whole = request("POST /v1/snapshots", &token(&stage, OPERATOR), "{}");
+        let mut stream = dial(&stage).await;
+        stream.write_all(&whole.as_bytes()[..40]).await.expect("half a head");
+        assert_eq!(ask(&stage, "GET /healthz", "").await.status, 200);
+        let agent = stage.rehearsal.agent_id().expect("an agent").to_string();
+        assert!(Command::new("kill").arg(&agent).status().expect("a signal").success());
+        assert_eq!(stage.rehearsal.ended(Duration::from_secs(30)).await, Some(0));
+        stage.rehearsal.close().await.expect("an end");
+    });
 }

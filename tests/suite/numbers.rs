@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 const SEED: &str = "UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = 1 WHERE [DATATYPE] = 8;";
 
-fn sale(stage: &Stage, number: u64) -> Json {
+pub fn sale(stage: &Stage, number: u64) -> Json {
     let (store, till) = (&stage.rehearsal.store.own().number, stage.rehearsal.store.register());
     json!({ "rows": [{ "table": "ax.RETAILTRANSACTIONTABLE", "values": {
         "STORE": store, "TERMINAL": till, "TRANSACTIONID": format!("{store}-{till}-{number}"),

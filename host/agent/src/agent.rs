@@ -5,6 +5,7 @@
 
 use crate::claiming::Claim;
 use crate::fault::FlowError;
+use crate::history::History;
 use crate::images::keep::Images;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
@@ -22,9 +23,7 @@ use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
 use tillhold_core::pace::Debt;
 use tillhold_core::stage::Tally;
-use tokio::sync::{
-    Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, broadcast, mpsc, watch,
-};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, mpsc, watch};
 
 pub struct Agent {
     register: RwLock<Arc<Register>>,
@@ -45,7 +44,8 @@ pub struct Agent {
     shape_lock: AsyncRwLock<()>,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
-    announcements: broadcast::Sender<Standing>,
+    /// The last changes of the state.
+    pub history: History,
     scope_reports: Mutex<BTreeMap<String, ScopeReport>>,
     pub claim: Claim,
     pub numbers: Numbers,
@@ -102,7 +102,7 @@ impl Agent {
             shape_lock: AsyncRwLock::default(),
             standing: watch::Sender::new(standing),
             events,
-            announcements: broadcast::Sender::new(limits::EVENTS_KEPT),
+            history: History::default(),
             scope_reports: Mutex::default(),
             claim: Claim::default(),
             numbers: Numbers::default(),
@@ -169,15 +169,9 @@ impl Agent {
         };
         let after = Standing { machine, entered_at_ms };
         self.standing.send_if_modified(|standing| std::mem::replace(standing, after) != after);
-    }
-
-    /// Tells listeners; that none listens is fine.
-    pub fn announce(&self) {
-        let _ = self.announcements.send(self.standing());
-    }
-
-    pub fn listen(&self) -> broadcast::Receiver<Standing> {
-        self.announcements.subscribe()
+        if before.machine.state != machine.state {
+            self.history.note(entered_at_ms, before.machine.state, machine.state);
+        }
     }
 
     /// Tells the supervisor. A full queue means that it is about to look anyway.

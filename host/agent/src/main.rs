@@ -9,6 +9,7 @@ mod cli;
 mod fault;
 mod filters;
 mod front_door;
+mod history;
 mod images;
 mod kept;
 mod leaving;

@@ -90,7 +90,6 @@ fn announce(agent: &Arc<Agent>) {
     if standing.machine.state != State::Online {
         agent.drop_idle_connections();
     }
-    agent.announce();
 }
 
 fn begin_return(agent: &Arc<Agent>) {

@@ -40,6 +40,8 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const READ_ROWS_MAX: usize = 1_000;
 /// Requests in work at once; past it the front door answers 503 with Retry-After.
 pub const REQUESTS_MAX: usize = 64;
+/// Listeners to the event stream at once: the point of sale, a dashboard, and what comes back before it was missed.
+pub const EVENT_LISTENERS_MAX: usize = 32;
 /// A question's time at the front door: three times what a till's user waits before trying again.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
 /// A sale's way to the disk, beside its wait for the channel: a checkpoint of a slow disk and a purge's step fit.
@@ -117,7 +119,7 @@ pub const PLUGIN_LOG_LINE_BYTES_MAX: usize = 1_024;
 
 /// Settled transactions that are remembered for a repeated PUT: the longest a POS keeps retrying one.
 pub const SETTLED_TRANSACTIONS_KEPT: u64 = 20_000;
-/// Events that a slow listener may lag behind before it is told that it missed some.
+/// Changes of the failover state that a listener may lag behind or come back to; and the supervisor's queue.
 pub const EVENTS_KEPT: usize = 256;
 
 /// `rustup target add` downloads some 20 MB; a closed network hangs instead of refusing.
@@ -147,6 +149,8 @@ pub const CATALOGUE_CHECK_BYTES_MAX: u64 = 64 << 20;
 pub const SYNC_LOG_ENTRIES_KEPT: u64 = 10_000;
 /// Decided conflicts that the offline database remembers; the channel keeps them too.
 pub const DECISIONS_KEPT: u64 = 50_000;
+/// Deeds of people that the audit log remembers: twenty a day for ten years.
+pub const ACTS_KEPT: u64 = 50_000;
 /// Without a sale for so long the till is taken to be quiet, and the journal may be rewritten for a second or two.
 pub const QUIET_TILL: Duration = Duration::from_secs(15 * 60);
 /// Between two looks at a profile that the channel holds: four small questions.

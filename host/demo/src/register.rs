@@ -215,6 +215,11 @@ impl Agent {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Its status, once it has ended.
+    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
 }
 
 impl Drop for Agent {

@@ -147,6 +147,25 @@ impl Rehearsal {
         self.running = None;
     }
 
+    /// The running agent's process.
+    pub fn agent_id(&self) -> Option<u32> {
+        self.running.as_ref().map(|(agent, _)| agent.id())
+    }
+
+    /// Waits for the agent to end by itself; its exit status, or `None` when it was killed or still runs after `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> Option<i32> {
+        let (agent, _) = self.running.as_mut()?;
+        let started = self.env.clock.monotonic_us();
+        while u128::from(self.env.clock.monotonic_us() - started) < limit.as_micros() {
+            if let Some(status) = agent.ended() {
+                self.running = None;
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
     /// Cuts the register off the channel: connections are dropped, new ones refused.
     pub async fn cut(&self) -> Result<(), DemoError> {
         Ok(self.channel.register_gate.cut().await?)

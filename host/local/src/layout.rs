@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 7;
+pub(crate) const LAYOUT: i32 = 8;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 6] = [
+pub(crate) const MIGRATIONS: [Migration; 7] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -42,6 +42,7 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
         both_files: "ALTER TABLE tillhold_table ADD COLUMN reread TEXT;",
         journal_only: "",
     },
+    Migration { both_files: "", journal_only: AUDIT },
 ];
 
 /// Of layout 6: which products and customers the file's rows are of.
@@ -56,6 +57,20 @@ CREATE TABLE tillhold_selection (
 -- folded: the key as a table's column is compared with it, a number or a text.
 CREATE TABLE tillhold_member (kind TEXT NOT NULL, key TEXT NOT NULL, folded ANY NOT NULL, PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;
 CREATE INDEX tillhold_member_folded ON tillhold_member (kind, folded);
+";
+
+/// Of layout 8: what people did by hand.
+pub(crate) const AUDIT: &str = "
+CREATE TABLE tillhold_audit (
+  audit_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms INTEGER NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT,
+  who TEXT,
+  why TEXT,
+  -- Whose token it was.
+  role TEXT NOT NULL
+) STRICT;
 ";
 
 /// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
@@ -152,7 +167,7 @@ CREATE TABLE tillhold_table (
 ";
 
 /// What only the journal has; first what it has had from the beginning.
-pub(crate) const JOURNAL_ONLY: [&str; 2] = [LOG, SIZE];
+pub(crate) const JOURNAL_ONLY: [&str; 3] = [LOG, SIZE, AUDIT];
 
 const LOG: &str = "
 CREATE TABLE tillhold_log (

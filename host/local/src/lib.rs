@@ -19,6 +19,7 @@
 mod adopt;
 mod apply;
 mod aside;
+mod audit;
 mod ballast;
 mod capture;
 mod cell;
@@ -61,6 +62,7 @@ mod writer;
 mod proofs;
 
 pub use aside::{RowAside, RulingOutcome};
+pub use audit::{Act, ActRecord};
 pub use ballast::Reserve;
 pub use contested::{Choosing, Chosen, ConflictRecord, Deferred};
 pub use copy::{CatalogueContent, CatalogueCopy, CatalogueTable, CopiedRows};

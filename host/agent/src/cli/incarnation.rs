@@ -1,6 +1,7 @@
 //! `tillhold incarnation renew`: the deliberate way out when a register's offline database was restored or copied.
 
 use super::answering::Answering;
+use super::conflicts::Person;
 use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -20,6 +21,8 @@ pub enum IncarnationCommand {
 pub struct RenewArgs {
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    person: Person,
     /// Why, in a few words: kept at the channel
     #[arg(long, value_name = "TEXT")]
     why: String,
@@ -31,7 +34,7 @@ pub struct RenewArgs {
 pub async fn incarnation(env: &Env, command: IncarnationCommand) -> anyhow::Result<Done> {
     let IncarnationCommand::Renew(args) = command;
     let answering = Answering::any(env, &args.settings).await?;
-    let body = json!({ "why": args.why });
+    let body = json!({ "who": args.person.name(), "why": args.why });
     let answer = answering.post("/v1/incarnation/renew", &body, RENEW_LIMIT).await;
     answering.done().await?;
     let answer = answer?;

@@ -9,6 +9,7 @@ mod demo;
 mod door;
 mod export;
 mod fleet;
+mod hand;
 mod images;
 mod incarnation;
 mod plan;
@@ -49,6 +50,15 @@ enum Command {
     Status(door::StatusArgs),
     /// Push and pull now
     Sync(door::SyncArgs),
+    /// Hold the register offline until it is released, whatever its channel does
+    Hold(hand::HandArgs),
+    /// Release a register that is held offline
+    Release(hand::HandArgs),
+    /// Try the channel now
+    Reconnect(hand::ReconnectArgs),
+    /// Who did what by hand, and why
+    #[command(subcommand)]
+    Audit(hand::AuditCommand),
     /// Every register of the store: who still holds unsent sales
     Fleet(fleet::FleetArgs),
     /// An offline database that was restored from a backup, or copied
@@ -161,6 +171,10 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
+        Command::Hold(args) => hand::hold(&env, args).await,
+        Command::Release(args) => hand::release(&env, args).await,
+        Command::Reconnect(args) => hand::reconnect(&env, args).await,
+        Command::Audit(command) => hand::audit(&env, command).await,
         Command::Fleet(args) => fleet::fleet(&env, args).await,
         Command::Incarnation(command) => incarnation::incarnation(&env, command).await,
         Command::Selection(command) => selection::selection(&env, command).await,

@@ -1,7 +1,7 @@
 //! `tillhold quarantine`: what was refused and set aside, and sending it again once the cause is mended.
 
 use super::answering::Answering;
-use super::conflicts::{ListArgs, ShowArgs};
+use super::conflicts::{ListArgs, Person, ShowArgs};
 use super::told::{Grid, moment, shown, text};
 use super::{Done, Settings};
 use clap::{Args, Subcommand};
@@ -35,6 +35,11 @@ pub struct RetryArgs {
     /// Those that were refused with this code
     #[arg(long, value_name = "CODE", conflicts_with = "id")]
     code: Option<String>,
+    #[command(flatten)]
+    person: Person,
+    /// For the record
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -111,9 +116,13 @@ async fn show(env: &Env, args: ShowArgs) -> anyhow::Result<Done> {
 }
 
 async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Done> {
+    let (who, why) = (args.person.name(), args.why);
     let (path, body) = match &args.id {
-        Some(id) => (format!("/v1/quarantine/{id}/retry"), json!({})),
-        None => ("/v1/quarantine/retry".to_string(), json!({ "all": args.all, "code": args.code })),
+        Some(id) => (format!("/v1/quarantine/{id}/retry"), json!({ "who": who, "why": why })),
+        None => {
+            let body = json!({ "all": args.all, "code": args.code, "who": who, "why": why });
+            ("/v1/quarantine/retry".to_string(), body)
+        }
     };
     let answering = Answering::any(env, &args.settings).await?;
     let answer = answering.post(&path, &body, LIMIT).await;

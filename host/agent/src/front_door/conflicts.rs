@@ -4,14 +4,16 @@
 //!   decided, and only while both rows are the ones that were shown.
 //! * When the channel's row moves, the conflict is another one with another id.
 
+use super::audit::Said;
 use super::problem::Problem;
+use super::role::Role;
 use super::{Door, json, named};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::settings::reader::nearest;
-use axum::Json as JsonBody;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::{Extension, Json as JsonBody};
 use serde_json::{Map, Value as Json, json};
 use tillhold_core::conflict::{Choice, Conflict, NoRow, Resolution, Side};
 use tillhold_core::row::{Key, Row};
@@ -57,6 +59,7 @@ pub async fn show(
 
 pub async fn resolve(
     State(door): State<Door>,
+    Extension(role): Extension<Role>,
     Path(id): Path<String>,
     body: Result<JsonBody<Json>, JsonRejection>,
 ) -> Result<JsonBody<Json>, Problem> {
@@ -66,6 +69,7 @@ pub async fn resolve(
     let register = door.agent.register();
     let (record, _) = find(&register, &id).await?;
     let conflict = &record.deferred.conflict;
+    let said = Said::of(&body)?;
     let choice = choice(conflict, &body)?;
     let resolution = choice.resolution(conflict).map_err(no_row)?;
     let outcome = outcome(conflict, &resolution);
@@ -73,6 +77,7 @@ pub async fn resolve(
     let kept = register.local.choose(id, choice).await.map_err(FlowError::from)?;
     match kept {
         Choosing::Kept { transaction, waiting } => {
+            said.note(&door, role, "conflict-resolve", Some(guid_text(&id))).await?;
             door.agent.nudge.notify_one();
             let state = if waiting == 0 { "pending" } else { "deferred" };
             Ok(JsonBody(json!({

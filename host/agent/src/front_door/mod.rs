@@ -11,10 +11,12 @@
 //! * Everything is bounded: bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
 //!   Retry-After.
 
+mod audit;
 mod conflicts;
 mod decisions;
 mod events;
 mod guard;
+mod hand;
 mod health;
 mod images;
 pub mod json;
@@ -55,6 +57,8 @@ pub struct Door {
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
     places: Arc<tokio::sync::Semaphore>,
+    /// For listeners to events.
+    seats: Arc<tokio::sync::Semaphore>,
     rates: Arc<Rates>,
     meters: Meters,
 }
@@ -169,6 +173,7 @@ impl Door {
             tokens: Arc::new(tokens),
             clock: agent.register().env.clock.clone(),
             places: Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX)),
+            seats: Arc::new(tokio::sync::Semaphore::new(limits::EVENT_LISTENERS_MAX)),
             rates: Arc::default(),
             meters: Meters::default(),
         }

@@ -5,13 +5,16 @@
 //!   has it sent again.
 //! * A pulled row is asked for anew whenever it changes at the channel; here it is only shown.
 
+use super::audit::{Said, optional};
 use super::conflicts::written;
 use super::problem::Problem;
+use super::role::Role;
 use super::{Door, named};
 use crate::fault::FlowError;
-use axum::Json as JsonBody;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
 use tillhold_core::transaction::TransactionId;
 use tillhold_local::{LocalDatabase, LocalError, QuarantineRecord, RowAside};
@@ -47,20 +50,25 @@ pub async fn show(
 
 pub async fn retry(
     State(door): State<Door>,
+    Extension(role): Extension<Role>,
     Path(id): Path<String>,
+    body: Bytes,
 ) -> Result<JsonBody<Json>, Problem> {
+    let said = Said::of(&optional(&body)?)?;
     let local = &door.agent.register().local;
     let records = local.quarantined().await.map_err(FlowError::from)?;
     let id = records[find(&records, &id)?].transaction.id;
-    again(&door, local, vec![id]).await
+    again(&door, local, vec![id], role, said).await
 }
 
 /// All of them, or those with one code: `{"all": true}` or `{"code": "channel-refused"}`.
 pub async fn retry_several(
     State(door): State<Door>,
+    Extension(role): Extension<Role>,
     body: Result<JsonBody<Json>, JsonRejection>,
 ) -> Result<JsonBody<Json>, Problem> {
     let JsonBody(body) = body.map_err(Problem::body)?;
+    let said = Said::of(&body)?;
     let code = body["code"].as_str();
     if code.is_none() && body["all"] != true {
         let detail = "which sales are to be sent again is not said";
@@ -71,18 +79,23 @@ pub async fn retry_several(
     let records = local.quarantined().await.map_err(FlowError::from)?;
     let wanted = |record: &&QuarantineRecord| code.is_none_or(|code| reason(record).0 == code);
     let ids = records.iter().filter(wanted).map(|record| record.transaction.id).collect();
-    again(&door, local, ids).await
+    again(&door, local, ids, role, said).await
 }
 
 async fn again(
     door: &Door,
     local: &LocalDatabase,
     ids: Vec<TransactionId>,
+    role: Role,
+    said: Said,
 ) -> Result<JsonBody<Json>, Problem> {
     let mut again: Vec<String> = Vec::new();
     for id in ids {
         match local.retry(id).await {
-            Ok(()) => again.push(id.to_string()),
+            Ok(()) => {
+                said.clone().note(door, role, "quarantine-retry", Some(id.to_string())).await?;
+                again.push(id.to_string());
+            }
             // Another retry was faster, and it has arrived by now.
             Err(LocalError::WrongState { .. }) => {}
             Err(error) => return Err(FlowError::from(error).into()),

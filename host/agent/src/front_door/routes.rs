@@ -4,8 +4,8 @@
 use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
-    Door, conflicts, decisions, events, health, images, metrics, problem, quarantine, rows,
-    selection, size, snapshots, status, transactions, unsent,
+    Door, audit, conflicts, decisions, events, hand, health, images, metrics, problem, quarantine,
+    rows, selection, size, snapshots, status, transactions, unsent,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -76,6 +76,7 @@ pub fn all() -> Vec<Route> {
         get("/v1/conflicts/{id}", ReadOnly, Short, conflicts::show),
         post("/v1/conflicts/{id}/resolve", Operator, Short, conflicts::resolve),
         get("/v1/decisions", ReadOnly, Short, decisions::list),
+        get("/v1/audit", ReadOnly, Short, audit::list),
         post("/v1/sync", Pos, Work, status::sync),
         post("/v1/unsent-export", Operator, Work, unsent::export),
         post("/v1/unsent-import", Operator, Work, unsent::bring_in),
@@ -88,9 +89,9 @@ pub fn all() -> Vec<Route> {
         get("/v1/size", ReadOnly, Work, size::get),
         post("/v1/size/compact", Operator, Work, size::compact),
         post("/v1/incarnation/renew", Operator, Work, status::renew),
-        post("/v1/hold", Operator, Short, status::hold),
-        post("/v1/release", Operator, Short, status::release),
-        post("/v1/reconnect", Pos, Short, status::reconnect),
+        post("/v1/hold", Operator, Short, hand::hold),
+        post("/v1/release", Operator, Short, hand::release),
+        post("/v1/reconnect", Pos, Short, hand::reconnect),
     ]
 }
 

@@ -1,15 +1,17 @@
 //! How the register stands, and the operator's hand on it.
 
 use super::Door;
+use super::audit::Said;
 use super::problem::Problem;
+use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::{claiming, renewal, reporting, selecting, sync};
-use axum::Json as JsonBody;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
+use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use tillhold_core::failover::Event;
 use tillhold_core::profile::{Direction, WritePath};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
@@ -189,37 +191,24 @@ pub async fn sync(
     })))
 }
 
-/// A new incarnation, by a person's decision (`{"why": "…"}`), when the database was restored or copied.
+/// A new incarnation, by a person's decision (`{"who": "…", "why": "…"}`), when the database was restored or copied.
 pub async fn renew(
     State(door): State<Door>,
-    JsonBody(body): JsonBody<Json>,
+    Extension(role): Extension<Role>,
+    body: Result<JsonBody<Json>, JsonRejection>,
 ) -> Result<JsonBody<Json>, Problem> {
-    let why = body["why"].as_str().unwrap_or_default().trim();
-    if why.is_empty() {
+    let JsonBody(body) = body.map_err(Problem::body)?;
+    let said = Said::of(&body)?;
+    let Some(why) = said.why.clone() else {
         return Err(Problem::new(422, "incarnation-why", "a reason is missing")
             .hint("say why in \"why\": it is kept at the channel"));
-    }
+    };
     if claiming::examine(&door.agent).await?.is_none() {
         return Err(Problem::new(409, "incarnation-sound", "nothing stands against this register")
             .hint("there is nothing to renew: it sends as it is"));
     }
-    Ok(JsonBody(claiming::renew(&door.agent, why).await?))
-}
-
-pub async fn hold(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
-    by_hand(&door.agent, Event::Hold).await
-}
-
-pub async fn release(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
-    by_hand(&door.agent, Event::Release).await
-}
-
-pub async fn reconnect(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
-    by_hand(&door.agent, Event::Reconnect).await
-}
-
-async fn by_hand(agent: &Agent, event: Event) -> Result<JsonBody<Json>, Problem> {
-    agent.say(&format!("by hand: {event:?}"));
-    agent.tell(event);
-    Ok(JsonBody(json!({ "asked": format!("{event:?}").to_lowercase() })))
+    let renewed = claiming::renew(&door.agent, &why).await?;
+    let incarnation = renewed["incarnation"].as_str().map(str::to_string);
+    said.note(&door, role, "incarnation-renew", incarnation).await?;
+    Ok(JsonBody(renewed))
 }

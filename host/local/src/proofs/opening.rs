@@ -85,7 +85,7 @@ async fn a_folder_in_use_is_refused_and_free_again_once_closed() {
 
 /// Takes away what the third layout brought, and leaves a conflict and a marked row of before.
 const BEFORE_PEOPLE_DECIDED: &str = "
-DROP TABLE tillhold_release; DROP TABLE tillhold_again;
+DROP TABLE tillhold_release; DROP TABLE tillhold_again; DROP TABLE tillhold_audit;
 DROP INDEX tillhold_conflict_id; DROP INDEX tillhold_row_aside_id;
 DROP INDEX tillhold_decision_id; DROP INDEX tillhold_decision_sent;
 ALTER TABLE tillhold_transaction DROP COLUMN reason_since_ms;

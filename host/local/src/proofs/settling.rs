@@ -1,11 +1,12 @@
 //! The end of transactions: what leaves the log, what stays, what is written down.
 
-use super::{EPOCH, House, customers, id, lines, row, shown};
+use super::{EPOCH, House, customers, id, lines, open, row, shown};
 use crate::{
-    Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement, SyncEntry, SyncFailure,
-    TransactionState,
+    Act, ActRecord, Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement, SyncEntry,
+    SyncFailure, TransactionState,
 };
 use tillhold_core::conflict::Conflict;
+use tillhold_core::limits;
 use tillhold_core::row::Change;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
@@ -287,4 +288,33 @@ async fn refused_rows_are_marked_until_they_pass() {
             "one row by any spelling"
         );
     }
+}
+
+#[tokio::test]
+async fn deeds_of_people_are_kept_newest_first_and_not_for_ever() {
+    let house = House::new().await;
+    let act = |why: &str| Act {
+        action: "hold".to_string(),
+        subject: None,
+        who: Some("Ada".to_string()),
+        why: Some(why.to_string()),
+        role: "operator".to_string(),
+    };
+    for why in ["one", "two", "three"] {
+        house.db.note_act(act(why)).await.expect("a note");
+    }
+    let whys = |records: Vec<ActRecord>| -> Vec<String> {
+        records.into_iter().filter_map(|record| record.act.why).collect()
+    };
+    assert_eq!(whys(house.db.acts(None, 2).await.expect("acts")), ["three", "two"]);
+    assert_eq!(whys(house.db.acts(Some(2), 2).await.expect("acts")), ["one"]);
+    house.db.close().await.expect("a close");
+    let journal = house.folder.path().join("journal.db");
+    let conn = rusqlite::Connection::open(journal).expect("the journal");
+    let sql = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'tillhold_audit'";
+    conn.execute(sql, [limits::ACTS_KEPT as i64 + 1]).expect("a later number");
+    drop(conn);
+    let again = open(house.folder.path()).await;
+    again.note_act(act("late")).await.expect("a note");
+    assert_eq!(whys(again.acts(None, 9).await.expect("acts")), ["late", "three"]);
 }
