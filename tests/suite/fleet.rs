@@ -3,7 +3,7 @@
 //!
 //! `TILLHOLD_FLEET_REGISTERS` and `TILLHOLD_FLEET_SALES` make it larger.
 
-use crate::harness::{PROGRAM, proof};
+use crate::harness::{PROGRAM, proof, write_password};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -182,13 +182,7 @@ fn write_settings(folder: &Path, terminal: &str, channel: &Channel) {
     std::fs::create_dir_all(folder).expect("a folder");
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");
     write("profile.toml", PROFILE);
-    write("password", "of-a-proof");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let owner_only = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(folder.join("password"), owner_only).expect("rights");
-    }
+    write_password(&folder.join("password"), "of-a-proof");
     write(
         "register.toml",
         &format!(

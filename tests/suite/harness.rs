@@ -66,6 +66,17 @@ impl Stage {
     }
 }
 
+/// A file with a password, for its owner's eyes only.
+pub fn write_password(file: &Path, password: &str) {
+    std::fs::write(file, password).expect("a password file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(file, owner_only).expect("its rights");
+    }
+}
+
 /// Runs a proof on a runtime like the agent's own.
 pub fn proof(story: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()

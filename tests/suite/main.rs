@@ -26,6 +26,7 @@ mod quiet;
 mod renewal;
 mod reports;
 mod selection;
+mod setup;
 mod size;
 mod snapshots;
 mod tidy;

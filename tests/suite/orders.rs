@@ -26,7 +26,7 @@ struct Served {
 impl Served {
     fn start() -> Served {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(folder.path().join("password"), "right\n").expect("a password file");
+        crate::harness::write_password(&folder.path().join("password"), "right\n");
         let mut child = Command::new(PROGRAM)
             .args(["channel", "serve", "--faults", "--port", "0", "--login", "owner"])
             .arg("--password-file")

@@ -79,6 +79,19 @@ fn settings_that_are_wrong_are_told_with_their_lines() {
             let told = refused(&["provision"], &config);
             assert_told(&told, "channel-login", &["tillhold"]);
         });
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let password = folder.join("register.password");
+            let rights = |mode| {
+                let mode = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(&password, mode)
+            };
+            rights(0o640).expect("rights for others");
+            let told = refused(&["provision"], &config);
+            assert_told(&told, "password-exposed", &["640", "chmod 600"]);
+            rights(0o600).expect("the old rights");
+        }
         stage.rehearsal.cut().await.expect("a cut");
         let told = refused(&["provision"], &config);
         assert_told(&told, "register-never-synchronised", &["cannot be reached"]);

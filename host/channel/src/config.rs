@@ -101,7 +101,8 @@ impl Secret {
         Secret(text.into())
     }
 
-    pub(crate) fn reveal(&self) -> &str {
+    /// For whoever keeps it or shows it to the one who asks for it, and for nobody else.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -152,6 +152,7 @@ fn pushing() -> Vec<Golden> {
             report::REPORT_SQL.to_string(),
         ),
         ("fleet", "@P1 store", fleet::FLEET_SQL.to_string()),
+        ("known", "@P1 store", known::KNOWN_SQL.to_string()),
         ("decisions_recorded", "@P1 JSON", decision::RECORDED_SQL.to_string()),
     ]
 }

@@ -7,7 +7,7 @@
 //! chosen selection (which products and customers are a register's, and the condition that goes by it)
 //! hold   probe
 //! who    claim (which offline database speaks), marks (used numbers), report, fleet (how registers stand)
-//! once   prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
+//! once   known (stores and registers), prepare (a script that an administrator can read), check, profile and publish (ax.RETAILOFFLINE*)
 //! door   read (rows for the point of sale while Online); keyed (rows by their keys)
 //! ```
 //!
@@ -27,6 +27,7 @@ pub mod error;
 mod filtering;
 pub mod fleet;
 pub mod keyed;
+pub mod known;
 pub mod ledger;
 pub mod link;
 pub mod marks;

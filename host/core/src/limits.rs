@@ -34,6 +34,10 @@ pub const SYNC_REPORTS_WAITING_MAX: usize = 200;
 
 /// A row of one POS transaction at the front door; the longest real basket has 168 lines, each with tax rows.
 pub const TRANSACTION_ROWS_MAX: usize = 5_000;
+/// A file or a line with a password; SQL Server's longest has 128 characters.
+pub const PASSWORD_BYTES_MAX: u64 = 4 << 10;
+/// A line that a person types at `setup`.
+pub const SETUP_ANSWER_BYTES_MAX: u64 = 4 << 10;
 /// A front-door body: 5,000 rows of a few columns fit; anything larger is a mistake or harm.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// Rows in one front-door read; more come by paging.

@@ -78,6 +78,12 @@ impl Shop {
     fn write_settings(&self, tables: &[Table], direction: &str) -> Fallible<()> {
         let port = self.address.port();
         fs::write(self.path("owner.password"), PASSWORD)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let owner_only = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(self.path("owner.password"), owner_only)?;
+        }
         fs::write(
             self.path("register.toml"),
             format!(

@@ -52,6 +52,9 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let register_user = config.user.clone();
     args.administrator.log_in(&mut config)?;
     let mut link = Link::new(env, Arc::new(config));
+    if args.check {
+        return show_missing(&mut link, &file).await;
+    }
     let (capture, shapes) = shapes(&mut link, &file).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
     // Only a SQL login tells its name; any other account is put into the role with --member.
@@ -62,16 +65,27 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
         print!("{}", script(&tables, &options));
         return Ok(Done::Yes);
     }
-    if !args.check {
-        prepare(&mut link, &tables, &options).await?;
-        report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
-        return Ok(Done::Yes);
-    }
-    let missing = check(&mut link, capture, &tables).await?;
+    prepare(&mut link, &tables, &options).await?;
+    report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
+    Ok(Done::Yes)
+}
+
+async fn show_missing(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Done> {
+    let (_, missing) = missing(link, file).await?;
     for one in &missing {
         println!("{}: {one}", if one.is_advice() { "advice" } else { "missing" });
     }
     Ok(if missing.iter().all(Missing::is_advice) { Done::Yes } else { Done::No })
+}
+
+/// How many tables the profile has, and what is not there of all that the register needs.
+pub(super) async fn missing(
+    link: &mut Link,
+    file: &RegisterFile,
+) -> anyhow::Result<(usize, Vec<Missing>)> {
+    let (capture, shapes) = shapes(link, file).await?;
+    let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
+    Ok((tables.len(), check(link, capture, &tables).await?))
 }
 
 /// One table of the profile, whole and as a register reads it.

@@ -2,10 +2,12 @@
 
 use super::answering::AnsweringError;
 use super::profile::{DiffError, ExchangeError};
+use super::setup::SetupError;
 use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
 use crate::kept::KeptError;
+use crate::settings::password::PasswordError;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
 use std::io::Write as _;
@@ -49,8 +51,8 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
-    coded!(SnapshotError, CarryError);
-    coded!(DiffError, ExchangeError);
+    coded!(SnapshotError, CarryError, PasswordError);
+    coded!(DiffError, ExchangeError, SetupError);
     None
 }
 

@@ -20,14 +20,15 @@ mod quarantine;
 mod run;
 mod selection;
 mod serve;
+mod setup;
 mod size;
 mod told;
 
-use crate::settings::reader::{Mistakes, Source};
+use crate::settings::password::{PasswordError, PasswordPlace};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tillhold_channel::{Authentication, ChannelConfig, Secret};
+use tillhold_channel::{Authentication, ChannelConfig};
 use tillhold_env::Env;
 
 /// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Show the main job on a store of its own: sell, cut the channel, sell on, come back, verify
     Demo(demo::DemoArgs),
+    /// Ask what this register is and where its channel is, test the connection, write register.toml
+    Setup(Box<setup::SetupArgs>),
     /// Run the agent of one register until it is told to stop
     Run(Settings),
     /// Fill the register's offline database from the channel, scope by scope
@@ -112,19 +115,24 @@ pub struct Settings {
 #[derive(Args)]
 pub struct Administrator {
     /// Log in as this administrator instead of the register's account
-    #[arg(long, value_name = "NAME", requires = "password_file")]
+    #[arg(long, value_name = "NAME", requires = "administrator_password")]
     user: Option<String>,
-    /// The administrator's password
-    #[arg(long, value_name = "FILE", requires = "user")]
+    /// The administrator's password: the first line of a file that only its owner may read
+    #[arg(long, value_name = "FILE", requires = "user", group = "administrator_password")]
     password_file: Option<PathBuf>,
+    /// The administrator's password: this environment variable
+    #[arg(long, value_name = "VARIABLE", requires = "user", group = "administrator_password")]
+    password_env: Option<String>,
 }
 
 impl Administrator {
-    fn log_in(&self, config: &mut ChannelConfig) -> Result<(), Mistakes> {
-        if let (Some(user), Some(password)) = (&self.user, &self.password_file) {
+    fn log_in(&self, config: &mut ChannelConfig) -> Result<(), PasswordError> {
+        let place = self.password_file.clone().map(PasswordPlace::File);
+        let place = place.or(self.password_env.clone().map(PasswordPlace::Variable));
+        if let (Some(user), Some(place)) = (&self.user, place) {
             config.user = user.clone();
             config.authentication = Authentication::Login;
-            config.password = Secret::new(Source::read(password)?.text().trim_end());
+            config.password = place.read()?;
         }
         Ok(())
     }
@@ -152,7 +160,10 @@ pub fn main() -> ExitCode {
     match runtime.block_on(carry_out(cli.command)) {
         Ok(Done::Yes) => ExitCode::SUCCESS,
         Ok(Done::No) => ExitCode::from(1),
-        Err(error) => complaint::tell(&error),
+        Err(error) => match error.downcast_ref::<clap::Error>() {
+            Some(wrong) => usage(wrong),
+            None => complaint::tell(&error),
+        },
     }
 }
 
@@ -167,6 +178,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
     let env = Env::real();
     match command {
         Command::Demo(args) => demo::demo(&env, args).await,
+        Command::Setup(args) => setup::setup(&env, *args).await,
         Command::Run(settings) => run::run(&env, &settings).await,
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,

@@ -6,7 +6,7 @@
 use super::Done;
 use super::run::stop_signal;
 use crate::report;
-use crate::settings::reader::Source;
+use crate::settings::password::PasswordPlace;
 use clap::Args;
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -37,8 +37,8 @@ pub struct ServeArgs {
 pub async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
     let engine = Engine::open(env, &args.db)?;
     if let (Some(login), Some(password)) = (&args.login, &args.password_file) {
-        let password = Source::read(password)?;
-        engine.create_login(login, password.text().trim_end(), true)?;
+        let password = PasswordPlace::File(password.clone()).read()?;
+        engine.create_login(login, password.reveal(), true)?;
     }
     let server = Server::start(env, engine.clone(), ServerOptions::beside(&args.db)?);
     let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;

@@ -1,7 +1,7 @@
 //! What a person sets: `register.toml` (this register) and `profile.toml` (what is synchronised, and how).
 //!
 //! * All mistakes of a file are shown together, each with its line.
-//! * Secrets are named by file, never written into these.
+//! * Secrets are named by the place that keeps them; one stands in these only where they say that it is on purpose.
 
 pub mod checks;
 pub mod conduct;
@@ -11,6 +11,7 @@ pub mod device_fields;
 pub mod difference;
 pub mod effective;
 pub mod field;
+pub mod password;
 pub mod profile_fields;
 pub mod profile_file;
 pub mod profile_text;

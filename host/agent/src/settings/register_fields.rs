@@ -1,7 +1,7 @@
 //! Every setting of `register.toml`, described once (see [`super::field`]).
 
 use super::device_fields::{EXPORT, IMAGES, NEW_DATABASE};
-use super::field::{Field, Number, Presence, Shape, Table, Text, Word};
+use super::field::{Field, Flag, Number, Presence, Shape, Table, Text, Word};
 use tillhold_channel::Encryption;
 
 /// AX's store and terminal numbers are nvarchar(10).
@@ -68,6 +68,11 @@ pub static CHANNEL_SHAPE: Shape = Shape {
         &AUTHENTICATION,
         &USER,
         &PASSWORD_FILE,
+        &PASSWORD_ENV,
+        &PASSWORD_CREDENTIAL,
+        &PASSWORD_KEYRING,
+        &PASSWORD,
+        &PASSWORD_IN_CLEAR,
         &ACCESS_TOKEN_FILE,
         &ENCRYPTION,
         &CERTIFICATE,
@@ -117,8 +122,38 @@ pub const USER: Field<Text> = Field {
 pub const PASSWORD_FILE: Field<Text> = Field {
     key: "password_file",
     kind: Text::OPTIONAL,
-    meaning: "A file with the password in its first line; give only the agent's account the right to read it. Required \
-              with `sql`.",
+    meaning: "The password is the first line of this file, which only its owner may read. With `sql` exactly one of \
+              `password_file`, `password_env`, `password_credential`, `password_keyring` and `password` is required.",
+};
+
+pub const PASSWORD_ENV: Field<Text> = Field {
+    key: "password_env",
+    kind: Text::OPTIONAL,
+    meaning: "The password is in this environment variable of the agent.",
+};
+
+pub const PASSWORD_CREDENTIAL: Field<Text> = Field {
+    key: "password_credential",
+    kind: Text::OPTIONAL,
+    meaning: "The password is the systemd credential of this name, a file in the folder that CREDENTIALS_DIRECTORY names.",
+};
+
+pub const PASSWORD_KEYRING: Field<Text> = Field {
+    key: "password_keyring",
+    kind: Text::OPTIONAL,
+    meaning: "The password is in the operating system's keyring, as service `tillhold` and this user.",
+};
+
+pub const PASSWORD: Field<Text> = Field {
+    key: "password",
+    kind: Text::OPTIONAL,
+    meaning: "The password itself, for all who may read this file; only together with `password_in_clear = true`.",
+};
+
+pub const PASSWORD_IN_CLEAR: Field<Flag> = Field {
+    key: "password_in_clear",
+    kind: Flag { default: false },
+    meaning: "Says that `password` stands in this file on purpose.",
 };
 
 pub const ACCESS_TOKEN_FILE: Field<Text> = Field {

@@ -3,7 +3,7 @@
 //! Relative paths are relative to the file, so that a folder can be moved as a whole.
 
 use super::device::{self, ExportSettings, ImageSettings, NewDatabaseSettings};
-use super::field::{Field, Text};
+use super::password::{self, PasswordError, PasswordPlace};
 use super::profile_file::ProfileChoice;
 use super::reader::{Mistakes, Section, Source};
 use super::register_fields::{self as fields, Method, SocketRights, Trusted};
@@ -49,7 +49,7 @@ pub struct ChannelAddress {
 /// Who logs in, and by what proof.
 #[derive(Clone, Debug)]
 pub enum Account {
-    Login { user: String, password_file: PathBuf },
+    Login { user: String, password: PasswordPlace },
     TokenFile(PathBuf),
     Integrated,
 }
@@ -78,7 +78,15 @@ impl RegisterFile {
     }
 
     pub fn read(file: &Path) -> Result<RegisterFile, Mistakes> {
-        let source = Source::read(file)?;
+        RegisterFile::of_source(file, &Source::read(file)?)
+    }
+
+    /// The same of a text that is not in the file yet.
+    pub fn of(file: &Path, text: String) -> Result<RegisterFile, Mistakes> {
+        RegisterFile::of_source(file, &Source::new(file, text))
+    }
+
+    fn of_source(file: &Path, source: &Source) -> Result<RegisterFile, Mistakes> {
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
         source.parse(|top| RegisterFile::build(&folder, top))
     }
@@ -107,26 +115,29 @@ impl RegisterFile {
         self.folder.join("front-door.address")
     }
 
-    /// The connection's settings, with the password read from its file.
-    pub fn channel_config(&self) -> Result<ChannelConfig, Mistakes> {
-        let (user, password, authentication) = match &self.channel.account {
-            Account::Login { user, password_file } => {
-                let password = Source::read(password_file)?;
-                let password = password.text().trim_end_matches(['\r', '\n']).to_string();
-                (user.clone(), password, Authentication::Login)
-            }
-            // Read at each login: a token lives for an hour.
-            Account::TokenFile(file) => {
-                (String::new(), String::new(), Authentication::TokenFile(file.clone()))
-            }
-            Account::Integrated => (String::new(), String::new(), Authentication::Integrated),
+    /// The connection's settings, with the password read from where it is kept.
+    pub fn channel_config(&self) -> Result<ChannelConfig, PasswordError> {
+        let password = match &self.channel.account {
+            Account::Login { password, .. } => password.read()?,
+            Account::TokenFile(_) | Account::Integrated => Secret::new(""),
         };
-        Ok(ChannelConfig {
+        Ok(self.channel_config_with(password))
+    }
+
+    /// The same with a password that is not kept yet.
+    pub fn channel_config_with(&self, password: Secret) -> ChannelConfig {
+        let (user, authentication) = match &self.channel.account {
+            Account::Login { user, .. } => (user.clone(), Authentication::Login),
+            // Read at each login: a token lives for an hour.
+            Account::TokenFile(file) => (String::new(), Authentication::TokenFile(file.clone())),
+            Account::Integrated => (String::new(), Authentication::Integrated),
+        };
+        ChannelConfig {
             host: self.channel.host.clone(),
             port: self.channel.port,
             database: self.channel.database.clone(),
             user,
-            password: Secret::new(password),
+            password,
             authentication,
             encryption: self.channel.encryption,
             trust: self.channel.trust.clone(),
@@ -136,7 +147,7 @@ impl RegisterFile {
             capture: Capture::default(),
             connect_timeout: limits::CONNECT_TIMEOUT,
             statement_timeout: limits::STATEMENT_TIMEOUT,
-        })
+        }
     }
 
     /// How long one front-door request may wait for the channel before it is answered from the offline database.
@@ -191,27 +202,34 @@ fn host(section: &Section<'_>) -> String {
 
 fn account(section: &Section<'_>, base: &Path) -> Account {
     let method = section.word(&fields::AUTHENTICATION).unwrap_or(fields::AUTHENTICATION.default());
-    let (account, others): (Account, &[&Field<Text>]) = match method {
-        Method::Sql => {
-            let user = section.required_text(&fields::USER);
-            let password_file = base.join(section.required_text(&fields::PASSWORD_FILE));
-            (Account::Login { user, password_file }, &[&fields::ACCESS_TOKEN_FILE])
-        }
-        Method::Token => {
-            let file = base.join(section.required_text(&fields::ACCESS_TOKEN_FILE));
-            (Account::TokenFile(file), &[&fields::USER, &fields::PASSWORD_FILE])
-        }
-        Method::Windows => {
-            let others = &[&fields::USER, &fields::PASSWORD_FILE, &fields::ACCESS_TOKEN_FILE];
-            (Account::Integrated, others)
+    let refuse = |keys: &[&str]| {
+        for key in keys.iter().filter(|key| section.has(key)) {
+            section.wrong(key, "belongs to another kind of authentication");
         }
     };
-    for other in others {
-        if section.text(other).is_some() {
-            section.wrong(other.key, "belongs to another kind of authentication");
+    // Every place is read in every case, so that each of its settings is known and its kind checked.
+    let token = section.text(&fields::ACCESS_TOKEN_FILE);
+    section.text(&fields::USER);
+    match method {
+        Method::Sql => {
+            refuse(&[fields::ACCESS_TOKEN_FILE.key]);
+            let password = password::place(section, base);
+            Account::Login { user: section.required_text(&fields::USER), password }
+        }
+        Method::Token => {
+            refuse(&[fields::USER.key]);
+            refuse(&password::known_keys(section));
+            if token.is_none() {
+                section.missing(fields::ACCESS_TOKEN_FILE.key);
+            }
+            Account::TokenFile(base.join(token.unwrap_or_default()))
+        }
+        Method::Windows => {
+            refuse(&[fields::USER.key, fields::ACCESS_TOKEN_FILE.key]);
+            refuse(&password::known_keys(section));
+            Account::Integrated
         }
     }
-    account
 }
 
 impl ChannelAddress {

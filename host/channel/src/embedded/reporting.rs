@@ -3,6 +3,7 @@
 use super::{INCARNATION, Shop, cards_whole, prices_whole, run};
 use crate::cells::Cells;
 use crate::fleet::{FleetRegister, fleet};
+use crate::known::{Known, known};
 use crate::link::Ask;
 use crate::report::{Moved, RegisterStanding, ScopeSync, Unsent, report};
 
@@ -78,6 +79,8 @@ async fn reports_arrive_where_ax_has_no_tables_of_its_own() {
     let oldest = said.unsent.oldest_age_s.expect("an oldest");
     assert!((3_600..3_660).contains(&oldest), "{oldest}");
     assert!(said.silent_s < 60 && said.synchronised_age_s.is_none(), "{said:?}");
+    // There is nothing of AX to see.
+    assert_eq!(known(&mut till, "S1").await.expect("an answer"), None);
 }
 
 #[tokio::test]
@@ -112,4 +115,12 @@ async fn ax_s_own_tables_are_written_and_its_terminals_listed() {
         told,
         [("T1", Some("Till one"), true, Some(false)), ("T2", Some("Till two"), false, None)]
     );
+    let of_head_office = |stores: &[&str], registers: &[&str]| {
+        let owned = |ids: &[&str]| ids.iter().map(ToString::to_string).collect();
+        Some(Known { stores: owned(stores), registers: owned(registers) })
+    };
+    let found = known(&mut till, "s1").await.expect("an answer");
+    assert_eq!(found, of_head_office(&["S1", "S2"], &["T1", "T2"]));
+    let found = known(&mut till, "S3").await.expect("an answer");
+    assert_eq!(found, of_head_office(&["S1", "S2"], &[]));
 }

@@ -103,8 +103,9 @@ async fn check_profile(
     let mut channel = match register {
         Some(register) if !args.offline => match register.channel_config() {
             Ok(config) => Some((Link::new(env, Arc::new(config)), register)),
-            Err(Mistakes(mistakes)) => {
-                found.mistakes.extend(mistakes);
+            Err(error) => {
+                let file = args.which.settings.config.clone();
+                found.mistakes.push(Mistake { file, line: None, message: error.to_string() });
                 None
             }
         },

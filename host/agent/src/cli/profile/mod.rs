@@ -115,14 +115,14 @@ impl Channel {
         Channel { env: env.clone(), register, config: None, link: None }
     }
 
-    fn log_in_as(&mut self, administrator: &Administrator) -> Result<(), Mistakes> {
+    fn log_in_as(&mut self, administrator: &Administrator) -> anyhow::Result<()> {
         let mut config = self.register.as_ref().map_err(Clone::clone)?.channel_config()?;
         administrator.log_in(&mut config)?;
         self.config = Some(config);
         Ok(())
     }
 
-    fn open(&mut self) -> Result<(&mut Link, &RegisterFile), Mistakes> {
+    fn open(&mut self) -> anyhow::Result<(&mut Link, &RegisterFile)> {
         let register = self.register.as_ref().map_err(Clone::clone)?;
         if self.link.is_none() {
             let config = match self.config.take() {
