@@ -25,6 +25,7 @@ mod quarantine;
 mod quiet;
 mod renewal;
 mod reports;
+mod reprovision;
 mod selection;
 mod setup;
 mod size;

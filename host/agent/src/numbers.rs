@@ -22,7 +22,7 @@ use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{ContentHash, TransactionId};
 use tillhold_core::value::Value;
-use tillhold_local::RowWrite;
+use tillhold_local::{LocalDatabase, RowWrite};
 
 /// The fact's name in the offline database.
 const KEPT: &str = "numbers";
@@ -144,6 +144,23 @@ pub async fn provisioned(register: &Register, link: &mut Link) -> Result<(), Flo
     read(register, link).await.map(drop)
 }
 
+/// What an offline database knows of used numbers, given to the one that takes its place.
+pub async fn carry(old: &LocalDatabase, register: &Register) -> Result<(), FlowError> {
+    let (store, till) = (&register.file.store, &register.file.register);
+    let kept = old.fact(KEPT).await?;
+    let mut known = kept.as_deref().map(parsed).unwrap_or_default();
+    known.used.merge(&old.used_numbers(&AX, store, till).await?);
+    known.mark = known.mark.max(known.used.highest().unwrap_or(0));
+    Ok(register.local.set_fact(KEPT, &written(&known)).await?)
+}
+
+fn written(known: &Known) -> String {
+    let text = json!({
+        "mark": known.mark, "used": known.used.text(), "company": known.company,
+    });
+    text.to_string()
+}
+
 async fn read(register: &Register, link: &mut Link) -> Result<Option<Known>, FlowError> {
     if !is_counted(register) {
         return Ok(None);
@@ -152,10 +169,7 @@ async fn read(register: &Register, link: &mut Link) -> Result<Option<Known>, Flo
     let there = marks(link, store, till, register.profile.conduct.seed_kind).await?;
     let kept = register.local.fact(KEPT).await?;
     let known = settled_with(register, kept.as_deref(), Some(there)).await?;
-    let text = json!({
-        "mark": known.mark, "used": known.used.text(), "company": known.company,
-    });
-    register.local.set_fact(KEPT, &text.to_string()).await?;
+    register.local.set_fact(KEPT, &written(&known)).await?;
     Ok(Some(known))
 }
 

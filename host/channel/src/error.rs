@@ -242,7 +242,7 @@ impl ChannelError {
             LoginFile { .. } => "check the path in [channel], and that the agent's account may read the file".to_string(),
             NoIntegratedLogin => "build with `--features integrated`, or log in with authentication = \"sql\" or \"token\"".to_string(),
             SnapshotIsolationOff => "let a database administrator run ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON, the first step of `tillhold channel prepare --print`; without it nothing is read, because tables would come from different moments".to_string(),
-            Altered { .. } => "selling and the other scopes go on; `tillhold sync` sends what is unsent, then provision into an empty folder".to_string(),
+            Altered { .. } => "selling and the other scopes go on; `tillhold sync` sends what is unsent, then `tillhold reprovision`".to_string(),
             NoRight { .. } | TrackingOff { .. } | TriggersOff { .. } | NotPrepared { .. } => {
                 "let a database administrator run `tillhold channel prepare --print`'s script".to_string()
             }

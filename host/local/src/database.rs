@@ -5,13 +5,14 @@ use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
 use crate::reader::Readers;
 use crate::registry::{Registry, TableState};
+use crate::replacement;
 use crate::size::Bounds;
 use crate::writer::Writer;
 use rusqlite::Connection;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tillhold_core::table::TableName;
 use tillhold_core::text;
 use tillhold_core::version::{Incarnation, Sequence};
@@ -42,6 +43,9 @@ pub struct LocalDatabase {
 
 struct Inner {
     env: Env,
+    folder: PathBuf,
+    /// The writers keep it.
+    lock: Weak<File>,
     incarnation: RwLock<Incarnation>,
     journal: Side,
     catalogue: Side,
@@ -83,7 +87,11 @@ impl LocalDatabase {
 
     /// Whether opening the folder would find a register's files rather than make them.
     pub fn is_there(folder: &Path) -> bool {
-        folder.join(file::JOURNAL).exists()
+        folder.join(file::JOURNAL).exists() || replacement::is_ready(folder)
+    }
+
+    pub(crate) fn lock(&self) -> Option<(PathBuf, Arc<File>)> {
+        Some((self.inner.folder.clone(), self.inner.lock.upgrade()?))
     }
 
     /// Which life of the database this is: a new one for every newly created journal, and when a person says so.
@@ -251,6 +259,7 @@ fn open_files(env: &Env, folder: &Path, identity: &Identity) -> Result<Opened, L
         TryLockError::WouldBlock => LocalError::InUse { folder: folder.to_path_buf() },
         TryLockError::Error(source) => of_folder(source),
     })?;
+    replacement::recover(folder)?;
     let mut registry = Registry::default();
     let mut open = |kind| {
         let file = OfflineFile::new(env, folder, kind);
@@ -284,6 +293,8 @@ fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, Loca
     };
     let inner = Inner {
         env: env.clone(),
+        folder: folder.to_path_buf(),
+        lock: Arc::downgrade(&lock),
         incarnation: RwLock::new(opened.incarnation),
         journal: side(opened.journal)?,
         catalogue: side(opened.catalogue)?,

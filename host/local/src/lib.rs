@@ -12,6 +12,7 @@
 //!   with unsent changes is not overwritten.
 //! * It stays within its limit: rows of long-settled sales go ([`LocalDatabase::purge`]), loads stop before sales do.
 //! * A changed profile or channel changes the tables in place ([`LocalDatabase::install`]); no unsent row is lost.
+//! * A whole new database takes the old one's place only when a person says so ([`Hold::replace`]).
 //! * Nothing is ever swapped or repaired by itself: a damaged file, one of another register or of a newer
 //!   program is refused and left as it is.
 //! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
@@ -44,6 +45,7 @@ mod read;
 mod reader;
 mod record;
 mod registry;
+mod replacement;
 mod reshape;
 mod schema;
 mod selection;
@@ -74,6 +76,7 @@ pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
+pub use replacement::Hold;
 pub use selection::{KeptSelection, SelectedLanding, SelectedTally};
 pub use settle::{Accepted, Refusal, Settlement};
 pub use shape::fingerprint as stored_shape;

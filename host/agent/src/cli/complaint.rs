@@ -2,6 +2,7 @@
 
 use super::answering::AnsweringError;
 use super::profile::{DiffError, ExchangeError};
+use super::reprovision::ReprovisionError;
 use super::setup::SetupError;
 use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
@@ -52,7 +53,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
     coded!(SnapshotError, CarryError, PasswordError);
-    coded!(DiffError, ExchangeError, SetupError);
+    coded!(DiffError, ExchangeError, SetupError, ReprovisionError);
     None
 }
 

@@ -17,6 +17,7 @@ mod plugin;
 mod profile;
 mod provision;
 mod quarantine;
+mod reprovision;
 mod run;
 mod selection;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Run(Settings),
     /// Fill the register's offline database from the channel, scope by scope
     Provision(provision::ProvisionArgs),
+    /// Make the register's offline database anew from the channel; refused while anything of it is unsent
+    Reprovision(reprovision::ReprovisionArgs),
     /// Say how the running agent stands
     Status(door::StatusArgs),
     /// Push and pull now
@@ -181,6 +184,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Setup(args) => setup::setup(&env, *args).await,
         Command::Run(settings) => run::run(&env, &settings).await,
         Command::Provision(args) => provision::provision(&env, args).await,
+        Command::Reprovision(args) => reprovision::reprovision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,
         Command::Sync(args) => door::sync(&env, args).await,
         Command::Hold(args) => hand::hold(&env, args).await,

@@ -23,12 +23,19 @@ use tillhold_env::Env;
 pub struct ProvisionArgs {
     #[command(flatten)]
     settings: Settings,
-    /// Begin with a prebuilt catalogue: an export folder, one manifest in it, or the https address of either
-    #[arg(long, value_name = "FOLDER or URL")]
-    from: Option<String>,
+    #[command(flatten)]
+    filling: Filling,
     /// Show what would become of the offline database, and change nothing
     #[arg(long, conflicts_with = "from")]
     dry_run: bool,
+}
+
+/// How an offline database is filled.
+#[derive(Args)]
+pub struct Filling {
+    /// Begin with a prebuilt catalogue: an export folder, one manifest in it, or the https address of either
+    #[arg(long, value_name = "FOLDER or URL")]
+    from: Option<String>,
     /// How progress is shown, or what a dry run finds
     #[arg(long, value_enum, default_value_t = Shown::Auto)]
     progress: Shown,
@@ -45,31 +52,20 @@ enum Shown {
 pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&args.settings.config)?;
     if args.dry_run {
-        return plan::show(&Register::plan(env, &file).await?, args.progress == Shown::Json);
+        let is_json = args.filling.progress == Shown::Json;
+        return plan::show(&Register::plan(env, &file).await?, is_json);
     }
-    let register = Arc::new(Register::open(env, file).await?);
-    for table in &register.left_out {
-        report::line(env, &format!("{table} has no primary key and is left out"));
-    }
-    let bars = MultiProgress::new();
-    let mut link = register.link();
-    if let Some(from) = &args.from {
-        let (taken, same) = adopt::take_from(&register, link, from).await?;
-        link = same;
-        report::line(env, &format!("took {}: {} rows", taken.file, taken.rows()));
-    }
-    let mut total = Tally::default();
-    let started_us = env.clock.monotonic_us();
-    selecting::begin(&register, &mut link).await?;
-    for run in register.scopes.iter().filter(|run| run.is_pulled()) {
-        let shown = ScopeProgress::new(args.progress, run, &bars);
-        let tally = pull::pull(&register, &mut link, run, &shown).await?;
-        shown.finish(env, tally);
-        total += tally;
-    }
-    numbers::provisioned(&register, &mut link).await?;
-    let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
-    register.local.close().await?;
+    fill(env, Register::open(env, file).await?, &args.filling).await?;
+    Ok(Done::Yes)
+}
+
+/// Fills the register's offline database, and closes it.
+pub(super) async fn fill(env: &Env, register: Register, args: &Filling) -> anyhow::Result<()> {
+    let register = Arc::new(register);
+    let filled = fill_open(env, &register, args).await;
+    let closed = register.local.close().await;
+    let (total, seconds) = filled?;
+    closed?;
     if args.progress == Shown::Json {
         println!(
             "{}",
@@ -79,7 +75,37 @@ pub async fn provision(env: &Env, args: ProvisionArgs) -> anyhow::Result<Done> {
     } else {
         report::line(env, &format!("{} rows came in {seconds:.1} s", total.rows_in));
     }
-    Ok(Done::Yes)
+    Ok(())
+}
+
+/// What came, and in how many seconds.
+async fn fill_open(
+    env: &Env,
+    register: &Arc<Register>,
+    args: &Filling,
+) -> anyhow::Result<(Tally, f64)> {
+    for table in &register.left_out {
+        report::line(env, &format!("{table} has no primary key and is left out"));
+    }
+    let bars = MultiProgress::new();
+    let mut link = register.link();
+    if let Some(from) = &args.from {
+        let (taken, same) = adopt::take_from(register, link, from).await?;
+        link = same;
+        report::line(env, &format!("took {}: {} rows", taken.file, taken.rows()));
+    }
+    let mut total = Tally::default();
+    let started_us = env.clock.monotonic_us();
+    selecting::begin(register, &mut link).await?;
+    for run in register.scopes.iter().filter(|run| run.is_pulled()) {
+        let shown = ScopeProgress::new(args.progress, run, &bars);
+        let tally = pull::pull(register, &mut link, run, &shown).await?;
+        shown.finish(env, tally);
+        total += tally;
+    }
+    numbers::provisioned(register, &mut link).await?;
+    let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
+    Ok((total, seconds))
 }
 
 /// One scope's progress, as a bar over its tables, a line, or JSON lines.

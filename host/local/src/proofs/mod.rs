@@ -12,6 +12,7 @@ mod opening;
 mod purging;
 mod reading;
 mod recording;
+mod replacing;
 mod settling;
 mod sizing;
 mod tracking;
