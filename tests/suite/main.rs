@@ -33,4 +33,5 @@ mod snapshots;
 mod tidy;
 mod tracking_rules;
 mod upload;
+mod verify;
 mod wrong_input;

@@ -42,6 +42,8 @@ pub struct Agent {
     pub renewal: Renewal,
     /// Whoever writes rows of the tables' present shapes holds it for reading; who changes the shapes, for writing.
     shape_lock: AsyncRwLock<()>,
+    /// Comparisons with the channel, one at a time.
+    pub verifying: AsyncMutex<()>,
     standing: watch::Sender<Standing>,
     events: mpsc::Sender<Event>,
     /// The last changes of the state.
@@ -100,6 +102,7 @@ impl Agent {
             images: Images::new(&register),
             renewal: Renewal::of(&register),
             shape_lock: AsyncRwLock::default(),
+            verifying: AsyncMutex::default(),
             standing: watch::Sender::new(standing),
             events,
             history: History::default(),

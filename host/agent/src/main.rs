@@ -29,6 +29,7 @@ mod snapshot;
 mod supervisor;
 mod sync;
 mod upkeep;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -166,7 +166,7 @@ impl<'p> Pull<'p> {
         Ok(self)
     }
 
-    async fn states(&self) -> Result<Vec<TableState>, FlowError> {
+    pub(crate) async fn states(&self) -> Result<Vec<TableState>, FlowError> {
         let mut states = self.register.local.tables().await?;
         states.retain(|state| self.run.tables.iter().any(|table| table.name == state.table.name));
         Ok(states)
@@ -179,7 +179,7 @@ impl<'p> Pull<'p> {
     }
 
     /// Whether the table was loaded, or is being loaded, under the profile's filter.
-    fn is_filtered_so(&self, state: &TableState) -> bool {
+    pub(crate) fn is_filtered_so(&self, state: &TableState) -> bool {
         state.filter == self.register.filter_text(self.run, &state.table.name)
     }
 
@@ -197,7 +197,11 @@ impl<'p> Pull<'p> {
     }
 
     /// A page of a column that is gone would say so in the server's words only.
-    async fn verify(&self, link: &mut Link, states: &[TableState]) -> Result<(), FlowError> {
+    pub(crate) async fn verify(
+        &self,
+        link: &mut Link,
+        states: &[TableState],
+    ) -> Result<(), FlowError> {
         if states.is_empty() {
             return Ok(());
         }
@@ -310,9 +314,7 @@ impl<'p> Pull<'p> {
                 }
             }
         }
-        let mut ruled = Ruling::of(self.rule(table, present).await?);
-        numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
-        ruled.quarantined.extend(page.refused);
+        let ruled = self.ruled(table, present, page.refused).await?;
         counted.dropped += ruled.dropped.len() as u64;
         counted.quarantined += ruled.quarantined.len() as u64;
         self.set_aside(table, &ruled).await?;
@@ -321,6 +323,19 @@ impl<'p> Pull<'p> {
         changes.extend(ruled.dropped.into_iter().map(Change::Gone));
         self.register.local.stage(&table.name, changes).await?;
         Ok(counted)
+    }
+
+    /// What becomes of rows that the channel gave, `refused` those that cannot be carried.
+    pub(crate) async fn ruled(
+        &self,
+        table: &Arc<Table>,
+        rows: Vec<Row>,
+        refused: Vec<(Key, String)>,
+    ) -> Result<Ruling, FlowError> {
+        let mut ruled = self.rule_in_batches(table, rows).await?;
+        numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
+        ruled.quarantined.extend(refused);
+        Ok(ruled)
     }
 
     async fn rule(&self, table: &Arc<Table>, rows: Vec<Row>) -> Result<Vec<Ruled>, FlowError> {
@@ -353,19 +368,13 @@ fn positions(pass: &Pass<'_>, tables: &[Followed]) -> Vec<(TableName, Position)>
 
 /// Ruled rows, sorted by what becomes of them.
 #[derive(Default)]
-struct Ruling {
-    kept: Vec<Row>,
-    dropped: Vec<Key>,
-    quarantined: Vec<(Key, String)>,
+pub(crate) struct Ruling {
+    pub(crate) kept: Vec<Row>,
+    pub(crate) dropped: Vec<Key>,
+    pub(crate) quarantined: Vec<(Key, String)>,
 }
 
 impl Ruling {
-    fn of(ruled: Vec<Ruled>) -> Ruling {
-        let mut sorted = Ruling::default();
-        sorted.add(ruled);
-        sorted
-    }
-
     fn add(&mut self, ruled: Vec<Ruled>) {
         for one in ruled {
             match one {

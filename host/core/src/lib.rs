@@ -22,6 +22,7 @@
 pub mod alteration;
 pub mod chunk;
 pub mod claim;
+pub mod comparison;
 pub mod condition;
 pub mod conflict;
 pub mod failover;

@@ -68,6 +68,19 @@ pub const DOOR_RATE_POS: DoorRate = DoorRate { per_second: 40_000, burst: 40_000
 /// The operator's token was every point of sale's before there were roles, so it has no less.
 pub const DOOR_RATE_OPERATOR: DoorRate = DOOR_RATE_POS;
 
+/// Rows of a range that `verify` sums up and, where the sums differ, compares: a read of the offline database of some
+/// milliseconds, so that no snapshot there gets old.
+pub const VERIFY_RANGE_ROWS_MAX: usize = 1_000;
+/// Keys of one table that are looked at a second time, under one snapshot of the channel; further ones are counted as
+/// not examined. A table that differs in more places is loaded anew, not mended row by row.
+pub const VERIFY_CANDIDATES_MAX: usize = 10_000;
+/// Keys of one table that are held while their rows are looked for at the channel: some 20 MB.
+pub const VERIFY_OPEN_KEYS_MAX: usize = 100_000;
+/// Named differences in one answer, half of what a client takes; what is beyond is counted by table.
+pub const VERIFY_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Of one named value; a longer one differs somewhere, and both whole are in their databases.
+pub const VERIFY_VALUE_CHARS_MAX: usize = 1_000;
+
 /// Members of one kind of an offline selection: half the products of the largest store. Their keys are held in memory (20 MB)
 /// and travel with each statement that reads by them (4 MB); who wants more wants all.
 pub const SELECTION_MEMBERS_MAX: usize = 250_000;

@@ -124,6 +124,15 @@ fn mark(
     Ok(transaction.commit()?)
 }
 
+/// Whether a row is marked.
+pub(crate) fn is_aside(conn: &Connection, entry: &Entry, key: &Key) -> Result<bool, Trouble> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM tillhold_row_aside WHERE table_name = ?1 AND folded_key = ?2)",
+    )?;
+    let name = entry.table.name.to_string();
+    Ok(statement.query_row((name, folded(entry, key)), |row| row.get(0))?)
+}
+
 /// Keys that the channel calls equal are one row's.
 fn folded(entry: &Entry, key: &Key) -> String {
     serde_json::Value::from(key.folded(&entry.table)).to_string()

@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Row as SqlRow, Statement};
 use std::borrow::Cow;
 use tillhold_core::row::{Key, Row};
-use tillhold_core::table::Table;
+use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{self, Misfit};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
@@ -169,6 +169,15 @@ pub(crate) fn read_row(found: &SqlRow<'_>, table: &Table, first: usize) -> Resul
     Ok(Row(values))
 }
 
+/// The same of its key's columns alone.
+pub(crate) fn read_key(found: &SqlRow<'_>, table: &Table) -> Result<Key, Trouble> {
+    let one = |(at, column): (usize, &Column)| {
+        let refused = |refusal: Misfit| unreadable(table, &column.name, refusal.reason);
+        Ok(loaded(found.get_ref(at)?, column.of).map_err(refused)?)
+    };
+    table.key_columns().enumerate().map(one).collect::<Result<_, Trouble>>().map(Key)
+}
+
 pub(crate) fn unreadable(table: &Table, column: &str, reason: String) -> LocalError {
     LocalError::Unreadable { table: table.name.clone(), column: column.to_string(), reason }
 }
@@ -179,7 +188,7 @@ pub(crate) fn fit_row(table: &Table, row: Row) -> Result<Row, LocalError> {
         let (given, expected) = (row.0.len(), table.columns.len());
         return Err(LocalError::Width { table: table.name.clone(), given, expected });
     }
-    let fit = |(value, column): (Value, &tillhold_core::table::Column)| {
+    let fit = |(value, column): (Value, &Column)| {
         text::fit(value, column.of).map_err(|refusal| LocalError::Misfit {
             table: table.name.clone(),
             column: column.name.clone(),

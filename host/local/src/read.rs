@@ -51,9 +51,9 @@ fn require_ready(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
     Err(LocalError::NotReady { table: entry.table.name.clone() }.into())
 }
 
-struct Question {
-    sql: String,
-    parameters: Vec<Stored>,
+pub(crate) struct Question {
+    pub(crate) sql: String,
+    pub(crate) parameters: Vec<Stored>,
 }
 
 /// Behind every text that begins with the prefix: no text has a character above this one.
@@ -61,6 +61,15 @@ const LAST_CHARACTER: char = '\u{10FFFF}';
 
 impl Question {
     fn of(entry: &Entry, filter: &Filter) -> Result<Question, LocalError> {
+        let columns: Vec<String> = entry.table.columns.iter().map(|c| quoted(&c.name)).collect();
+        Question::selecting(entry, filter, &columns.join(", "))
+    }
+
+    pub(crate) fn selecting(
+        entry: &Entry,
+        filter: &Filter,
+        columns: &str,
+    ) -> Result<Question, LocalError> {
         let mut asked = Question { sql: String::new(), parameters: Vec::new() };
         let mut conditions = Vec::new();
         for (at, value) in &filter.equals {
@@ -75,9 +84,7 @@ impl Question {
         if let Some(key) = &filter.after {
             conditions.push(asked.behind(entry, key, &open)?);
         }
-        let columns: Vec<String> = entry.table.columns.iter().map(|c| quoted(&c.name)).collect();
-        asked.sql =
-            format!("SELECT {} FROM {}", columns.join(", "), quoted(&entry.table.name.to_string()));
+        asked.sql = format!("SELECT {columns} FROM {}", quoted(&entry.table.name.to_string()));
         if !conditions.is_empty() {
             asked.sql += &format!(" WHERE {}", conditions.join(" AND "));
         }

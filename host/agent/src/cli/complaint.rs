@@ -4,6 +4,7 @@ use super::answering::AnsweringError;
 use super::profile::{DiffError, ExchangeError};
 use super::reprovision::ReprovisionError;
 use super::setup::SetupError;
+use super::verify::VerifyError;
 use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
@@ -53,7 +54,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
     coded!(SnapshotError, CarryError, PasswordError);
-    coded!(DiffError, ExchangeError, SetupError, ReprovisionError);
+    coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError);
     None
 }
 

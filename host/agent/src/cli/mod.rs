@@ -24,6 +24,7 @@ mod serve;
 mod setup;
 mod size;
 mod told;
+mod verify;
 
 use crate::settings::password::{PasswordError, PasswordPlace};
 use clap::{Args, Parser, Subcommand};
@@ -65,6 +66,8 @@ enum Command {
     /// Who did what by hand, and why
     #[command(subcommand)]
     Audit(hand::AuditCommand),
+    /// Compare the offline database with the channel, table by table, and name every difference
+    Verify(verify::VerifyArgs),
     /// Every register of the store: who still holds unsent sales
     Fleet(fleet::FleetArgs),
     /// An offline database that was restored from a backup, or copied
@@ -191,6 +194,7 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Release(args) => hand::release(&env, args).await,
         Command::Reconnect(args) => hand::reconnect(&env, args).await,
         Command::Audit(command) => hand::audit(&env, command).await,
+        Command::Verify(args) => verify::verify(&env, args).await,
         Command::Fleet(args) => fleet::fleet(&env, args).await,
         Command::Incarnation(command) => incarnation::incarnation(&env, command).await,
         Command::Selection(command) => selection::selection(&env, command).await,

@@ -12,7 +12,7 @@
 //!   Retry-After.
 
 mod audit;
-mod conflicts;
+pub mod conflicts;
 mod decisions;
 mod events;
 mod guard;
@@ -35,6 +35,7 @@ mod socket;
 mod status;
 mod transactions;
 mod unsent;
+mod verify;
 
 use crate::agent::Agent;
 use axum::Router;

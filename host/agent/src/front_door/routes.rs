@@ -5,7 +5,7 @@ use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
     Door, audit, conflicts, decisions, events, hand, health, images, metrics, problem, quarantine,
-    rows, selection, size, snapshots, status, transactions, unsent,
+    rows, selection, size, snapshots, status, transactions, unsent, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -78,6 +78,7 @@ pub fn all() -> Vec<Route> {
         get("/v1/decisions", ReadOnly, Short, decisions::list),
         get("/v1/audit", ReadOnly, Short, audit::list),
         post("/v1/sync", Pos, Work, status::sync),
+        post("/v1/verify", Operator, Work, verify::post),
         post("/v1/unsent-export", Operator, Work, unsent::export),
         post("/v1/unsent-import", Operator, Work, unsent::bring_in),
         get("/v1/images", ReadOnly, Short, images::status),

@@ -7,7 +7,6 @@
 
 use super::{Pull, Ruling, balanced};
 use crate::fault::FlowError;
-use crate::numbers;
 use std::sync::Arc;
 use tillhold_channel::snapshot::Page;
 use tillhold_channel::{Link, snapshot};
@@ -49,9 +48,7 @@ impl Pull<'_> {
 
     async fn load_page(&self, table: &Arc<Table>, page: Page) -> Result<Tally, FlowError> {
         let rows_in = (page.rows.len() + page.refused.len()) as u64;
-        let mut ruled = self.rule_in_batches(table, page.rows).await?;
-        numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
-        ruled.quarantined.extend(page.refused);
+        let ruled = self.ruled(table, page.rows, page.refused).await?;
         let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
         self.set_aside(table, &ruled).await?;
         let refused: Vec<Key> = ruled.quarantined.iter().map(|(key, _)| key.clone()).collect();
@@ -70,7 +67,7 @@ impl Pull<'_> {
     }
 
     /// A page is what SQLite commits well; a plugin takes less at once.
-    async fn rule_in_batches(
+    pub(super) async fn rule_in_batches(
         &self,
         table: &Arc<Table>,
         mut rows: Vec<Row>,
