@@ -171,6 +171,8 @@ fn a_conflict_is_decided_while_no_agent_runs() {
         stage.start().await;
         with_one_conflict(&stage, 1).await;
         stage.rehearsal.kill();
+        let words = ["1 contested rows wait", "`tillhold conflicts list`"];
+        crate::reprovision::assert_refused(&stage, "reprovision-unsent", &words);
         let listed = json_of(&stage, &["conflicts", "list"]);
         let id = listed["conflicts"][0]["id"].as_str().expect("an id").to_string();
         let (_, status, words) =

@@ -1,6 +1,7 @@
 //! A sale that the channel refuses steps aside: the others arrive, and it follows once its cause is mended.
 
 use crate::harness::{PROGRAM, Stage, proof};
+use crate::reprovision::assert_refused;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value as Json;
 use std::process::Command;
@@ -77,6 +78,12 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
             unknown.as_str().is_some_and(|told| told.contains("quarantine-unknown")),
             "{unknown}"
         );
+
+        stage.rehearsal.kill();
+        // A database made anew would lose it.
+        let words = ["1 transactions (", "1 of them are quarantined", "`tillhold quarantine list`"];
+        assert_refused(&stage, "reprovision-unsent", &words);
+        stage.start().await;
 
         // Sent again before the cause is mended it is refused again.
         assert_eq!(quarantine(&stage, &["retry", short]).0, Some(0));

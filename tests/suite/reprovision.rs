@@ -31,7 +31,7 @@ fn run(stage: &Stage, flags: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn assert_refused(stage: &Stage, code: &str, words: &[&str]) {
+pub fn assert_refused(stage: &Stage, code: &str, words: &[&str]) {
     let (status, told) = run(stage, &[]);
     println!("{told}");
     assert_eq!(status, Some(2), "{told}");

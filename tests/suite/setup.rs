@@ -1,6 +1,6 @@
 //! `tillhold setup`: asked on a real terminal, or told everything by flags; what it writes works to the end.
 
-use crate::harness::{PROGRAM, Stage, proof};
+use crate::harness::{PROGRAM, Stage, proof, write_password};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -284,6 +284,36 @@ fn what_does_not_fit_is_told_and_nothing_is_overwritten() {
         assert_told(&taken, 0, &known);
         let kept = facts.config.with_file_name("register.toml.replaced");
         assert_eq!(std::fs::read_to_string(kept).expect("the old file"), text);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The password of a running register from the environment, and as systemd hands credentials to a service.
+#[test]
+fn a_password_comes_from_the_environment_or_from_systemd() {
+    proof(async {
+        let stage = Stage::prepared(5).await;
+        let facts = Facts::take(&stage);
+        let credentials = stage.rehearsal.folder().join("credentials");
+        std::fs::create_dir(&credentials).expect("a folder");
+        write_password(&credentials.join("till"), &facts.password);
+        for (flag, name, code) in [
+            ("--password-env", "TILLHOLD_PROOF_PASSWORD", "password-variable"),
+            ("--password-credential", "till", "password-credential"),
+        ] {
+            let flags = [facts.flags(), vec!["--untested", flag, name]].concat();
+            assert_told(&told(&facts.config, &flags, ""), 0, &["is written"]);
+            let check = |variables: &[(&str, &str)]| {
+                let mut check = Command::new(PROGRAM);
+                check.args(["channel", "prepare", "--check", "--config"]).arg(&facts.config);
+                check.envs(variables.iter().copied()).output().expect("a run of the program")
+            };
+            assert_told(&check(&[]), 2, &[&format!("error[{code}]")]);
+            let folder = credentials.display().to_string();
+            let with = [(name, facts.password.as_str()), ("CREDENTIALS_DIRECTORY", &folder)];
+            let answer = check(&with);
+            assert_eq!(answer.status.code(), Some(0), "{answer:?}");
+        }
         stage.rehearsal.close().await.expect("an end");
     });
 }
