@@ -1,6 +1,7 @@
 //! `tillhold reprovision`: a database made anew, refused while the old one holds anything, whole whatever is killed.
 
 use crate::harness::{PROGRAM, Stage, proof};
+use crate::snapshots;
 use serde_json::Value as Json;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -79,7 +80,13 @@ fn a_new_database_goes_on_where_the_old_one_was() {
         let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
         assert_eq!(status["push_fault"], Json::Null, "the new incarnation speaks: {status}");
         stage.rehearsal.kill();
-        let (status, told) = run(&stage, &["--remove-old"]);
+        // Begun with the catalogue that this register exported itself.
+        let exported =
+            snapshots::run(&["export", "snapshot", "--force"], &stage.rehearsal.config());
+        snapshots::done(&exported);
+        let export = stage.rehearsal.folder().join("export").display().to_string();
+        let (status, told) = run(&stage, &["--remove-old", "--from", &export]);
+        assert!(told.contains(" took "), "{told}");
         assert_eq!(status, Some(0), "{told}");
         assert_eq!(replaced(&folder), kept, "only the one of before");
         stage.rehearsal.close().await.expect("an end");

@@ -212,6 +212,42 @@ fn a_person_at_a_terminal_is_asked_and_what_comes_of_it_works() {
     });
 }
 
+/// A channel that is not reached: the person decides, and an end of the answers is no decision.
+#[test]
+fn at_a_terminal_a_failed_test_is_the_persons_to_judge() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("register.toml");
+    let path = config.display().to_string();
+    // Nothing listens at port 1 of this machine.
+    let flags = "setup --store S1 --register 1 --server 127.0.0.1 --port 1 --database c --user u --folder offline";
+    let flags: Vec<&str> = flags.split(' ').chain(["--config", &path]).collect();
+    let asked = |answer: &str| {
+        let mut terminal = Terminal::start(&flags);
+        terminal.answer("File with the certificate", "");
+        terminal.answer("Where is its password kept", "safe");
+        terminal.expect("file, keyring, env, credential or clear");
+        terminal.answer("Where is its password kept", "file");
+        terminal.answer("File, relative to register.toml", "p");
+        terminal.answer("Password of u", "");
+        terminal.expect("a password is needed");
+        terminal.answer("Password of u", "hunter2");
+        terminal.expect("No connection to c at 127.0.0.1:1");
+        terminal.answer("all the same?", answer);
+        terminal.end()
+    };
+    let (status, screen) = asked("no");
+    assert_eq!(status, 1, "{screen}");
+    assert!(!config.exists() && !folder.path().join("p").exists());
+    // Control-D at the start of a line.
+    let (status, screen) = asked("\u{4}");
+    assert!(status == 2 && screen.contains("error[setup-ended]"), "{screen}");
+    assert!(!config.exists());
+    let (status, screen) = asked("yes");
+    assert_eq!(status, 0, "{screen}");
+    assert_secret(&folder.path().join("p"), "hunter2");
+    assert!(config.exists() && !screen.contains("hunter2"), "{screen}");
+}
+
 #[test]
 fn flags_alone_lead_from_nothing_to_a_sale_in_the_channel() {
     proof(async {
@@ -340,4 +376,10 @@ fn a_password_in_clear_is_asked_for() {
     let text = std::fs::read_to_string(&config).expect("register.toml");
     assert!(text.contains("password_env = \"SHOP_PASSWORD\"\n"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("password_in_clear"), "{text}");
+    // Another kind of login leaves nothing of this one behind.
+    let token = ["--authentication", "token", "--token-file", "t", "--untested"];
+    assert_told(&told(&config, &token, ""), 0, &["is written"]);
+    let text = std::fs::read_to_string(&config).expect("register.toml");
+    assert!(text.contains("token_file = \"t\"") && !text.contains("user"), "{text}");
+    assert!(!text.contains("SHOP_PASSWORD"), "{text}");
 }

@@ -14,7 +14,7 @@ use crate::DemoError;
 use crate::generate::DemoStore;
 use serde_json::Value as Json;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -260,13 +260,13 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), DemoError> {
 /// Passwords and tokens are among these files, so none is for others' eyes.
 fn write(path: &Path, text: &str) -> Result<(), DemoError> {
     let failed = |cause| DemoError::File { path: path.to_path_buf(), cause };
-    fs::write(path, text).map_err(failed)?;
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut options = File::options();
+    // From its first moment on.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    }
-    Ok(())
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.write(true).create(true).truncate(true).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
 }
 
 fn register_toml(store: &DemoStore, channel: &ChannelFacts<'_>) -> String {
