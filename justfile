@@ -20,6 +20,10 @@ demo *arguments:
 clients *names:
     tests/clients/run {{names}}
 
+# The front door against its own OpenAPI document (just door 100)
+door *examples:
+    tests/door/run {{examples}}
+
 # Microsoft's own parser over every statement for SQL Server
 grammar:
     tests/grammar/run

@@ -90,7 +90,8 @@ fn each_token_opens_what_its_role_may_and_nothing_more() {
             (sale, [401, 403, 422, 422]),
             ("POST /v1/sync", [401, 403, 200, 200]),
             ("POST /v1/quarantine/retry", [401, 403, 403, 422]),
-            ("POST /v1/images-prune", [401, 403, 403, 500]),
+            ("POST /v1/images-prune", [401, 403, 403, 404]),
+            ("GET /v1/status?row=yes", [401, 422, 422, 422]),
             ("GET /v1/nowhere", [401, 404, 404, 404]),
             ("DELETE /v1/status", [405, 405, 405, 405]),
         ] {
@@ -285,7 +286,8 @@ fn whoever_holds_the_register_says_who_and_why_and_is_found_later() {
         for (body, code) in [
             ("{}", "person-unnamed"),
             (r#"{"who": "Ada", "why": " "}"#, "reason-missing"),
-            (r#"{"who": 7, "why": "x"}"#, "person-text"),
+            (r#"{"who": 7, "why": "x"}"#, "body-member"),
+            (r#"{"who": "Ada", "reason": "x"}"#, "body-member"),
             ("[", "door-body"),
         ] {
             assert_eq!(raw(dial(&stage).await, &post("/v1/hold", body)).await.code(), code);

@@ -8,7 +8,6 @@ use super::problem::Problem;
 use super::role::Role;
 use crate::fault::FlowError;
 use axum::Json as JsonBody;
-use axum::body::Bytes;
 use axum::extract::{Query, State};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -71,24 +70,6 @@ impl Said {
         let act = Act { action, subject, who: self.who, why: self.why, role };
         Ok(door.agent.register().local.note_act(act).await.map_err(FlowError::from)?)
     }
-}
-
-/// A body that may be left out: nothing is null.
-pub fn optional(bytes: &Bytes) -> Result<Json, Problem> {
-    let body = match bytes.is_empty() {
-        true => Ok(Json::Null),
-        false => serde_json::from_slice(bytes),
-    };
-    match body {
-        Ok(body) if body.is_object() || body.is_null() => Ok(body),
-        Ok(_) => Err(no_object("the body is no JSON object".to_string())),
-        Err(error) => Err(no_object(error.to_string())),
-    }
-}
-
-fn no_object(detail: String) -> Problem {
-    let status = axum::http::StatusCode::BAD_REQUEST.as_u16();
-    Problem::new(status, "door-body", detail).hint("send a JSON object, or nothing")
 }
 
 pub async fn list(

@@ -4,6 +4,7 @@
 //!   decided, and only while both rows are the ones that were shown.
 //! * When the channel's row moves, the conflict is another one with another id.
 
+use super::asked::{Part, Whole};
 use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
@@ -11,8 +12,7 @@ use super::{Door, json, named};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::settings::reader::nearest;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Map, Value as Json, json};
 use tillhold_core::conflict::{Choice, Conflict, NoRow, Resolution, Side};
@@ -30,10 +30,7 @@ pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
     Ok(JsonBody(json!({ "conflicts": all })))
 }
 
-pub async fn show(
-    State(door): State<Door>,
-    Path(id): Path<String>,
-) -> Result<JsonBody<Json>, Problem> {
+pub async fn show(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Json>, Problem> {
     let register = door.agent.register();
     let (record, short) = find(&register, &id).await?;
     let local = &register.local;
@@ -60,10 +57,9 @@ pub async fn show(
 pub async fn resolve(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    Path(id): Path<String>,
-    body: Result<JsonBody<Json>, JsonRejection>,
+    Part(id): Part,
+    Whole(body): Whole,
 ) -> Result<JsonBody<Json>, Problem> {
-    let JsonBody(body) = body.map_err(Problem::body)?;
     // The choice names columns as they are now.
     let _shapes = door.agent.shape_lock().read().await;
     let register = door.agent.register();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! every request:  a Host of this machine, no Origin ─► role of the bearer token     admit
-//! of each route:  rate of the role ─► least role ─► a place ─► within its time      permit
+//! of each route:  rate of the role ─► least role ─► its query ─► a place ─► within its time      permit
 //! ```
 //!
 //! * Host is against DNS rebinding: no page in a browser may reach the till. A Unix socket has no names to rebind.
@@ -10,13 +10,15 @@
 //! * A request that takes longer than its route allows is answered with 503. A sale that goes on behind it is found
 //!   under its id.
 
+use super::asked;
+use super::described::Operation;
 use super::metrics::Meter;
 use super::problem::Problem;
 use super::role::Role;
 use super::routes::Span;
 use super::{Door, Way};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
@@ -72,13 +74,14 @@ pub struct Gate {
     pub door: Door,
     pub least: Role,
     pub span: Span,
+    pub told: Option<&'static Operation>,
     pub meter: Meter,
 }
 
 pub async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let began_us = gate.door.clock.monotonic_us();
     let role = request.extensions().get::<Role>().copied().unwrap_or(Role::Anyone);
-    let response = match gate.refusal(role, began_us) {
+    let response = match gate.refusal(role, began_us, request.uri()) {
         Some(problem) => problem.into_response(),
         None => gate.answer(request, next).await,
     };
@@ -88,12 +91,12 @@ pub async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> R
 }
 
 impl Gate {
-    fn refusal(&self, role: Role, now_us: u64) -> Option<Problem> {
+    fn refusal(&self, role: Role, now_us: u64, uri: &Uri) -> Option<Problem> {
         if let Err(wait) = self.door.rates.take(role, now_us) {
             return Some(too_often(role, wait));
         }
         if role >= self.least {
-            return None;
+            return self.told.and_then(|told| asked::query(told, uri).err());
         }
         Some(match role {
             Role::Anyone => Problem::no_token(),

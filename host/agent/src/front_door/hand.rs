@@ -1,10 +1,10 @@
 //! The operator's hand on the failover: held offline, released, tried now; noted in the audit log before it is done.
 
 use super::Door;
-use super::audit::{Said, optional};
+use super::asked::Maybe;
+use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
@@ -13,18 +13,18 @@ use tillhold_core::failover::Event;
 pub async fn hold(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    body: Bytes,
+    Maybe(body): Maybe,
 ) -> Result<JsonBody<Json>, Problem> {
-    let said = Said::required(&optional(&body)?)?;
+    let said = Said::required(&body)?;
     by_hand(&door, role, Event::Hold, "hold", said).await
 }
 
 pub async fn release(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    body: Bytes,
+    Maybe(body): Maybe,
 ) -> Result<JsonBody<Json>, Problem> {
-    let said = Said::required(&optional(&body)?)?;
+    let said = Said::required(&body)?;
     by_hand(&door, role, Event::Release, "release", said).await
 }
 
@@ -32,9 +32,9 @@ pub async fn release(
 pub async fn reconnect(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    body: Bytes,
+    Maybe(body): Maybe,
 ) -> Result<JsonBody<Json>, Problem> {
-    let said = Said::of(&optional(&body)?)?;
+    let said = Said::of(&body)?;
     by_hand(&door, role, Event::Reconnect, "reconnect", said).await
 }
 

@@ -1,10 +1,11 @@
 //! Pictures for the till, from this register's disk.
 
 use super::Door;
+use super::asked::Part;
 use super::problem::Problem;
 use crate::images::fault::ImageError;
 use axum::Json as JsonBody;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
@@ -12,7 +13,7 @@ use serde_json::{Value as Json, json};
 /// The picture's bytes; `ETag` is their hash, so a till that has them gets 304.
 pub async fn get(
     State(door): State<Door>,
-    Path(name): Path<String>,
+    Part(name): Part,
     asked: HeaderMap,
 ) -> Result<Response, Problem> {
     let is_online = door.agent.state().sells_on_channel();
@@ -47,6 +48,10 @@ fn not_found(error: ImageError) -> Problem {
 
 impl From<ImageError> for Problem {
     fn from(error: ImageError) -> Problem {
+        // What was never wanted is no fault of the agent.
+        if matches!(error, ImageError::Off) {
+            return not_found(error);
+        }
         crate::fault::FlowError::Image(error).into()
     }
 }

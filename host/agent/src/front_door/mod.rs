@@ -11,9 +11,11 @@
 //! * Everything is bounded: bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
 //!   Retry-After.
 
+mod asked;
 mod audit;
 pub mod conflicts;
 mod decisions;
+mod described;
 mod events;
 mod guard;
 mod hand;

@@ -42,8 +42,17 @@ impl Problem {
     }
 
     pub fn body(error: JsonRejection) -> Problem {
-        Problem::new(error.status().as_u16(), "door-body", error.body_text())
+        Problem::unread(error.status().as_u16(), error.body_text())
+    }
+
+    pub fn unread(status: u16, detail: String) -> Problem {
+        Problem::new(status, "door-body", detail)
             .hint("send a JSON object, with Content-Type: application/json")
+    }
+
+    pub fn no_such_path() -> Problem {
+        Problem::new(404, "door-path", "the front door has no such path")
+            .hint("GET /v1/openapi.json says what it answers")
     }
 
     pub fn busy() -> Problem {
@@ -96,8 +105,7 @@ pub async fn no_such_path(Extension(role): Extension<Role>) -> Problem {
     if role == Role::Anyone {
         return Problem::no_token();
     }
-    Problem::new(404, "door-path", "the front door has no such path")
-        .hint("GET /v1/openapi.json says what it answers")
+    Problem::no_such_path()
 }
 
 pub async fn no_such_method() -> Problem {

@@ -5,15 +5,14 @@
 //!   has it sent again.
 //! * A pulled row is asked for anew whenever it changes at the channel; here it is only shown.
 
-use super::audit::{Said, optional};
+use super::asked::{Maybe, Part, Whole};
+use super::audit::Said;
 use super::conflicts::written;
 use super::problem::Problem;
 use super::role::Role;
 use super::{Door, named};
 use crate::fault::FlowError;
-use axum::body::Bytes;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
 use tillhold_core::transaction::TransactionId;
@@ -29,10 +28,7 @@ pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
     Ok(JsonBody(json!({ "sales": sales, "rows": rows.iter().map(row).collect::<Vec<_>>() })))
 }
 
-pub async fn show(
-    State(door): State<Door>,
-    Path(id): Path<String>,
-) -> Result<JsonBody<Json>, Problem> {
+pub async fn show(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Json>, Problem> {
     let local = &door.agent.register().local;
     let records = local.quarantined().await.map_err(FlowError::from)?;
     let at = find(&records, &id)?;
@@ -51,10 +47,10 @@ pub async fn show(
 pub async fn retry(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Part(id): Part,
+    Maybe(body): Maybe,
 ) -> Result<JsonBody<Json>, Problem> {
-    let said = Said::of(&optional(&body)?)?;
+    let said = Said::of(&body)?;
     let local = &door.agent.register().local;
     let records = local.quarantined().await.map_err(FlowError::from)?;
     let id = records[find(&records, &id)?].transaction.id;
@@ -65,9 +61,8 @@ pub async fn retry(
 pub async fn retry_several(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    body: Result<JsonBody<Json>, JsonRejection>,
+    Whole(body): Whole,
 ) -> Result<JsonBody<Json>, Problem> {
-    let JsonBody(body) = body.map_err(Problem::body)?;
     let said = Said::of(&body)?;
     let code = body["code"].as_str();
     if code.is_none() && body["all"] != true {

@@ -4,8 +4,8 @@
 use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
-    Door, audit, conflicts, decisions, events, hand, health, images, metrics, problem, quarantine,
-    rows, selection, size, snapshots, status, transactions, unsent, verify,
+    Door, audit, conflicts, decisions, described, events, hand, health, images, metrics, problem,
+    quarantine, rows, selection, size, snapshots, status, transactions, unsent, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -62,6 +62,7 @@ pub fn all() -> Vec<Route> {
         get("/healthz", Anyone, Look, health::alive),
         get("/readyz", Anyone, Look, health::ready),
         get("/metrics", ReadOnly, Look, metrics::get),
+        get("/v1/openapi.json", ReadOnly, Look, described::get),
         put("/v1/transactions/{id}", Pos, Sale, transactions::put),
         get("/v1/transactions/{id}", ReadOnly, Short, transactions::get),
         get("/v1/tables/{table}/rows", ReadOnly, Short, rows::get),
@@ -130,7 +131,8 @@ pub fn guarded(door: Door) -> Router {
     let mut router = Router::new();
     for route in all() {
         let meter = door.meters.of(route.verb.name(), route.path);
-        let gate = Gate { door: door.clone(), least: route.least, span: route.span, meter };
+        let told = described::find(route.verb.name(), route.path);
+        let gate = Gate { door: door.clone(), least: route.least, span: route.span, told, meter };
         let gate = axum::middleware::from_fn_with_state(gate, guard::permit);
         router = router.route(route.path, route.answer.route_layer(gate));
     }

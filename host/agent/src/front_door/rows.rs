@@ -4,6 +4,7 @@
 //!   masked or dropped here as well.
 //! * The answer says which database gave it, and how fresh that is.
 
+use super::asked::Part;
 use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
@@ -13,7 +14,7 @@ use crate::register::ScopeRun;
 use crate::rules::{self, Ruled};
 use crate::settings::register_file::RegisterFile;
 use axum::Json as JsonBody;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 use tillhold_channel::Link;
@@ -29,7 +30,7 @@ use tillhold_plugin::Flow;
 
 pub async fn get(
     State(door): State<Door>,
-    Path(table): Path<String>,
+    Part(table): Part,
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Result<JsonBody<Json>, Problem> {
     let agent = &door.agent;

@@ -1,13 +1,13 @@
 //! How the register stands, and the operator's hand on it.
 
 use super::Door;
+use super::asked::Whole;
 use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::{claiming, renewal, reporting, selecting, sync};
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
@@ -195,9 +195,8 @@ pub async fn sync(
 pub async fn renew(
     State(door): State<Door>,
     Extension(role): Extension<Role>,
-    body: Result<JsonBody<Json>, JsonRejection>,
+    Whole(body): Whole,
 ) -> Result<JsonBody<Json>, Problem> {
-    let JsonBody(body) = body.map_err(Problem::body)?;
     let said = Said::of(&body)?;
     let Some(why) = said.why.clone() else {
         return Err(Problem::new(422, "incarnation-why", "a reason is missing")

@@ -7,6 +7,7 @@
 //!   to bring it into the channel and says so; when the channel does not answer in time the answer is "offline", and
 //!   nothing has to be moved or repeated. Local-first answers at once.
 
+use super::asked::{Part, Whole};
 use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
@@ -15,8 +16,7 @@ use crate::numbers;
 use crate::register::Register;
 use crate::sync::PUSH;
 use axum::Json as JsonBody;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
@@ -35,14 +35,10 @@ use tillhold_local::{Recorded, RowWrite, TransactionState};
 
 pub async fn put(
     State(door): State<Door>,
-    Path(id): Path<String>,
-    body: Result<JsonBody<Json>, JsonRejection>,
+    Part(id): Part,
+    Whole(body): Whole,
 ) -> Result<Response, Problem> {
     let id = transaction_id(&id)?;
-    let JsonBody(body) = body.map_err(|error| {
-        Problem::new(error.status().as_u16(), "door-body", error.body_text())
-            .hint("send a JSON object with \"rows\" and Content-Type: application/json")
-    })?;
     let agent = door.agent.clone();
     // The sale goes on when the POS hangs up: half of it must not depend on who listens.
     let (answer, wait) = tokio::sync::oneshot::channel();
@@ -55,10 +51,7 @@ pub async fn put(
     Ok(committed.answer(id))
 }
 
-pub async fn get(
-    State(door): State<Door>,
-    Path(id): Path<String>,
-) -> Result<JsonBody<Json>, Problem> {
+pub async fn get(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Json>, Problem> {
     let id = transaction_id(&id)?;
     match door.agent.register().local.lookup(id).await.map_err(FlowError::from)? {
         Some(record) => Ok(JsonBody(json!({
@@ -305,15 +298,13 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
         return Err(wrong("row-table", format!("{name} is downloaded only"))
             .hint("make its scope upload or bidirectional, or write another table"));
     }
-    let operation = match row["operation"].as_str() {
-        Some("insert") | None => Operation::Insert,
-        Some("update") => Operation::Update,
-        Some("delete") => Operation::Delete,
-        Some(other) => {
-            return Err(wrong(
-                "row-operation",
-                format!("'{other}' is not insert, update or delete"),
-            ));
+    let operation = match &row["operation"] {
+        Json::Null => Operation::Insert,
+        word if word == "insert" => Operation::Insert,
+        word if word == "update" => Operation::Update,
+        word if word == "delete" => Operation::Delete,
+        other => {
+            return Err(wrong("row-operation", format!("{other} is not insert, update or delete")));
         }
     };
     let values = row["values"].as_object();

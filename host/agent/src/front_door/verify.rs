@@ -1,11 +1,11 @@
 //! `POST /v1/verify` with `{"scope": …, "table": …}`: the offline database against the channel, every difference by name.
 
 use super::Door;
+use super::asked::Whole;
 use super::problem::Problem;
 use crate::verify::{Asked, verify};
 use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use serde_json::Value as Json;
 use std::sync::Arc;
 use tillhold_core::table::TableName;
@@ -13,9 +13,8 @@ use tillhold_core::table::TableName;
 /// Answers when it is done; a second one waits for the first.
 pub async fn post(
     State(door): State<Door>,
-    body: Result<JsonBody<Json>, JsonRejection>,
+    Whole(asked): Whole,
 ) -> Result<JsonBody<Json>, Problem> {
-    let JsonBody(asked) = body.map_err(Problem::body)?;
     let register = door.agent.register();
     let asked = Asked { scope: scope(&door, &asked)?, table: table(&door, &asked)? };
     let comparing = async {
