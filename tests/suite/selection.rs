@@ -28,7 +28,7 @@ fn offline(stage: &Stage, table: &str, select: &str) -> BTreeSet<String> {
 }
 
 /// The baskets' first twelve, as the demo's shop has them: each product's sales in cents.
-fn sold() -> BTreeMap<String, i64> {
+pub fn sold() -> BTreeMap<String, i64> {
     let text = std::fs::read_to_string(BASKETS).expect("the baskets");
     let (mut baskets, mut sums) = (Vec::new(), BTreeMap::new());
     for line in text.lines().skip(1) {
@@ -53,7 +53,7 @@ fn ranked(sold: &BTreeMap<String, i64>) -> Vec<String> {
 }
 
 /// A line of another register's sale in this register's store.
-fn sale(stage: &Stage, number: usize, item: &str, cents: i64) {
+pub fn sale(stage: &Stage, number: usize, item: &str, cents: i64) {
     let settings = stage.rehearsal.config();
     let settings = std::fs::read_to_string(settings).expect("settings");
     let store = settings.lines().find_map(|line| line.strip_prefix("store = ")).expect("a store");

@@ -2,8 +2,10 @@
 //! named for what it is.
 
 use crate::harness::{PROGRAM, Stage, proof};
+use crate::selection::{sale, sold};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value as Json;
+use std::fs::File;
 use std::process::Command;
 
 const PRICES: &str = "ax.PRICEDISCTABLE";
@@ -282,6 +284,82 @@ fn a_row_filter_holds_for_the_comparison_too() {
         assert_eq!(kinds.len(), 2, "{report:#}");
         assert!(kinds[0].starts_with("missing-at-channel"), "{report:#}");
         assert!(kinds[1].starts_with("missing-offline"), "{report:#}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Both sides move while they are compared: sales, pushes, pulls and head office. Nothing of that is a difference, and
+/// nobody waits.
+#[test]
+fn a_busy_register_is_compared_without_a_false_word() {
+    proof(async {
+        let mut stage = Stage::online(40).await;
+        stage.rehearsal.settle().await.expect("a quiet register");
+        let told = stage.rehearsal.folder().join("verify.json");
+        let mut round = 0;
+        for _ in 0..6 {
+            let mut comparing = Command::new(PROGRAM)
+                .args(["verify", "--json", "--config"])
+                .arg(stage.rehearsal.config())
+                .stdout(File::create(&told).expect("a file"))
+                .spawn()
+                .expect("a run of the program");
+            let status = loop {
+                if let Some(status) = comparing.try_wait().expect("its end") {
+                    break status;
+                }
+                round += 1;
+                stage.rehearsal.sell(1).await.expect("a sale");
+                let price = format!(
+                    "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = {round} WHERE [RECID] % 5 = {};",
+                    round % 5
+                );
+                stage.rehearsal.office(&price).expect("other prices");
+                let credit = format!("UPDATE [ax].[CUSTTABLE] SET [CREDITMAX] = {round};");
+                stage.rehearsal.office(&credit).expect("other credits");
+                if round % 2 == 0 {
+                    stage.rehearsal.settle().await.expect("a pull");
+                }
+            };
+            let report = std::fs::read_to_string(&told).expect("a report");
+            assert_eq!(status.code(), Some(0), "{report}");
+        }
+        assert!(round >= 6, "{round} rounds beside six comparisons");
+        stage.rehearsal.settle().await.expect("a quiet register");
+        let (status, report, told) = verify(&stage, &[]);
+        assert_eq!(status, Some(0), "{told}\n{report:#}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Only the chosen products' rows are expected: another one is at the channel, and still a row too many here.
+#[test]
+fn an_offline_choice_holds_for_the_comparison_too() {
+    proof(async {
+        let choice = "\n[offline_products]\nsold_top = 5\nsold_days = 3\n";
+        let mut stage = Stage::prepared_with(20, |profile| profile + choice).await;
+        for (number, (item, cents)) in sold().iter().enumerate() {
+            sale(&stage, number + 1, item, *cents);
+        }
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("a quiet register");
+        let (status, report, told) = verify(&stage, &[]);
+        assert_eq!(status, Some(0), "{told}\n{report:#}");
+        let rows = table(&report, PRICES)["rows_offline"].as_u64().expect("rows");
+        assert!(rows > 0 && rows < 200, "{rows}");
+
+        let recids = "SELECT RECID FROM \"ax.PRICEDISCTABLE\" ORDER BY RECID";
+        let here = numbers(&open(&stage, "catalogue.db"), recids);
+        let least = here[0].min(5_637_144_576);
+        let elsewhere = (least..).find(|number| !here.contains(number)).expect("a number");
+        let there =
+            format!("SELECT [RECID] FROM [ax].[PRICEDISCTABLE] WHERE [RECID] = {elsewhere};");
+        assert_eq!(stage.rehearsal.count(&there).expect("a count"), 1, "{elsewhere}");
+        let harm = [copied(&open(&stage, "catalogue.db"), PRICES, here[0], elsewhere)];
+        tamper(&stage, "catalogue.db", PRICES, &harm);
+        let (status, report, _) = verify(&stage, &["--table", PRICES]);
+        assert_eq!(status, Some(1), "{report:#}");
+        assert_eq!(named(&report), [format!("missing-at-channel {elsewhere}")], "{report:#}");
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -51,12 +51,14 @@ pub async fn verify(register: &Register, asked: &Asked) -> Result<Report, FlowEr
     let mut link = register.link();
     let mut report = Report::default();
     for run in register.scopes.iter().filter(|run| asked.has(run)) {
-        match verify_scope(register, &mut link, run, asked, &mut report).await {
-            Err(error) if error.is_channel_trouble() => return Err(error),
-            Err(error) => report.faults.push((run.scope.name.clone(), error)),
-            Ok(()) => {}
-        }
+        let Err(error) = verify_scope(register, &mut link, run, asked, &mut report).await else {
+            continue;
+        };
         register.forget_filters(run);
+        if error.is_channel_trouble() {
+            return Err(error);
+        }
+        report.faults.push((run.scope.name.clone(), error));
     }
     Ok(report)
 }

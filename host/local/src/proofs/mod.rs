@@ -1,6 +1,7 @@
 //! The crate's promises, each with a test that fails without it.
 
 mod capturing;
+mod comparing;
 mod crashing;
 mod exchanging;
 mod filtering;
