@@ -96,11 +96,11 @@ fn a_check_tells_everything_at_once_and_whether_it_looked_at_the_channel() {
         // A filter on a table that the channel's own profile names, checked against the real columns.
         let filtered = write(&folder.join("filtered.toml"), FILTERED);
         let told = run(&["profile", "check", "--profile", &filtered], &config);
-        let expected = [
+        let misfits = [
             "filtered.toml:5: filter, column 1: ax.CUSTTABLE has no column CREDITMAXX; did you mean CREDITMAX?",
             "filtered.toml:6: filter, column 17: RECEIPTOPTION is int: write a number, without quotes",
         ];
-        told.assert(1, &expected, &["mistakes: 2"]);
+        told.assert(1, &misfits, &["mistakes: 2"]);
 
         let nowhere = folder.join("none.toml");
         let offline = ["profile", "check", "--offline", "--profile"];
