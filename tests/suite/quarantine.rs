@@ -3,7 +3,7 @@
 use crate::harness::{PROGRAM, Stage, proof};
 use crate::reprovision::assert_refused;
 use rusqlite::{Connection, OpenFlags};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::process::Command;
 use std::time::Duration;
 
@@ -38,6 +38,117 @@ async fn until(stage: &Stage, what: &'static str, pending: u64, quarantined: u64
     reached.unwrap_or_else(|error| panic!("{error}\n{}", stage.rehearsal.log()));
 }
 
+/// The channel cannot take the sale of this number until the trigger is gone.
+fn harm(stage: &Stage, number: &str) {
+    let harm = format!(
+        "CREATE TRIGGER [ax].[NOT_THIS] ON [ax].[RETAILTRANSACTIONTABLE] AFTER INSERT AS \
+         UPDATE t SET [CURRENCY] = NULL FROM [ax].[RETAILTRANSACTIONTABLE] AS t \
+         INNER JOIN inserted AS i ON i.[TRANSACTIONID] = t.[TRANSACTIONID] \
+         WHERE t.[TRANSACTIONID] = N'{number}';"
+    );
+    stage.rehearsal.office(&harm).expect("a trigger that cannot take this sale");
+}
+
+fn mend(stage: &Stage) {
+    stage.rehearsal.office("DROP TRIGGER [ax].[NOT_THIS];").expect("no trigger any more");
+}
+
+/// Sells `before` and `after`, offline; the last of the first is one that the channel refuses.
+async fn one_refused_of(stage: &mut Stage, before: usize, after: usize) {
+    stage.rehearsal.cut().await.expect("a cut");
+    stage.state("offline").await;
+    stage.rehearsal.sell(before).await.expect("sales offline");
+    harm(stage, &last_number(stage));
+    stage.rehearsal.sell(after).await.expect("more sales offline");
+    stage.rehearsal.restore().await.expect("the channel again");
+    stage.state("online").await;
+    until(stage, "all but one arrived", 0, 1).await;
+}
+
+fn decisions(stage: &Stage) -> Json {
+    let run = Command::new(PROGRAM)
+        .args(["decisions", "list", "--json", "--config"])
+        .arg(stage.rehearsal.config())
+        .output()
+        .expect("a run of the program");
+    serde_json::from_slice(&run.stdout).expect("the decisions")
+}
+
+fn refused_with(stage: &Stage, words: &[&str], code: &str) {
+    let (status, told) = quarantine(stage, words);
+    let told = told.as_str().unwrap_or_default();
+    assert!(status == Some(2) && told.contains(code), "{words:?}: {told}");
+}
+
+#[test]
+fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        one_refused_of(&mut stage, 120, 80).await;
+        assert_eq!(stage.rehearsal.ledger_count().expect("a count"), 199);
+        let (_, listed) = quarantine(&stage, &["list"]);
+        let sales = listed["sales"].as_array().expect("sales");
+        assert!(
+            sales.len() == 1 && sales[0]["reason"].as_str().is_some_and(|why| why.contains("515"))
+        );
+        mend(&stage);
+        let short = sales[0]["short"].as_str().expect("an id");
+        assert_eq!(quarantine(&stage, &["retry", short]).0, Some(0));
+        until(&stage, "it arrived", 0, 0).await;
+        assert_eq!(stage.rehearsal.ledger_count().expect("a count"), 200);
+        stage.holds().await;
+
+        one_refused_of(&mut stage, 2, 1).await;
+        let (_, listed) = quarantine(&stage, &["list"]);
+        let (id, short) = (&listed["sales"][0]["id"], &listed["sales"][0]["short"]);
+        let (id, short) = (id.as_str().expect("an id"), short.as_str().expect("an id"));
+        refused_with(&stage, &["release", short, "--why", " "], "reason-missing");
+        refused_with(&stage, &["release", "ffffffff", "--why", "x"], "quarantine-unknown");
+        // Let go of while the channel is away, and killed before it is back: on record once, on both sides.
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        let words = ["release", short, "--why", "entered by hand", "--by", "Ann"];
+        let (status, answer) = quarantine(&stage, &words);
+        assert_eq!((status, &answer["state"]), (Some(0), &json!("releasing")), "{answer:#}");
+        assert_eq!(quarantine(&stage, &["list"]).1["sales"][0]["state"], "releasing");
+        refused_with(&stage, &words, "quarantine-let-go");
+        refused_with(&stage, &["retry", short], "quarantine-let-go");
+        stage.rehearsal.kill();
+        mend(&stage);
+        stage.rehearsal.restore().await.expect("the channel again");
+        stage.start().await;
+        until(&stage, "let go of", 0, 0).await;
+        is_on_record(&stage, id, &answer["decision"]).await;
+        refused_with(&stage, &["release", short, "--why", "again"], "quarantine-unknown");
+        assert_eq!(stage.rehearsal.ledger_count().expect("a count"), 202, "it was never sent");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Of the sale that Ann let go of: what is known here, and what at the channel.
+async fn is_on_record(stage: &Stage, id: &str, decision: &Json) {
+    let known = stage.rehearsal.get(&format!("/v1/transactions/{id}")).await.expect("an answer");
+    assert_eq!(known.body["state"], "released", "{}", known.body);
+    let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+    assert_eq!(status["unsent"]["transactions"], 0, "{status:#}");
+    let decisions = decisions(stage);
+    let made = &decisions["decisions"][0];
+    assert_eq!((&made["id"], &made["transaction"]), (decision, &json!(id)), "{made:#}");
+    assert_eq!((&made["who"], &made["why"]), (&json!("Ann"), &json!("entered by hand")));
+    let rows = made["released"]["rows"].as_array().expect("the sale's rows");
+    let header = rows.iter().find(|row| row["table"] == "ax.RETAILTRANSACTIONTABLE");
+    assert!(header.is_some_and(|row| row["offline"]["CURRENCY"] == "USD"), "{made:#}");
+    let same = format!(
+        "SELECT [id] FROM [tillhold].[decision] WHERE [id] = CAST(N'{}' AS uniqueidentifier) AND \
+         [transaction_id] = CAST(N'{id}' AS uniqueidentifier) AND [who] = N'Ann' AND \
+         [why] = N'entered by hand' AND [outcome] LIKE N'%\"CURRENCY\":\"USD\"%';",
+        decision.as_str().expect("an id")
+    );
+    assert_eq!(stage.rehearsal.count(&same).expect("a count"), 1);
+    let all = "SELECT [id] FROM [tillhold].[decision] WHERE [rule] = N'person';";
+    assert_eq!(stage.rehearsal.count(all).expect("a count"), 1);
+}
+
 #[test]
 fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
     proof(async {
@@ -49,13 +160,7 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
         stage.rehearsal.sell(3).await.expect("sales offline");
         let refused = last_number(&stage);
         stage.rehearsal.sell(6).await.expect("more sales offline");
-        let harm = format!(
-            "CREATE TRIGGER [ax].[NOT_THIS] ON [ax].[RETAILTRANSACTIONTABLE] AFTER INSERT AS \
-             UPDATE t SET [CURRENCY] = NULL FROM [ax].[RETAILTRANSACTIONTABLE] AS t \
-             INNER JOIN inserted AS i ON i.[TRANSACTIONID] = t.[TRANSACTIONID] \
-             WHERE t.[TRANSACTIONID] = N'{refused}';"
-        );
-        stage.rehearsal.office(&harm).expect("a trigger that cannot take this sale");
+        harm(&stage, &refused);
         stage.rehearsal.restore().await.expect("the channel again");
         stage.state("online").await;
         until(&stage, "all but one arrived", 0, 1).await;
@@ -63,6 +168,7 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
         let (status, listed) = quarantine(&stage, &["list"]);
         assert_eq!(status, Some(1), "{listed:#}");
         let sale = &listed["sales"][0];
+        assert_eq!((&sale["kind"], &sale["state"]), (&json!("sale"), &json!("refused")));
         assert_eq!(sale["code"], "channel-refused", "{listed:#}");
         assert!(sale["reason"].as_str().is_some_and(|why| why.contains("515")), "{listed:#}");
         let short = sale["short"].as_str().expect("an id");
@@ -72,6 +178,10 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
             shown["transaction_rows"].as_array().map(Vec::len).map(|n| n as u64),
             sale["rows"].as_u64()
         );
+        let marked = shown["transaction_rows"].as_array().expect("rows");
+        let marked: Vec<&Json> = marked.iter().filter(|row| row["refused"] == "yes").collect();
+        assert_eq!(marked.len(), 1, "{shown:#}");
+        assert_eq!(marked[0]["table"], "ax.RETAILTRANSACTIONTABLE", "{shown:#}");
         let (status, unknown) = quarantine(&stage, &["retry", "ffffffff"]);
         assert_eq!(status, Some(2));
         assert!(
@@ -88,7 +198,7 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
         // Sent again before the cause is mended it is refused again.
         assert_eq!(quarantine(&stage, &["retry", short]).0, Some(0));
         until(&stage, "refused once more", 0, 1).await;
-        stage.rehearsal.office("DROP TRIGGER [ax].[NOT_THIS];").expect("no trigger any more");
+        mend(&stage);
         let (status, again) = quarantine(&stage, &["retry", "--code", "channel-refused"]);
         assert_eq!((status, &again["state"]), (Some(0), &Json::from("pending")), "{again:#}");
         until(&stage, "it arrived", 0, 0).await;

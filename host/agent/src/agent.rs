@@ -3,6 +3,7 @@
 //! Four lanes keep a long pull from ever delaying a sale: probes, the front door's reads, push and pull each have
 //! connections of their own.
 
+use crate::again::Again;
 use crate::claiming::Claim;
 use crate::fault::FlowError;
 use crate::history::History;
@@ -38,6 +39,7 @@ pub struct Agent {
     pub upkeep: Upkeep,
     /// So that a quiet channel is asked little.
     pub passes: Passes,
+    pub again: Again,
     pub images: Images,
     pub renewal: Renewal,
     /// Whoever writes rows of the tables' present shapes holds it for reading; who changes the shapes, for writing.
@@ -99,6 +101,7 @@ impl Agent {
             snapshots: Board::default(),
             upkeep: Upkeep::default(),
             passes: Passes::default(),
+            again: Again::default(),
             images: Images::new(&register),
             renewal: Renewal::of(&register),
             shape_lock: AsyncRwLock::default(),

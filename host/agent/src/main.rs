@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is talk. Exit status: 0 done, 1 not done (the answer is no), 2 failed, 64 wrong usage.
 
+mod again;
 mod agent;
 mod carry;
 mod claiming;
@@ -18,6 +19,7 @@ mod pull;
 mod push;
 mod quiet;
 mod register;
+mod releasing;
 mod renewal;
 mod report;
 mod reporting;

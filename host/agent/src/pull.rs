@@ -16,8 +16,10 @@
 //!   other scopes go on.
 //! * rows in = applied + dropped + quarantined, or the pull stops.
 
+mod again;
 mod load;
 
+use crate::again::by_rule;
 use crate::fault::FlowError;
 use crate::numbers;
 use crate::register::{Register, ScopeRun};
@@ -34,7 +36,7 @@ use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::version::Position;
-use tillhold_local::{Load, RulingOutcome, TableState};
+use tillhold_local::{Load, Refused, RulingOutcome, TableState};
 use tillhold_plugin::{BatchContext, Flow};
 
 /// Told about every page, for progress bars and status.
@@ -274,12 +276,16 @@ impl<'p> Pull<'p> {
                 counted += self.stage(&followed.table, page).await?;
             }
         }
+        let asked = self.ask_again(&mut pass, &tables, &mut counted).await?;
         let epoch = pass.epoch();
         let positions = positions(&pass, &tables);
         let is_altered =
             (0..tables.len()).any(|at| tables[at].position.mark.as_ref() != Some(pass.mark(at)));
         pass.finish().await?;
         let landed = local.land(scope, positions, epoch).await?;
+        for (table, keys) in asked {
+            local.asked_again(&table, keys).await?;
+        }
         if is_altered {
             self.register.forget_filters(self.run);
         }
@@ -303,13 +309,14 @@ impl<'p> Pull<'p> {
         let rows = (page.changes.len() + page.refused.len()) as u64;
         let mut counted = Counted { captured: rows, ..Counted::default() };
         let mut changes = Vec::new();
-        let mut present = Vec::new();
+        let (mut present, mut absent) = (Vec::new(), Vec::new());
         for captured in page.changes {
             match captured.change {
                 _ if captured.own => counted.own += 1,
                 Change::Present(row) => present.push(row),
                 gone => {
                     counted.elsewhere += u64::from(captured.is_elsewhere);
+                    absent.push(gone.key(table));
                     changes.push(gone);
                 }
             }
@@ -317,7 +324,7 @@ impl<'p> Pull<'p> {
         let ruled = self.ruled(table, present, page.refused).await?;
         counted.dropped += ruled.dropped.len() as u64;
         counted.quarantined += ruled.quarantined.len() as u64;
-        self.set_aside(table, &ruled).await?;
+        self.set_aside(table, &ruled, absent).await?;
         changes.extend(ruled.kept.into_iter().map(Change::Present));
         // A row that the rule drops must not stay on the register from an earlier pull.
         changes.extend(ruled.dropped.into_iter().map(Change::Gone));
@@ -334,7 +341,8 @@ impl<'p> Pull<'p> {
     ) -> Result<Ruling, FlowError> {
         let mut ruled = self.rule_in_batches(table, rows).await?;
         numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
-        ruled.quarantined.extend(refused);
+        let uncarried = |(key, reason)| Refused { key, code: "row-uncarried", reason };
+        ruled.quarantined.extend(refused.into_iter().map(uncarried));
         Ok(ruled)
     }
 
@@ -342,8 +350,13 @@ impl<'p> Pull<'p> {
         rules::transform(&self.register.env, self.run, &self.context, table, rows).await
     }
 
-    /// Marks the rows that the rule refused, and takes earlier marks away from rows that pass now.
-    async fn set_aside(&self, table: &Arc<Table>, ruling: &Ruling) -> Result<(), FlowError> {
+    /// Marks the rows that were refused, and takes earlier marks away from rows that pass now or are gone (`absent`).
+    async fn set_aside(
+        &self,
+        table: &Arc<Table>,
+        ruling: &Ruling,
+        absent: Vec<Key>,
+    ) -> Result<(), FlowError> {
         let local = &self.register.local;
         if !ruling.quarantined.is_empty() {
             self.rows_aside.store(true, Ordering::Relaxed);
@@ -354,7 +367,8 @@ impl<'p> Pull<'p> {
         let kept = ruling.kept.iter().map(|row| row.key(table));
         let outcome = RulingOutcome {
             refused: ruling.quarantined.clone(),
-            passed: kept.chain(ruling.dropped.iter().cloned()).collect(),
+            passed: kept.chain(ruling.dropped.iter().cloned()).chain(absent).collect(),
+            circumstances: Some(by_rule(self.run, table)),
         };
         Ok(local.set_rows_aside(&self.run.scope.name, &table.name, outcome).await?)
     }
@@ -371,7 +385,7 @@ fn positions(pass: &Pass<'_>, tables: &[Followed]) -> Vec<(TableName, Position)>
 pub(crate) struct Ruling {
     pub(crate) kept: Vec<Row>,
     pub(crate) dropped: Vec<Key>,
-    pub(crate) quarantined: Vec<(Key, String)>,
+    pub(crate) quarantined: Vec<Refused>,
 }
 
 impl Ruling {
@@ -380,7 +394,9 @@ impl Ruling {
             match one {
                 Ruled::Kept(row) => self.kept.push(row),
                 Ruled::Dropped(key) => self.dropped.push(key),
-                Ruled::Quarantined(key, reason) => self.quarantined.push((key, reason)),
+                Ruled::Quarantined(key, reason) => {
+                    self.quarantined.push(Refused { key, code: "rule-refused", reason });
+                }
             }
         }
     }

@@ -14,6 +14,7 @@
 //! * A row that its own write put out of its table's filter leaves the register as the write is settled.
 //! * A refused transaction steps aside with its reason; the ones behind it go on.
 
+use crate::again;
 use crate::fault::FlowError;
 use crate::leaving::leaving;
 use crate::register::Register;
@@ -244,8 +245,9 @@ pub async fn transformed(
                     write.offline = Some(row);
                 }
                 Some(rules::Ruled::Quarantined(key, reason)) => {
+                    let circumstances = Some(again::of_ruled_sale(run, &write.table));
                     let (table, key) = (Some(write.table.name.clone()), Some(key));
-                    let refusal = Refusal { reason, table, key, ..Refusal::default() };
+                    let refusal = Refusal { reason, table, key, circumstances };
                     return Ok(Err((transaction.id, refusal)));
                 }
                 Some(rules::Ruled::Dropped(_)) | None => continue,
@@ -281,7 +283,9 @@ async fn answer(
         Receipt::Refused { number, message, table } => {
             let named = table.as_ref().map_or(String::new(), |table| format!("{table}: "));
             let reason = format!("{named}SQL Server error {number}: {message}");
-            let refusal = Refusal { reason, table, ..Refusal::default() };
+            let hangs = again::of_refused_sale(register, link, transaction, table.as_ref());
+            let circumstances = Some(hangs.await?);
+            let refusal = Refusal { reason, table, key: None, circumstances };
             local.quarantine(transaction.id, "channel-refused", refusal).await?;
             pushed.quarantined += 1;
         }

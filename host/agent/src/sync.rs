@@ -12,7 +12,7 @@ use crate::quiet;
 use crate::register::{Register, ScopeRun};
 use crate::selecting;
 use crate::snapshot::keep;
-use crate::{claiming, numbers, renewal, reporting};
+use crate::{again, claiming, numbers, releasing, renewal, reporting};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::{ChannelError, Link};
@@ -61,6 +61,7 @@ pub async fn now(
     scope: Option<&str>,
     chooses: bool,
 ) -> Result<Synchronised, FlowError> {
+    agent.again.ask();
     let pushed = push_pending(agent).await?;
     let mut link = agent.pull_lane().await;
     renewal::renew(agent, &mut link).await?;
@@ -141,8 +142,16 @@ fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
 async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let mut link = agent.pull_lane().await;
     renewal::renew_if_due(agent, &mut link).await?;
-    for run in &agent.register().scopes {
-        if is_due(agent, run) && agent.debt().admits(agent.now_ms()) {
+    let register = agent.register();
+    let asked_again = register.local.scopes_to_ask_again().await?;
+    for run in &register.scopes {
+        if !agent.debt().admits(agent.now_ms()) {
+            continue;
+        }
+        let stands = agent.scope_report(&run.scope.name).fault.is_some();
+        if asked_again.contains(&run.scope.name) && !stands {
+            pull_scope(agent, &mut link, run).await?;
+        } else if is_due(agent, run) {
             pull_if_changed(agent, &mut link, run).await?;
         }
     }
@@ -255,11 +264,13 @@ async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
 
 async fn push_claimed(
     agent: &Agent,
-    register: &Register,
+    register: &Arc<Register>,
     link: &mut Link,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
     let speaker = claiming::hold(agent, register, link).await?;
+    again::look_if_due(agent, register, link).await?;
+    releasing::tell(register, link).await?;
     let settled = || agent.note_settlement();
     push::push(register, link, &speaker, &settled, pushed).await
 }

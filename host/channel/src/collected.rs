@@ -20,7 +20,7 @@ use crate::filtering::tests::bound;
 use crate::prepare::{PrepareOptions, Prepared};
 use crate::selection::{self, Narrowing, Set};
 use crate::upload::statement::{Part, upload_sql};
-use crate::{golden, keyed, link, prepare, read, sample, schema, snapshot, surrogate};
+use crate::{altered, golden, keyed, link, prepare, read, sample, schema, snapshot, surrogate};
 use shape::shapes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -162,6 +162,7 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
         named("pass_page", pass::page_sql(0, table, None, None)),
         named("keyed_rows", keyed::keyed_rows_sql(table, None)),
         named("keyed_presence", keyed::keyed_presence_sql(table, None)),
+        named("altered", altered::altered_sql(&[table.as_ref()])),
         named("pass_minima", pass::minima_sql(one)),
         named("pass_right", pass::right_sql(table)),
         named("pass_end", pass::end_sql(1, &[])),
@@ -310,7 +311,9 @@ fn of_several(tables: &[Arc<Table>]) -> Vec<Named> {
         ]
     };
     let mut list: Vec<Named> = CAPTURES.into_iter().flat_map(of).collect();
+    let borrowed: Vec<&Table> = tables.iter().map(AsRef::as_ref).collect();
     list.extend([
+        named("several/altered", altered::altered_sql(&borrowed)),
         named("several/pass_minima", pass::minima_sql(tables)),
         named("several/pass_end", pass::end_sql(tables.len(), &[])),
     ]);

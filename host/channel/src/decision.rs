@@ -2,7 +2,7 @@
 //!
 //! * A decision about contested rows goes up in the upload that carries it out ([`crate::upload`]) and is written in its
 //!   transaction: there is no moment at which the channel has the rows without the decision.
-//! * A sale that a person lets go of has no upload: its record stands alone, with the whole sale in it.
+//! * What a person lets go of has no upload: its record stands alone, a sale whole in it.
 
 use crate::cells::Cells;
 use crate::convert::Parameter;
@@ -15,11 +15,11 @@ use tillhold_core::moment::Timestamp;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table, TableName};
 use tillhold_core::text::{canonical, guid_text};
-use tillhold_core::transaction::TransactionId;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
-/// A sale that a person let go of: it never comes to the channel but as this record.
+/// What a person let go of: a sale, which never comes to the channel but as this record, or a row of the channel's that the
+/// register does without until it changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {
     /// Made by the register, so that recording it twice is recording it once.
@@ -28,14 +28,15 @@ pub struct Release {
     pub released_at_ms: i64,
     /// `STORE-REGISTER`
     pub register: String,
-    pub transaction: TransactionId,
-    /// Of the sale's first row.
+    /// The sale, or the id under which the row was set aside.
+    pub of: [u8; 16],
+    /// Of the row; of a sale its first.
     pub table: TableName,
     /// JSON
     pub key: String,
     pub who: String,
     pub why: String,
-    /// JSON: the whole sale, and why it was set aside.
+    /// JSON: what it was, whole, and why it was set aside.
     pub document: String,
 }
 
@@ -45,7 +46,7 @@ pub async fn record_release(link: &mut Link, release: &Release) -> Result<(), Ch
         "id": guid_text(&release.id),
         "at": canonical(&moment, SqlType::DateTime2 { scale: 7 }),
         "register": release.register,
-        "transaction": release.transaction.to_string(),
+        "transaction": guid_text(&release.of),
         "table": release.table.to_string(),
         "key": release.key,
         "rule": BY_PERSON,
@@ -54,7 +55,7 @@ pub async fn record_release(link: &mut Link, release: &Release) -> Result<(), Ch
         "outcome": release.document,
     });
     let parameters = [Parameter::Text(Json::from(vec![record]).to_string())];
-    link.ask(Ask::query("record a sale that was let go of", DECISION_SQL, &parameters)).await?;
+    link.ask(Ask::query("record what was let go of", DECISION_SQL, &parameters)).await?;
     Ok(())
 }
 

@@ -103,6 +103,7 @@ fn passing() -> Vec<Golden> {
         ("pass_page", bounds, pass::page_sql(0, &tables[0], None, None)),
         ("pass_page_six", bounds, pass::page_sql(1, &tables[1], None, None)),
         ("pass_page_cast_types", bounds, pass::page_sql(0, &cast[0], None, None)),
+        ("altered", "no parameters", altered::altered_sql(&[&*tables[0], &*tables[1]])),
         ("pass_minima", "no parameters", pass::minima_sql(&tables)),
         ("pass_right", "no parameters", pass::right_sql(&tables[0])),
         ("pass_end", "a plain batch", pass::end_sql(2, &[])),

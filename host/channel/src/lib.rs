@@ -17,6 +17,7 @@
 //! * No SQLite, no HTTP, no files of ours but the two that a login names (trusted certificate, access
 //!   token): those are other crates' matters.
 
+pub mod altered;
 pub mod capture;
 mod cells;
 pub mod claim;

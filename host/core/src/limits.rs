@@ -201,6 +201,12 @@ pub const FREE_PAGES_KEPT: i64 = 2_560;
 pub const REWRITE_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
 /// Decisions kept of a transaction whose answers were lost: two attempts at one with the most rows.
 pub const SENT_DECISIONS_KEPT: u64 = 2 * TRANSACTION_ROWS_MAX as u64;
+/// Refused sales that go up again at once after what stood in their way has changed: one upload's.
+pub const SALES_RETRIED_MAX: usize = UPLOAD_TRANSACTIONS_MAX;
+/// Pulled rows of a table that one pull asks for again: one page.
+pub const ROWS_AGAIN_MAX: usize = PULL_PAGE_ROWS_MAX;
+/// Releases that one push tells the channel of: each is a round trip with a whole sale.
+pub const RELEASES_SENT_MAX: usize = 100;
 /// Rows of one listing (quarantine, conflicts, decisions): a person reads no more at once.
 pub const LISTING_ROWS_MAX: usize = 1_000;
 

@@ -13,11 +13,12 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::listing::{conflict, side};
 use crate::registry::{Entry, Registry};
+use crate::release::named;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
-use tillhold_core::row::{Change, Row};
+use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::transaction::TransactionId;
 
 /// How one conflict was decided, with all that could be asked about it later.
@@ -44,7 +45,7 @@ pub struct DecisionRecord {
     pub transaction: TransactionId,
     pub decision: Decision,
     pub decided_at_ms: i64,
-    /// Of a sale that a person let go of: its document. The conflict is then its first row.
+    /// Of what a person let go of: its document. The conflict is then the row, of a sale its first.
     pub released: Option<String>,
 }
 
@@ -118,14 +119,15 @@ impl LocalDatabase {
             let limit = limit.min(limits::LISTING_ROWS_MAX) as i64;
             let mut statement = conn.prepare_cached(
                 "SELECT transaction_id, table_id, key, base_row, channel_row, offline_row, \
-                 decided_row, rule, plugin, decided_at_ms, id, who, why, released, decision_id \
+                 decided_row, rule, plugin, decided_at_ms, id, who, why, released, decision_id, \
+                 table_name \
                  FROM tillhold_decision WHERE state = 'made' AND decision_id < ?1 \
                  ORDER BY decision_id DESC LIMIT ?2",
             )?;
             let mut rows = statement.query((before, limit))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(record(&registry, row)?);
+                found.extend(record(&registry, row)?);
             }
             Ok(found)
         };
@@ -143,9 +145,16 @@ impl LocalDatabase {
     }
 }
 
-fn record(registry: &Registry, row: &SqlRow<'_>) -> Result<DecisionRecord, Trouble> {
-    let conflict = conflict(registry, row)?;
-    Ok(DecisionRecord {
+/// `None` for what was let go of in a table that has left the profile since.
+fn record(registry: &Registry, row: &SqlRow<'_>) -> Result<Option<DecisionRecord>, Trouble> {
+    let conflict = match row.get::<_, Option<String>>(15)? {
+        None => conflict(registry, row)?,
+        Some(name) => match named(registry, &name) {
+            Some(entry) => let_go(entry, row)?,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(DecisionRecord {
         number: row.get::<_, i64>(14)? as u64,
         transaction: TransactionId(row.get(0)?),
         decided_at_ms: row.get(9)?,
@@ -159,7 +168,15 @@ fn record(registry: &Registry, row: &SqlRow<'_>) -> Result<DecisionRecord, Troub
             who: row.get(11)?,
             why: row.get(12)?,
         },
-    })
+    }))
+}
+
+/// The row that was let go of. A key that has become another since is in the document.
+fn let_go(entry: &Entry, row: &SqlRow<'_>) -> Result<Conflict, Trouble> {
+    let key = image::decode_key(&entry.table, &row.get::<_, String>(2)?);
+    let key = key.unwrap_or(Key(Vec::new()));
+    let table = entry.table.clone();
+    Ok(Conflict { table, key, base: None, channel: None, offline: None })
 }
 
 /// Writes a decision that is made; one that was sent before becomes it.

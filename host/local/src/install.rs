@@ -279,8 +279,12 @@ impl Work {
         }
         if self.phase == Phase::Journal {
             for step in self.plan.steps.iter().filter(|step| outdates_marks(step)) {
-                let sql = "DELETE FROM tillhold_row_aside WHERE table_name = ?1";
-                transaction.execute(sql, [step.name.to_string()])?;
+                for sql in [
+                    "DELETE FROM tillhold_row_aside WHERE table_name = ?1",
+                    "DELETE FROM tillhold_again WHERE table_name = ?1",
+                ] {
+                    transaction.execute(sql, [step.name.to_string()])?;
+                }
             }
         }
         if takes_away {

@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 8;
+pub(crate) const LAYOUT: i32 = 9;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 7] = [
+pub(crate) const MIGRATIONS: [Migration; 8] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -43,6 +43,7 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
         journal_only: "",
     },
     Migration { both_files: "", journal_only: AUDIT },
+    Migration { both_files: "", journal_only: RELEASED },
 ];
 
 /// Of layout 6: which products and customers the file's rows are of.
@@ -71,6 +72,25 @@ CREATE TABLE tillhold_audit (
   -- Whose token it was.
   role TEXT NOT NULL
 ) STRICT;
+";
+
+/// Of layout 9: what people let go of. Nothing was ever written to the older `tillhold_release`.
+const RELEASED: &str = "
+UPDATE tillhold_row_aside SET id = randomblob(16) WHERE id IS NULL;
+ALTER TABLE tillhold_transaction ADD COLUMN released_at_ms INTEGER;
+ALTER TABLE tillhold_decision ADD COLUMN table_name TEXT;
+DROP TABLE tillhold_release;
+CREATE TABLE tillhold_release (
+  of_id BLOB PRIMARY KEY NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('sale', 'row')),
+  id BLOB NOT NULL,
+  who TEXT NOT NULL,
+  why TEXT NOT NULL,
+  asked_at_ms INTEGER NOT NULL,
+  table_name TEXT NOT NULL,
+  key TEXT NOT NULL,
+  document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Of layout 3: whose rows the rows of settled transactions are, and how large the files were.
@@ -201,7 +221,9 @@ CREATE TABLE tillhold_transaction (
   reason_table TEXT,
   reason_key TEXT,
   -- What the refusal hangs on: shapes and plugins. When they are others, it is tried again.
-  reason_circumstances TEXT
+  reason_circumstances TEXT,
+  -- A settled one that a person let go of: the channel never gets it.
+  released_at_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tillhold_transaction_state ON tillhold_transaction (state, first_seq);
 CREATE INDEX tillhold_transaction_settled ON tillhold_transaction (settled_no) WHERE settled_no IS NOT NULL;
@@ -249,13 +271,16 @@ CREATE TABLE tillhold_again (
   key TEXT NOT NULL,
   PRIMARY KEY (table_name, folded_key)
 ) STRICT, WITHOUT ROWID;
--- Sales that a person lets go of, until both sides have it on record.
+-- What a person lets go of, until both sides have it on record: a sale, or a row that was set aside.
 CREATE TABLE tillhold_release (
-  transaction_id BLOB PRIMARY KEY NOT NULL,
+  of_id BLOB PRIMARY KEY NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('sale', 'row')),
   id BLOB NOT NULL,
   who TEXT NOT NULL,
   why TEXT NOT NULL,
   asked_at_ms INTEGER NOT NULL,
+  table_name TEXT NOT NULL,
+  key TEXT NOT NULL,
   document TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE tillhold_decision (
@@ -275,8 +300,10 @@ CREATE TABLE tillhold_decision (
   state TEXT NOT NULL DEFAULT 'made' CHECK (state IN ('sent', 'made')),
   who TEXT,
   why TEXT,
-  -- Of a sale that was let go of: its document, as it stands in the file.
-  released TEXT
+  -- Of what was let go of: its document, as it stands in the file.
+  released TEXT,
+  -- The table, where table_id does not say: what is let go of may be of the other file.
+  table_name TEXT
 ) STRICT;
 CREATE UNIQUE INDEX tillhold_decision_id ON tillhold_decision (id);
 CREATE INDEX tillhold_decision_sent ON tillhold_decision (transaction_id) WHERE state = 'sent';

@@ -18,6 +18,7 @@
 //! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
 
 mod adopt;
+mod again;
 mod apply;
 mod aside;
 mod audit;
@@ -46,6 +47,7 @@ mod read;
 mod reader;
 mod record;
 mod registry;
+mod release;
 mod replacement;
 mod reshape;
 mod schema;
@@ -64,7 +66,8 @@ mod writer;
 #[cfg(test)]
 mod proofs;
 
-pub use aside::{RowAside, RulingOutcome};
+pub use again::{Circumstances, kept_circumstances};
+pub use aside::{AfterRow, Refused, RowAside, RulingOutcome};
 pub use audit::{Act, ActRecord};
 pub use ballast::Reserve;
 pub use comparison::RowHere;
@@ -78,6 +81,7 @@ pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use purge::{PurgeFrom, Purged};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
+pub use release::{Quarantined, Release, Releasing};
 pub use replacement::Hold;
 pub use selection::{KeptSelection, SelectedLanding, SelectedTally};
 pub use settle::{Accepted, Refusal, Settlement};

@@ -6,13 +6,15 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
 use crate::registry::Registry;
-use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
+use crate::release::Quarantined;
+use rusqlite::{Connection, Params, Row as SqlRow, TransactionBehavior};
 use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
 use tillhold_core::row::Row;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::transaction::TransactionId;
+use tillhold_core::version::{ChannelVersion, Sequence};
 
 /// How much the register holds that the channel does not know, or does not know decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,10 +79,55 @@ impl LocalDatabase {
         self.readers(Kind::Journal).run(counts).await
     }
 
-    /// Transactions set aside for good, oldest first.
-    pub async fn quarantined(&self) -> Result<Vec<QuarantineRecord>, LocalError> {
+    /// Transactions set aside for good, oldest first, behind `after`.
+    pub async fn quarantined(
+        &self,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<QuarantineRecord>, LocalError> {
         let registry = self.registry();
-        self.readers(Kind::Journal).run(move |conn| quarantined(conn, &registry)).await
+        let sql = format!(
+            "SELECT {RECORD_COLUMNS} FROM tillhold_transaction \
+             WHERE state = 'quarantined' AND first_seq > ?1 ORDER BY first_seq LIMIT ?2"
+        );
+        let after = after.map_or(-1, |sequence| sequence.0 as i64);
+        let limit = limit.min(limits::LISTING_ROWS_MAX) as i64;
+        let read = move |conn: &Connection| quarantined(conn, &registry, &sql, (after, limit));
+        self.readers(Kind::Journal).run(read).await
+    }
+
+    /// One of them.
+    pub async fn quarantined_sale(
+        &self,
+        id: TransactionId,
+    ) -> Result<Option<QuarantineRecord>, LocalError> {
+        let registry = self.registry();
+        let sql = format!(
+            "SELECT {RECORD_COLUMNS} FROM tillhold_transaction \
+             WHERE state = 'quarantined' AND transaction_id = ?1"
+        );
+        let read = move |conn: &Connection| quarantined(conn, &registry, &sql, [&id.0[..]]);
+        Ok(self.readers(Kind::Journal).run(read).await?.pop())
+    }
+
+    /// What stands in quarantine under an id that begins with these hexadecimal digits, in capitals: a few of them.
+    pub async fn quarantined_as(&self, digits: String) -> Result<Vec<Quarantined>, LocalError> {
+        let read = move |conn: &Connection| {
+            let mut statement = conn.prepare_cached(
+                "SELECT transaction_id, 1 FROM tillhold_transaction WHERE state = 'quarantined' \
+                 AND hex(transaction_id) LIKE ?1 || '%' \
+                 UNION ALL SELECT id, 0 FROM tillhold_row_aside WHERE hex(id) LIKE ?1 || '%' LIMIT 5",
+            )?;
+            let found = statement.query_map([digits], |row| {
+                let id = row.get(0)?;
+                Ok(match row.get(1)? {
+                    true => Quarantined::Sale(TransactionId(id)),
+                    false => Quarantined::Row(id),
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        };
+        self.readers(Kind::Journal).run(read).await
     }
 
     pub async fn sync_log(&self, entry: SyncEntry) -> Result<(), LocalError> {
@@ -137,17 +184,21 @@ fn counts(conn: &Connection) -> Result<Counts, Trouble> {
     })
 }
 
-fn quarantined(conn: &Connection, registry: &Registry) -> Result<Vec<QuarantineRecord>, Trouble> {
-    let sql = format!(
-        "SELECT {RECORD_COLUMNS} FROM tillhold_transaction WHERE state = 'quarantined' \
-         ORDER BY first_seq LIMIT ?1"
-    );
+fn quarantined(
+    conn: &Connection,
+    registry: &Registry,
+    sql: &str,
+    asked: impl Params,
+) -> Result<Vec<QuarantineRecord>, Trouble> {
     let mut written = conn.prepare_cached(
         "SELECT table_id, count(*) FROM tillhold_log WHERE transaction_id = ?1 \
          GROUP BY table_id ORDER BY min(seq)",
     )?;
     let mut records = Vec::new();
-    for transaction in list(conn, &sql, transaction_record)? {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut heads = statement.query(asked)?;
+    while let Some(head) = heads.next()? {
+        let transaction = transaction_record(head)?;
         let (mut rows, mut tables) = (0, Vec::new());
         let mut found = written.query([&transaction.id.0[..]])?;
         while let Some(row) = found.next()? {

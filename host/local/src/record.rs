@@ -76,6 +76,8 @@ pub enum TransactionState {
     Quarantined,
     /// Waits for a person to decide a conflict.
     Deferred,
+    /// A person let go of it: its rows stay here, the channel never gets them.
+    Released,
 }
 
 impl TransactionState {
@@ -85,12 +87,20 @@ impl TransactionState {
             TransactionState::Settled => "settled",
             TransactionState::Quarantined => "quarantined",
             TransactionState::Deferred => "deferred",
+            TransactionState::Released => "released",
         }
+    }
+
+    /// Nothing of it is sent any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, TransactionState::Settled | TransactionState::Released)
     }
 
     pub(crate) fn parse(name: &str) -> Option<TransactionState> {
         use TransactionState::*;
-        [Pending, Settled, Quarantined, Deferred].into_iter().find(|state| state.name() == name)
+        [Pending, Settled, Quarantined, Deferred, Released]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 
@@ -119,7 +129,7 @@ pub struct TransactionRecord {
     pub sequence: Sequence,
     pub received_at_ms: i64,
     pub committed_where: CommittedWhere,
-    /// Code and words, when it is quarantined or deferred.
+    /// Code and words, when it is quarantined, deferred or released.
     pub reason: Option<(String, String)>,
 }
 
@@ -311,8 +321,8 @@ fn remember(conn: &Connection, sale: &Sale) -> Result<(), Trouble> {
 }
 
 /// The columns that [`transaction_record`] reads, in its order.
-pub(crate) const RECORD_COLUMNS: &str = "transaction_id, content_hash, first_seq, state, \
-                                         received_at_ms, committed_where, reason_code, reason";
+pub(crate) const RECORD_COLUMNS: &str = "transaction_id, content_hash, first_seq, \
+                                         CASE WHEN released_at_ms IS NULL THEN state ELSE 'released' END, received_at_ms, committed_where, reason_code, reason";
 
 pub(crate) fn find(
     conn: &Connection,

@@ -134,6 +134,13 @@ fn direction(name: &str) -> Option<Direction> {
         .find(|direction| direction_name(*direction) == name)
 }
 
+impl Entry {
+    /// Keys that the channel calls equal are one row's.
+    pub(crate) fn folded(&self, key: &Key) -> String {
+        serde_json::Value::from(key.folded(&self.table)).to_string()
+    }
+}
+
 impl Registry {
     pub(crate) fn get(&self, table: &TableName) -> Result<&Arc<Entry>, LocalError> {
         let unknown = || LocalError::UnknownTable { table: table.clone() };

@@ -151,7 +151,7 @@ impl LocalDatabase {
         self.writer(Kind::Journal).run(set).await
     }
 
-    /// Sends a quarantined or deferred transaction again as it is, after what stood in its way has changed.
+    /// Sends a quarantined transaction again as it is, after what stood in its way has changed.
     pub async fn retry(&self, id: TransactionId) -> Result<(), LocalError> {
         let set = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -163,8 +163,13 @@ impl LocalDatabase {
 }
 
 pub(crate) fn retry(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
-    unsettled(conn, id, "sent again")?;
-    contested::forget(conn, id)?;
+    let found = find(conn, id)?.ok_or(LocalError::UnknownTransaction { id })?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_release WHERE of_id = ?1)";
+    let is_let_go: bool = conn.prepare_cached(sql)?.query_row([&id.0[..]], |row| row.get(0))?;
+    if found.state != TransactionState::Quarantined || is_let_go {
+        let state = if is_let_go { "let go of" } else { found.state.name() };
+        return Err(LocalError::WrongState { id, state, wanted: "sent again" }.into());
+    }
     set_state(conn, id, TransactionState::Pending, None)
 }
 
@@ -205,7 +210,7 @@ fn settle(
     now_ms: i64,
 ) -> Result<Tally, Trouble> {
     let unknown = || LocalError::UnknownTransaction { id: end.id };
-    if find(conn, end.id)?.ok_or_else(unknown)?.state == TransactionState::Settled {
+    if find(conn, end.id)?.ok_or_else(unknown)?.state.is_over() {
         return Ok(Tally::default());
     }
     let touched = touched_while_loading(conn, end.id, registry)?;
@@ -300,7 +305,7 @@ pub(crate) fn unsettled(
 ) -> Result<TransactionRecord, LocalError> {
     let found = find(conn, id).map_err(|trouble| trouble.at(crate::file::JOURNAL.as_ref()))?;
     let found = found.ok_or(LocalError::UnknownTransaction { id })?;
-    if found.state == TransactionState::Settled {
+    if found.state.is_over() {
         return Err(LocalError::WrongState { id, state: found.state.name(), wanted });
     }
     Ok(found)

@@ -64,7 +64,7 @@ pub struct ResolveArgs {
 #[derive(Args)]
 pub struct Person {
     /// For the record; the account that runs this command, unless given
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "by", value_name = "NAME")]
     who: Option<String>,
 }
 

@@ -22,6 +22,7 @@ mod hand;
 mod health;
 mod images;
 pub mod json;
+mod letting_go;
 mod metrics;
 mod named;
 mod problem;

@@ -8,14 +8,20 @@ const DIGITS_MIN: usize = 4;
 /// What a listing shows, unless that is not enough to tell two apart.
 const DIGITS_SHOWN: usize = 8;
 
-/// Which of `ids` is meant; `None` when none is.
-pub fn find(ids: &[[u8; 16]], asked: &str) -> Result<Option<usize>, Problem> {
+/// The hexadecimal digits of what was typed, in small letters.
+pub fn digits(asked: &str) -> Result<String, Problem> {
     let digits: String = asked.chars().filter(|c| *c != '-').collect::<String>().to_lowercase();
     let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if digits.len() < DIGITS_MIN || digits.len() > 32 || !is_hexadecimal {
         let detail = format!("'{asked}' is no id: give at least its first {DIGITS_MIN} digits");
         return Err(Problem::new(422, "id-digits", detail).hint("the listing shows the ids"));
     }
+    Ok(digits)
+}
+
+/// Which of `ids` is meant; `None` when none is.
+pub fn find(ids: &[[u8; 16]], asked: &str) -> Result<Option<usize>, Problem> {
+    let digits = digits(asked)?;
     let matches = |at: &usize| hexadecimal(&ids[*at]).starts_with(&digits);
     let found: Vec<usize> = (0..ids.len()).filter(matches).collect();
     match found[..] {
@@ -27,6 +33,11 @@ pub fn find(ids: &[[u8; 16]], asked: &str) -> Result<Option<usize>, Problem> {
             Err(Problem::new(409, "id-ambiguous", detail).hint("give more digits"))
         }
     }
+}
+
+/// One id alone, as a listing would show it.
+pub fn shown(id: &[u8; 16]) -> String {
+    hexadecimal(id)[..DIGITS_SHOWN].to_string()
 }
 
 /// The fewest first digits that tell each from the others, at least [`DIGITS_SHOWN`].

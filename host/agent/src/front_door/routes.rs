@@ -4,8 +4,9 @@
 use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
-    Door, audit, conflicts, decisions, described, events, hand, health, images, metrics, problem,
-    quarantine, rows, selection, size, snapshots, status, transactions, unsent, verify,
+    Door, audit, conflicts, decisions, described, events, hand, health, images, letting_go,
+    metrics, problem, quarantine, rows, selection, size, snapshots, status, transactions, unsent,
+    verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Route> {
         post("/v1/quarantine/retry", Operator, Short, quarantine::retry_several),
         get("/v1/quarantine/{id}", ReadOnly, Short, quarantine::show),
         post("/v1/quarantine/{id}/retry", Operator, Short, quarantine::retry),
+        post("/v1/quarantine/{id}/release", Operator, Short, letting_go::release),
         get("/v1/conflicts", ReadOnly, Short, conflicts::list),
         get("/v1/conflicts/{id}", ReadOnly, Short, conflicts::show),
         post("/v1/conflicts/{id}/resolve", Operator, Short, conflicts::resolve),

@@ -73,6 +73,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "unsent": unsent_json(&unsent),
         "quarantined": counts.quarantined,
         "rows_aside": counts.rows_aside,
+        "tried_again": agent.again.shown(),
         "conflicts": counts.deferred,
         "tables_without_key": left_out,
         "selection": selecting::shown(&register).await?,

@@ -238,7 +238,7 @@ impl Sale {
         let record = agent.register().local.lookup(self.id).await.map_err(FlowError::from)?;
         Ok(match record.map(|record| (record.state, record.reason)) {
             Some((TransactionState::Settled, _)) => Place::Channel,
-            Some((TransactionState::Quarantined, reason)) => {
+            Some((TransactionState::Quarantined | TransactionState::Released, reason)) => {
                 Place::SetAside(reason.map(|(code, words)| format!("{code}: {words}")))
             }
             _ => Place::Offline,

@@ -50,8 +50,9 @@ impl Pull<'_> {
         let rows_in = (page.rows.len() + page.refused.len()) as u64;
         let ruled = self.ruled(table, page.rows, page.refused).await?;
         let (dropped, quarantined) = (ruled.dropped.len() as u64, ruled.quarantined.len() as u64);
-        self.set_aside(table, &ruled).await?;
-        let refused: Vec<Key> = ruled.quarantined.iter().map(|(key, _)| key.clone()).collect();
+        self.set_aside(table, &ruled, Vec::new()).await?;
+        let refused: Vec<Key> =
+            ruled.quarantined.iter().map(|refused| refused.key.clone()).collect();
         if !refused.is_empty() {
             // A load takes what it does not bring for gone; a refused row stays as the register has it.
             self.register.local.keep_while_loading(&table.name, refused).await?;

@@ -68,8 +68,7 @@ async fn refuse_rows_aside(
     register: &Register,
     tables: &[tillhold_core::table::TableName],
 ) -> Result<(), FlowError> {
-    let aside = register.local.rows_aside().await?;
-    let rows = aside.iter().filter(|row| tables.contains(&row.table)).count() as u64;
+    let rows = register.local.count_rows_aside(tables.to_vec()).await?;
     if rows == 0 { Ok(()) } else { Err(SnapshotError::RowsAside { rows }.into()) }
 }
 

@@ -22,7 +22,7 @@ use tillhold_core::comparison::{Expected, Here, KeySums, Looked, RangeSum, diffe
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
-use tillhold_local::RowHere;
+use tillhold_local::{Refused, RowHere};
 use tokio::sync::mpsc;
 
 /// A key as both sides compare it.
@@ -105,7 +105,7 @@ impl<'c> Comparing<'c> {
         for range in kept.chunks(limits::VERIFY_RANGE_ROWS_MAX) {
             self.compare_range(range).await?;
         }
-        let refused = quarantined.into_iter().map(|(key, _)| (key, Expected::Refused));
+        let refused = quarantined.into_iter().map(|one| (one.key, Expected::Refused));
         let dropped = dropped.into_iter().map(|key| (key, Expected::Dropped));
         let others: Vec<(Key, Expected)> = refused.chain(dropped).collect();
         let keys: Vec<Key> = others.iter().map(|(key, _)| key.clone()).collect();
@@ -320,7 +320,7 @@ impl<'c> Comparing<'c> {
         for key in ruled.dropped {
             expected.insert(key.folded(table), Expected::Dropped);
         }
-        for (key, _) in ruled.quarantined {
+        for Refused { key, .. } in ruled.quarantined {
             expected.insert(key.folded(table), Expected::Refused);
         }
         Ok(expected)

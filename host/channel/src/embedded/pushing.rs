@@ -271,7 +271,7 @@ async fn a_release_is_recorded_once() {
         id: [3; 16],
         released_at_ms: 1_700_000_000_123,
         register: "S1-1".to_string(),
-        transaction: TransactionId([1; 16]),
+        of: [1; 16],
         table: cards().name.clone(),
         key: r#"{"CARD":"a"}"#.to_string(),
         who: "Ann".to_string(),

@@ -198,7 +198,7 @@ async fn an_unreadable_row_is_quarantined_and_blocks_nothing() {
     house.insert(1, &lines(), &["T1", "1", "i", "1"]).await;
     let pending = house.pending().await;
     assert_eq!(pending.iter().map(|t| t.id).collect::<Vec<_>>(), vec![id(1)]);
-    let quarantined = house.db.quarantined().await.expect("a listing");
+    let quarantined = house.db.quarantined(None, 10).await.expect("a listing");
     assert_eq!(quarantined.len(), 1);
     let reason = quarantined[0].transaction.reason.clone().expect("a reason");
     assert_eq!(reason.0, "local-unreadable");

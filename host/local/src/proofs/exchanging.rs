@@ -168,8 +168,8 @@ async fn another_register_of_the_store_takes_it() {
     taker.make_ready("prices", &[&prices(), &barcodes()], 1).await;
     land_prices(&taker, 10, "7", 20).await;
     taker.insert(1, &lines(), &["T1", "1", "i", "1"]).await;
-    let refused = vec![(super::key(&prices(), &["3"]), "a rule".to_string())];
-    let outcome = RulingOutcome { refused, passed: Vec::new() };
+    let refused = vec![super::refusal(super::key(&prices(), &["3"]), "a rule")];
+    let outcome = RulingOutcome { refused, ..RulingOutcome::default() };
     taker.db.set_rows_aside("prices", &prices().name, outcome).await.expect("marked");
     let (incarnation, unsent) = (taker.db.incarnation(), taker.pending().await);
 
@@ -180,7 +180,7 @@ async fn another_register_of_the_store_takes_it() {
     assert_eq!(amounts_in(&taker.folder.path().join("catalogue.db")), amount("1", 1_000));
     assert_eq!(taker.everything(&prices()).await.len(), 1_000);
     assert_eq!(taker.pending().await, unsent, "unsent sales are where they were");
-    assert_eq!(taker.db.rows_aside().await.expect("the marks"), []);
+    assert_eq!(taker.db.rows_aside(None, 10).await.expect("the marks"), []);
     let state = taker.db.state_of(&prices().name).await.expect("a state");
     assert_eq!((state.version, state.epoch), (Some(ChannelVersion(50)), Some(EPOCH)));
     // Pull goes on from there.

@@ -13,6 +13,7 @@ mod opening;
 mod purging;
 mod reading;
 mod recording;
+mod releasing;
 mod replacing;
 mod settling;
 mod sizing;
@@ -21,7 +22,7 @@ mod troubles;
 mod waiting;
 mod whole_schema;
 
-use crate::{Identity, LocalDatabase, RowWrite};
+use crate::{Identity, LocalDatabase, Refused, RowWrite};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,6 +125,10 @@ pub(crate) fn shown(table: &Table, row: &Row) -> String {
 
 pub(crate) fn identity() -> Identity {
     Identity { store: "S0001".to_string(), register: "000002".to_string() }
+}
+
+pub(crate) fn refusal(key: Key, reason: &str) -> Refused {
+    Refused { key, code: "rule-refused", reason: reason.to_string() }
 }
 
 pub(crate) fn id(number: u8) -> TransactionId {

@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(7)"),
+        ("user_version", "Integer(9)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -88,6 +88,8 @@ const BEFORE_PEOPLE_DECIDED: &str = "
 DROP TABLE tillhold_release; DROP TABLE tillhold_again; DROP TABLE tillhold_audit;
 DROP INDEX tillhold_conflict_id; DROP INDEX tillhold_row_aside_id;
 DROP INDEX tillhold_decision_id; DROP INDEX tillhold_decision_sent;
+ALTER TABLE tillhold_transaction DROP COLUMN released_at_ms;
+ALTER TABLE tillhold_decision DROP COLUMN table_name;
 ALTER TABLE tillhold_transaction DROP COLUMN reason_since_ms;
 ALTER TABLE tillhold_transaction DROP COLUMN reason_table;
 ALTER TABLE tillhold_transaction DROP COLUMN reason_key;

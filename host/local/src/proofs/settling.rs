@@ -1,6 +1,6 @@
 //! The end of transactions: what leaves the log, what stays, what is written down.
 
-use super::{EPOCH, House, customers, id, lines, open, row, shown};
+use super::{EPOCH, House, customers, id, lines, open, refusal, row, shown};
 use crate::{
     Act, ActRecord, Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement, SyncEntry,
     SyncFailure, TransactionState,
@@ -136,7 +136,7 @@ async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
     assert_eq!(counts.pending_transactions, 1);
     assert_eq!((counts.pending_rows, counts.oldest_pending_ms), (1, Some(1_000)));
     assert_eq!((counts.quarantined, counts.deferred, counts.conflicts), (1, 1, 1));
-    let listed = house.db.quarantined().await.expect("a listing");
+    let listed = house.db.quarantined(None, 10).await.expect("a listing");
     let reason = ("channel-refused".to_string(), "error 2627".to_string());
     assert_eq!((listed[0].transaction.id, listed[0].rows), (id(1), 1));
     assert_eq!(listed[0].transaction.reason, Some(reason));
@@ -146,12 +146,15 @@ async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
     assert!(shown(&customers, side).contains("theirs"));
 
     house.db.retry(id(1)).await.expect("released");
-    house.db.retry(id(2)).await.expect("released");
-    house.db.defer(id(3), vec![deferred.clone()]).await.expect("deferred");
-    assert_eq!(house.db.conflicts().await.expect("a listing").len(), 1);
+    let deferred_one = house.db.retry(id(2)).await;
+    assert_eq!(deferred_one.map_err(|e| e.code()), Err("local-wrong-state"), "a person decides it");
+    let other = Deferred { id: [8; 16], ..deferred.clone() };
+    house.db.defer(id(3), vec![other]).await.expect("deferred");
+    assert_eq!(house.db.conflicts().await.expect("a listing").len(), 2);
+    house.db.settle(id(2), Settlement::Accepted).await.expect("a person has decided");
     house.db.settle(id(3), Settlement::Accepted).await.expect("a person has decided");
     let pending: Vec<_> = house.pending().await.iter().map(|t| t.id).collect();
-    assert_eq!(pending, vec![id(1), id(2)], "in their old order");
+    assert_eq!(pending, vec![id(1)], "the others are settled");
     assert_eq!(house.db.conflicts().await.expect("a listing"), Vec::new());
     let found = house.db.lookup(id(1)).await.expect("a lookup").expect("it is there");
     assert_eq!((found.state, found.reason), (TransactionState::Pending, None));
@@ -263,15 +266,16 @@ async fn refused_rows_are_marked_until_they_pass() {
     let prices = super::prices();
     let key = |id: &str| super::key(&prices, &[id]);
     let mark = |refused: Vec<&str>, passed: Vec<&str>| RulingOutcome {
-        refused: refused.into_iter().map(|id| (key(id), "no amount".to_string())).collect(),
+        refused: refused.into_iter().map(|id| refusal(key(id), "no amount")).collect(),
         passed: passed.into_iter().map(key).collect(),
+        circumstances: None,
     };
     let set = |outcome| house.db.set_rows_aside("prices", &prices.name, outcome);
     set(mark(vec!["1", "2"], vec![])).await.expect("marked");
     set(mark(vec!["2"], vec!["1", "3"])).await.expect("marked");
-    let waiting = house.db.rows_aside().await.expect("a listing");
+    let waiting = house.db.rows_aside(None, 10).await.expect("a listing");
     assert_eq!(waiting.len(), 1);
-    assert_eq!((&waiting[0].table, waiting[0].key.as_str()), (&prices.name, "RECID=2"));
+    assert_eq!((&waiting[0].table.name, waiting[0].key.as_str()), (&prices.name, "RECID=2"));
     assert_eq!(waiting[0].reason, "no amount");
     assert_eq!(house.db.counts().await.expect("counts").rows_aside, 1);
     let customers = customers();
@@ -279,8 +283,9 @@ async fn refused_rows_are_marked_until_they_pass() {
         [(Some("Ann"), None, 2), (Some("ANN "), None, 2), (None, Some("ann"), 1)]
     {
         let key = |name: &str| super::key(&customers, &[name, "usmf"]);
-        let refused = refused.map(|name| (key(name), "x".to_string())).into_iter().collect();
-        let outcome = RulingOutcome { refused, passed: passed.map(key).into_iter().collect() };
+        let refused = refused.map(|name| refusal(key(name), "x")).into_iter().collect();
+        let passed = passed.map(key).into_iter().collect();
+        let outcome = RulingOutcome { refused, passed, circumstances: None };
         house.db.set_rows_aside("customers", &customers.name, outcome).await.expect("marked");
         assert_eq!(
             house.db.counts().await.expect("counts").rows_aside,

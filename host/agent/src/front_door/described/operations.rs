@@ -90,13 +90,14 @@ fn standing() -> Vec<Operation> {
 
 fn people() -> Vec<Operation> {
     const SIDE: Kind = Kind::Word(&["channel", "offline"]);
+    let listed = Kind::Whole { least: 1, most: limits::LISTING_ROWS_MAX as u64 };
     let code = optional("code", Kind::Text, "Those that were refused with this code");
     vec![
-        get("/v1/quarantine", "What was refused and set aside").answers(
-            200,
-            JSON,
-            named("Quarantine"),
-        ),
+        get("/v1/quarantine", "What was refused and set aside, a page at a time")
+            .query("limit", listed, "So many at most; 1000 unless given")
+            .query("after", Kind::Text, "Those behind this place: the last page's next")
+            .answers(200, JSON, named("Quarantine"))
+            .refuses(422, &["quarantine-query"]),
         post("/v1/quarantine/retry", "Send refused sales again")
             .body(vec![optional("all", Kind::Flag, "All of them"), code, WHO, WHY])
             .answers(200, JSON, named("Retried"))
@@ -110,8 +111,14 @@ fn people() -> Vec<Operation> {
             .maybe(vec![WHO, WHY])
             .answers(200, JSON, named("Retried"))
             .refuses(404, &["quarantine-unknown"])
-            .refuses(409, &["id-ambiguous"])
+            .refuses(409, &["id-ambiguous", "quarantine-let-go"])
             .refuses(422, &["id-digits", "person-text"]),
+        post("/v1/quarantine/{id}/release", "Let go of a refused sale or row")
+            .body(vec![WHO, WHY])
+            .answers(200, JSON, named("Released"))
+            .refuses(404, &["quarantine-unknown"])
+            .refuses(409, &["id-ambiguous", "quarantine-let-go"])
+            .refuses(422, &["id-digits", "person-text", "person-unnamed", "reason-missing"]),
         get("/v1/conflicts", "Contested rows that wait for a person").answers(
             200,
             JSON,

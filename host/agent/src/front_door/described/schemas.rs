@@ -75,6 +75,7 @@ fn status() -> Json {
         ("unsent", named("Unsent")),
         ("quarantined", whole()),
         ("rows_aside", whole()),
+        ("tried_again", counts(&["sales", "rows"])),
         ("conflicts", whole()),
         ("tables_without_key", list(text())),
         ("selection", named("Selection")),
@@ -111,7 +112,7 @@ fn selling() -> Named {
     ]);
     let transaction = object(&[
         ("id", uuid()),
-        ("state", words(&["pending", "settled", "quarantined", "deferred"])),
+        ("state", words(&["pending", "settled", "quarantined", "deferred", "released"])),
         ("received_at_ms", whole()),
         ("reason", or_null(text())),
     ]);
@@ -148,7 +149,7 @@ fn selling() -> Named {
 }
 
 fn people() -> Named {
-    const SALE: [&str; 4] = ["id", "short", "code", "reason"];
+    const SALE: [&str; 6] = ["id", "short", "kind", "state", "code", "reason"];
     let sale: Vec<(&str, Json)> = SALE.map(|name| (name, text())).into();
     let sale =
         [sale, vec![("received_at_ms", whole()), ("rows", whole()), ("tables", list(text()))]]
@@ -164,12 +165,19 @@ fn people() -> Named {
     ]
     .concat();
     let aside = [("scope", text()), ("table", text()), ("reason", text()), ("since_ms", whole())];
-    let aside = [aside.to_vec(), vec![("key", json!({}))]].concat();
-    let retried = object(&[("transactions", list(uuid())), ("state", words(&["pending"]))]);
+    let named_so = ["id", "short", "kind", "state", "key", "code"].map(|name| (name, text()));
+    let aside = [aside.to_vec(), named_so.to_vec(), vec![("columns", cells())]].concat();
+    let retried = object(&[
+        ("transactions", list(uuid())),
+        ("rows", list(uuid())),
+        ("state", words(&["pending"])),
+    ]);
     let written = object(&[
         ("table", text()),
         ("operation", words(&["insert", "update", "delete"])),
         ("key", or_null(cells())),
+        // Of a sale in quarantine.
+        ("refused?", or_null(words(&["yes", "perhaps"]))),
     ]);
     let act = object(&[
         ("number", whole()),
@@ -181,8 +189,16 @@ fn people() -> Named {
         ("role", text()),
     ]);
     vec![
-        ("Quarantine", object(&[("sales", list(object(&sale))), ("rows", list(object(&aside)))])),
-        ("RefusedSale", object(&one)),
+        (
+            "Quarantine",
+            object(&[
+                ("sales", list(object(&sale))),
+                ("rows", list(object(&aside))),
+                ("next", or_null(text())),
+            ]),
+        ),
+        ("RefusedSale", json!({ "anyOf": [object(&one), object(&aside)] })),
+        ("Released", object(&["id", "kind", "decision", "state"].map(|name| (name, text())))),
         ("Retried", retried),
         ("WrittenRow", written),
         ("Act", act),

@@ -114,6 +114,8 @@ fn questions_before_a_pass() {
     assert_eq!(rows(&executed(&mut session, &golden("probe"), &[])).len(), 1);
     assert_eq!(rows(&executed(&mut session, &golden("pass_right"), &[])), ["1"]);
     assert_eq!(rows(&executed(&mut session, &golden("pass_minima"), &[])), ["0 | 0"]);
+    let altered = executed(&mut session, &golden("altered"), &[]);
+    assert_eq!(rows(&altered).len(), 2, "{altered}");
     let version = executed(&mut session, &golden("version"), &[]);
     assert!(rows(&version)[0].starts_with("0 | "), "{version}");
     let standing = executed(&mut session, &golden("pass_standing"), &[]);
