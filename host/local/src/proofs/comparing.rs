@@ -75,7 +75,11 @@ async fn a_row_says_why_it_may_differ() {
         ("prices", &priced, key(&priced, &["2"])),
     ] {
         let refused = vec![(refused, "why".to_string())];
-        let outcome = RulingOutcome { refused, passed: Vec::new() };
+        let refused = refused
+            .into_iter()
+            .map(|(key, reason): (_, String)| super::refusal(key, &reason))
+            .collect();
+        let outcome = RulingOutcome { refused, ..RulingOutcome::default() };
         house.db.set_rows_aside(scope, &table.name, outcome).await.expect("a mark");
     }
 
