@@ -29,6 +29,7 @@ mod renewal;
 mod reports;
 mod reprovision;
 mod selection;
+mod service;
 mod setup;
 mod size;
 mod snapshots;

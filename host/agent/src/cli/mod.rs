@@ -21,6 +21,8 @@ mod reprovision;
 mod run;
 mod selection;
 mod serve;
+#[cfg(windows)]
+mod service;
 mod setup;
 mod size;
 mod told;
@@ -49,6 +51,9 @@ enum Command {
     Setup(Box<setup::SetupArgs>),
     /// Run the agent of one register until it is told to stop
     Run(Settings),
+    /// Run the agent as a Windows service; for the service control manager alone
+    #[cfg(windows)]
+    Service(Settings),
     /// Fill the register's offline database from the channel, scope by scope
     Provision(provision::ProvisionArgs),
     /// Make the register's offline database anew from the channel; refused while anything of it is unsent
@@ -186,6 +191,9 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Demo(args) => demo::demo(&env, args).await,
         Command::Setup(args) => setup::setup(&env, *args).await,
         Command::Run(settings) => run::run(&env, &settings).await,
+        // The service has threads and a runtime of its own.
+        #[cfg(windows)]
+        Command::Service(settings) => tokio::task::block_in_place(|| service::service(settings)),
         Command::Provision(args) => provision::provision(&env, args).await,
         Command::Reprovision(args) => reprovision::reprovision(&env, args).await,
         Command::Status(args) => door::status(&env, args).await,

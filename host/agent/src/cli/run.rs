@@ -10,6 +10,15 @@ use tillhold_core::failover::Event;
 use tillhold_env::Env;
 
 pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
+    run_until(env, settings, stop_signal()).await
+}
+
+/// Until `told` ends, and what was begun by then is finished.
+pub async fn run_until(
+    env: &Env,
+    settings: &Settings,
+    told: impl Future<Output = ()> + Send,
+) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&settings.config)?;
     let register = Register::open(env, file).await?;
     introduce(env, &register);
@@ -26,13 +35,16 @@ pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
     env.spawn(crate::images::keep::keep_prefetched(agent.clone()));
     agent.tell(Event::Tick);
 
-    let told = agent.clone();
-    env.spawn(async move {
-        stop_signal().await;
-        told.say("stopping: requests in work are finished first");
-        told.stopping.send_replace(true);
-    });
-    door.serve().await?;
+    let stop = async {
+        told.await;
+        agent.say("stopping: requests in work are finished first");
+        agent.stopping.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = door.serve() => served?,
+        () = stop => {}
+    }
     agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)
