@@ -8,6 +8,7 @@ mod carried;
 mod customers;
 mod decided;
 mod door;
+mod failover;
 mod filters;
 mod fleet;
 mod flows;

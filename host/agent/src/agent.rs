@@ -6,6 +6,7 @@
 use crate::again::Again;
 use crate::claiming::Claim;
 use crate::fault::FlowError;
+use crate::held::Hold;
 use crate::history::History;
 use crate::images::keep::Images;
 use crate::numbers::Numbers;
@@ -51,6 +52,8 @@ pub struct Agent {
     /// The last changes of the state.
     pub history: History,
     scope_reports: Mutex<BTreeMap<String, ScopeReport>>,
+    /// Who holds the register offline.
+    pub hold: Hold,
     pub claim: Claim,
     pub numbers: Numbers,
     pub reports: Reports,
@@ -110,6 +113,7 @@ impl Agent {
             events,
             history: History::default(),
             scope_reports: Mutex::default(),
+            hold: Hold::default(),
             claim: Claim::default(),
             numbers: Numbers::default(),
             reports: Reports::default(),
@@ -146,6 +150,7 @@ impl Agent {
             offline_timeout: profile.offline_timeout,
             reconnect_interval: profile.reconnect_interval,
             dwell: profile.dwell,
+            steadiness: profile.conduct.steadiness,
         }
     }
 
@@ -166,6 +171,12 @@ impl Agent {
         self.register().env.clock.monotonic_us() / 1000
     }
 
+    /// Before the supervisor begins: a register that was held is held on.
+    pub fn begin_held(&self, since_ms: i64) {
+        let machine = Machine::still_held(self.now_ms());
+        self.standing.send_replace(Standing { machine, entered_at_ms: since_ms });
+    }
+
     /// For the supervisor alone: state changes in one place.
     pub fn enter(&self, machine: Machine) {
         let before = self.standing();
@@ -178,6 +189,12 @@ impl Agent {
         if before.machine.state != machine.state {
             self.history.note(entered_at_ms, before.machine.state, machine.state);
         }
+    }
+
+    /// A person's word to the supervisor, which a full queue delays and never drops.
+    pub async fn tell_surely(&self, event: Event) {
+        // An error would mean that the supervisor is gone, and with it the agent.
+        let _ = self.events.send(event).await;
     }
 
     /// Tells the supervisor. A full queue means that it is about to look anyway.

@@ -10,6 +10,7 @@ mod cli;
 mod fault;
 mod filters;
 mod front_door;
+mod held;
 mod history;
 mod images;
 mod kept;

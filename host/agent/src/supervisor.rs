@@ -79,7 +79,10 @@ impl Watch {
         self.agent.register().env.spawn(async move {
             let answer = probe::probe(&mut *agent.probe_lane().await, deadline).await;
             probing.store(false, Ordering::Release);
-            agent.tell(if answer.is_ok() { Event::Answered } else { Event::Trouble });
+            agent.tell(match answer {
+                Ok(answer) => Event::Answered { took: answer.took },
+                Err(_) => Event::Trouble,
+            });
         });
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeAnswer {
-    /// From asking to the whole answer, connecting included where that was needed.
+    /// From asking to the whole answer, without connecting: a connection that had to be made anew says nothing about
+    /// how the next sale will fare.
     pub took: Duration,
     /// The database the login landed in.
     pub database: String,
@@ -19,10 +20,17 @@ pub struct ProbeAnswer {
 /// arrive there.
 pub async fn probe(link: &mut Link, limit: Duration) -> Result<ProbeAnswer, ChannelError> {
     let clock = link.env().clock.clone();
-    let asked_us = clock.monotonic_us();
-    let question = link.ask_within(limit, Ask::query(WHAT, PROBE_SQL, &[]));
+    let question = async {
+        if !link.is_connected() {
+            link.connect().await?;
+        }
+        let asked_us = clock.monotonic_us();
+        let sets = link.ask_within(limit, Ask::query(WHAT, PROBE_SQL, &[])).await?;
+        let took = Duration::from_micros(clock.monotonic_us().saturating_sub(asked_us));
+        Ok::<_, ChannelError>((sets, took))
+    };
     // Connecting has bounds of its own; together they must not exceed what the caller can wait.
-    let sets = tokio::time::timeout(limit, question)
+    let (sets, took) = tokio::time::timeout(limit, question)
         .await
         .map_err(|_| ChannelError::Timeout { what: WHAT, limit })??;
     let cells = sets.into_iter().flatten().next();
@@ -33,7 +41,6 @@ pub async fn probe(link: &mut Link, limit: Duration) -> Result<ProbeAnswer, Chan
     if updateability.as_deref() == Some("READ_ONLY") {
         return Err(ChannelError::ReadOnly { database });
     }
-    let took = Duration::from_micros(clock.monotonic_us().saturating_sub(asked_us));
     Ok(ProbeAnswer { took, database, server })
 }
 

@@ -3,8 +3,9 @@
 //! ```text
 //!            trouble            offline timeout passed
 //!   Online ───────────► Doubtful ───────────► Offline ◄──────┐ trouble, return failed
-//!     ▲  ◄───────────────┘ answered            │             │
-//!     │                                        │ answered, dwell passed
+//!     ▲  ◄───────────────┘ answered            │  ▲          │
+//!     │                                        │  └ slow answers in a row, or doubted too often
+//!     │                                        │ answered (quickly), dwell passed
 //!     └────────────── Returning ◄──────────────┘─────────────┘
 //!          returned (pushed, then pulled)          hold: Held, from anywhere; release: Offline
 //! ```
@@ -12,7 +13,11 @@
 //! * `now_ms` is monotonic time, so clock jumps change nothing.
 //! * Doubtful already sells on the offline database: the cashier does not wait for the verdict.
 //! * Online is entered only through Returning: everything local is pushed before anything is pulled over it.
+//! * A register that loses its channel again before it was steady dwells twice as long each time, up to a bound: the
+//!   number of changes in an hour has one too, whatever the line does.
+//! * A slow channel is left and come back to by a number of answers in a row, never by one.
 
+use crate::limits;
 use crate::retry;
 use std::time::Duration;
 
@@ -54,8 +59,8 @@ impl State {
 /// All that can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A probe or a request was answered by the channel.
-    Answered,
+    /// A probe was answered by the channel, after so long.
+    Answered { took: Duration },
     /// A probe or a request failed, or its deadline passed.
     Trouble,
     /// Time went on.
@@ -70,19 +75,6 @@ pub enum Event {
     Hold,
     /// A person releases it.
     Release,
-}
-
-impl Event {
-    pub const ALL: [Event; 8] = [
-        Event::Answered,
-        Event::Trouble,
-        Event::Tick,
-        Event::Returned,
-        Event::ReturnFailed,
-        Event::Reconnect,
-        Event::Hold,
-        Event::Release,
-    ];
 }
 
 /// What the agent has to do now.
@@ -102,6 +94,22 @@ pub struct Rules {
     pub offline_timeout: Duration,
     pub reconnect_interval: Duration,
     pub dwell: Duration,
+    pub steadiness: Steadiness,
+}
+
+/// What keeps a slow or flapping channel from flapping the till.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steadiness {
+    /// Answers that take longer are slow; `None` lets them take what the deadline allows.
+    pub slow: Option<Duration>,
+    /// So many slow answers in a row, and the channel is left.
+    pub slow_answers: u32,
+    /// So many quick answers in a row, and a channel that was slow is come back to.
+    pub quick_answers: u32,
+    /// Online for so long, the register forgets earlier losses.
+    pub steady_after: Duration,
+    /// What a growing dwell grows to; never less than the dwell itself.
+    pub dwell_max: Duration,
 }
 
 /// A state with its times, in monotonic milliseconds.
@@ -113,6 +121,12 @@ pub struct Machine {
     pub attempt_at_ms: u64,
     /// Offline: the earliest moment of a return, by the dwell (at once after a start or a release).
     pub return_from_ms: u64,
+    /// Online or Doubtful: slow answers in a row; Offline: quick ones.
+    pub in_a_row: u32,
+    /// The channel was left for its slowness.
+    pub is_slow: bool,
+    /// Times that the channel failed, none of them after a steady time Online.
+    pub losses: u32,
 }
 
 impl Machine {
@@ -123,7 +137,15 @@ impl Machine {
             since_ms: now_ms,
             attempt_at_ms: now_ms,
             return_from_ms: now_ms,
+            in_a_row: 0,
+            is_slow: false,
+            losses: 0,
         }
+    }
+
+    /// A register that a person held before it was stopped is still held.
+    pub fn still_held(now_ms: u64) -> Machine {
+        Machine { state: State::Held, ..Machine::at_start(now_ms) }
     }
 
     /// Offline because the channel failed: the next attempt waits for the interval, a return for the dwell.
@@ -132,13 +154,38 @@ impl Machine {
             state: State::Offline,
             since_ms: now_ms,
             attempt_at_ms: now_ms + pause(rules, random),
-            return_from_ms: now_ms + rules.dwell.as_millis() as u64,
+            return_from_ms: now_ms + dwell_ms(rules, self.losses),
+            in_a_row: 0,
+            ..self
         }
     }
 
-    fn enter(self, state: State, now_ms: u64) -> Machine {
-        Machine { state, since_ms: now_ms, ..self }
+    /// One more loss; the first again after a steady time Online.
+    fn with_a_loss(self, now_ms: u64, rules: &Rules) -> Machine {
+        let online_ms = match self.state {
+            State::Online => now_ms.saturating_sub(self.since_ms),
+            _ => 0,
+        };
+        let was_steady = u128::from(online_ms) >= rules.steadiness.steady_after.as_millis();
+        let losses = if was_steady { 1 } else { self.losses.saturating_add(1) };
+        Machine { losses, ..self }
     }
+
+    fn enter(self, state: State, now_ms: u64) -> Machine {
+        Machine { state, since_ms: now_ms, in_a_row: 0, ..self }
+    }
+
+    fn online(self, now_ms: u64) -> Machine {
+        Machine { is_slow: false, ..self.enter(State::Online, now_ms) }
+    }
+}
+
+/// Doubled with each loss after the first.
+fn dwell_ms(rules: &Rules, losses: u32) -> u64 {
+    let most = rules.steadiness.dwell_max.max(rules.dwell);
+    let doublings = losses.saturating_sub(1).min(20);
+    let grown = rules.dwell.saturating_mul(1 << doublings);
+    grown.min(most).as_millis() as u64
 }
 
 /// The next machine and what to do, for every state and event. `random` jitters the reconnect interval.
@@ -154,28 +201,33 @@ pub fn step(
         (State::Held, _) => (machine, vec![]),
         (_, Event::Hold) => (machine.enter(State::Held, now_ms), vec![]),
 
-        (State::Online, Event::Trouble) => {
-            (machine.enter(State::Doubtful, now_ms), vec![Effect::Probe])
-        }
+        (State::Online, Event::Trouble) => trouble(machine, now_ms, rules, random),
+        (State::Online, Event::Answered { took }) => paced(machine, took, now_ms, rules, random),
         (State::Online, Event::Reconnect) => (machine, vec![Effect::Probe]),
         (State::Online, _) => (machine, vec![]),
 
-        (State::Doubtful, Event::Answered) => (machine.enter(State::Online, now_ms), vec![]),
-        (State::Doubtful, Event::Trouble | Event::Tick) => doubt(machine, now_ms, rules, random),
+        (State::Doubtful, Event::Answered { took }) if !is_slow(took, rules) => {
+            (machine.online(now_ms), vec![])
+        }
+        // A slow answer settles no doubt.
+        (State::Doubtful, Event::Answered { .. } | Event::Trouble | Event::Tick) => {
+            doubt(machine, now_ms, rules, random)
+        }
         (State::Doubtful, Event::Reconnect) => (machine, vec![Effect::Probe]),
         (State::Doubtful, _) => (machine, vec![]),
 
-        (State::Offline, Event::Answered) if now_ms < machine.return_from_ms => (machine, vec![]),
-        (State::Offline, Event::Answered) => {
-            (machine.enter(State::Returning, now_ms), vec![Effect::BeginReturn])
-        }
+        (State::Offline, Event::Answered { took }) => back(machine, took, now_ms, rules),
+        (State::Offline, Event::Trouble) => (Machine { in_a_row: 0, ..machine }, vec![]),
         (State::Offline, Event::Tick) => attempt_when_due(machine, now_ms, rules, random),
-        (State::Offline, Event::Reconnect) => (machine, vec![Effect::Probe]),
+        // A person's word ends the dwell.
+        (State::Offline, Event::Reconnect) => {
+            (Machine { return_from_ms: now_ms, ..machine }, vec![Effect::Probe])
+        }
         (State::Offline, _) => (machine, vec![]),
 
-        (State::Returning, Event::Returned) => (machine.enter(State::Online, now_ms), vec![]),
+        (State::Returning, Event::Returned) => (machine.online(now_ms), vec![]),
         (State::Returning, Event::ReturnFailed | Event::Trouble) => {
-            (machine.lost(now_ms, rules, random), vec![])
+            (machine.with_a_loss(now_ms, rules).lost(now_ms, rules, random), vec![])
         }
         (State::Returning, _) => (machine, vec![]),
     };
@@ -191,6 +243,54 @@ fn announce(before: Machine, after: Machine, mut effects: Vec<Effect>) -> (Machi
 
 fn pause(rules: &Rules, random: u64) -> u64 {
     retry::jittered(rules.reconnect_interval, random).as_millis() as u64
+}
+
+fn is_slow(took: Duration, rules: &Rules) -> bool {
+    rules.steadiness.slow.is_some_and(|slow| took > slow)
+}
+
+/// Doubt, or Offline at once for a channel that was in doubt too often of late.
+fn trouble(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machine, Vec<Effect>) {
+    let machine = machine.with_a_loss(now_ms, rules);
+    if machine.losses > limits::DOUBTS_MAX {
+        return (machine.lost(now_ms, rules, random), vec![]);
+    }
+    (machine.enter(State::Doubtful, now_ms), vec![Effect::Probe])
+}
+
+/// An answer while Online: the last of too many slow ones ends it.
+fn paced(
+    machine: Machine,
+    took: Duration,
+    now_ms: u64,
+    rules: &Rules,
+    random: u64,
+) -> (Machine, Vec<Effect>) {
+    if !is_slow(took, rules) {
+        return (Machine { in_a_row: 0, ..machine }, vec![]);
+    }
+    let in_a_row = machine.in_a_row.saturating_add(1);
+    if in_a_row < rules.steadiness.slow_answers {
+        return (Machine { in_a_row, ..machine }, vec![]);
+    }
+    let left = machine.with_a_loss(now_ms, rules).lost(now_ms, rules, random);
+    (Machine { is_slow: true, ..left }, vec![])
+}
+
+/// An answer while Offline: after the dwell it begins a return; a channel that was slow has to be quick some times first.
+fn back(machine: Machine, took: Duration, now_ms: u64, rules: &Rules) -> (Machine, Vec<Effect>) {
+    if is_slow(took, rules) {
+        return (Machine { in_a_row: 0, is_slow: true, ..machine }, vec![]);
+    }
+    if now_ms < machine.return_from_ms {
+        return (machine, vec![]);
+    }
+    let in_a_row = machine.in_a_row.saturating_add(1);
+    if machine.is_slow && in_a_row < rules.steadiness.quick_answers {
+        let attempt_at_ms = now_ms + limits::QUICK_PROBE_PAUSE.as_millis() as u64;
+        return (Machine { in_a_row, attempt_at_ms, ..machine }, vec![]);
+    }
+    (machine.enter(State::Returning, now_ms), vec![Effect::BeginReturn])
 }
 
 fn doubt(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machine, Vec<Effect>) {
@@ -215,114 +315,4 @@ fn attempt_when_due(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: Rules = Rules {
-        offline_timeout: Duration::from_millis(2_000),
-        reconnect_interval: Duration::from_millis(10_000),
-        dwell: Duration::from_millis(3_000),
-    };
-
-    /// Every state under every event, before and after its time has come. `-` stays as it is; a word is the next
-    /// state; `+` names what the agent does beside announcing a new state.
-    const TABLE: &str = "
-        state      event         early                    late
-        online     answered      -                        -
-        online     trouble       doubtful+probe           doubtful+probe
-        online     tick          -                        -
-        online     returned      -                        -
-        online     returnfailed  -                        -
-        online     reconnect     -+probe                  -+probe
-        online     hold          held                     held
-        online     release       -                        -
-        doubtful   answered      online                   online
-        doubtful   trouble       -+probe                  offline
-        doubtful   tick          -+probe                  offline
-        doubtful   returned      -                        -
-        doubtful   returnfailed  -                        -
-        doubtful   reconnect     -+probe                  -+probe
-        doubtful   hold          held                     held
-        doubtful   release       -                        -
-        offline    answered      -                        returning+beginreturn
-        offline    trouble       -                        -
-        offline    tick          -                        -+probe
-        offline    returned      -                        -
-        offline    returnfailed  -                        -
-        offline    reconnect     -+probe                  -+probe
-        offline    hold          held                     held
-        offline    release       -                        -
-        returning  answered      -                        -
-        returning  trouble       offline                  offline
-        returning  tick          -                        -
-        returning  returned      online                   online
-        returning  returnfailed  offline                  offline
-        returning  reconnect     -                        -
-        returning  hold          held                     held
-        returning  release       -                        -
-        held       answered      -                        -
-        held       trouble       -                        -
-        held       tick          -                        -
-        held       returned      -                        -
-        held       returnfailed  -                        -
-        held       reconnect     -                        -
-        held       hold          -                        -
-        held       release       offline+probe            offline+probe
-    ";
-
-    fn outcome(state: State, event: Event, waited_ms: u64) -> String {
-        let before =
-            Machine { state, since_ms: 1_000, attempt_at_ms: 11_000, return_from_ms: 4_000 };
-        let (after, effects) = step(before, event, 1_000 + waited_ms, &RULES, 7);
-        let name = if after.state == state { "-" } else { after.state.name() };
-        let announced = effects.contains(&Effect::Announce);
-        assert_eq!(
-            announced,
-            after.state != state,
-            "{state:?} {event:?}: a new state is announced"
-        );
-        let others = effects.iter().filter(|effect| **effect != Effect::Announce);
-        others.fold(name.to_string(), |text, effect| format!("{text}+{effect:?}").to_lowercase())
-    }
-
-    #[test]
-    fn every_cell_of_the_table_holds() {
-        let mut cells = 0;
-        for line in TABLE.lines().map(str::trim).filter(|line| !line.is_empty()).skip(1) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let state = State::ALL.into_iter().find(|s| s.name() == words[0]).expect("a state");
-            let event = Event::ALL
-                .into_iter()
-                .find(|e| format!("{e:?}").to_lowercase() == words[1])
-                .expect("an event");
-            assert_eq!(outcome(state, event, 1_999), words[2], "early: {line}");
-            assert_eq!(outcome(state, event, 10_000), words[3], "late: {line}");
-            cells += 1;
-        }
-        assert_eq!(cells, State::ALL.len() * Event::ALL.len(), "a cell is missing");
-    }
-
-    #[test]
-    fn a_register_that_starts_goes_online_without_waiting_for_the_dwell() {
-        let machine = Machine::at_start(50);
-        let (machine, effects) = step(machine, Event::Tick, 50, &RULES, 3);
-        assert_eq!(effects, [Effect::Probe]);
-        let (machine, effects) = step(machine, Event::Answered, 60, &RULES, 3);
-        assert_eq!((machine.state, effects.len()), (State::Returning, 2));
-    }
-
-    #[test]
-    fn reconnect_attempts_come_between_half_and_all_of_the_interval() {
-        for random in 0..1_000 {
-            let before = Machine {
-                state: State::Offline,
-                since_ms: 0,
-                attempt_at_ms: 20_000,
-                return_from_ms: 0,
-            };
-            let (after, _) = step(before, Event::Tick, 20_000, &RULES, random * 7_919);
-            let pause = after.attempt_at_ms - 20_000;
-            assert!((5_000..=10_000).contains(&pause), "a pause of {pause} ms");
-        }
-    }
-}
+mod proofs;

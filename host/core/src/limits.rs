@@ -97,6 +97,12 @@ pub const FILTER_DEPTH_MAX: usize = 16;
 /// Values of a filter: each is a parameter of its statement, of which SQL Server takes 2,100.
 pub const FILTER_VALUES_MAX: usize = 500;
 
+/// Doubts that end well, without a steady time Online between them, before the next one is Offline at once: a link that
+/// loses one probe in four is worse than none.
+pub const DOUBTS_MAX: u32 = 3;
+/// Between the quick answers that a slow channel owes before a return: further apart than one burst of a full line.
+pub const QUICK_PROBE_PAUSE: Duration = Duration::from_millis(1_000);
+
 /// Work waiting for a file's one writer thread; past it the caller is told to slow down.
 pub const WRITER_QUEUE_MAX: usize = 256;
 /// How long a statement waits for another connection's lock on an offline file (nothing should hold one).

@@ -3,6 +3,7 @@
 
 use crate::condition::Condition;
 use crate::conflict::Policy;
+use crate::failover::Steadiness;
 use crate::pace::Pace;
 use crate::selection::Selections;
 use crate::table::{Table, TableName};
@@ -41,6 +42,8 @@ pub struct Conduct {
     pub pace: Pace,
     /// Between two reports to the channel of how the register stands.
     pub report_interval: Duration,
+    /// What keeps a slow or flapping channel from flapping the till.
+    pub steadiness: Steadiness,
     pub upload: UploadBatches,
     /// When it does not know which numbers are used.
     pub numbers_in_doubt: InDoubt,

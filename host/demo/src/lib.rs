@@ -42,4 +42,5 @@ pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
 pub use schema::Schema;
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};
 pub use story::run;
+pub use tillhold_standin::Fault;
 pub use verify::{Acknowledged, Findings};

@@ -176,6 +176,11 @@ impl Rehearsal {
         self.channel.register_gate.inject(Fault::DropAfterCommit { commits: number });
     }
 
+    /// From now on the register's line to the channel is faulty, until it is healed.
+    pub fn inject(&self, fault: Fault) {
+        self.channel.register_gate.inject(fault);
+    }
+
     /// Takes back a fault that has not struck.
     pub fn heal(&self) {
         self.channel.register_gate.heal();

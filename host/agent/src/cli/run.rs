@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep;
-use crate::{front_door, numbers, report, supervisor, sync, upkeep};
+use crate::{front_door, held, numbers, report, supervisor, sync, upkeep};
 use tillhold_core::failover::Event;
 use tillhold_env::Env;
 
@@ -24,6 +24,7 @@ pub async fn run_until(
     introduce(env, &register);
     let (agent, events) = Agent::new(register);
     numbers::begin(&agent).await?;
+    held::begin(&agent).await?;
     let door = front_door::open(&agent).await?;
     agent.say(&format!("the front door listens on http://{}", door.address));
     env.spawn(supervisor::supervise(agent.clone(), events));

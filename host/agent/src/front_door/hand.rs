@@ -5,6 +5,7 @@ use super::asked::Maybe;
 use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
+use crate::held;
 use axum::extract::State;
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
@@ -46,8 +47,14 @@ async fn by_hand(
     said: Said,
 ) -> Result<JsonBody<Json>, Problem> {
     let who = said.who.clone().unwrap_or_else(|| role.name().to_string());
+    let why = said.why.clone();
     let number = said.note(door, role, action, None).await?;
     door.agent.say(&format!("by hand, {who}: {action}"));
-    door.agent.tell(event);
+    match event {
+        Event::Hold => held::lay(&door.agent, who, why).await?,
+        Event::Release => held::lift(&door.agent).await?,
+        _ => {}
+    }
+    door.agent.tell_surely(event).await;
     Ok(JsonBody(json!({ "asked": action, "audit": number })))
 }

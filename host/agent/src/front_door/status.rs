@@ -58,6 +58,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
     Ok(json!({
         "state": standing.machine.state.name(),
         "since_ms": standing.entered_at_ms,
+        "held": agent.hold.shown(),
         "now_ms": register.env.clock.wall_ms(),
         "store": register.file.store,
         "register": register.file.register,

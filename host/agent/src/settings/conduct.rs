@@ -8,6 +8,7 @@ use super::profile_text::number;
 use super::reader::Section;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
+use tillhold_core::failover::Steadiness;
 use tillhold_core::pace::Pace;
 use tillhold_core::profile::{Conduct, InDoubt, SizeRules, UploadBatches};
 
@@ -17,6 +18,11 @@ pub struct ConductSettings {
     rows_rate: Given<f64>,
     jitter: Given<f64>,
     report_interval: Given<f64>,
+    slow: Given<f64>,
+    slow_answers: Given<f64>,
+    quick_answers: Given<f64>,
+    steady: Given<f64>,
+    dwell_max: Given<f64>,
     upload_interval: Given<f64>,
     upload_transactions: Given<f64>,
     upload_rows: Given<f64>,
@@ -42,6 +48,7 @@ pub struct ConductEntry {
 impl ConductSettings {
     pub(super) fn read(top: &Section<'_>) -> ConductSettings {
         let synchronization = top.section(&fields::SYNCHRONIZATION);
+        let failover = top.section(&fields::FAILOVER);
         let upload = top.section(&fields::UPLOAD);
         let numbers = top.section(&fields::NUMBERS);
         let incarnation = top.section(&fields::INCARNATION);
@@ -51,6 +58,11 @@ impl ConductSettings {
             rows_rate: of_number(&synchronization, &fields::ROWS_RATE),
             jitter: of_number(&synchronization, &fields::JITTER),
             report_interval: of_number(&synchronization, &fields::REPORT_INTERVAL),
+            slow: of_number(&failover, &fields::SLOW),
+            slow_answers: of_number(&failover, &fields::SLOW_ANSWERS),
+            quick_answers: of_number(&failover, &fields::QUICK_ANSWERS),
+            steady: of_number(&failover, &fields::STEADY),
+            dwell_max: of_number(&failover, &fields::DWELL_MAX),
             upload_interval: of_number(&upload, &fields::UPLOAD_INTERVAL),
             upload_transactions: of_number(&upload, &fields::UPLOAD_TRANSACTIONS),
             upload_rows: of_number(&upload, &fields::UPLOAD_ROWS),
@@ -71,6 +83,14 @@ impl ConductSettings {
                 jitter_percent: self.jitter.value as u8,
             },
             report_interval: Duration::from_secs_f64(self.report_interval.value),
+            steadiness: Steadiness {
+                slow: (self.slow.value > 0.0)
+                    .then(|| Duration::from_millis(self.slow.value as u64)),
+                slow_answers: self.slow_answers.value as u32,
+                quick_answers: self.quick_answers.value as u32,
+                steady_after: Duration::from_secs_f64(self.steady.value),
+                dwell_max: Duration::from_secs_f64(self.dwell_max.value),
+            },
             upload: UploadBatches {
                 interval: Duration::from_secs_f64(self.upload_interval.value),
                 transactions_max: self.upload_transactions.value as usize,
@@ -89,13 +109,18 @@ impl ConductSettings {
 
     /// Section by section.
     pub fn entries(&self) -> Vec<ConductEntry> {
-        let (pull, push) = (&fields::SYNCHRONIZATION, &fields::UPLOAD);
+        let (pull, push, hold) = (&fields::SYNCHRONIZATION, &fields::UPLOAD, &fields::FAILOVER);
         let (numbers, incarnation) = (&fields::NUMBERS, &fields::INCARNATION);
         vec![
             number_entry(pull, &fields::SESSIONS, &self.sessions),
             number_entry(pull, &fields::ROWS_RATE, &self.rows_rate),
             number_entry(pull, &fields::JITTER, &self.jitter),
             number_entry(pull, &fields::REPORT_INTERVAL, &self.report_interval),
+            number_entry(hold, &fields::SLOW, &self.slow),
+            number_entry(hold, &fields::SLOW_ANSWERS, &self.slow_answers),
+            number_entry(hold, &fields::QUICK_ANSWERS, &self.quick_answers),
+            number_entry(hold, &fields::STEADY, &self.steady),
+            number_entry(hold, &fields::DWELL_MAX, &self.dwell_max),
             number_entry(push, &fields::UPLOAD_INTERVAL, &self.upload_interval),
             number_entry(push, &fields::UPLOAD_TRANSACTIONS, &self.upload_transactions),
             number_entry(push, &fields::UPLOAD_ROWS, &self.upload_rows),
@@ -112,12 +137,18 @@ impl ConductSettings {
 /// The same of a typed profile, whose origins are gone: `upload.interval_s` and its value.
 pub fn told(conduct: &Conduct) -> Vec<(&'static str, String)> {
     let doubt = |of: InDoubt| fields::NUMBERS_IN_DOUBT.spelled(&of).to_string();
+    let steadiness = &conduct.steadiness;
     let seconds = |of: Duration| number(of.as_secs_f64());
     vec![
         ("synchronization.sessions_max_per_min", conduct.pace.sessions_per_min.to_string()),
         ("synchronization.rows_per_second_max", conduct.pace.rows_per_s.to_string()),
         ("synchronization.jitter_percent", conduct.pace.jitter_percent.to_string()),
         ("synchronization.report_interval_s", seconds(conduct.report_interval)),
+        ("failover.slow_ms", steadiness.slow.unwrap_or_default().as_millis().to_string()),
+        ("failover.slow_answers", steadiness.slow_answers.to_string()),
+        ("failover.quick_answers", steadiness.quick_answers.to_string()),
+        ("failover.steady_s", seconds(steadiness.steady_after)),
+        ("failover.dwell_max_s", seconds(steadiness.dwell_max)),
         ("upload.interval_s", seconds(conduct.upload.interval)),
         ("upload.transactions_max", conduct.upload.transactions_max.to_string()),
         ("upload.rows_max", conduct.upload.rows_max.to_string()),

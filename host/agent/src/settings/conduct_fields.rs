@@ -42,6 +42,47 @@ pub const REPORT_INTERVAL: Field<Number> = Field {
               also made at each change between online and offline.",
 };
 
+pub const FAILOVER: Field<Table> = Field {
+    key: "failover",
+    kind: Table { shape: &FAILOVER_SHAPE, is_required: false },
+    meaning: "When a channel that answers is left all the same, and how a flapping one is kept from flapping the till.",
+};
+
+pub static FAILOVER_SHAPE: Shape =
+    Shape { fields: &[&SLOW, &SLOW_ANSWERS, &QUICK_ANSWERS, &STEADY, &DWELL_MAX] };
+
+pub const SLOW: Field<Number> = Field {
+    key: "slow_ms",
+    kind: whole(0.0, 60_000.0, 0.0),
+    meaning: "A probe that is answered later than this is slow. 0: no answer is. Half of `offline_timeout_s` is a probe's \
+              deadline, so more than that says nothing.",
+};
+
+pub const SLOW_ANSWERS: Field<Number> = Field {
+    key: "slow_answers",
+    kind: whole(1.0, 1_000.0, 3.0),
+    meaning: "So many slow answers in a row, and the register goes offline.",
+};
+
+pub const QUICK_ANSWERS: Field<Number> = Field {
+    key: "quick_answers",
+    kind: whole(1.0, 1_000.0, 3.0),
+    meaning: "So many answers in a row that are not slow, a second apart, and it comes back to a channel that was.",
+};
+
+pub const STEADY: Field<Number> = Field {
+    key: "steady_s",
+    kind: Number { least: 0.0, most: 86_400.0, is_whole: false, default: 60.0 },
+    meaning: "A channel that is lost sooner than this after a return is a flapping one: `dwell_s` counts twice, then four \
+              times, and so on.",
+};
+
+pub const DWELL_MAX: Field<Number> = Field {
+    key: "dwell_max_s",
+    kind: Number { least: 0.0, most: 86_400.0, is_whole: false, default: 60.0 },
+    meaning: "What the dwell grows to at most; it is never less than `dwell_s`.",
+};
+
 pub const UPLOAD: Field<Table> = Field {
     key: "upload",
     kind: Table { shape: &UPLOAD_SHAPE, is_required: false },

@@ -1,6 +1,6 @@
 //! Every setting of `profile.toml`, described once (see [`super::field`]).
 
-use super::conduct_fields::{INCARNATION, NUMBERS, SIZE, SYNCHRONIZATION, UPLOAD};
+use super::conduct_fields::{FAILOVER, INCARNATION, NUMBERS, SIZE, SYNCHRONIZATION, UPLOAD};
 use super::field::{
     Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
 };
@@ -21,6 +21,7 @@ pub static PROFILE: Shape = Shape {
         &ORDER,
         &CAPTURE,
         &SYNCHRONIZATION,
+        &FAILOVER,
         &UPLOAD,
         &NUMBERS,
         &INCARNATION,

@@ -251,6 +251,13 @@ rows_per_second_max = 1000
 jitter_percent = 0
 report_interval_s = 2.5
 
+[failover]
+slow_ms = 400
+slow_answers = 4
+quick_answers = 5
+steady_s = 2.5
+dwell_max_s = 120
+
 [upload]
 interval_s = 0.5
 transactions_max = 10

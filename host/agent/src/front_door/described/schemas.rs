@@ -60,6 +60,10 @@ fn status() -> Json {
     object(&[
         ("state", named("State")),
         ("since_ms", whole()),
+        (
+            "held",
+            or_null(object(&[("by", text()), ("why", or_null(text())), ("since_ms", whole())])),
+        ),
         ("now_ms", whole()),
         ("store", text()),
         ("register", text()),
