@@ -102,8 +102,12 @@ fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
         let (_, listed) = quarantine(&stage, &["list"]);
         let (id, short) = (&listed["sales"][0]["id"], &listed["sales"][0]["short"]);
         let (id, short) = (id.as_str().expect("an id"), short.as_str().expect("an id"));
-        refused_with(&stage, &["release", short, "--why", " "], "reason-missing");
-        refused_with(&stage, &["release", "ffffffff", "--why", "x"], "quarantine-unknown");
+        refused_with(&stage, &["release", short, "--why", " ", "--by", "Ann"], "reason-missing");
+        refused_with(
+            &stage,
+            &["release", "ffffffff", "--why", "x", "--by", "Ann"],
+            "quarantine-unknown",
+        );
         // Let go of while the channel is away, and killed before it is back: on record once, on both sides.
         stage.rehearsal.cut().await.expect("a cut");
         stage.state("offline").await;
@@ -119,7 +123,11 @@ fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
         stage.start().await;
         until(&stage, "let go of", 0, 0).await;
         is_on_record(&stage, id, &answer["decision"]).await;
-        refused_with(&stage, &["release", short, "--why", "again"], "quarantine-unknown");
+        refused_with(
+            &stage,
+            &["release", short, "--why", "again", "--by", "Ann"],
+            "quarantine-unknown",
+        );
         assert_eq!(stage.rehearsal.ledger_count().expect("a count"), 202, "it was never sent");
         stage.rehearsal.close().await.expect("an end");
     });

@@ -54,8 +54,8 @@ pub static FAILOVER_SHAPE: Shape =
 pub const SLOW: Field<Number> = Field {
     key: "slow_ms",
     kind: whole(0.0, 60_000.0, 0.0),
-    meaning: "A probe that is answered later than this is slow. 0: no answer is. Half of `offline_timeout_s` is a probe's \
-              deadline, so more than that says nothing.",
+    meaning: "A probe that is answered later than this is slow. 0: no answer is. A probe's deadline is half of \
+              `offline_timeout_s`, at most 4000: more than that says nothing.",
 };
 
 pub const SLOW_ANSWERS: Field<Number> = Field {
