@@ -86,6 +86,8 @@ pub struct ScopeReport {
     pub errors: u64,
     /// Why the scope stands still: code, message, hint.
     pub fault: Option<(String, String, Option<String>)>,
+    /// A table is no more what the register knows: the renewal's business.
+    pub is_altered: bool,
 }
 
 impl Agent {
@@ -269,9 +271,11 @@ impl Agent {
                 report.last = *tally;
                 report.total += *tally;
                 report.fault = None;
+                report.is_altered = false;
             }
             Err(error) => {
                 report.errors += 1;
+                report.is_altered = error.is_alteration();
                 report.fault = Some((error.code().to_string(), error.to_string(), error.hint()));
             }
         }

@@ -175,6 +175,11 @@ impl FlowError {
         }
     }
 
+    /// Whether a table at the channel is no more what the register knows.
+    pub fn is_alteration(&self) -> bool {
+        matches!(self, FlowError::Channel(ChannelError::Altered { .. }))
+    }
+
     /// Whether the channel itself failed, which is the failover's business.
     pub fn is_channel_trouble(&self) -> bool {
         matches!(self, FlowError::Channel(error) if error.class() == Class::Retry)

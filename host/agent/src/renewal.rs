@@ -5,7 +5,7 @@
 //! ```
 //!
 //! * A profile's file is noticed as soon as it is written; one at the channel every
-//!   [`limits::PROFILE_LOOK_INTERVAL`]; both before a register comes back and with every `tillhold sync`.
+//!   [`limits::PROFILE_LOOK_INTERVAL`], before a register comes back too; both with every `tillhold sync`.
 //! * Only online: the shapes of new tables are the channel's to tell.
 //! * A profile that is wrong, or whose plugin cannot be used, is refused and told; the register goes on with what it has.
 //! * A sale that arrives in the middle waits for the installation and is written in the new shape; none is refused.
@@ -139,8 +139,7 @@ fn stamp(register: &Register) -> Option<Stamp> {
 
 /// The scope's pull found a table that is no more what the register knows.
 pub fn is_altered(agent: &Agent, run: &ScopeRun) -> bool {
-    let fault = agent.scope_report(&run.scope.name).fault;
-    fault.is_some_and(|(code, ..)| code == "channel-altered")
+    agent.scope_report(&run.scope.name).is_altered
 }
 
 fn has_altered_tables(agent: &Agent) -> bool {

@@ -1,12 +1,12 @@
 //! `tillhold conflicts` and `tillhold decisions`: what waits for a person, and what was decided.
 
 use super::answering::Answering;
+use super::newest::{self, NewestArgs};
 use super::told::{Grid, cell, moment, shown, text};
 use super::{Done, Settings};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
-use tillhold_client::query;
 use tillhold_env::Env;
 
 /// Nothing of this asks the channel.
@@ -88,19 +88,7 @@ enum Take {
 #[derive(Subcommand)]
 pub enum DecisionsCommand {
     /// The newest decisions first
-    List(DecisionsArgs),
-}
-
-#[derive(Args)]
-pub struct DecisionsArgs {
-    #[command(flatten)]
-    listed: ListArgs,
-    /// So many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
-    limit: usize,
-    /// Those before this number, which the page before named
-    #[arg(long, value_name = "NUMBER")]
-    before: Option<u64>,
+    List(NewestArgs),
 }
 
 pub async fn conflicts(env: &Env, command: ConflictsCommand) -> anyhow::Result<Done> {
@@ -254,16 +242,9 @@ fn assignment(given: &str) -> (String, Json) {
 
 pub async fn decisions(env: &Env, command: DecisionsCommand) -> anyhow::Result<Done> {
     let DecisionsCommand::List(args) = command;
-    let (limit, before) = (args.limit.to_string(), args.before.map(|before| before.to_string()));
-    let mut asked = vec![("limit", limit.as_str())];
-    asked.extend(before.as_deref().map(|before| ("before", before)));
-    let answering = Answering::any(env, &args.listed.settings).await?;
-    let answer = answering.get(&query("/v1/decisions", &asked), LIMIT).await;
-    answering.done().await?;
-    let answer = answer?;
-    if !shown(&answer, args.listed.json)? {
+    if let Some(page) = args.page(env, "/v1/decisions").await? {
         let mut grid = Grid::of(&["NUMBER", "AT", "TABLE", "ROW", "RULE", "WHO", "WHY"]);
-        for one in answer["decisions"].as_array().into_iter().flatten() {
+        for one in page["decisions"].as_array().into_iter().flatten() {
             let released = if one["released"].is_object() { "released by a " } else { "" };
             grid.row([
                 text(&one["number"]),
@@ -276,9 +257,7 @@ pub async fn decisions(env: &Env, command: DecisionsCommand) -> anyhow::Result<D
             ]);
         }
         grid.print();
-        if let Some(next) = answer["next"].as_u64() {
-            eprintln!("more: --before {next}");
-        }
+        newest::tell_more(&page);
     }
     Ok(Done::Yes)
 }

@@ -1,13 +1,13 @@
 //! `tillhold hold`, `release`, `reconnect` and `audit list`: a person's hand on the failover, and who laid it there.
 
 use super::answering::Answering;
-use super::conflicts::{ListArgs, Person};
-use super::told::{Grid, cell, moment, shown, text};
+use super::conflicts::Person;
+use super::newest::{self, NewestArgs};
+use super::told::{Grid, cell, moment, text};
 use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::time::Duration;
-use tillhold_client::query;
 use tillhold_env::Env;
 
 /// Nothing of this asks the channel.
@@ -38,19 +38,7 @@ pub struct ReconnectArgs {
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// What people did by hand, the newest first
-    List(AuditArgs),
-}
-
-#[derive(Args)]
-pub struct AuditArgs {
-    #[command(flatten)]
-    listed: ListArgs,
-    /// So many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
-    limit: usize,
-    /// Those before this number, which the page before named
-    #[arg(long, value_name = "NUMBER")]
-    before: Option<u64>,
+    List(NewestArgs),
 }
 
 pub async fn hold(env: &Env, args: HandArgs) -> anyhow::Result<Done> {
@@ -81,16 +69,9 @@ async fn ask(
 
 pub async fn audit(env: &Env, command: AuditCommand) -> anyhow::Result<Done> {
     let AuditCommand::List(args) = command;
-    let (limit, before) = (args.limit.to_string(), args.before.map(|before| before.to_string()));
-    let mut asked = vec![("limit", limit.as_str())];
-    asked.extend(before.as_deref().map(|before| ("before", before)));
-    let answering = Answering::any(env, &args.listed.settings).await?;
-    let answer = answering.get(&query("/v1/audit", &asked), LIMIT).await;
-    answering.done().await?;
-    let answer = answer?;
-    if !shown(&answer, args.listed.json)? {
+    if let Some(page) = args.page(env, "/v1/audit").await? {
         let mut grid = Grid::of(&["NUMBER", "AT", "ACTION", "ON", "WHO", "ROLE", "WHY"]);
-        for one in answer["acts"].as_array().into_iter().flatten() {
+        for one in page["acts"].as_array().into_iter().flatten() {
             grid.row([
                 text(&one["number"]),
                 moment(&one["at_ms"]),
@@ -102,9 +83,7 @@ pub async fn audit(env: &Env, command: AuditCommand) -> anyhow::Result<Done> {
             ]);
         }
         grid.print();
-        if let Some(next) = answer["next"].as_u64() {
-            eprintln!("more: --before {next}");
-        }
+        newest::tell_more(&page);
     }
     Ok(Done::Yes)
 }

@@ -12,6 +12,7 @@ mod fleet;
 mod hand;
 mod images;
 mod incarnation;
+mod newest;
 mod plan;
 mod plugin;
 mod profile;

@@ -4,6 +4,7 @@
 //! * A deed that changes how the register sells (hold, release) needs both, and is noted before it is done.
 
 use super::Door;
+use super::listing::{self, Page};
 use super::problem::Problem;
 use super::role::Role;
 use crate::fault::FlowError;
@@ -11,11 +12,8 @@ use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use tillhold_core::limits;
 use tillhold_local::{Act, ActRecord};
 
-/// Unless the caller says otherwise.
-const PAGE: usize = 50;
 /// Of a name or a reason: a paragraph.
 const LETTERS_MAX: usize = 2_000;
 
@@ -76,30 +74,17 @@ pub async fn list(
     State(door): State<Door>,
     Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<JsonBody<Json>, Problem> {
-    let number = |name: &str| match asked.get(name) {
-        None => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| wrong(name)),
-    };
-    let (limit, before) = (number("limit")?, number("before")?);
-    let limit = limit.map_or(PAGE, |limit| limit as usize);
-    if !(1..=limits::LISTING_ROWS_MAX).contains(&limit) {
-        return Err(wrong("limit"));
-    }
-    let found = door.agent.register().local.acts(before, limit).await.map_err(FlowError::from)?;
-    let next = match found.last() {
-        Some(last) if found.len() == limit => Json::from(last.number),
-        _ => Json::Null,
-    };
+    let page = Page::of(&asked, wrong)?;
+    let local = &door.agent.register().local;
+    let found = local.acts(page.before, page.limit).await.map_err(FlowError::from)?;
+    let next = page.next(found.len(), found.last().map(|last| last.number));
     let acts: Vec<Json> = found.iter().map(act).collect();
     Ok(JsonBody(json!({ "acts": acts, "next": next })))
 }
 
 fn wrong(name: &str) -> Problem {
     let detail = format!("{name} is not a number that this listing takes");
-    Problem::new(422, "audit-query", detail).hint(format!(
-        "limit is from 1 to {}; before is the last page's next",
-        limits::LISTING_ROWS_MAX
-    ))
+    Problem::new(422, "audit-query", detail).hint(listing::hint())
 }
 
 fn act(record: &ActRecord) -> Json {

@@ -2,50 +2,33 @@
 
 use super::Door;
 use super::conflicts::{cell_json, key_json};
+use super::listing::{self, Page};
 use super::problem::Problem;
 use crate::fault::FlowError;
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
-use tillhold_core::limits;
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::text::guid_text;
 use tillhold_local::DecisionRecord;
 
-/// Unless the caller says otherwise.
-const PAGE: usize = 50;
-
 pub async fn list(
     State(door): State<Door>,
     Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<JsonBody<Json>, Problem> {
-    let number = |name: &str| match asked.get(name) {
-        None => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| wrong(name)),
-    };
-    let (limit, before) = (number("limit")?, number("before")?);
-    let limit = limit.map_or(PAGE, |limit| limit as usize);
-    if !(1..=limits::LISTING_ROWS_MAX).contains(&limit) {
-        return Err(wrong("limit"));
-    }
+    let page = Page::of(&asked, wrong)?;
     let local = &door.agent.register().local;
-    let found = local.decisions(before, limit).await.map_err(FlowError::from)?;
-    let next = match found.last() {
-        Some(last) if found.len() == limit => Json::from(last.number),
-        _ => Json::Null,
-    };
+    let found = local.decisions(page.before, page.limit).await.map_err(FlowError::from)?;
+    let next = page.next(found.len(), found.last().map(|last| last.number));
     let all: Vec<Json> = found.iter().map(decision).collect();
     Ok(JsonBody(json!({ "decisions": all, "next": next })))
 }
 
 fn wrong(name: &str) -> Problem {
     let detail = format!("{name} is not a number that this listing takes");
-    Problem::new(422, "decisions-query", detail).hint(format!(
-        "limit is from 1 to {}; before is the last page's next",
-        limits::LISTING_ROWS_MAX
-    ))
+    Problem::new(422, "decisions-query", detail).hint(listing::hint())
 }
 
 fn decision(record: &DecisionRecord) -> Json {

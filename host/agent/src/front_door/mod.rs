@@ -23,6 +23,7 @@ mod health;
 mod images;
 pub mod json;
 mod letting_go;
+mod listing;
 mod metrics;
 mod named;
 mod problem;
