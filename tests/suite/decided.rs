@@ -34,21 +34,14 @@ fn to_people(profile: String) -> String {
     profile.replace(named, "resolver = \"defer\"")
 }
 
-/// What a command of the program says on stdout, and its exit status.
+/// What a command of the program says on stdout, its exit status, and what it tells beside.
 fn tillhold(stage: &Stage, words: &[&str]) -> (String, Option<i32>, String) {
-    let output = std::process::Command::new(crate::harness::PROGRAM)
-        .args(words)
-        .arg("--config")
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (text(output.stdout), output.status.code(), text(output.stderr))
+    let ran = stage.tillhold(words);
+    (ran.stdout, ran.status, ran.stderr)
 }
 
 fn json_of(stage: &Stage, words: &[&str]) -> Json {
-    let (out, _, err) = tillhold(stage, &[words, &["--json"]].concat());
-    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{words:?}: {out}{err}"))
+    stage.tillhold(&[words, &["--json"]].concat()).json()
 }
 
 fn column<'j>(conflict: &'j Json, name: &str) -> &'j Json {

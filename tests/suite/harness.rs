@@ -1,6 +1,9 @@
 //! The door through which all proofs get their store: real parts only.
 
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value as Json;
 use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 use tillhold_demo::Rehearsal;
 use tillhold_env::Env;
@@ -32,6 +35,28 @@ impl Stage {
         std::fs::write(&path, profile(text)).expect("a profile");
         rehearsal.prepare().await.expect("a prepared channel");
         Stage { rehearsal, _folder: folder }
+    }
+
+    /// Runs a command of the program on this register.
+    pub fn tillhold(&self, words: &[&str]) -> Ran {
+        let run = Command::new(PROGRAM)
+            .args(words)
+            .arg("--config")
+            .arg(self.rehearsal.config())
+            .output()
+            .expect("a run of the program");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { status: run.status.code(), stdout: text(&run.stdout), stderr: text(&run.stderr) }
+    }
+
+    /// The columns that an offline file has of a table; none of one that it does not have.
+    pub fn columns(&self, file: &str, table: &str) -> Vec<String> {
+        let path = self.rehearsal.folder().join("offline").join(file);
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let conn = conn.expect("a file");
+        let mut names = conn.prepare("SELECT name FROM pragma_table_info(?1)").expect("a question");
+        let names = names.query_map([table], |row| row.get(0)).expect("columns");
+        names.collect::<Result<_, _>>().expect("names")
     }
 
     /// A register that is online.
@@ -74,6 +99,24 @@ pub fn write_password(file: &Path, password: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let owner_only = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(file, owner_only).expect("its rights");
+    }
+}
+
+/// What a run of the program gave.
+pub struct Ran {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Of a run with `--json`; `None` when it failed.
+    pub fn answer(&self) -> Option<Json> {
+        serde_json::from_str(&self.stdout).ok()
+    }
+
+    pub fn json(&self) -> Json {
+        self.answer().unwrap_or_else(|| panic!("{}{}", self.stdout, self.stderr))
     }
 }
 

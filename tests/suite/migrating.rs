@@ -1,10 +1,8 @@
 //! A register whose profile changed: its offline database becomes what the profile says now, in place, with what is
 //! unsent, and nobody comes to provision it.
 
-use crate::harness::{PROGRAM, Stage, proof};
-use rusqlite::{Connection, OpenFlags};
+use crate::harness::{Stage, proof};
 use serde_json::Value as Json;
-use std::process::Command;
 
 /// Beside the channel's profile: two columns of the customers stay away, and one table more comes.
 const BEFORE: &str = r#"
@@ -26,22 +24,8 @@ fn before(profile: String) -> String {
 const EXTRA: &str = "dbo.UNITTXT";
 
 fn dry_run(stage: &Stage) -> (Option<i32>, Json) {
-    let run = Command::new(PROGRAM)
-        .args(["provision", "--dry-run", "--progress", "json", "--config"])
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    let told = String::from_utf8_lossy(&run.stderr);
-    let json = serde_json::from_slice(&run.stdout);
-    (run.status.code(), json.unwrap_or_else(|error| panic!("{error}: {told}")))
-}
-
-fn columns(stage: &Stage, file: &str, table: &str) -> Vec<String> {
-    let path = stage.rehearsal.folder().join("offline").join(file);
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a file");
-    let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1)").expect("a question");
-    let names = statement.query_map([table], |row| row.get(0)).expect("columns");
-    names.collect::<Result<_, _>>().expect("names")
+    let ran = stage.tillhold(&["provision", "--dry-run", "--progress", "json"]);
+    (ran.status, ran.json())
 }
 
 fn step<'j>(plan: &'j Json, table: &str) -> &'j Json {
@@ -56,8 +40,8 @@ fn a_changed_profile_is_migrated_in_place_with_unsent_sales() {
         assert_eq!(dry_run(&stage).0, Some(1), "nothing is there yet");
         assert!(!stage.rehearsal.folder().join("offline/journal.db").exists());
         stage.start().await;
-        assert!(!columns(&stage, "catalogue.db", EXTRA).is_empty());
-        let customers = columns(&stage, "journal.db", "ax.CUSTTABLE");
+        assert!(!stage.columns("catalogue.db", EXTRA).is_empty());
+        let customers = stage.columns("journal.db", "ax.CUSTTABLE");
         assert!(!customers.is_empty() && !customers.contains(&"CREDITMAX".to_string()));
         stage.rehearsal.sell(2).await.expect("sales online");
         stage.rehearsal.cut().await.expect("a cut");
@@ -85,9 +69,9 @@ fn a_changed_profile_is_migrated_in_place_with_unsent_sales() {
         stage.rehearsal.prepare().await.expect("the channel prepared for it");
         stage.start().await;
         stage.holds().await;
-        let customers = columns(&stage, "journal.db", "ax.CUSTTABLE");
+        let customers = stage.columns("journal.db", "ax.CUSTTABLE");
         assert!(customers.contains(&"CREDITMAX".to_string()), "{customers:?}");
-        assert_eq!(columns(&stage, "catalogue.db", EXTRA), Vec::<String>::new());
+        assert_eq!(stage.columns("catalogue.db", EXTRA), Vec::<String>::new());
         assert_eq!(stage.rehearsal.sold.len(), 5);
         stage.rehearsal.kill();
         assert_eq!(dry_run(&stage).0, Some(0), "nothing is left to change");

@@ -1,23 +1,15 @@
 //! A sale that the channel refuses steps aside: the others arrive, and it follows once its cause is mended.
 
-use crate::harness::{PROGRAM, Stage, proof};
+use crate::harness::{Stage, proof};
 use crate::reprovision::assert_refused;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
-use std::process::Command;
 use std::time::Duration;
 
+/// Exit status, and the answer or what was told instead.
 fn quarantine(stage: &Stage, words: &[&str]) -> (Option<i32>, Json) {
-    let run = Command::new(PROGRAM)
-        .arg("quarantine")
-        .args(words)
-        .args(["--json", "--config"])
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    let told = String::from_utf8_lossy(&run.stderr).into_owned();
-    let json = serde_json::from_slice(&run.stdout);
-    (run.status.code(), json.unwrap_or_else(|_| Json::from(told)))
+    let ran = stage.tillhold(&[&["quarantine"], words, &["--json"]].concat());
+    (ran.status, ran.answer().unwrap_or_else(|| Json::from(ran.stderr)))
 }
 
 /// The number under which the till sold last.
@@ -63,15 +55,6 @@ async fn one_refused_of(stage: &mut Stage, before: usize, after: usize) {
     stage.rehearsal.restore().await.expect("the channel again");
     stage.state("online").await;
     until(stage, "all but one arrived", 0, 1).await;
-}
-
-fn decisions(stage: &Stage) -> Json {
-    let run = Command::new(PROGRAM)
-        .args(["decisions", "list", "--json", "--config"])
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    serde_json::from_slice(&run.stdout).expect("the decisions")
 }
 
 fn refused_with(stage: &Stage, words: &[&str], code: &str) {
@@ -139,7 +122,7 @@ async fn is_on_record(stage: &Stage, id: &str, decision: &Json) {
     assert_eq!(known.body["state"], "released", "{}", known.body);
     let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
     assert_eq!(status["unsent"]["transactions"], 0, "{status:#}");
-    let decisions = decisions(stage);
+    let decisions = stage.tillhold(&["decisions", "list", "--json"]).json();
     let made = &decisions["decisions"][0];
     assert_eq!((&made["id"], &made["transaction"]), (decision, &json!(id)), "{made:#}");
     assert_eq!((&made["who"], &made["why"]), (&json!("Ann"), &json!("entered by hand")));

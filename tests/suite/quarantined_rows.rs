@@ -1,10 +1,9 @@
 //! Pulled rows that a plugin refuses step aside, the others go on; they come by themselves once the plugin is another.
 
-use crate::harness::{PROGRAM, Stage, proof};
+use crate::harness::{Stage, proof};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
-use std::process::Command;
 use std::time::Duration;
 
 const PLAIN: &str = "transformer = { plugin = \"store-customers\" }";
@@ -35,14 +34,7 @@ fn rewrite(stage: &Stage, before: &str, now: &str) {
 }
 
 fn tillhold(stage: &Stage, words: &[&str]) -> Json {
-    let run = Command::new(PROGRAM)
-        .args(words)
-        .args(["--json", "--config"])
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    serde_json::from_slice(&run.stdout)
-        .unwrap_or_else(|_| panic!("{words:?}: {}", String::from_utf8_lossy(&run.stderr)))
+    stage.tillhold(&[words, &["--json"]].concat()).json()
 }
 
 async fn until(stage: &Stage, what: &'static str, wanted: impl Fn(&Json) -> bool) {

@@ -31,14 +31,6 @@ fn rewrite(stage: &Stage, change: impl FnOnce(String) -> String) {
     std::fs::write(&path, change(text)).expect("another profile");
 }
 
-fn columns(stage: &Stage, file: &str, table: &str) -> Vec<String> {
-    let path = stage.rehearsal.folder().join("offline").join(file);
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a file");
-    let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1)").expect("a question");
-    let names = statement.query_map([table], |row| row.get(0)).expect("columns");
-    names.collect::<Result<_, _>>().expect("names")
-}
-
 async fn status(stage: &Stage) -> Json {
     stage.rehearsal.get("/v1/status").await.expect("a status").body
 }
@@ -68,8 +60,8 @@ fn a_running_register_takes_a_changed_profile_between_sales() {
         let taken = taken.await;
         assert!(taken["profile_taken_at_ms"].as_i64() > first["profile_taken_at_ms"].as_i64());
         assert_eq!(taken["started_at_ms"], first["started_at_ms"], "the very same process");
-        assert!(!columns(&stage, "catalogue.db", "dbo.UNITTXT").is_empty());
-        let customers = columns(&stage, "journal.db", "ax.CUSTTABLE");
+        assert!(!stage.columns("catalogue.db", "dbo.UNITTXT").is_empty());
+        let customers = stage.columns("journal.db", "ax.CUSTTABLE");
         assert!(customers.contains(&"CREDITMAX".to_string()), "{customers:?}");
 
         rewrite(&stage, |text| text.replace("dbo.UNITTXT", "dbo.UNITTXX"));
@@ -119,7 +111,7 @@ fn a_column_added_at_the_channel_is_followed_while_the_register_runs() {
         assert!(stage.rehearsal.office(sql).expect("its values") > 0);
         stage.rehearsal.sell(1).await.expect("a sale of the old shape");
         stage.rehearsal.settle().await.expect("a synchronisation");
-        let customers = columns(&stage, "journal.db", "ax.CUSTTABLE");
+        let customers = stage.columns("journal.db", "ax.CUSTTABLE");
         assert!(customers.contains(&"TH_SHOESIZE".to_string()), "{customers:?}");
         let path = stage.rehearsal.folder().join("offline/journal.db");
         let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);

@@ -22,14 +22,8 @@ fn replaced(folder: &Path) -> Vec<PathBuf> {
 
 /// Runs it; its exit status and what it told.
 fn run(stage: &Stage, flags: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM)
-        .arg("reprovision")
-        .args(flags)
-        .arg("--config")
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    let ran = stage.tillhold(&[&["reprovision"], flags].concat());
+    (ran.status, ran.stderr)
 }
 
 pub fn assert_refused(stage: &Stage, code: &str, words: &[&str]) {

@@ -12,15 +12,8 @@ const PRICES: &str = "ax.PRICEDISCTABLE";
 const CUSTOMERS: &str = "ax.CUSTTABLE";
 
 fn verify(stage: &Stage, words: &[&str]) -> (Option<i32>, Json, String) {
-    let run = Command::new(PROGRAM)
-        .arg("verify")
-        .args(words)
-        .args(["--json", "--config"])
-        .arg(stage.rehearsal.config())
-        .output()
-        .expect("a run of the program");
-    let told = String::from_utf8_lossy(&run.stderr).into_owned();
-    (run.status.code(), serde_json::from_slice(&run.stdout).unwrap_or_default(), told)
+    let ran = stage.tillhold(&[&["verify"], words, &["--json"]].concat());
+    (ran.status, ran.answer().unwrap_or_default(), ran.stderr)
 }
 
 fn table<'a>(report: &'a Json, name: &str) -> &'a Json {
