@@ -4,6 +4,7 @@
 //! * With nobody there, a default counts as the answer, and what has none is noted as missing.
 
 use super::fault::SetupError;
+use super::hidden;
 use std::io::{BufRead, IsTerminal as _, Read as _, Write};
 use tillhold_channel::Secret;
 use tillhold_core::limits::SETUP_ANSWER_BYTES_MAX;
@@ -45,7 +46,7 @@ impl Dialogue {
         Dialogue::new(is_there.then(|| Person {
             input: Box::new(std::io::stdin().lock()),
             output: Box::new(std::io::stderr()),
-            hidden: Box::new(|words| rpassword::prompt_password(words)),
+            hidden: Box::new(hidden::ask),
         }))
     }
 

@@ -16,6 +16,7 @@ mod connection;
 mod dialogue;
 mod document;
 mod fault;
+mod hidden;
 
 use super::{Done, Settings};
 use crate::settings::register_file::RegisterFile;
