@@ -56,6 +56,26 @@ bench-changes *arguments:
 bench-idle *arguments:
     cargo bench --bench channel_idle -- {{arguments}}
 
+# A local-first sale of 23 rows, against the same rows in bare SQLite (just bench-sale --sales 2000)
+bench-sale *arguments:
+    cargo bench --bench sale -- {{arguments}}
+
+# Barcode lookups at a million barcodes through the front door (just bench-price --connections 4)
+bench-price *arguments:
+    cargo bench --bench price -- {{arguments}}
+
+# 100 cuts of five kinds while 20 cashiers sell, both write paths (just bench-cut --cuts 10)
+bench-cut *arguments:
+    cargo bench --bench cuts -- {{arguments}}
+
+# 2,000 sales made offline, until they are in the channel (just bench-backlog --sales 200)
+bench-backlog *arguments:
+    cargo bench --bench backlog -- {{arguments}}
+
+# Memory and processor time of an idle agent with five plugins (just bench-idle-agent --seconds 10)
+bench-idle-agent *arguments:
+    cargo bench --bench idle_agent -- {{arguments}}
+
 # The proof with a store's registers as processes, larger than in the tests (just fleet 60 30)
 fleet registers="30" sales="9":
     TILLHOLD_FLEET_REGISTERS={{registers}} TILLHOLD_FLEET_SALES={{sales}} cargo test -p tillhold --test suite fleet

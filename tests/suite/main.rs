@@ -6,6 +6,7 @@
 mod capture;
 mod carried;
 mod customers;
+mod cuts;
 mod decided;
 mod door;
 mod failover;

@@ -6,11 +6,18 @@
 //! * Memory and time of a process are the kernel's own counts (`/proc`); elsewhere than on Linux
 //!   they are missing, never guessed.
 
+pub mod cuts;
+pub mod load;
+pub mod register;
+pub mod sales;
+pub mod spread;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use tillhold_core::table::Table;
@@ -35,6 +42,8 @@ pub struct Shop {
     pub env: Env,
     folder: TempDir,
     channel: Child,
+    /// What the channel answers to orders.
+    answers: Mutex<BufReader<ChildStdout>>,
     pub address: SocketAddr,
 }
 
@@ -59,8 +68,9 @@ impl Shop {
         engine.create_tables(tables)?;
         fill(&engine)?;
         drop(engine);
-        let (channel, address) = serve(&file)?;
-        let shop = Shop { env, folder, channel, address };
+        let (channel, answers, address) = serve(&file)?;
+        let answers = Mutex::new(answers);
+        let shop = Shop { env, folder, channel, answers, address };
         shop.write_settings(tables, direction)?;
         shop.run(&["channel", "prepare"]).await?;
         Ok(shop)
@@ -111,6 +121,25 @@ impl Shop {
         measure(&self.env, program).await
     }
 
+    /// Changes the register's profile; an agent that is started later reads it.
+    pub fn profile(&self, change: impl FnOnce(String) -> String) -> Fallible<()> {
+        let path = self.path("profile.toml");
+        Ok(fs::write(&path, change(fs::read_to_string(&path)?))?)
+    }
+
+    /// A fault ordered at the channel; comes back when it is in force.
+    pub fn order(&self, order: &str) -> Fallible<()> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stdin = self.channel.stdin.as_ref().ok_or("a channel without stdin")?;
+        writeln!(stdin, "{order}")?;
+        let mut answer = String::new();
+        answers.read_line(&mut answer)?;
+        match answer.starts_with("ok") {
+            true => Ok(()),
+            false => Err(format!("{order}: {answer}").into()),
+        }
+    }
+
     /// Processor time that the serving channel has used so far.
     pub fn channel_cpu(&self) -> Option<f64> {
         Account::of(&self.channel).map(|account| account.cpu_seconds)
@@ -125,15 +154,15 @@ impl Drop for Shop {
     }
 }
 
-fn serve(file: &Path) -> Fallible<(Child, SocketAddr)> {
+fn serve(file: &Path) -> Fallible<(Child, BufReader<ChildStdout>, SocketAddr)> {
     let mut command = Command::new(PROGRAM);
-    command.args(["channel", "serve", "--port", "0", "--db"]).arg(file);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    command.args(["channel", "serve", "--faults", "--port", "0", "--db"]).arg(file);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let mut answers = BufReader::new(child.stdout.take().ok_or("a channel without stdout")?);
     let mut line = String::new();
-    if let Some(stdout) = &mut child.stdout {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
-    Ok((child, line.trim().parse()?))
+    answers.read_line(&mut line)?;
+    Ok((child, answers, line.trim().parse()?))
 }
 
 /// What a process did and what it took.
@@ -149,21 +178,26 @@ pub struct Measured {
 pub struct Account {
     pub cpu_seconds: f64,
     pub peak_bytes: u64,
+    /// Resident now.
+    pub bytes: u64,
 }
 
 impl Account {
-    fn of(child: &Child) -> Option<Account> {
+    pub fn of(child: &Child) -> Option<Account> {
         let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", child.id())).ok();
         let status = read("status")?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse().ok()?;
+        let kb = |name: &str| -> Option<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches(" kB").parse().ok()
+        };
+        let (peak_kb, now_kb) = (kb("VmHWM:")?, kb("VmRSS:")?);
         // The command's name, in brackets, may hold blanks; the fields behind it do not (proc(5)).
         let stat = read("stat")?;
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
         // USER_HZ is 100 wherever Linux runs for us.
         let cpu_seconds = (ticks(11)? + ticks(12)?) / 100.0;
-        Some(Account { cpu_seconds, peak_bytes: peak_kb * 1024 })
+        Some(Account { cpu_seconds, peak_bytes: peak_kb * 1024, bytes: now_kb * 1024 })
     }
 }
 

@@ -1,0 +1,168 @@
+//! Cashiers sell while the channel fails in five ways; then what they were promised is looked for in the channel.
+//!
+//! ```text
+//! cashiers ──PUT──► tillhold run (a process) ──► channel serve --faults (a process) ◄── cut, heal, cut, ...
+//! ```
+
+use super::register::{Running, is_sent};
+use super::sales::{self, Tables};
+use super::{Fallible, Shop};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tillhold_client::Client;
+use tillhold_core::text::guid_text;
+use tillhold_env::Env;
+
+/// What is ordered, and what takes it back.
+pub const KINDS: [(&str, &str, &str); 5] = [
+    ("refused", "cut", "restore"),
+    ("reset", "restart", "heal"),
+    ("half-open", "half-open", "heal"),
+    ("stalled mid-answer", "trickle 1", "heal"),
+    ("dropped after commit", "drop-after-commit 1", "heal"),
+];
+/// Of one sale's answer; longer than the agent itself may wait.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// A cashier's time between two sales.
+const BETWEEN_SALES: Duration = Duration::from_millis(250);
+/// The register's `offline_timeout_s`.
+pub const OFFLINE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a cut lasts: longer than the register waits before it goes offline.
+const CUT_TIME: Duration = Duration::from_millis(1_400);
+const LINES: i64 = 5;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub sales: usize,
+    /// Answered with anything but a promise, with what was said.
+    pub failed: Vec<String>,
+    pub lost: usize,
+    pub doubled: usize,
+    /// The longest wait for one sale's answer, of each kind of cut.
+    pub longest_us: BTreeMap<&'static str, u64>,
+    /// Answered while the register was offline.
+    pub offline: usize,
+}
+
+/// One sale as the cashier knows it.
+struct Promise {
+    number: i64,
+    began_us: u64,
+    took_us: u64,
+    is_offline: bool,
+}
+
+#[derive(Default)]
+struct Till {
+    is_over: AtomicBool,
+    number: AtomicI64,
+    promised: Mutex<Vec<Promise>>,
+    failed: Mutex<Vec<String>>,
+}
+
+pub async fn run(write_path: &str, cuts: usize, cashiers: usize) -> Fallible<Told> {
+    let tables = Arc::new(Tables::new()?);
+    let conduct = format!(
+        "write_path = \"{write_path}\"\noffline_timeout_s = {}\nreconnect_interval_min = 0.01\n\
+         dwell_s = 0\n",
+        OFFLINE_TIMEOUT.as_secs()
+    );
+    let shop = sales::shop(&tables, &conduct).await?;
+    let running = Running::online(&shop).await?;
+    let till: Arc<Till> = Arc::default();
+    let (send, mut ended) = tokio::sync::mpsc::channel::<()>(1);
+    for _ in 0..cashiers {
+        let (env, client) = (shop.env.clone(), running.client(&shop));
+        let (till, tables, send) = (till.clone(), tables.clone(), send.clone());
+        shop.env.spawn(async move {
+            sell(&env, &client, &till, &tables).await;
+            drop(send);
+        });
+    }
+    drop(send);
+    let mut moments = Vec::new();
+    for at in 0..cuts {
+        let (kind, order, back) = KINDS[at % KINDS.len()];
+        moments.push((shop.env.clock.monotonic_us(), kind));
+        shop.order(order)?;
+        tokio::time::sleep(CUT_TIME).await;
+        shop.order(back)?;
+        running.until(&shop, |status| status["state"] == "online").await?;
+    }
+    till.is_over.store(true, Ordering::Relaxed);
+    // Answers nothing: the last cashier who goes closes it.
+    let _ = ended.recv().await;
+    running.until(&shop, is_sent).await?;
+    judge(&shop, &till, &moments).await
+}
+
+async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {
+    while !till.is_over.load(Ordering::Relaxed) {
+        let number = till.number.fetch_add(1, Ordering::Relaxed) + 1;
+        let body = sales::body(&sales::rows(tables, number, LINES, 1));
+        let path = format!("/v1/transactions/{}", guid_text(&env.random.uuid()));
+        let began_us = env.clock.monotonic_us();
+        let answer = client.put(&path, &body, ANSWER_LIMIT).await;
+        let took_us = env.clock.monotonic_us() - began_us;
+        match answer {
+            Ok(answer) if answer.is_success() => {
+                let is_offline = answer.body["committed"] == "offline";
+                let promise = Promise { number, began_us, took_us, is_offline };
+                till.promised.lock().unwrap_or_else(PoisonError::into_inner).push(promise);
+            }
+            other => {
+                let said = format!("S1-1-{number}: {other:?}");
+                till.failed.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+            }
+        }
+        tokio::time::sleep(BETWEEN_SALES).await;
+    }
+}
+
+/// Every promise against the channel's own tables, asked by a client that is not the agent's.
+async fn judge(shop: &Shop, till: &Till, moments: &[(u64, &'static str)]) -> Fallible<Told> {
+    let mut client = sales::outsider(shop).await?;
+    let mut headers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (table, found) in [
+        ("[ax].[RETAILTRANSACTIONTABLE]", &mut headers),
+        ("[ax].[RETAILTRANSACTIONSALESTRANS]", &mut lines),
+    ] {
+        let sql = format!("SELECT t.[TRANSACTIONID] FROM {table} AS t;");
+        for row in client.simple_query(sql).await?.into_first_result().await? {
+            let id: &str = row.try_get(0)?.ok_or("a sale without a number")?;
+            *found.entry(id.to_string()).or_default() += 1;
+        }
+    }
+    let sql = "SELECT COUNT_BIG(*) AS [n] FROM [tillhold].[ledger] AS t;";
+    let row = client.simple_query(sql).await?.into_row().await?.ok_or("no ledger")?;
+    let ledger: i64 = row.try_get(0)?.unwrap_or_default();
+    let promised = till.promised.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = till.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut told = Told { sales: promised.len(), failed, ..Told::default() };
+    let mut ids = BTreeSet::new();
+    for promise in promised.iter() {
+        let id = format!("S1-1-{}", promise.number);
+        let found = (headers.get(&id).copied(), lines.get(&id).copied());
+        let is_lost = found.0.is_none() || found.1.unwrap_or(0) < LINES as usize;
+        told.lost += usize::from(is_lost);
+        let is_doubled = found.0 > Some(1) || found.1 > Some(LINES as usize);
+        told.doubled += usize::from(is_doubled);
+        told.offline += usize::from(promise.is_offline);
+        ids.insert(id);
+        let end_us = promise.began_us + promise.took_us;
+        // The cut that it met, if any: the last one before its answer.
+        let met = moments.iter().rev().find(|(at_us, _)| *at_us <= end_us);
+        let longest = told.longest_us.entry(met.map_or("none yet", |(_, kind)| *kind)).or_default();
+        *longest = promise.took_us.max(*longest);
+    }
+    // One ledger entry a sale; a second one would be a second upload.
+    told.doubled += (ledger as usize).saturating_sub(headers.len());
+    if told.failed.is_empty() && headers.keys().any(|id| !ids.contains(id)) {
+        return Err("the channel has a sale that nobody was promised".into());
+    }
+    Ok(told)
+}

@@ -1,0 +1,106 @@
+//! The agent as a process with a shop's settings, and its front door.
+
+use super::{Account, Fallible, PROGRAM, Shop};
+use serde_json::Value as Json;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tillhold_client::{Client, Door};
+
+/// Waited for a state at most.
+const STATE_LIMIT: Duration = Duration::from_secs(120);
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Killed when it goes.
+pub struct Running {
+    child: Child,
+    pub door: Door,
+}
+
+impl Running {
+    /// Starts `tillhold run` and waits until its door opens.
+    pub async fn start(shop: &Shop) -> Fallible<Running> {
+        let address = shop.path("offline").join("front-door.address");
+        // A file of an earlier run would name a door that is closed.
+        let _ = fs::remove_file(&address);
+        let mut program = Command::new(PROGRAM);
+        program.arg("run").arg("--config").arg(shop.path("register.toml"));
+        let said = fs::File::create(shop.path("agent.log"))?;
+        program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        let nowhere = Door { host: String::new(), port: 0, token: String::new() };
+        let mut running = Running { child: program.spawn()?, door: nowhere };
+        let started_us = shop.env.clock.monotonic_us();
+        loop {
+            let read = |path| fs::read_to_string(path).unwrap_or_default();
+            let token = read(shop.path("front-door.token"));
+            if let Some(door) = Door::parse(&read(address.clone()), &token) {
+                running.door = door;
+                return Ok(running);
+            }
+            let ended = running.child.try_wait()?;
+            if ended.is_some() || is_late(shop, started_us) {
+                let said = read(shop.path("agent.log"));
+                return Err(format!("no front door ({ended:?}); the agent said:\n{said}").into());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Starts it and waits until it is online with everything loaded.
+    pub async fn online(shop: &Shop) -> Fallible<Running> {
+        let running = Running::start(shop).await?;
+        running.until(shop, is_ready).await?;
+        Ok(running)
+    }
+
+    pub fn client(&self, shop: &Shop) -> Client {
+        Client::new(shop.env.clone(), self.door.clone())
+    }
+
+    /// Asks for the status until it is as wanted.
+    pub async fn until(&self, shop: &Shop, wanted: impl Fn(&Json) -> bool) -> Fallible<()> {
+        let client = self.client(shop);
+        let started_us = shop.env.clock.monotonic_us();
+        loop {
+            let status = client.get("/v1/status", ASK_LIMIT).await;
+            match status {
+                Ok(answer) if wanted(&answer.body) => return Ok(()),
+                seen if is_late(shop, started_us) => {
+                    let said = fs::read_to_string(shop.path("agent.log")).unwrap_or_default();
+                    return Err(format!("never came to it: {seen:?}\n{said}").into());
+                }
+                _ => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    }
+
+    pub fn account(&self) -> Option<Account> {
+        Account::of(&self.child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Online, every scope loaded, the numbers of sales known.
+fn is_ready(status: &Json) -> bool {
+    let scopes = status["scopes"].as_array();
+    status["state"] == "online"
+        && status["numbers"]["fault"].is_null()
+        && scopes.is_some_and(|scopes| scopes.iter().all(|scope| scope["ready"] == true))
+}
+
+/// Online with nothing left to send.
+pub fn is_sent(status: &Json) -> bool {
+    status["state"] == "online" && status["pending"]["transactions"] == 0
+}
+
+fn is_late(shop: &Shop, since_us: u64) -> bool {
+    u128::from(shop.env.clock.monotonic_us() - since_us) > STATE_LIMIT.as_micros()
+}

@@ -1,0 +1,202 @@
+//! Sales as a register makes them, for the benches: their tables, rows and JSON, and the look at what arrived.
+
+use super::{DATABASE, Fallible, PASSWORD, Shop, USER, load, table};
+use serde_json::{Value as Json, json};
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tillhold_core::moment::{Date, Time, Timestamp};
+use tillhold_core::row::Row;
+use tillhold_core::table::Table;
+use tillhold_core::text as canon;
+use tillhold_core::value::{Decimal, Value};
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
+
+pub type Outsider = Client<Compat<tillhold_env::BoxStream>>;
+
+/// Shortened from the channel's own, with their keys.
+pub struct Tables {
+    pub header: Table,
+    pub line: Table,
+    pub payment: Table,
+    pub seed: Table,
+}
+
+impl Tables {
+    pub fn new() -> Fallible<Tables> {
+        let sale = [
+            ("CHANNEL", "bigint"),
+            ("STORE", "nvarchar(10)"),
+            ("TERMINAL", "nvarchar(10)"),
+            ("TRANSACTIONID", "nvarchar(44)"),
+            ("DATAAREAID", "nvarchar(4)"),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| [&sale[..], more].concat();
+        let header = [
+            ("STAFF", "nvarchar(25)"),
+            ("CUSTACCOUNT", "nvarchar(20)"),
+            ("CURRENCY", "nvarchar(3)"),
+            ("GROSSAMOUNT", "numeric(32,16)"),
+            ("NETAMOUNT", "numeric(32,16)"),
+            ("PAYMENTAMOUNT", "numeric(32,16)"),
+            ("NUMBEROFITEMS", "numeric(32,16)"),
+            ("ENTRYSTATUS", "int"),
+            ("TYPE", "int"),
+            ("RECEIPTID", "nvarchar(18)"),
+            ("TRANSDATE", "datetime"),
+            ("CREATEDDATETIME", "datetime"),
+        ];
+        let line = [
+            ("LINENUM", "numeric(32,16)"),
+            ("ITEMID", "nvarchar(20)"),
+            ("BARCODE", "nvarchar(80)"),
+            ("DESCRIPTION", "nvarchar(60)"),
+            ("UNIT", "nvarchar(10)"),
+            ("QTY", "numeric(32,16)"),
+            ("PRICE", "numeric(32,16)"),
+            ("NETAMOUNT", "numeric(32,16)"),
+            ("TAXAMOUNT", "numeric(32,16)"),
+            ("DISCAMOUNT", "numeric(32,16)"),
+            ("TAXGROUP", "nvarchar(10)"),
+            ("TRANSDATE", "datetime"),
+        ];
+        let payment = [
+            ("LINENUM", "numeric(32,16)"),
+            ("TENDERTYPE", "nvarchar(10)"),
+            ("CURRENCY", "nvarchar(3)"),
+            ("AMOUNTCUR", "numeric(32,16)"),
+            ("AMOUNTTENDERED", "numeric(32,16)"),
+            ("TRANSDATE", "datetime"),
+        ];
+        let seed = [
+            ("DATATYPE", "int"),
+            ("DATAVALUE", "bigint"),
+            ("STORENUMBER", "nvarchar(10)"),
+            ("TERMINALID", "nvarchar(10)"),
+            ("DATAAREAID", "nvarchar(4)"),
+        ];
+        let whole = [0, 1, 2, 3, 4];
+        let with_line = [0, 1, 2, 3, 5, 4];
+        Ok(Tables {
+            header: table("ax.RETAILTRANSACTIONTABLE", &with(&header), &whole)?,
+            line: table("ax.RETAILTRANSACTIONSALESTRANS", &with(&line), &with_line)?,
+            payment: table("ax.RETAILTRANSACTIONPAYMENTTRANS", &with(&payment), &with_line)?,
+            seed: table("ax.RETAILPOSSEEDDATA", &seed, &[0, 2, 3, 4])?,
+        })
+    }
+
+    pub fn all(&self) -> [Table; 4] {
+        [self.header.clone(), self.line.clone(), self.payment.clone(), self.seed.clone()]
+    }
+}
+
+pub fn text(text: impl Into<String>) -> Value {
+    Value::Text(text.into())
+}
+
+pub fn amount(unscaled: i64) -> Value {
+    let exact = Decimal::new(i128::from(unscaled) * 10i128.pow(14), 16);
+    Value::Decimal(exact.expect("an amount of the bench has few digits"))
+}
+
+pub fn moment(sale: i64) -> Value {
+    let ms = (sale as u64 * 7_907) % 86_400_000 / 1_000 * 1_000;
+    Value::Timestamp(Timestamp::new(Date(20_400), Time(ms * 10_000)))
+}
+
+pub fn seed_row(number: i64) -> Vec<Value> {
+    vec![Value::Int(7), Value::Int(number), text("S1"), text("1"), text("usrt")]
+}
+
+pub fn key(sale: i64) -> Vec<Value> {
+    let id = format!("S1-1-{sale}");
+    vec![Value::Int(5_637_144_592), text("S1"), text("1"), text(id), text("usrt")]
+}
+
+pub fn header(sale: i64, lines: i64) -> Row {
+    let mut row = key(sale);
+    row.extend([text("000160"), text(format!("C{:06}", sale % 999)), text("EUR")]);
+    row.extend([amount(lines * 1_999), amount(lines * 1_680), amount(lines * 1_999)]);
+    row.extend([amount(lines * 100), Value::Int(0), Value::Int(2)]);
+    row.extend([text(format!("R{sale:08}")), moment(sale), moment(sale)]);
+    Row(row)
+}
+
+pub fn line(sale: i64, number: i64) -> Row {
+    let item = (sale * 31 + number * 7) % 40_000;
+    let mut row = key(sale);
+    row.extend([amount(number * 100), text(format!("{item:07}")), text(format!("40{item:011}"))]);
+    row.extend([text(format!("Gloves, leather, size {}", item % 11)), text("ea")]);
+    row.extend([amount(100), amount(1_999), amount(1_680), amount(319), amount(0)]);
+    row.extend([text("AVATAX"), moment(sale)]);
+    Row(row)
+}
+
+pub fn payment(sale: i64, lines: i64, number: i64) -> Row {
+    let mut row = key(sale);
+    row.extend([amount(number * 100), text("1"), text("EUR"), amount(lines * 1_999)]);
+    row.extend([amount(lines * 1_999), moment(sale)]);
+    Row(row)
+}
+
+/// A client of the channel that is not the agent's.
+pub async fn outsider(shop: &Shop) -> Fallible<Outsider> {
+    let port = shop.address.port();
+    let mut config = Config::new();
+    config.host("127.0.0.1");
+    config.port(port);
+    config.database(DATABASE);
+    config.authentication(AuthMethod::sql_server(USER, PASSWORD));
+    config.encryption(EncryptionLevel::Required);
+    config.trust_cert_ca(shop.certificate().display());
+    let stream = shop.env.network.connect("127.0.0.1", port).await?;
+    Ok(Client::connect(config, stream.compat_write()).await?)
+}
+
+/// Everything arrived, once: asked by a client that is not the agent's.
+pub async fn check(shop: &Shop, sales: i64, lines: i64, payments: i64) -> Fallible<()> {
+    let mut client = outsider(shop).await?;
+    for (table, what, expected) in [
+        ("[ax].[RETAILTRANSACTIONTABLE]", "COUNT_BIG(*)", sales),
+        ("[ax].[RETAILTRANSACTIONSALESTRANS]", "COUNT_BIG(*)", sales * lines),
+        ("[ax].[RETAILTRANSACTIONPAYMENTTRANS]", "COUNT_BIG(*)", sales * payments),
+        ("[tillhold].[ledger]", "COUNT_BIG(*)", sales),
+    ] {
+        let sql = format!("SELECT {what} AS [n] FROM {table} AS t;");
+        let row = client.simple_query(sql).await?.into_row().await?.ok_or("no row")?;
+        let found: Option<i64> = row.try_get(0)?;
+        if found != Some(expected) {
+            return Err(format!("{what} of {table}: {found:?}, not {expected}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A channel with the tables of a sale, and a register whose profile begins with `conduct`.
+pub async fn shop(tables: &Tables, conduct: &str) -> Fallible<Shop> {
+    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+        load(engine, &tables.seed, &mut std::iter::once(seed_row(0))).map(|_| ())
+    };
+    let shop = Shop::filled(&tables.all(), "bidirectional", fill).await?;
+    shop.profile(|text| format!("{conduct}\n{text}"))?;
+    Ok(shop)
+}
+
+/// Header, lines, payments.
+pub fn rows(tables: &Tables, sale: i64, lines: i64, payments: i64) -> Vec<(&Table, Row)> {
+    let mut rows = vec![(&tables.header, header(sale, lines))];
+    rows.extend((1..=lines).map(|number| (&tables.line, line(sale, number))));
+    rows.extend((1..=payments).map(|number| (&tables.payment, payment(sale, lines, number))));
+    rows
+}
+
+/// The same for the front door.
+pub fn body(rows: &[(&Table, Row)]) -> Json {
+    let row = |(table, row): &(&Table, Row)| {
+        let cells = row.0.iter().zip(&table.columns).map(|(value, column)| {
+            let text = canon::canonical(value, column.of).unwrap_or_default();
+            (column.name.clone(), Json::String(text))
+        });
+        let values: serde_json::Map<String, Json> = cells.collect();
+        json!({ "table": table.name.to_string(), "operation": "insert", "values": values })
+    };
+    json!({ "rows": rows.iter().map(row).collect::<Vec<_>>() })
+}

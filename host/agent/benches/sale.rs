@@ -1,0 +1,177 @@
+//! A local-first sale of a header, 20 lines and 2 payments, against the same rows in a bare SQLite transaction.
+//!
+//! `cargo bench --bench sale [-- --sales 600] [--json]`
+//!
+//! ```text
+//! one after the other, for each sale:
+//!   bare rusqlite transaction, the journal's own table and indexes, WAL, synchronous=FULL      ceiling
+//!   LocalDatabase::record                                                                      library
+//!   PUT /v1/transactions/ID at `tillhold run` (a process), kept-alive loopback HTTP            front door
+//! ```
+//!
+//! * All three write files in one folder. The channel is away, so that no push runs beside them.
+//! * The ceiling's rows are bound in their stored form; the other two convert and check theirs in the time measured.
+
+#[allow(dead_code, reason = "each bench takes what it needs")]
+mod common;
+
+use common::load::{Caller, request};
+use common::register::Running;
+use common::sales::{self, Tables};
+use common::spread::Spread;
+use common::{Fallible, Shop, argument, is_asked};
+use rusqlite::types::Value as Stored;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::json;
+use std::fs;
+use tillhold_core::row::Row;
+use tillhold_core::table::Table;
+use tillhold_core::text as canon;
+use tillhold_core::text::guid_text;
+use tillhold_core::transaction::{ContentHash, TransactionId};
+use tillhold_core::value::Value;
+use tillhold_local::{Identity, LocalDatabase, RowWrite};
+
+const SALES: i64 = 600;
+/// First ones that are not counted: statements are prepared, pages allocated.
+const WARM_UP: i64 = 50;
+const LINES: i64 = 20;
+const PAYMENTS: i64 = 2;
+
+#[tokio::main]
+async fn main() -> Fallible<()> {
+    let count = argument("--sales").map_or(Ok(SALES), |text| text.parse())?;
+    let tables = Tables::new()?;
+    let conduct = "write_path = \"local-first\"\noffline_timeout_s = 1\n";
+    let shop = sales::shop(&tables, conduct).await?;
+    shop.run(&["provision"]).await?;
+    let library = shop.path("library");
+    fs::create_dir(&library)?;
+    for file in ["journal.db", "catalogue.db"] {
+        fs::copy(shop.path("offline").join(file), library.join(file))?;
+    }
+    let identity = Identity { store: "S1".to_string(), register: "1".to_string() };
+    let local = LocalDatabase::open(&shop.env, &library, &identity).await?;
+    let mut bare = bare(&shop, &tables)?;
+    let running = Running::online(&shop).await?;
+    shop.order("cut")?;
+    running.until(&shop, |status| status["state"] == "offline").await?;
+    let mut caller = Caller::connect(&shop.env, &running.door).await?;
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    for sale in 1..=count + WARM_UP {
+        let rows = sales::rows(&tables, sale, LINES, PAYMENTS);
+        let took = [
+            in_bare(&shop, &mut bare, &rows)?,
+            in_library(&shop, &local, &rows, sale).await?,
+            at_door(&shop, &running, &mut caller, &rows).await?,
+        ];
+        if sale > WARM_UP {
+            times.iter_mut().zip(took).for_each(|(times, took)| times.push(took));
+        }
+    }
+    local.close().await?;
+    report(count, times.map(Spread::of));
+    Ok(())
+}
+
+/// A file with the tables and indexes of a sale as the journal has them, and nothing else of it.
+fn bare(shop: &Shop, tables: &Tables) -> Fallible<Connection> {
+    let journal = Connection::open(shop.path("offline").join("journal.db"))?;
+    let bare = Connection::open(shop.path("bare.db"))?;
+    bare.pragma_update(None, "journal_mode", "WAL")?;
+    bare.pragma_update(None, "synchronous", "FULL")?;
+    for table in tables.all() {
+        let mut schema = journal.prepare(
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND type IN ('table', 'index') \
+             AND sql IS NOT NULL ORDER BY type DESC",
+        )?;
+        for sql in schema.query_map([table.name.to_string()], |row| row.get::<_, String>(0))? {
+            bare.execute_batch(&sql?)?;
+        }
+    }
+    Ok(bare)
+}
+
+fn stored(table: &Table, row: &Row) -> Vec<Stored> {
+    let cell = |(at, value): (usize, &Value)| match value {
+        Value::Int(number) => Stored::Integer(*number),
+        value => canon::canonical(value, table.columns[at].of).map_or(Stored::Null, Stored::Text),
+    };
+    row.0.iter().enumerate().map(cell).collect()
+}
+
+fn in_bare(shop: &Shop, bare: &mut Connection, rows: &[(&Table, Row)]) -> Fallible<u64> {
+    let prepared: Vec<(String, Vec<Stored>)> = rows
+        .iter()
+        .map(|(table, row)| {
+            let marks = vec!["?"; table.columns.len()].join(", ");
+            (format!("INSERT INTO \"{}\" VALUES ({marks})", table.name), stored(table, row))
+        })
+        .collect();
+    let began_us = shop.env.clock.monotonic_us();
+    let transaction = bare.transaction()?;
+    for (insert, row) in &prepared {
+        transaction.prepare_cached(insert)?.execute(params_from_iter(row))?;
+    }
+    transaction.commit()?;
+    Ok(shop.env.clock.monotonic_us() - began_us)
+}
+
+async fn in_library(
+    shop: &Shop,
+    local: &LocalDatabase,
+    rows: &[(&Table, Row)],
+    sale: i64,
+) -> Fallible<u64> {
+    let write = |(table, row): &(&Table, Row)| RowWrite::Insert {
+        table: table.name.clone(),
+        row: row.clone(),
+    };
+    let writes = rows.iter().map(write).collect();
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&sale.to_be_bytes());
+    let id = TransactionId(shop.env.random.uuid());
+    let began_us = shop.env.clock.monotonic_us();
+    local.record(id, ContentHash(hash), writes, shop.env.clock.wall_ms()).await?;
+    Ok(shop.env.clock.monotonic_us() - began_us)
+}
+
+async fn at_door(
+    shop: &Shop,
+    running: &Running,
+    caller: &mut Caller,
+    rows: &[(&Table, Row)],
+) -> Fallible<u64> {
+    let path = format!("/v1/transactions/{}", guid_text(&shop.env.random.uuid()));
+    let body = sales::body(rows).to_string();
+    let request = request(&running.door, "PUT", &path, &body);
+    let began_us = shop.env.clock.monotonic_us();
+    let told = caller.call(&request).await?;
+    let took_us = shop.env.clock.monotonic_us() - began_us;
+    match told.status {
+        200 | 201 => Ok(took_us),
+        status => Err(format!("a sale was answered with {status}").into()),
+    }
+}
+
+fn report(count: i64, [bare, library, door]: [Spread; 3]) {
+    if !is_asked("--json") {
+        println!("{count} sales of {} rows, milliseconds", 1 + LINES + PAYMENTS);
+        println!("{:<28} {:>8} {:>8} {:>10} {:>10}", "", "p50", "p99", "p50 ratio", "p99 ratio");
+    }
+    for (what, spread) in [("bare", &bare), ("library", &library), ("front door", &door)] {
+        let (p50, p99) = (spread.at(0.5), spread.at(0.99));
+        let ratio = |at: f64| spread.at(at) as f64 / bare.at(at) as f64;
+        if is_asked("--json") {
+            println!("{}", json!({ "what": what, "p50_us": p50, "p99_us": p99 }));
+            continue;
+        }
+        println!(
+            "{what:<28} {:>8.3} {:>8.3} {:>10.2} {:>10.2}",
+            p50 as f64 / 1e3,
+            p99 as f64 / 1e3,
+            ratio(0.5),
+            ratio(0.99)
+        );
+    }
+}
