@@ -64,6 +64,8 @@ pub struct Agent {
     pull_lane: AsyncMutex<Link>,
     /// By the monotonic clock, when the last sale came.
     sold_at_ms: AtomicU64,
+    /// By the monotonic clock, when what was pending was last uploaded, by the interval, a return or a person.
+    uploaded_at_ms: AtomicU64,
     /// Counts settled transactions, so that a sale can wait for its own.
     settled: watch::Sender<u64>,
 }
@@ -125,6 +127,7 @@ impl Agent {
             push_lane: AsyncMutex::new(register.link()),
             pull_lane: AsyncMutex::new(register.link()),
             sold_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
+            uploaded_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             settled: watch::Sender::new(0),
             register: RwLock::new(Arc::new(register)),
         };
@@ -232,6 +235,14 @@ impl Agent {
 
     pub fn note_sale(&self) {
         self.sold_at_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    pub fn note_upload(&self) {
+        self.uploaded_at_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    pub fn uploaded_at_ms(&self) -> u64 {
+        self.uploaded_at_ms.load(Ordering::Relaxed)
     }
 
     /// No sale came for so long that none is likely to come within the next seconds.

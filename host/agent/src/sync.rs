@@ -89,7 +89,6 @@ pub async fn now(
 
 /// Runs until the agent stops; works only while Online. Its own loop, so that a long pull delays no sale.
 pub async fn keep_pushed(agent: Arc<Agent>) {
-    let mut pushed_at_ms = None;
     loop {
         tokio::select! {
             biased;
@@ -97,20 +96,19 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
             () = agent.nudge.notified() => {}
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
-        if agent.state() == State::Online && is_upload_due(&agent, pushed_at_ms) {
+        if agent.state() == State::Online && is_upload_due(&agent) {
             let pushed = push_pending(&agent).await;
-            pushed_at_ms = Some(agent.now_ms());
             doubt_on_trouble(&agent, pushed.map(drop));
         }
     }
 }
 
 /// A channel-first sale waits for its own upload, so there is no interval to wait for.
-fn is_upload_due(agent: &Agent, pushed_at_ms: Option<u64>) -> bool {
+fn is_upload_due(agent: &Agent) -> bool {
     let register = agent.register();
     let interval = register.profile.conduct.upload.interval.as_millis() as u64;
     let at_once = register.profile.write_path == WritePath::ChannelFirst || interval == 0;
-    at_once || pushed_at_ms.is_none_or(|pushed| agent.now_ms() >= pushed + interval)
+    at_once || agent.now_ms() >= agent.uploaded_at_ms() + interval
 }
 
 /// Runs until the agent stops; works only while Online.
@@ -243,6 +241,7 @@ async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
         agent.claim.lose();
         result = push_claimed(agent, &register, &mut link, &mut pushed).await;
     }
+    agent.note_upload();
     agent.claim.note_head(pushed.head);
     let stood = agent.scope_report(PUSH).fault;
     let result = result.map(|()| Tally::default());
