@@ -5,7 +5,8 @@
 //! ```
 //!
 //! It needs no request to notice: while Online it probes on a connection of its own, each probe with a deadline,
-//! so that a dead, half-open or stalled channel is seen within the offline timeout.
+//! so that a dead, half-open or stalled channel is seen within the offline timeout. When it asks and for how long it
+//! waits is core's `rhythm`, which is simulated there.
 
 use crate::agent::Agent;
 use crate::sync;
@@ -13,11 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tillhold_channel::probe;
+use tillhold_core::failover::rhythm::{self, GRAIN};
 use tillhold_core::failover::{self, Effect, Event, State};
 use tokio::sync::mpsc;
-
-/// How often time is looked at: the grain of every time-out here.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Runs until the agent stops.
 pub async fn supervise(agent: Arc<Agent>, mut events: mpsc::Receiver<Event>) {
@@ -27,9 +26,13 @@ pub async fn supervise(agent: Arc<Agent>, mut events: mpsc::Receiver<Event>) {
             biased;
             () = agent.stopped() => return,
             event = events.recv() => event.unwrap_or(Event::Tick),
-            () = tokio::time::sleep(TICK) => Event::Tick,
+            () = tokio::time::sleep(watch.until_look()) => Event::Tick,
         };
         watch.take(event);
+        // However fast events come, the time is looked at.
+        if watch.until_look().is_zero() {
+            watch.take(Event::Tick);
+        }
     }
 }
 
@@ -37,45 +40,46 @@ struct Watch {
     agent: Arc<Agent>,
     probing: Arc<AtomicBool>,
     probed_at_ms: u64,
+    looked_at_ms: u64,
 }
 
 impl Watch {
     fn new(agent: Arc<Agent>) -> Watch {
-        Watch { agent, probing: Arc::default(), probed_at_ms: 0 }
+        Watch { agent, probing: Arc::default(), probed_at_ms: 0, looked_at_ms: 0 }
+    }
+
+    fn until_look(&self) -> Duration {
+        let passed_ms = self.agent.now_ms().saturating_sub(self.looked_at_ms);
+        GRAIN.saturating_sub(Duration::from_millis(passed_ms))
     }
 
     fn take(&mut self, event: Event) {
         let agent = &self.agent;
         let (now_ms, random) = (agent.now_ms(), agent.register().env.random.number());
+        if event == Event::Tick {
+            self.looked_at_ms = now_ms;
+        }
         let before = agent.standing().machine;
-        let (machine, effects) = failover::step(before, event, now_ms, &agent.rules(), random);
+        let rules = agent.rules();
+        let (machine, effects) = failover::step(before, event, now_ms, &rules, random);
         agent.enter(machine);
-        for effect in effects {
-            match effect {
-                Effect::Probe => self.probe(now_ms),
-                Effect::BeginReturn => begin_return(&self.agent),
-                Effect::Announce => announce(&self.agent),
-            }
+        if effects.contains(&Effect::Announce) {
+            announce(agent);
         }
-        let due = now_ms.saturating_sub(self.probed_at_ms) >= self.probe_interval_ms();
-        if machine.state == State::Online && due {
-            self.probe(now_ms);
+        if effects.contains(&Effect::BeginReturn) {
+            begin_return(agent);
+        }
+        if rhythm::is_due(&machine, &effects, self.probed_at_ms, now_ms, &rules) {
+            self.probe(now_ms, rhythm::deadline(&rules));
         }
     }
 
-    /// A quarter of the offline timeout: two probes fit into it with their deadlines.
-    fn probe_interval_ms(&self) -> u64 {
-        let quarter = self.agent.rules().offline_timeout.as_millis() as u64 / 4;
-        quarter.clamp(100, 2_000)
-    }
-
-    fn probe(&mut self, now_ms: u64) {
+    fn probe(&mut self, now_ms: u64, deadline: Duration) {
         if self.probing.swap(true, Ordering::AcqRel) {
             return;
         }
         self.probed_at_ms = now_ms;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
-        let deadline = Duration::from_millis(self.probe_interval_ms() * 2);
         self.agent.register().env.spawn(async move {
             let answer = probe::probe(&mut *agent.probe_lane().await, deadline).await;
             probing.store(false, Ordering::Release);

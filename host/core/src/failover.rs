@@ -16,6 +16,10 @@
 //! * A register that loses its channel again before it was steady dwells twice as long each time, up to a bound: the
 //!   number of changes in an hour has one too, whatever the line does.
 //! * A slow channel is left and come back to by a number of answers in a row, never by one.
+//! * The offline timeout counts from the last answer, not from the first trouble: how long finding out takes is no
+//!   reason to wait longer. [`rhythm`] says when the channel is asked, so that trouble comes before the time is up.
+
+pub mod rhythm;
 
 use crate::limits;
 use crate::retry;
@@ -26,7 +30,7 @@ use std::time::Duration;
 pub enum State {
     /// The channel answers.
     Online,
-    /// The channel did not answer once; the offline timeout runs.
+    /// The channel did not answer once; Offline follows when the offline timeout has passed since its last answer.
     Doubtful,
     /// The offline database is in use; the channel is tried by the reconnect interval.
     Offline,
@@ -117,6 +121,8 @@ pub struct Steadiness {
 pub struct Machine {
     pub state: State,
     pub since_ms: u64,
+    /// Online or Doubtful: when the channel answered last.
+    pub heard_at_ms: u64,
     /// Offline: when the channel is tried next.
     pub attempt_at_ms: u64,
     /// Offline: the earliest moment of a return, by the dwell (at once after a start or a release).
@@ -135,6 +141,7 @@ impl Machine {
         Machine {
             state: State::Offline,
             since_ms: now_ms,
+            heard_at_ms: now_ms,
             attempt_at_ms: now_ms,
             return_from_ms: now_ms,
             in_a_row: 0,
@@ -176,7 +183,7 @@ impl Machine {
     }
 
     fn online(self, now_ms: u64) -> Machine {
-        Machine { is_slow: false, ..self.enter(State::Online, now_ms) }
+        Machine { is_slow: false, heard_at_ms: now_ms, ..self.enter(State::Online, now_ms) }
     }
 }
 
@@ -260,12 +267,13 @@ fn trouble(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machin
 
 /// An answer while Online: the last of too many slow ones ends it.
 fn paced(
-    machine: Machine,
+    before: Machine,
     took: Duration,
     now_ms: u64,
     rules: &Rules,
     random: u64,
 ) -> (Machine, Vec<Effect>) {
+    let machine = Machine { heard_at_ms: now_ms, ..before };
     if !is_slow(took, rules) {
         return (Machine { in_a_row: 0, ..machine }, vec![]);
     }
@@ -294,8 +302,8 @@ fn back(machine: Machine, took: Duration, now_ms: u64, rules: &Rules) -> (Machin
 }
 
 fn doubt(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machine, Vec<Effect>) {
-    let doubted_ms = now_ms.saturating_sub(machine.since_ms);
-    if u128::from(doubted_ms) < rules.offline_timeout.as_millis() {
+    let silent_ms = now_ms.saturating_sub(machine.heard_at_ms);
+    if u128::from(silent_ms) < rules.offline_timeout.as_millis() {
         return (machine, vec![Effect::Probe]);
     }
     (machine.lost(now_ms, rules, random), vec![])

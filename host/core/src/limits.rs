@@ -97,6 +97,8 @@ pub const FILTER_DEPTH_MAX: usize = 16;
 /// Values of a filter: each is a parameter of its statement, of which SQL Server takes 2,100.
 pub const FILTER_VALUES_MAX: usize = 500;
 
+/// Between two probes of a channel that answers: however long the offline timeout is, a shop knows within seconds.
+pub const PROBE_INTERVAL_MAX: Duration = Duration::from_millis(2_000);
 /// Doubts that end well, without a steady time Online between them, before the next one is Offline at once: a link that
 /// loses one probe in four is worse than none.
 pub const DOUBTS_MAX: u32 = 3;
