@@ -79,6 +79,7 @@ pub use error::LocalError;
 pub use install::InstallReport;
 pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use purge::{PurgeFrom, Purged};
+pub use read::Page;
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
 pub use release::{Quarantined, Release, Releasing};

@@ -6,7 +6,6 @@
 use crate::cell;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
-use crate::file::Trouble;
 use crate::registry::Entry;
 use crate::schema::{comparable, folded, quoted};
 use rusqlite::Connection;
@@ -16,21 +15,30 @@ use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, TableName};
 use tillhold_core::value::Value;
+use tillhold_core::version::ChannelVersion;
 
 impl LocalDatabase {
     /// The rows of `table` that `filter` asks for. Refused until the table's first load has landed.
     pub async fn read(&self, table: &TableName, filter: &Filter) -> Result<Vec<Row>, LocalError> {
+        Ok(self.page(table, filter).await?.rows)
+    }
+
+    /// The same with the version that the rows are of, both from one snapshot.
+    pub async fn page(&self, table: &TableName, filter: &Filter) -> Result<Page, LocalError> {
         let entry = self.registry().get(table)?.clone();
         let question = Question::of(&entry, filter)?;
         let read = move |conn: &Connection| {
-            require_ready(conn, &entry)?;
+            let progress = entry.progress(conn)?;
+            if !progress.ready {
+                return Err(LocalError::NotReady { table: entry.table.name.clone() }.into());
+            }
             let mut statement = conn.prepare_cached(&question.sql)?;
             let mut found = statement.query(rusqlite::params_from_iter(&question.parameters))?;
             let mut rows = Vec::new();
             while let Some(row) = found.next()? {
                 rows.push(cell::read_row(row, &entry.table, 0)?);
             }
-            Ok(rows)
+            Ok(Page { version: entry.state(&progress)?.version, rows })
         };
         self.readers(self.registry().get(table)?.kind).run(read).await
     }
@@ -44,11 +52,12 @@ impl LocalDatabase {
     }
 }
 
-fn require_ready(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
-    if entry.progress(conn)?.ready {
-        return Ok(());
-    }
-    Err(LocalError::NotReady { table: entry.table.name.clone() }.into())
+/// Rows of one table, in key order.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// How far the table had been pulled; `None` for a table that is only pushed.
+    pub version: Option<ChannelVersion>,
+    pub rows: Vec<Row>,
 }
 
 pub(crate) struct Question {

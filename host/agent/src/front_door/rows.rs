@@ -26,6 +26,7 @@ use tillhold_core::profile::WritePath;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
+use tillhold_local::Page;
 use tillhold_plugin::Flow;
 
 pub async fn get(
@@ -47,8 +48,9 @@ pub async fn get(
     {
         return Ok(JsonBody(page("channel", Json::Null, table, &filter, rows)));
     }
-    let rows = agent.register().local.read(&table.name, &filter).await.map_err(FlowError::from)?;
-    let version = version(agent, table).await?;
+    let Page { version, rows } =
+        register.local.page(&table.name, &filter).await.map_err(FlowError::from)?;
+    let version = version.map_or(Json::Null, |version| Json::String(version.to_string()));
     Ok(JsonBody(page("offline", version, table, &filter, rows)))
 }
 
@@ -100,11 +102,6 @@ async fn filtered(
 ) -> Result<Vec<Row>, FlowError> {
     let condition = agent.register().filter(link, run, &table.name).await?;
     Ok(read(link, table, filter, condition.as_deref()).await?)
-}
-
-async fn version(agent: &Agent, table: &Table) -> Result<Json, Problem> {
-    let state = agent.register().local.state_of(&table.name).await.map_err(FlowError::from)?;
-    Ok(state.version.map_or(Json::Null, |version| Json::String(version.to_string())))
 }
 
 fn page(source: &str, version: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
