@@ -12,10 +12,10 @@ use tillhold_env::{BoxStream, Env};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// One answer, as it came over the wire.
-struct Answered {
-    status: u16,
+pub struct Answered {
+    pub status: u16,
     head: String,
-    text: String,
+    pub text: String,
 }
 
 impl Answered {
@@ -60,18 +60,18 @@ async fn dial(stage: &Stage) -> BoxStream {
     Env::real().network.connect(host, port).await.expect("the front door")
 }
 
-async fn ask(stage: &Stage, line: &str, token: &str) -> Answered {
+pub async fn ask(stage: &Stage, line: &str, token: &str) -> Answered {
     raw(dial(stage).await, &request(line, token, "{}")).await
 }
 
-fn token(stage: &Stage, file: &str) -> String {
+pub fn token(stage: &Stage, file: &str) -> String {
     let path = stage.rehearsal.folder().join(file);
     let rights = std::fs::metadata(&path).expect("a token file").permissions().mode();
     assert_eq!(rights & 0o777, 0o600, "{file} is for its owner's eyes");
     std::fs::read_to_string(path).expect("a token")
 }
 
-const READ_ONLY: &str = "front-door.read-only.token";
+pub const READ_ONLY: &str = "front-door.read-only.token";
 const POS: &str = "front-door.pos.token";
 const OPERATOR: &str = "front-door.token";
 

@@ -13,6 +13,7 @@ mod failover;
 mod filters;
 mod fleet;
 mod flows;
+mod freshness;
 mod harness;
 mod images;
 mod killed;

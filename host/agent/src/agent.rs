@@ -6,12 +6,13 @@
 use crate::again::Again;
 use crate::claiming::Claim;
 use crate::fault::FlowError;
+use crate::freshness::DataAges;
 use crate::held::Hold;
 use crate::history::History;
 use crate::images::keep::Images;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
-use crate::register::Register;
+use crate::register::{Register, ScopeRun};
 use crate::renewal::Renewal;
 use crate::report;
 use crate::reporting::Reports;
@@ -24,6 +25,7 @@ use tillhold_channel::Link;
 use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
 use tillhold_core::pace::Debt;
+use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, mpsc, watch};
 
@@ -54,6 +56,8 @@ pub struct Agent {
     scope_reports: Mutex<BTreeMap<String, ScopeReport>>,
     /// Who holds the register offline.
     pub hold: Hold,
+    /// How old the scopes' rows are.
+    pub ages: DataAges,
     pub claim: Claim,
     pub numbers: Numbers,
     pub reports: Reports,
@@ -118,6 +122,7 @@ impl Agent {
             history: History::default(),
             scope_reports: Mutex::default(),
             hold: Hold::default(),
+            ages: DataAges::default(),
             claim: Claim::default(),
             numbers: Numbers::default(),
             reports: Reports::default(),
@@ -170,6 +175,12 @@ impl Agent {
 
     pub fn state(&self) -> State {
         self.standing().machine.state
+    }
+
+    /// A downloaded table is complete on the register; what only the channel has (other registers' sales) is read there.
+    pub fn reads_channel(&self, run: &ScopeRun) -> bool {
+        let channel_first = self.register().profile.write_path == WritePath::ChannelFirst;
+        channel_first && self.state().sells_on_channel() && run.is_pushed()
     }
 
     pub fn now_ms(&self) -> u64 {

@@ -5,10 +5,12 @@ use crate::images::fault::ImageError;
 use crate::numbers::NumbersDoubt;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
+use std::time::Duration;
 use tillhold_channel::ChannelError;
 use tillhold_core::claim::Doubt;
 use tillhold_core::condition::Complaint;
 use tillhold_core::fault::Class;
+use tillhold_core::freshness::Age;
 use tillhold_core::stage::Unbalanced;
 use tillhold_core::table::TableName;
 use tillhold_core::version::Sequence;
@@ -42,6 +44,10 @@ pub enum FlowError {
     Filter { table: TableName, complaints: Vec<Complaint> },
     #[error("the work of {0} broke off inside the agent")]
     BrokeOff(&'static str),
+    #[error("this register was never synchronised: of its scopes {scopes} never came")]
+    Unsynchronised { scopes: usize },
+    #[error("the data of {scope} are {}, and stale from {} on", aged(*age), spelled(*bound))]
+    Stale { scope: String, age: Age, bound: Duration },
     #[error("the register was never synchronised and its channel cannot be reached: {0}")]
     NeverSynchronised(ChannelError),
     #[error(
@@ -99,7 +105,9 @@ impl FlowError {
             | FlowError::RegisterSuperseded { .. } => Class::Reconfigure,
             FlowError::NumbersUnread
             | FlowError::NumbersUnloaded
-            | FlowError::NumbersBehind { .. } => Class::Retry,
+            | FlowError::NumbersBehind { .. }
+            | FlowError::Unsynchronised { .. }
+            | FlowError::Stale { .. } => Class::Retry,
             FlowError::NeverSynchronised(_) => Class::Retry,
             FlowError::Outrun { .. } | FlowError::Filter { .. } | FlowError::Settings(_) => {
                 Class::Reconfigure
@@ -122,6 +130,8 @@ impl FlowError {
             FlowError::Filter { .. } => "filter-misfit",
             FlowError::BrokeOff(_) => "flow-broke-off",
             FlowError::NeverSynchronised(_) => "register-never-synchronised",
+            FlowError::Unsynchronised { .. } => "never-synchronised",
+            FlowError::Stale { .. } => "data-stale",
             FlowError::RegisterRestored { .. } => "register-restored",
             FlowError::RegisterCopied { .. } => "register-copied",
             FlowError::RegisterSuperseded { .. } => "register-superseded",
@@ -167,6 +177,16 @@ impl FlowError {
                 "let head office make this register's row in ax.RETAILPOSSEEDDATA, then `tillhold sync`"
                     .to_string(),
             ),
+            FlowError::Unsynchronised { .. } => Some(
+                "bring the channel within reach: the first load is done by itself; `tillhold status` says what a scope \
+                 waits for, `[staleness] never_synchronised` in the profile what is done meanwhile"
+                    .to_string(),
+            ),
+            FlowError::Stale { .. } => Some(
+                "`tillhold reconnect` tries the channel now; `tillhold status` says which scope stands still and why, \
+                 `[staleness] stale` in the profile what is done meanwhile"
+                    .to_string(),
+            ),
             FlowError::NeverSynchronised(_) => Some(
                 "bring the channel database within reach once; `tillhold provision` then fills the \
                  offline database"
@@ -183,5 +203,23 @@ impl FlowError {
     /// Whether the channel itself failed, which is the failover's business.
     pub fn is_channel_trouble(&self) -> bool {
         matches!(self, FlowError::Channel(error) if error.class() == Class::Retry)
+    }
+}
+
+fn aged(age: Age) -> String {
+    match age.known() {
+        Some(age) => format!("{} old", spelled(age)),
+        None => "of an age that the clock has lost".to_string(),
+    }
+}
+
+/// In the two largest units that say something.
+fn spelled(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} days {} h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }

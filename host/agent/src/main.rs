@@ -9,6 +9,7 @@ mod claiming;
 mod cli;
 mod fault;
 mod filters;
+mod freshness;
 mod front_door;
 mod held;
 mod history;

@@ -196,8 +196,10 @@ async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), Flo
 
 /// A due scope of a channel on which nothing happened is up to date without a pass.
 async fn pull_if_changed(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<(), FlowError> {
+    let (register, started_us) = (agent.register(), agent.register().env.clock.monotonic_us());
     match quiet::is_unchanged(agent, link, run).await {
         Ok(true) => {
+            agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.report(&run.scope.name, &Ok(Tally::default()), 0);
             Ok(())
         }
@@ -330,6 +332,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     agent.pay(result.as_ref().map_or(0, |tally| tally.rows_in));
     match result {
         Ok(tally) => {
+            agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.passes.note(&register, &run.scope.name);
             note(agent, run, started_ms, tally, None).await?;
             Ok(tally)

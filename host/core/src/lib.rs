@@ -12,6 +12,7 @@
 //! * [`condition`]: a profile's row filter, from its text to columns and typed values.
 //! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
+//! * [`freshness`]: how old the data are that a register sells from, and what is done about it.
 //! * [`size`]: how full the offline database is, and when it will be.
 //! * [`picture`]: which names of pictures are safe, and which pictures go when there is no more room.
 //! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
@@ -28,6 +29,7 @@ pub mod conflict;
 pub mod failover;
 pub mod fault;
 pub mod filter;
+pub mod freshness;
 pub mod limits;
 pub mod migration;
 pub mod moment;

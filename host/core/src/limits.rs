@@ -32,6 +32,13 @@ pub const RUNS_KEPT: usize = 750;
 /// Synchronisations that wait to be told to the channel; past it the oldest is told to the offline database only.
 pub const SYNC_REPORTS_WAITING_MAX: usize = 200;
 
+/// How far a clock may have been set back over a stop and still count it as no time: a day is more than a wrong zone, a
+/// wrong hour of summer and a correction together; a clock that lost its battery is years back.
+pub const CLOCK_SET_BACK_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// How often the ages of the data are kept: what is lost in a crash makes data at most so much older than they are, and a
+/// commit a minute wears no disk.
+pub const AGES_KEPT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A row of one POS transaction at the front door; the longest real basket has 168 lines, each with tax rows.
 pub const TRANSACTION_ROWS_MAX: usize = 5_000;
 /// A file or a line with a password; SQL Server's longest has 128 characters.

@@ -4,6 +4,7 @@
 use crate::condition::Condition;
 use crate::conflict::Policy;
 use crate::failover::Steadiness;
+use crate::freshness::FreshnessRules;
 use crate::pace::Pace;
 use crate::selection::Selections;
 use crate::table::{Table, TableName};
@@ -52,6 +53,8 @@ pub struct Conduct {
     /// When its database was restored, or runs twice.
     pub incarnation_in_doubt: InDoubt,
     pub size: SizeRules,
+    /// What is done when it was never synchronised, or its data are stale.
+    pub freshness: FreshnessRules,
 }
 
 /// How large the offline database may become, and what leaves it.

@@ -3,6 +3,7 @@
 
 use super::Settings;
 use crate::agent::Agent;
+use crate::freshness;
 use crate::front_door;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
@@ -58,6 +59,7 @@ impl Answering {
         }
         let register = Register::open(env, file).await.map_err(in_use)?;
         let (agent, _) = Agent::new(register);
+        freshness::begin(&agent).await?;
         let routes = front_door::unguarded(&agent);
         Ok(Answering::Here { agent, routes })
     }

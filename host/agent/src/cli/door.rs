@@ -44,7 +44,10 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
         print!("{}", table(&status));
     }
     let nothing_waits = ["quarantined", "conflicts", "rows_aside"].iter().all(|n| status[*n] == 0);
-    let well = status["state"] == "online" && nothing_waits && faults(&status).is_empty();
+    let well = status["state"] == "online"
+        && nothing_waits
+        && faults(&status).is_empty()
+        && status["data"]["fault"].is_null();
     Ok(if well { Done::Yes } else { Done::No })
 }
 
@@ -104,6 +107,7 @@ fn table(status: &Json) -> String {
             status["numbers"]["mark"],
         ),
     ];
+    lines.push(data(&status["data"]));
     lines.push(super::size::line(&status["size"]));
     let fault = &status["profile_fault"];
     if fault.is_object() {
@@ -126,6 +130,22 @@ fn table(status: &Json) -> String {
     let scopes = status["scopes"].as_array().into_iter().flatten();
     lines.extend(scopes.map(|scope| scope_line(scope, now_ms)));
     lines.join("\n") + "\n"
+}
+
+fn data(data: &Json) -> String {
+    let standing = text(&data["standing"]);
+    let fault = &data["fault"];
+    if fault.is_object() {
+        let (code, message) = (text(&fault["code"]), text(&fault["message"]));
+        let does = if data["reaction"] == "refuse" { "sales are refused" } else { "sales go on" };
+        return format!("data: {standing}, {does}: [{code}] {message}");
+    }
+    match (data["age_s"].as_u64(), data["oldest_scope"].as_str()) {
+        (Some(age_s), Some(scope)) => {
+            format!("data: {standing}; the oldest are those of {scope}, {} old", short(age_s))
+        }
+        _ => format!("data: {standing}"),
+    }
 }
 
 fn unsent(status: &Json, now_ms: i64) -> String {

@@ -3,6 +3,7 @@
 //! A provisioning that was cut off goes on where it stopped.
 
 use super::{Done, Settings, plan};
+use crate::freshness;
 use crate::numbers;
 use crate::pull::{self, Progress};
 use crate::register::{Register, ScopeRun};
@@ -13,6 +14,7 @@ use crate::snapshot::adopt;
 use clap::{Args, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use tillhold_core::stage::Tally;
@@ -94,16 +96,18 @@ async fn fill_open(
         link = same;
         report::line(env, &format!("took {}: {} rows", taken.file, taken.rows()));
     }
-    let mut total = Tally::default();
+    let (mut total, mut began_us) = (Tally::default(), BTreeMap::new());
     let started_us = env.clock.monotonic_us();
     selecting::begin(register, &mut link).await?;
     for run in register.scopes.iter().filter(|run| run.is_pulled()) {
         let shown = ScopeProgress::new(args.progress, run, &bars);
+        began_us.insert(run.scope.name.clone(), env.clock.monotonic_us());
         let tally = pull::pull(register, &mut link, run, &shown).await?;
         shown.finish(env, tally);
         total += tally;
     }
     numbers::provisioned(register, &mut link).await?;
+    freshness::provisioned(register, &began_us).await?;
     let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
     Ok((total, seconds))
 }

@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep;
-use crate::{front_door, held, numbers, report, supervisor, sync, upkeep};
+use crate::{freshness, front_door, held, numbers, report, supervisor, sync, upkeep};
 use tillhold_core::failover::Event;
 use tillhold_env::Env;
 
@@ -25,6 +25,7 @@ pub async fn run_until(
     let (agent, events) = Agent::new(register);
     numbers::begin(&agent).await?;
     held::begin(&agent).await?;
+    freshness::begin(&agent).await?;
     let door = front_door::open(&agent).await?;
     agent.say(&format!("the front door listens on http://{}", door.address));
     env.spawn(supervisor::supervise(agent.clone(), events));
@@ -33,6 +34,7 @@ pub async fn run_until(
     env.spawn(keep::keep_exported(agent.clone()));
     env.spawn(keep::keep_looking(agent.clone()));
     env.spawn(upkeep::keep_small(agent.clone()));
+    env.spawn(freshness::keep(agent.clone()));
     env.spawn(crate::images::keep::keep_prefetched(agent.clone()));
     agent.tell(Event::Tick);
 
@@ -46,6 +48,7 @@ pub async fn run_until(
         served = door.serve() => served?,
         () = stop => {}
     }
+    freshness::keep_now(&agent).await?;
     agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)

@@ -3,7 +3,7 @@
 use super::Door;
 use crate::agent::Agent;
 use crate::fault::FlowError;
-use crate::numbers;
+use crate::{freshness, numbers};
 use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -40,9 +40,8 @@ pub async fn reasons(agent: &Agent) -> Vec<Json> {
     }
     let register = agent.register();
     let unreadable = register.local.counts().await.err().map(FlowError::from);
-    for error in unreadable.into_iter().chain(numbers::refusal(agent, &register)) {
-        let (code, message) = (error.code(), error.to_string());
-        reasons.push(json!({ "code": code, "message": message, "hint": error.hint() }));
-    }
+    let data = freshness::refusal(agent);
+    let refusals = unreadable.into_iter().chain(data).chain(numbers::refusal(agent, &register));
+    reasons.extend(refusals.map(|error| freshness::told(&error)));
     reasons
 }

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::{Door, health};
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::freshness::Standing;
 use crate::{reporting, sync, upkeep};
 use axum::extract::State;
 use axum::http::header;
@@ -85,6 +86,7 @@ pub async fn get(State(door): State<Door>) -> Result<impl IntoResponse, Problem>
     let agent = &door.agent;
     let mut page = Page(Registry::with_prefix("tillhold"));
     page.agent(agent);
+    page.data(agent);
     page.waiting(agent).await?;
     page.size(agent).await?;
     page.scopes(agent).await?;
@@ -130,6 +132,21 @@ impl Page {
         let unit = || Some(Unit::Seconds);
         self.number("state_entered_timestamp", "When this state was entered", unit(), since);
         self.number("started_timestamp", "When the agent started", unit(), started);
+    }
+
+    fn data(&mut self, agent: &Agent) {
+        let now = Standing::of(agent);
+        let standings = Family::<Labels, Gauge>::default();
+        for standing in ["fresh", "stale", "never-synchronised"] {
+            let labels = vec![("standing", standing.to_string())];
+            standings.get_or_create(&labels).set(i64::from(now.freshness.name() == standing));
+        }
+        self.0.register("data", "1 for how the data stand that are read here", standings);
+        if let Some(age) = now.oldest.and_then(|(_, age)| age.known()) {
+            let help =
+                "Since the oldest scope that is read here was pulled; none where nobody knows";
+            self.number("data_age", help, Some(Unit::Seconds), age.as_secs_f64());
+        }
     }
 
     async fn waiting(&mut self, agent: &Agent) -> Result<(), FlowError> {

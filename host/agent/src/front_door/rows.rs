@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::freshness::Shown;
 use crate::numbers;
 use crate::register::ScopeRun;
 use crate::rules::{self, Ruled};
@@ -22,7 +23,6 @@ use tillhold_channel::read::read;
 use tillhold_core::failover::Event;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
-use tillhold_core::profile::WritePath;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
@@ -43,21 +43,20 @@ pub async fn get(
     let register = agent.register();
     let (run, table) = register.table(&name).ok_or_else(unknown)?;
     let filter = filter(table, &asked)?;
-    if reads_channel(agent, run)
+    if agent.reads_channel(run)
         && let Some(rows) = from_channel(agent, run, table, &filter).await?
     {
-        return Ok(JsonBody(page("channel", Json::Null, table, &filter, rows)));
+        let source = json!({ "source": "channel", "version": null, "age_s": null, "stale": false });
+        return Ok(JsonBody(page(source, table, &filter, rows)));
     }
+    // Before the rows are read: what lands meanwhile is younger than what is said.
+    let Shown { age_s, is_stale, .. } = Shown::of(agent, run);
     let Page { version, rows } =
         register.local.page(&table.name, &filter).await.map_err(FlowError::from)?;
-    let version = version.map_or(Json::Null, |version| Json::String(version.to_string()));
-    Ok(JsonBody(page("offline", version, table, &filter, rows)))
-}
-
-/// A downloaded table is complete on the register; what only the channel has (other registers' sales) is read there.
-fn reads_channel(agent: &Agent, run: &ScopeRun) -> bool {
-    let channel_first = agent.register().profile.write_path == WritePath::ChannelFirst;
-    channel_first && agent.state().sells_on_channel() && run.is_pushed()
+    let version = version.map(|version| version.to_string());
+    let source =
+        json!({ "source": "offline", "version": version, "age_s": age_s, "stale": is_stale });
+    Ok(JsonBody(page(source, table, &filter, rows)))
 }
 
 /// `None` when the channel does not answer in time.
@@ -104,13 +103,15 @@ async fn filtered(
     Ok(read(link, table, filter, condition.as_deref()).await?)
 }
 
-fn page(source: &str, version: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
+/// `page` says where the rows come from and how fresh they are.
+fn page(mut page: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
     let next = match rows.last() {
         Some(last) if rows.len() == filter.limit => Json::String(token(table, &last.key(table))),
         _ => Json::Null,
     };
     let rows: Vec<Json> = rows.iter().map(|row| row_json(table, row)).collect();
-    json!({ "source": source, "version": version, "rows": rows, "next": next })
+    (page["rows"], page["next"]) = (Json::Array(rows), next);
+    page
 }
 
 fn row_json(table: &Table, row: &Row) -> Json {

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
+use crate::freshness::{self, Shown};
 use crate::{claiming, renewal, reporting, selecting, sync};
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
@@ -70,6 +71,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "write_path": write_path,
         "started_at_ms": agent.started_ms,
         "version": env!("CARGO_PKG_VERSION"),
+        "data": freshness::shown(agent),
         "pending": { "transactions": counts.pending_transactions, "rows": counts.pending_rows },
         "unsent": unsent_json(&unsent),
         "quarantined": counts.quarantined,
@@ -114,6 +116,7 @@ fn scope(
     let loaded = states.iter().filter(|state| state.load == Load::Loaded).count();
     let version = states.iter().filter_map(|state| state.version).min();
     let report = agent.scope_report(&run.scope.name);
+    let data = Shown::of(agent, run);
     let direction = match run.scope.direction {
         Direction::Download => "download",
         Direction::Upload => "upload",
@@ -128,6 +131,9 @@ fn scope(
         "frequency_s": run.scope.frequency.as_secs(),
         "last_sync_ms": report.synchronised_at_ms,
         "next_due_ms": run.is_pulled().then(|| sync::due_ms(agent, run)).flatten(),
+        "age_s": data.age_s,
+        "stale_at_s": data.stale_at_s,
+        "stale": data.is_stale,
         "pending": pending,
         "errors": report.errors,
         "took_ms": report.took_ms,

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::freshness;
 use crate::numbers;
 use crate::register::Register;
 use crate::sync::PUSH;
@@ -88,12 +89,13 @@ async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committ
     let stands = agent.scope_report(PUSH).fault.is_some();
     let waits = channel_first && agent.state().sells_on_channel() && !stands;
     let place = if waits { sale.await_channel(agent).await? } else { sale.place(agent).await? };
-    Ok(Committed { place, replayed })
+    Ok(Committed { place, replayed, warnings: freshness::warnings(agent) })
 }
 
 struct Committed {
     place: Place,
     replayed: bool,
+    warnings: Vec<Json>,
 }
 
 /// Where a recorded sale is.
@@ -119,6 +121,7 @@ impl Committed {
             "committed": at,
             "replayed": self.replayed,
             "quarantined": quarantined,
+            "warnings": self.warnings,
         });
         (status, JsonBody(body)).into_response()
     }
@@ -180,17 +183,20 @@ impl Sale {
         }
     }
 
-    /// A sale's number is used once. What is known under its id is no news, and is answered as before.
+    /// A register without fresh data may refuse what is new, and a sale's number is used once. What is known under its id
+    /// is no news, and is answered as before.
     async fn admit(&self, agent: &Agent, register: &Register) -> Result<(), Problem> {
         let inserted = self.rows.iter().filter(|row| row.operation == Operation::Insert);
         let number = |row: &SaleRow| numbers::sequence_of(register, &row.table, &row.cells);
         let numbered: Vec<u64> = inserted.filter_map(number).collect();
-        if numbered.is_empty()
+        let of_data = freshness::refusal(agent);
+        let of_numbers = numbers::refusal(agent, register).filter(|_| !numbered.is_empty());
+        if (numbered.is_empty() && of_data.is_none())
             || register.local.lookup(self.id).await.map_err(FlowError::from)?.is_some()
         {
             return Ok(());
         }
-        if let Some(refusal) = numbers::refusal(agent, register) {
+        if let Some(refusal) = of_data.or(of_numbers) {
             return Err(refusal.into());
         }
         match numbered.into_iter().find(|number| agent.numbers.is_used(*number)) {

@@ -70,6 +70,7 @@ fn place(profile: &Effective, from: Origin) -> Place {
 
 /// What the profile alone shows.
 pub fn alone(profile: &Effective, found: &mut Findings) {
+    staleness(profile, found);
     for scope in &profile.scopes {
         let pulled_only = scope.direction.value == Direction::Download;
         if pulled_only && scope.resolver.from != Origin::Default {
@@ -79,6 +80,31 @@ pub fn alone(profile: &Effective, found: &mut Findings) {
             );
             found.note(place(profile, scope.resolver.from), message);
         }
+    }
+}
+
+/// A word about stale data that nothing makes stale, and scopes whose frequency makes more of their bound than the
+/// number that is said.
+fn staleness(profile: &Effective, found: &mut Findings) {
+    if let Some(from) = profile.conduct.idle_staleness() {
+        let message = "staleness: no data are ever stale without stale_after_s".to_string();
+        found.note(place(profile, from), message);
+    }
+    let Some(after) = profile.conduct.stale_after() else { return };
+    let longest = profile
+        .scopes
+        .iter()
+        .filter(|scope| scope.direction.value.is_pulled())
+        .max_by_key(|scope| scope.frequency.value);
+    let Some(scope) = longest else { return };
+    let (frequency_s, after_s) = (scope.frequency.value.as_secs_f64(), after.value);
+    if frequency_s > after_s {
+        let message = format!(
+            "staleness: stale_after_s counts from when a scope is due: the data of {}, which is pulled every {frequency_s} s, are stale after {} s",
+            scope.name.value,
+            frequency_s + after_s
+        );
+        found.note(place(profile, after.from), message);
     }
 }
 

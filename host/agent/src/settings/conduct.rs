@@ -9,6 +9,7 @@ use super::reader::Section;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_core::failover::Steadiness;
+use tillhold_core::freshness::{FreshnessRules, Reaction};
 use tillhold_core::pace::Pace;
 use tillhold_core::profile::{Conduct, InDoubt, SizeRules, UploadBatches};
 
@@ -23,6 +24,9 @@ pub struct ConductSettings {
     quick_answers: Given<f64>,
     steady: Given<f64>,
     dwell_max: Given<f64>,
+    never_synchronised: Given<Reaction>,
+    stale_after: Given<f64>,
+    stale: Given<Reaction>,
     upload_interval: Given<f64>,
     upload_transactions: Given<f64>,
     upload_rows: Given<f64>,
@@ -46,9 +50,21 @@ pub struct ConductEntry {
 }
 
 impl ConductSettings {
+    /// Where `[staleness]` says what is done about stale data without saying when they are.
+    pub(super) fn idle_staleness(&self) -> Option<Origin> {
+        let is_idle = self.stale.from != Origin::Default && self.stale_after.value == 0.0;
+        is_idle.then_some(self.stale.from)
+    }
+
+    /// The seconds after which data are stale, where that is said.
+    pub(super) fn stale_after(&self) -> Option<Given<f64>> {
+        Some(self.stale_after.clone()).filter(|given| given.value > 0.0)
+    }
+
     pub(super) fn read(top: &Section<'_>) -> ConductSettings {
         let synchronization = top.section(&fields::SYNCHRONIZATION);
         let failover = top.section(&fields::FAILOVER);
+        let staleness = top.section(&fields::STALENESS);
         let upload = top.section(&fields::UPLOAD);
         let numbers = top.section(&fields::NUMBERS);
         let incarnation = top.section(&fields::INCARNATION);
@@ -63,6 +79,9 @@ impl ConductSettings {
             quick_answers: of_number(&failover, &fields::QUICK_ANSWERS),
             steady: of_number(&failover, &fields::STEADY),
             dwell_max: of_number(&failover, &fields::DWELL_MAX),
+            never_synchronised: of_word(&staleness, &fields::NEVER_SYNCHRONISED),
+            stale_after: of_number(&staleness, &fields::STALE_AFTER),
+            stale: of_word(&staleness, &fields::STALE),
             upload_interval: of_number(&upload, &fields::UPLOAD_INTERVAL),
             upload_transactions: of_number(&upload, &fields::UPLOAD_TRANSACTIONS),
             upload_rows: of_number(&upload, &fields::UPLOAD_ROWS),
@@ -104,6 +123,12 @@ impl ConductSettings {
                 keep_settled_days: self.keep_settled.value as u32,
                 reserve_bytes: (self.reserve.value as u64) << 20,
             },
+            freshness: FreshnessRules {
+                never_synchronised: self.never_synchronised.value,
+                stale_after: (self.stale_after.value > 0.0)
+                    .then(|| Duration::from_secs_f64(self.stale_after.value)),
+                stale: self.stale.value,
+            },
         }
     }
 
@@ -111,6 +136,7 @@ impl ConductSettings {
     pub fn entries(&self) -> Vec<ConductEntry> {
         let (pull, push, hold) = (&fields::SYNCHRONIZATION, &fields::UPLOAD, &fields::FAILOVER);
         let (numbers, incarnation) = (&fields::NUMBERS, &fields::INCARNATION);
+        let staleness = &fields::STALENESS;
         vec![
             number_entry(pull, &fields::SESSIONS, &self.sessions),
             number_entry(pull, &fields::ROWS_RATE, &self.rows_rate),
@@ -121,6 +147,9 @@ impl ConductSettings {
             number_entry(hold, &fields::QUICK_ANSWERS, &self.quick_answers),
             number_entry(hold, &fields::STEADY, &self.steady),
             number_entry(hold, &fields::DWELL_MAX, &self.dwell_max),
+            word_entry(staleness, &fields::NEVER_SYNCHRONISED, &self.never_synchronised),
+            number_entry(staleness, &fields::STALE_AFTER, &self.stale_after),
+            word_entry(staleness, &fields::STALE, &self.stale),
             number_entry(push, &fields::UPLOAD_INTERVAL, &self.upload_interval),
             number_entry(push, &fields::UPLOAD_TRANSACTIONS, &self.upload_transactions),
             number_entry(push, &fields::UPLOAD_ROWS, &self.upload_rows),
@@ -137,7 +166,8 @@ impl ConductSettings {
 /// The same of a typed profile, whose origins are gone: `upload.interval_s` and its value.
 pub fn told(conduct: &Conduct) -> Vec<(&'static str, String)> {
     let doubt = |of: InDoubt| fields::NUMBERS_IN_DOUBT.spelled(&of).to_string();
-    let steadiness = &conduct.steadiness;
+    let (steadiness, freshness) = (&conduct.steadiness, &conduct.freshness);
+    let reaction = |of: Reaction| fields::STALE.spelled(&of).to_string();
     let seconds = |of: Duration| number(of.as_secs_f64());
     vec![
         ("synchronization.sessions_max_per_min", conduct.pace.sessions_per_min.to_string()),
@@ -149,6 +179,9 @@ pub fn told(conduct: &Conduct) -> Vec<(&'static str, String)> {
         ("failover.quick_answers", steadiness.quick_answers.to_string()),
         ("failover.steady_s", seconds(steadiness.steady_after)),
         ("failover.dwell_max_s", seconds(steadiness.dwell_max)),
+        ("staleness.never_synchronised", reaction(freshness.never_synchronised)),
+        ("staleness.stale_after_s", seconds(freshness.stale_after.unwrap_or_default())),
+        ("staleness.stale", reaction(freshness.stale)),
         ("upload.interval_s", seconds(conduct.upload.interval)),
         ("upload.transactions_max", conduct.upload.transactions_max.to_string()),
         ("upload.rows_max", conduct.upload.rows_max.to_string()),
@@ -200,10 +233,10 @@ fn number_entry(of: &Field<Table>, field: &Field<Number>, given: &Given<f64>) ->
     }
 }
 
-fn word_entry(
+fn word_entry<T: Clone + PartialEq>(
     of: &Field<Table>,
-    field: &Field<Word<InDoubt>>,
-    given: &Given<InDoubt>,
+    field: &Field<Word<T>>,
+    given: &Given<T>,
 ) -> ConductEntry {
     ConductEntry {
         section: of.key,

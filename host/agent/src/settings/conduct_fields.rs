@@ -2,6 +2,7 @@
 //! [`super::field`]).
 
 use super::field::{Field, Number, Presence, Shape, Table, Word};
+use tillhold_core::freshness::Reaction;
 use tillhold_core::limits;
 use tillhold_core::profile::InDoubt;
 
@@ -81,6 +82,34 @@ pub const DWELL_MAX: Field<Number> = Field {
     key: "dwell_max_s",
     kind: Number { least: 0.0, most: 86_400.0, is_whole: false, default: 60.0 },
     meaning: "What the dwell grows to at most; it is never less than `dwell_s`.",
+};
+
+pub const STALENESS: Field<Table> = Field {
+    key: "staleness",
+    kind: Table { shape: &STALENESS_SHAPE, is_required: false },
+    meaning: "What a register does that has no data to sell from, or old ones.",
+};
+
+pub static STALENESS_SHAPE: Shape = Shape { fields: &[&NEVER_SYNCHRONISED, &STALE_AFTER, &STALE] };
+
+pub const NEVER_SYNCHRONISED: Field<Word<Reaction>> = Field {
+    key: "never_synchronised",
+    kind: Word { choices: REACTIONS, default: Presence::Default(0) },
+    meaning: "While not every pulled scope has come once: `refuse` sales, `warn` with every answer, or `allow` them without a \
+              word.",
+};
+
+pub const STALE_AFTER: Field<Number> = Field {
+    key: "stale_after_s",
+    kind: Number { least: 0.0, most: 31_536_000.0, is_whole: false, default: 0.0 },
+    meaning: "A scope's data are stale so many seconds after its next pull was due, which is `frequency_s` and this after its \
+              last complete one. 0: never.",
+};
+
+pub const STALE: Field<Word<Reaction>> = Field {
+    key: "stale",
+    kind: Word { choices: REACTIONS, default: Presence::Default(1) },
+    meaning: "While the data of a scope that is read from the offline database are stale: the same choice.",
 };
 
 pub const UPLOAD: Field<Table> = Field {
@@ -179,6 +208,9 @@ pub const RESERVE: Field<Number> = Field {
 };
 
 const IN_DOUBT: &[(&str, InDoubt)] = &[("sell", InDoubt::Sell), ("refuse", InDoubt::Refuse)];
+
+const REACTIONS: &[(&str, Reaction)] =
+    &[("refuse", Reaction::Refuse), ("warn", Reaction::Warn), ("allow", Reaction::Allow)];
 
 const fn whole(least: f64, most: f64, default: f64) -> Number {
     Number { least, most, is_whole: true, default }

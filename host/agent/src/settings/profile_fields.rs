@@ -1,6 +1,8 @@
 //! Every setting of `profile.toml`, described once (see [`super::field`]).
 
-use super::conduct_fields::{FAILOVER, INCARNATION, NUMBERS, SIZE, SYNCHRONIZATION, UPLOAD};
+use super::conduct_fields::{
+    FAILOVER, INCARNATION, NUMBERS, SIZE, STALENESS, SYNCHRONIZATION, UPLOAD,
+};
 use super::field::{
     Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
 };
@@ -22,6 +24,7 @@ pub static PROFILE: Shape = Shape {
         &CAPTURE,
         &SYNCHRONIZATION,
         &FAILOVER,
+        &STALENESS,
         &UPLOAD,
         &NUMBERS,
         &INCARNATION,

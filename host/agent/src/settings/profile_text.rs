@@ -258,6 +258,11 @@ quick_answers = 5
 steady_s = 2.5
 dwell_max_s = 120
 
+[staleness]
+never_synchronised = "allow"
+stale_after_s = 0.5
+stale = "refuse"
+
 [upload]
 interval_s = 0.5
 transactions_max = 10

@@ -65,7 +65,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 21] = [
+    const TABLES: [(&str, &Shape); 22] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
@@ -81,6 +81,7 @@ mod tests {
         ("[capture]", &profile_fields::CAPTURE_SHAPE),
         ("[synchronization]", &conduct_fields::SYNCHRONIZATION_SHAPE),
         ("[failover]", &conduct_fields::FAILOVER_SHAPE),
+        ("[staleness]", &conduct_fields::STALENESS_SHAPE),
         ("[upload]", &conduct_fields::UPLOAD_SHAPE),
         ("[numbers]", &conduct_fields::NUMBERS_SHAPE),
         ("[incarnation]", &conduct_fields::INCARNATION_SHAPE),
@@ -142,6 +143,7 @@ mod tests {
         [synchronization]\nsessions_max_per_min = 1\nrows_per_second_max = 1\n\
         jitter_percent = 1\nreport_interval_s = 1\n\
         [failover]\nslow_ms = 1\nslow_answers = 1\nquick_answers = 1\nsteady_s = 1\ndwell_max_s = 1\n\
+        [staleness]\nnever_synchronised = 'warn'\nstale_after_s = 1\nstale = 'refuse'\n\
         [upload]\ninterval_s = 1\ntransactions_max = 1\nrows_max = 1\n\
         [numbers]\nwhen_in_doubt = 'sell'\nseed_type = 1\n\
         [incarnation]\nwhen_in_doubt = 'sell'\n\

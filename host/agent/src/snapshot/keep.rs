@@ -9,6 +9,7 @@ use super::kind;
 use super::source::Source;
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::freshness;
 use crate::settings::device::NewDatabaseSettings;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -140,5 +141,8 @@ pub async fn look_now(
         Err(error) => Err(error.into()),
     };
     agent.snapshots.looked(agent.register().env.clock.wall_ms(), &result);
+    if matches!(result, Ok(Looked::Taken { .. })) {
+        freshness::exchanged(agent).await?;
+    }
     result
 }

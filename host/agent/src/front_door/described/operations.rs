@@ -42,7 +42,8 @@ fn selling() -> Vec<Operation> {
             .refuses(409, &["transaction-clash", "number-used"])
             .refuses(413, &["transaction-rows"])
             .refuses(422, &["transaction-id", "transaction-rows", "row-table", "row-operation"])
-            .refuses(422, &["row-values", "row-column", "row-value", "row-key"]),
+            .refuses(422, &["row-values", "row-column", "row-value", "row-key"])
+            .refuses(503, &["never-synchronised", "data-stale"]),
         get("/v1/transactions/{id}", "What the register remembers of a POS transaction")
             .answers(200, JSON, named("Transaction"))
             .refuses(404, &["transaction-unknown"])

@@ -26,6 +26,9 @@ fn standing() -> Named {
         ("frequency_s", whole()),
         ("last_sync_ms", or_null(whole())),
         ("next_due_ms", or_null(whole())),
+        ("age_s", or_null(whole())),
+        ("stale_at_s", or_null(whole())),
+        ("stale", flag()),
         ("pending", whole()),
         ("errors", whole()),
         ("took_ms", whole()),
@@ -43,6 +46,14 @@ fn standing() -> Named {
     ]);
     let ready =
         object(&[("ready", flag()), ("state", named("State")), ("reasons", list(named("Fault")))]);
+    let data = object(&[
+        ("standing", words(&["fresh", "stale", "never-synchronised"])),
+        ("reaction", words(&["allow", "warn", "refuse"])),
+        ("synchronised", flag()),
+        ("age_s", or_null(whole())),
+        ("oldest_scope", or_null(text())),
+        ("fault", fault()),
+    ]);
     vec![
         ("Problem", problem()),
         ("Fault", object(&[("code", text()), ("message", text()), ("hint", or_null(text()))])),
@@ -50,6 +61,7 @@ fn standing() -> Named {
         ("Tally", counts(&["rows_in", "applied", "dropped", "quarantined"])),
         ("Alive", object(&[("alive", flag())])),
         ("Ready", ready),
+        ("Data", data),
         ("Scope", scope),
         ("Unsent", unsent),
         ("Status", status()),
@@ -75,6 +87,7 @@ fn status() -> Json {
         ("write_path", words(&["channel-first", "local-first"])),
         ("started_at_ms", whole()),
         ("version", text()),
+        ("data", named("Data")),
         ("pending", counts(&["transactions", "rows"])),
         ("unsent", named("Unsent")),
         ("quarantined", whole()),
@@ -113,6 +126,7 @@ fn selling() -> Named {
         ("committed", words(&["channel", "offline"])),
         ("replayed", flag()),
         ("quarantined", or_null(text())),
+        ("warnings", list(named("Fault"))),
     ]);
     let transaction = object(&[
         ("id", uuid()),
@@ -123,6 +137,8 @@ fn selling() -> Named {
     let page = object(&[
         ("source", words(&["channel", "offline"])),
         ("version", or_null(text())),
+        ("age_s", or_null(whole())),
+        ("stale", flag()),
         ("rows", list(cells())),
         ("next", or_null(text())),
     ]);

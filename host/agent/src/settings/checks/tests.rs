@@ -258,3 +258,22 @@ fn plugins_are_looked_for_and_held_to_their_digest() {
         }
     }
 }
+
+#[test]
+fn a_word_about_stale_data_is_held_against_the_frequencies() {
+    let scopes = scope("Pictures", "download", "'ax.CUSTTABLE'") + "frequency_s = 86400\n";
+    let sales = scope("Sales", "upload", "{ name = 'ax.CUSTGROUP', exclude = ['PLACE'] }")
+        + "frequency_s = 99999\n";
+    let checked = |staleness: &str| check(&format!("[staleness]\n{staleness}\n{scopes}{sales}"));
+    let later = "note p:2: staleness: stale_after_s counts from when a scope is due: the data of Pictures, which is pulled \
+                 every 86400 s, are stale after 90000 s";
+    for (staleness, expected) in [
+        ("never_synchronised = 'warn'", ""),
+        ("stale_after_s = 86400\nstale = 'refuse'", ""),
+        ("stale_after_s = 3600", later),
+        ("stale = 'refuse'", "note p:2: staleness: no data are ever stale without stale_after_s"),
+        ("stale = 'sell'", "p:2: stale 'sell' is not one of: refuse, warn, allow"),
+    ] {
+        assert_eq!(checked(staleness), expected, "{staleness}");
+    }
+}
