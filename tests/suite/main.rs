@@ -31,6 +31,7 @@ mod quiet;
 mod renewal;
 mod reports;
 mod reprovision;
+mod schema_file;
 mod selection;
 mod service;
 mod setup;

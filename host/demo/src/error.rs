@@ -1,19 +1,18 @@
 //! What can stop a demonstration, and what to do about it.
 
-use crate::shop::Problem;
 use std::io;
 use std::path::PathBuf;
 use tillhold_client::ClientError;
 use tillhold_core::fault::Class;
 use tillhold_core::table::TableName;
+use tillhold_kit::KitError;
+use tillhold_kit::csv::Problem;
 use tillhold_standin::answer::SqlError;
 use tillhold_standin::{EngineError, ServerError};
 use tillhold_toolchain::ToolchainError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    #[error("the channel schema that is carried in the program is wrong at {place}: {reason}")]
-    Schema { place: String, reason: String },
     #[error("{file} cannot be used:\n{}", .problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
     Data { file: String, problems: Vec<Problem> },
     #[error("{}: {cause}", path.display())]
@@ -50,6 +49,8 @@ pub enum DemoError {
     Server(#[from] ServerError),
     #[error(transparent)]
     Plugin(#[from] ToolchainError),
+    #[error(transparent)]
+    Schema(#[from] KitError),
     #[error("the front door: {0}")]
     FrontDoor(#[from] ClientError),
 }
@@ -57,8 +58,7 @@ pub enum DemoError {
 impl DemoError {
     pub fn class(&self) -> Class {
         match self {
-            DemoError::Schema { .. }
-            | DemoError::Channel { .. }
+            DemoError::Channel { .. }
             | DemoError::OfflineFile { .. }
             | DemoError::NoRow { .. }
             | DemoError::OddAnswer { .. }
@@ -72,6 +72,7 @@ impl DemoError {
             DemoError::Engine(error) => error.class(),
             DemoError::Server(error) => error.class(),
             DemoError::Plugin(error) => error.class(),
+            DemoError::Schema(error) => error.class(),
             DemoError::Unfit { .. } => Class::Park,
             DemoError::Data { .. } | DemoError::File { .. } | DemoError::FileTooLong { .. } => {
                 Class::Reconfigure
@@ -82,7 +83,6 @@ impl DemoError {
 
     pub fn code(&self) -> &'static str {
         match self {
-            DemoError::Schema { .. } => "demo-schema",
             DemoError::Data { .. } => "demo-data",
             DemoError::File { .. } => "demo-file",
             DemoError::FileTooLong { .. } => "demo-file-length",
@@ -101,15 +101,13 @@ impl DemoError {
             DemoError::Engine(error) => error.code(),
             DemoError::Server(error) => error.code(),
             DemoError::Plugin(error) => error.code(),
+            DemoError::Schema(error) => error.code(),
             DemoError::FrontDoor(error) => error.code(),
         }
     }
 
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            DemoError::Schema { .. } => {
-                "this program was built from a damaged source: build it again"
-            }
             DemoError::Data { .. } => "tests/data/README.md describes the columns of both files",
             DemoError::File { .. } => "check that the file is there and may be read",
             DemoError::FileTooLong { .. } => "give a part of the shop: a few weeks are enough",
@@ -133,6 +131,7 @@ impl DemoError {
             DemoError::Engine(error) => return error.hint(),
             DemoError::Server(error) => return error.hint(),
             DemoError::Plugin(error) => return error.hint(),
+            DemoError::Schema(error) => return error.hint(),
             DemoError::FrontDoor(error) => return error.hint(),
         };
         Some(hint.to_string())

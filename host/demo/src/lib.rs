@@ -23,7 +23,6 @@ mod raw;
 mod register;
 mod rehearsal;
 mod sale;
-mod schema;
 mod scope_bars;
 mod session;
 mod shop;
@@ -39,7 +38,6 @@ pub use generate::{
 pub use options::{DemoOptions, Outcome};
 pub use rehearsal::{OpenTransaction, Rehearsal};
 pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
-pub use schema::Schema;
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};
 pub use story::run;
 pub use tillhold_standin::Fault;

@@ -10,7 +10,6 @@
 
 use crate::DemoError;
 use crate::generate::{COMPANY, TRANSACTION_SEED};
-use crate::schema::Schema;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 use tillhold_core::moment::{TICKS_PER_SECOND, Timestamp};
@@ -18,6 +17,7 @@ use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
 use tillhold_core::transaction::Operation;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_kit::Schema;
 
 pub(crate) const HEADER: &str = "RETAILTRANSACTIONTABLE";
 pub(crate) const LINES: &str = "RETAILTRANSACTIONSALESTRANS";

@@ -1,7 +1,7 @@
 //! Who may name whom.
 //!
 //! ```text
-//! agent -> { channel, local, plugin, standin, toolchain, client, demo } -> { core, env }
+//! agent -> { channel, local, plugin, standin, toolchain, client, kit, demo } -> { core, env }
 //! ```
 //! channel, local and plugin never name each other; a guest never names the host. Dev-dependencies may reach
 //! further, to the stand-in and the toolchain, because a test may use what the product's arrows forbid.
@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("host/standin", PURE),
     ("host/toolchain", PURE),
     ("host/client", PURE),
+    ("host/kit", KIT),
     ("host/demo", DEMO),
     ("host/agent", &["tillhold-*"]),
     ("guest/sdk", &[]),
@@ -29,8 +30,16 @@ const ARROWS: [(&str, &[&str]); 14] = [
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
 /// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale
 /// does: through the front door.
-const DEMO: &[&str] =
-    &["tillhold-core", "tillhold-env", "tillhold-client", "tillhold-standin", "tillhold-toolchain"];
+const DEMO: &[&str] = &[
+    "tillhold-core",
+    "tillhold-env",
+    "tillhold-client",
+    "tillhold-standin",
+    "tillhold-toolchain",
+    "tillhold-kit",
+];
+/// The author's kit runs plugins where there is neither a database nor an agent.
+const KIT: &[&str] = &["tillhold-core", "tillhold-env", "tillhold-plugin", "tillhold-toolchain"];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 
 /// A big outside library and the folders whose product code may name it.

@@ -1,6 +1,5 @@
 //! One POS transaction as a line of JSON and back.
 
-use crate::front_door::json::{from_json, to_json};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use tillhold_core::text;
 use tillhold_core::transaction::{ContentHash, Operation, Transaction, TransactionId, Write};
 use tillhold_core::value::Value;
 use tillhold_core::version::{ChannelVersion, Sequence};
+use tillhold_kit::cells::{from_json, to_json};
 use tillhold_local::Unsent;
 
 /// With its own hash as the last member.

@@ -1,5 +1,6 @@
 //! `tillhold channel …`: the channel database's side of the work.
 
+use super::schema::{SchemaArgs, print_schema};
 use super::serve::{ServeArgs, serve};
 use super::{Administrator, Done, Settings};
 use crate::report;
@@ -18,6 +19,8 @@ use tillhold_env::Env;
 pub enum ChannelCommand {
     /// Set the channel database up: change tracking or triggers, the ledger, and a role with the least rights
     Prepare(PrepareArgs),
+    /// Print tables with their types as a schema file: what tests of plugins read their rows by
+    Schema(SchemaArgs),
     /// Serve a channel of its own over SQLite: for trying, testing and teaching, not for a shop
     Serve(ServeArgs),
 }
@@ -42,6 +45,7 @@ pub struct PrepareArgs {
 pub async fn channel(env: &Env, command: ChannelCommand) -> anyhow::Result<Done> {
     match command {
         ChannelCommand::Prepare(args) => prepare_channel(env, args).await,
+        ChannelCommand::Schema(args) => print_schema(env, args).await,
         ChannelCommand::Serve(args) => serve(env, args).await,
     }
 }
@@ -89,8 +93,9 @@ pub(super) async fn missing(
 }
 
 /// One table of the profile, whole and as a register reads it.
-struct TableShapes {
+pub(super) struct TableShapes {
     full: Table,
+    pub(super) travelling: Table,
     read: Table,
     direction: Direction,
 }
@@ -101,7 +106,7 @@ impl TableShapes {
     }
 }
 
-async fn shapes(
+pub(super) async fn shapes(
     link: &mut Link,
     file: &RegisterFile,
 ) -> anyhow::Result<(Capture, Vec<TableShapes>)> {
@@ -122,6 +127,7 @@ async fn shapes(
         // Without a key that travels it cannot be tracked, and the register leaves it out too.
         (!travelling.key.is_empty()).then_some(TableShapes {
             read: read(&full, &travelling, entry),
+            travelling,
             full,
             direction: scope.direction,
         })

@@ -16,6 +16,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use tillhold_channel::ChannelError;
 use tillhold_demo::DemoError;
+use tillhold_kit::KitError;
 use tillhold_local::LocalError;
 use tillhold_plugin::PluginError;
 use tillhold_standin::{EngineError, ServerError};
@@ -53,7 +54,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
     }
     coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
-    coded!(SnapshotError, CarryError, PasswordError);
+    coded!(SnapshotError, CarryError, PasswordError, KitError);
     coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError);
     None
 }

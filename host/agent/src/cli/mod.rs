@@ -20,6 +20,7 @@ mod provision;
 mod quarantine;
 mod reprovision;
 mod run;
+mod schema;
 mod selection;
 mod serve;
 #[cfg(windows)]

@@ -8,18 +8,19 @@ use super::asked::{Part, Whole};
 use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
-use super::{Door, json, named};
+use super::{Door, named};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::settings::reader::nearest;
 use axum::extract::State;
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Map, Value as Json, json};
-use tillhold_core::conflict::{Choice, Conflict, NoRow, Resolution, Side};
+use tillhold_core::conflict::{Choice, Conflict, NoRow, Side};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Assigned, Column, Table};
-use tillhold_core::text::{canonical, guid_text};
+use tillhold_core::text::guid_text;
 use tillhold_core::value::Value;
+use tillhold_kit::cells;
 use tillhold_local::{Choosing, Chosen, ConflictRecord, WholeRow};
 
 pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
@@ -68,7 +69,7 @@ pub async fn resolve(
     let said = Said::of(&body)?;
     let choice = choice(conflict, &body)?;
     let resolution = choice.resolution(conflict).map_err(no_row)?;
-    let outcome = outcome(conflict, &resolution);
+    let outcome = cells::resolution_json(&conflict.table, &resolution);
     let id = record.deferred.id;
     let kept = register.local.choose(id, choice).await.map_err(FlowError::from)?;
     match kept {
@@ -182,7 +183,7 @@ fn cell(table: &Table, name: &str, value: &Json) -> Result<(usize, Value), Strin
     if column.assigned != Assigned::ByWriter {
         return Err("is the channel's own to assign".to_string());
     }
-    let value = json::from_json(value, column).map_err(|misfit| misfit.to_string())?;
+    let value = cells::from_json(value, column).map_err(|misfit| misfit.to_string())?;
     Ok((at, value))
 }
 
@@ -195,7 +196,8 @@ fn summary(record: &ConflictRecord, short: &str) -> Json {
     let conflict = &deferred.conflict;
     let chosen = record.chosen.as_ref().map(|chosen| {
         let choice = &chosen.choice;
-        let set = choice.set.iter().map(|(at, value)| pair(value, &conflict.table.columns[*at]));
+        let set =
+            choice.set.iter().map(|(at, value)| cells::named(value, &conflict.table.columns[*at]));
         json!({
             "take": choice.take.name(),
             "set": set.collect::<Map<_, _>>(),
@@ -222,7 +224,7 @@ fn summary(record: &ConflictRecord, short: &str) -> Json {
 /// Each column with its three cells and which sides changed it.
 fn columns(conflict: &Conflict) -> Json {
     let cell = |row: &Option<Row>, at: usize| {
-        row.as_ref().map(|row| cell_json(&row.0[at], &conflict.table.columns[at]))
+        row.as_ref().map(|row| cells::text_json(&row.0[at], &conflict.table.columns[at]))
     };
     let changed = |row: &Option<Row>, at: usize| match (row, &conflict.base) {
         (Some(row), Some(base)) => row.0[at] != base.0[at],
@@ -245,33 +247,11 @@ fn columns(conflict: &Conflict) -> Json {
     conflict.table.columns.iter().enumerate().map(one).collect()
 }
 
-/// What the channel's row becomes.
-fn outcome(conflict: &Conflict, resolution: &Resolution) -> Json {
-    match resolution {
-        Resolution::TakeChannel => json!({ "take": "channel" }),
-        Resolution::TakeOffline => json!({ "take": "offline" }),
-        Resolution::Merge(cells) => {
-            let cells = cells.iter().map(|(at, value)| pair(value, &conflict.table.columns[*at]));
-            json!({ "merge": cells.collect::<Map<_, _>>() })
-        }
-        Resolution::Defer(reason) => json!({ "defer": reason }),
-    }
-}
-
 pub fn written(row: &WholeRow) -> Json {
     let key = row.key().map(|key| key_json(&row.table, &key));
     json!({ "table": row.table.name.to_string(), "operation": row.operation.name(), "key": key })
 }
 
 pub fn key_json(table: &Table, key: &Key) -> Json {
-    Json::Object(key.0.iter().zip(table.key_columns()).map(|(v, c)| pair(v, c)).collect())
-}
-
-fn pair(value: &Value, column: &Column) -> (String, Json) {
-    (column.name.clone(), cell_json(value, column))
-}
-
-/// Always text, so that no digit is lost on the way to an eye.
-pub fn cell_json(value: &Value, column: &Column) -> Json {
-    canonical(value, column.of).map_or(Json::Null, Json::String)
+    Json::Object(key.0.iter().zip(table.key_columns()).map(|(v, c)| cells::named(v, c)).collect())
 }

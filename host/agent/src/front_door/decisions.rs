@@ -1,7 +1,7 @@
 //! What was decided about contested rows and about sales that were let go of: newest first, a page at a time.
 
 use super::Door;
-use super::conflicts::{cell_json, key_json};
+use super::conflicts::key_json;
 use super::listing::{self, Page};
 use super::problem::Problem;
 use crate::fault::FlowError;
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::text::guid_text;
+use tillhold_kit::cells::text_json;
 use tillhold_local::DecisionRecord;
 
 pub async fn list(
@@ -58,7 +59,7 @@ fn decision(record: &DecisionRecord) -> Json {
 
 pub fn row_json(table: &Table, row: &Row) -> Json {
     let cell = |(value, column): (&_, &tillhold_core::table::Column)| {
-        (column.name.clone(), cell_json(value, column))
+        (column.name.clone(), text_json(value, column))
     };
     Json::Object(row.0.iter().zip(&table.columns).map(cell).collect::<Map<String, Json>>())
 }

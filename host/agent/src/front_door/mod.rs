@@ -21,7 +21,6 @@ mod guard;
 mod hand;
 mod health;
 mod images;
-pub mod json;
 mod letting_go;
 mod listing;
 mod metrics;

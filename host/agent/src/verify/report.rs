@@ -1,12 +1,13 @@
 //! What a comparison found: counts for every table, and the differences by name as far as an answer may be long.
 
 use crate::fault::FlowError;
-use crate::front_door::conflicts::{cell_json, key_json};
+use crate::front_door::conflicts::key_json;
 use serde_json::{Value as Json, json};
 use tillhold_core::comparison::{Expected, Held, Here, Kind, Verdict};
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, TableName};
+use tillhold_kit::cells::text_json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -98,7 +99,7 @@ impl Difference {
 
 fn column(table: &Table, at: usize, there: &Row, here: &Row) -> (String, Json, Json) {
     let column = &table.columns[at];
-    let [channel, offline] = [there, here].map(|row| short(cell_json(&row.0[at], column)));
+    let [channel, offline] = [there, here].map(|row| short(text_json(&row.0[at], column)));
     (column.name.clone(), channel, offline)
 }
 

@@ -29,8 +29,8 @@ pub use sheet::{COMPANY, Load};
 pub use taxes::{TAX_CODES, TaxCode};
 
 use crate::DemoError;
-use crate::schema::Schema;
 use crate::shop::Shop;
+use tillhold_kit::Schema;
 
 /// How many rows the large tables get. The real products and households are always among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

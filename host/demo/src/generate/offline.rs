@@ -6,11 +6,11 @@
 
 use super::DemoStore;
 use super::sheet::{Load, load, record, whole, words};
-use crate::schema::Schema;
 use serde_json::Value as Json;
 use tillhold_core::profile::Direction;
 use tillhold_core::table::{Assigned, TableName};
 use tillhold_core::value::Value;
+use tillhold_kit::Schema;
 
 const PUBLISHED: &str = include_str!("../../../../tests/data/default_profile_scopes.json");
 /// AX holds ten characters.
@@ -173,8 +173,8 @@ fn listed_columns(schema: &Schema, members: &[(u64, TableName)]) -> Vec<(u64, St
 #[cfg(test)]
 mod tests {
     use super::profile_scopes;
-    use crate::schema::Schema;
     use tillhold_core::profile::Direction;
+    use tillhold_kit::Schema;
 
     #[test]
     fn the_profile_covers_the_schema_in_a_sensible_order() {

@@ -2,13 +2,13 @@
 //!
 //! Every row is whole (all columns that a writer gives), so that nothing depends on how a server fills in defaults.
 
-use crate::schema::Schema;
 use std::sync::Arc;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_kit::Schema;
 
 /// AX numbers its records from here on; every table counts for itself.
 const RECORD_BASE: u64 = 5_637_144_576;

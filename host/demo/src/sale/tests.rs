@@ -2,10 +2,10 @@
 
 use super::{Draft, HEADER, Item, LINES, PAYMENTS, Sale, TAXES, Till, body, ring_up};
 use crate::draw::Draw;
-use crate::schema::Schema;
 use std::sync::LazyLock;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_kit::Schema;
 
 fn decimal(text: &str) -> Decimal {
     Decimal::parse(text).expect("a decimal of the test")

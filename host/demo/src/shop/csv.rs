@@ -4,26 +4,10 @@
 //! * Every problem is told with its line, and the first [`PROBLEMS_SHOWN`] are told together.
 
 use crate::DemoError;
-use std::fmt;
-
-/// Enough to see a pattern; a file with a wrong separator would show thousands.
-pub(crate) const PROBLEMS_SHOWN: usize = 20;
-
-/// What is wrong in one line of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Problem {
-    pub line: usize,
-    pub reason: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.reason)
-    }
-}
+use tillhold_kit::csv::{PROBLEMS_SHOWN, Problem, Record, Splitter};
 
 /// One record's fields, in the order that was asked for.
-pub(crate) struct Record<'a, const N: usize> {
+pub(crate) struct Named<'a, const N: usize> {
     pub(crate) fields: [&'a str; N],
 }
 
@@ -32,9 +16,9 @@ pub(crate) fn read<const N: usize>(
     file: &str,
     text: &str,
     columns: [&str; N],
-    mut take: impl FnMut(Record<'_, N>) -> Result<(), String>,
+    mut take: impl FnMut(Named<'_, N>) -> Result<(), String>,
 ) -> Result<(), DemoError> {
-    let mut records = Records::new(text);
+    let mut records = records(text);
     let places = match records.next() {
         Some((_, header)) => places(file, &header, columns)?,
         None => return Err(refuse(file, vec![problem(1, "the file is empty")])),
@@ -42,7 +26,7 @@ pub(crate) fn read<const N: usize>(
     let mut problems = Vec::new();
     for (line, record) in records {
         let taken = match places.iter().all(|place| *place < record.len()) {
-            true => take(Record { fields: places.map(|place| record[place].trim()) }),
+            true => take(Named { fields: places.map(|place| record[place].trim()) }),
             false => Err(format!("{} fields are too few", record.len())),
         };
         if let Err(reason) = taken {
@@ -77,61 +61,14 @@ fn refuse(file: &str, problems: Vec<Problem>) -> DemoError {
     DemoError::Data { file: file.to_string(), problems }
 }
 
-/// Splits a text into records; quoted fields may hold commas, doubled quotes and line ends.
-struct Records<'a> {
-    rest: std::iter::Peekable<std::str::Chars<'a>>,
-    line: usize,
-}
-
-impl<'a> Records<'a> {
-    fn new(text: &'a str) -> Records<'a> {
-        // Spreadsheets put a byte order mark in front.
-        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        Records { rest: text.chars().peekable(), line: 1 }
-    }
-
-    fn quoted(&mut self, into: &mut String) {
-        while let Some(c) = self.rest.next() {
-            if c == '\n' {
-                self.line += 1;
-            }
-            if c != '"' {
-                into.push(c);
-            } else if self.rest.next_if_eq(&'"').is_some() {
-                into.push('"');
-            } else {
-                return;
-            }
-        }
-    }
-}
-
-impl Iterator for Records<'_> {
-    type Item = (usize, Vec<String>);
-
-    fn next(&mut self) -> Option<(usize, Vec<String>)> {
-        loop {
-            self.rest.peek()?;
-            let line = self.line;
-            let mut fields = vec![String::new()];
-            while let Some(c) = self.rest.next() {
-                let field = fields.last_mut().expect("a record begins with one field");
-                match c {
-                    '"' => self.quoted(field),
-                    ',' => fields.push(String::new()),
-                    '\r' => {}
-                    '\n' => {
-                        self.line += 1;
-                        break;
-                    }
-                    other => field.push(other),
-                }
-            }
-            if fields != [""] {
-                return Some((line, fields));
-            }
-        }
-    }
+/// The records of a text, with the lines where they begin; blank lines are none.
+fn records(text: &str) -> impl Iterator<Item = (usize, Vec<String>)> {
+    let mut splitter = Splitter::default();
+    let records = text.split_inclusive('\n').filter_map(move |line| splitter.take(line));
+    let texts = |record: Record| record.fields.into_iter().map(|field| field.text).collect();
+    records
+        .map(move |record| (record.line, texts(record)))
+        .filter(|(_, fields): &(_, Vec<String>)| *fields != [""])
 }
 
 #[cfg(test)]

@@ -9,10 +9,8 @@
 
 mod csv;
 
-pub use csv::Problem;
-
 use crate::DemoError;
-use csv::Record;
+use csv::Named;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use tillhold_core::limits::TRANSACTION_ROWS_MAX;
@@ -20,6 +18,7 @@ use tillhold_core::moment::Timestamp;
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_kit::csv::Problem;
 
 const PRODUCTS: &str = include_str!("../../../../tests/data/products.csv");
 const BASKETS: &str = include_str!("../../../../tests/data/baskets.csv");
@@ -201,7 +200,7 @@ impl Reading {
             self.products.iter().enumerate().map(|(at, p)| (p.id.clone(), at)).collect();
     }
 
-    fn line(&mut self, record: &Record<'_, 9>) -> Result<(), String> {
+    fn line(&mut self, record: &Named<'_, 9>) -> Result<(), String> {
         let [basket, sold_at, store, household, product, quantity, value, discount, coupon] =
             record.fields;
         let basket = identifier("basket_id", basket)?;

@@ -195,7 +195,7 @@ fn scopes_orders_and_policies_are_looked_at() {
 /// The program's own profile over the channel as Microsoft published it.
 #[test]
 fn the_default_profile_names_every_table_that_can_be_tracked_once() {
-    let schema = tillhold_demo::Schema::published().expect("the published schema");
+    let schema = tillhold_kit::Schema::published().expect("the published schema");
     let of_ax = |table: &&Table| table.name.schema == "ax" && !table.key.is_empty();
     let trackable: Vec<TableName> = schema
         .tables

@@ -1,7 +1,11 @@
-//! Cells as JSON: canonical text, but whole numbers that JSON's readers keep exactly, and null.
+//! Cells as JSON, and what was decided about a contested row.
+//!
+//! * For programs: canonical text, but whole numbers that JSON's readers keep exactly, and null ([`to_json`]).
+//! * For an eye: always text, so that no digit is lost on the way ([`text_json`]).
 
-use serde_json::Value as Json;
-use tillhold_core::table::Column;
+use serde_json::{Map, Value as Json, json};
+use tillhold_core::conflict::Resolution;
+use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{self, Misfit};
 use tillhold_core::value::Value;
 
@@ -29,5 +33,27 @@ pub fn from_json(json: &Json, column: &Column) -> Result<Value, Misfit> {
         Json::Array(_) | Json::Object(_) => {
             Err(Misfit { reason: "must be a text, a number or null".to_string() })
         }
+    }
+}
+
+pub fn text_json(value: &Value, column: &Column) -> Json {
+    text::canonical(value, column.of).map_or(Json::Null, Json::String)
+}
+
+/// A member of an object: the column's name and its cell for an eye.
+pub fn named(value: &Value, column: &Column) -> (String, Json) {
+    (column.name.clone(), text_json(value, column))
+}
+
+/// What the channel's row becomes.
+pub fn resolution_json(table: &Table, resolution: &Resolution) -> Json {
+    match resolution {
+        Resolution::TakeChannel => json!({ "take": "channel" }),
+        Resolution::TakeOffline => json!({ "take": "offline" }),
+        Resolution::Merge(cells) => {
+            let cells = cells.iter().map(|(at, value)| named(value, &table.columns[*at]));
+            json!({ "merge": cells.collect::<Map<_, _>>() })
+        }
+        Resolution::Defer(reason) => json!({ "defer": reason }),
     }
 }

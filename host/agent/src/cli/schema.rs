@@ -1,0 +1,69 @@
+//! `tillhold channel schema`: tables with their types as a schema file, for tests of plugins where no channel is.
+//!
+//! * stdout: the file. A column of a type that never travels is left out and named on stderr.
+//! * Without `--tables` it is the profile's tables as they travel, so without the columns that the profile leaves out.
+
+use super::channel::shapes;
+use super::{Done, Settings};
+use crate::settings::register_file::RegisterFile;
+use clap::Args;
+use std::sync::Arc;
+use tillhold_channel::{Link, schema};
+use tillhold_core::table::{Table, TableName};
+use tillhold_env::Env;
+use tillhold_kit::{Schema, schema_text};
+
+#[derive(Args)]
+pub struct SchemaArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Which tables, such as ax.CUSTTABLE,ax.RETAILCUSTTABLE; the profile's by default, as they travel
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    tables: Vec<String>,
+    /// Of AX 2012 R3 as Microsoft published it, from this program: no channel is asked
+    #[arg(long)]
+    published: bool,
+}
+
+pub async fn print_schema(env: &Env, args: SchemaArgs) -> anyhow::Result<Done> {
+    let tables = match args.published {
+        true => published(&args.tables)?,
+        false => of_channel(env, &args).await?,
+    };
+    print!("{}", schema_text(&tables));
+    Ok(Done::Yes)
+}
+
+fn published(names: &[String]) -> anyhow::Result<Vec<Table>> {
+    let published = Schema::published()?;
+    let found = match names {
+        [] => published.tables,
+        names => {
+            names.iter().map(|name| published.find(name).cloned()).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
+}
+
+async fn of_channel(env: &Env, args: &SchemaArgs) -> anyhow::Result<Vec<Table>> {
+    let file = RegisterFile::read(&args.settings.config)?;
+    let mut link = Link::new(env, Arc::new(file.channel_config()?));
+    if args.tables.is_empty() {
+        let (_, shapes) = shapes(&mut link, &file).await?;
+        return Ok(shapes.into_iter().map(|shapes| shapes.travelling).collect());
+    }
+    // A name that is none is no channel's either: it is asked for as it stands, and the nearest one is told.
+    let name = |name: &String| TableName::parse(name).unwrap_or_else(|| TableName::new("ax", name));
+    let names: Vec<TableName> = args.tables.iter().map(name).collect();
+    let described = schema::described(&mut link, &names).await?;
+    for one in &described {
+        for left in &one.uncarried {
+            let of = left.of.as_deref().unwrap_or("a CLR type of its own");
+            eprintln!(
+                "{}.{} is {of}, which does not travel: left out",
+                one.table.name, left.column
+            );
+        }
+    }
+    Ok(described.into_iter().map(|described| described.table).collect())
+}
