@@ -3,6 +3,7 @@
 //! * Real parts only: the embedded channel in this process, the agent as a process of its own, TDS and HTTP between.
 //! * Data come through one door: `harness::Stage`.
 
+mod authoring;
 mod capture;
 mod carried;
 mod customers;

@@ -145,6 +145,8 @@ pub const PLUGIN_FILE_BYTES_MAX: u64 = 32 << 20;
 /// Failing calls on one page while the guilty rows are looked for by halving: three rows among a thousand are found;
 /// past that the rest of the page is set aside, so that a looping plugin holds its scope for a minute at most.
 pub const PLUGIN_FAILURES_MAX: u32 = 32;
+/// A line of rows that an author tries a plugin with, and a file that is read whole: eight times a full batch.
+pub const KIT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Log lines a batch, and the length of one; the rest is counted and dropped.
 pub const PLUGIN_LOG_LINES_MAX: u32 = 100;
 pub const PLUGIN_LOG_LINE_BYTES_MAX: usize = 1_024;

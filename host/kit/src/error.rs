@@ -1,8 +1,11 @@
 //! What can stop an author's work, with a stable code and what to do next.
 
+use crate::csv::Problem;
 use std::io;
 use std::path::PathBuf;
 use tillhold_core::fault::Class;
+use tillhold_plugin::PluginError;
+use tillhold_toolchain::ToolchainError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
@@ -12,14 +15,41 @@ pub enum KitError {
     Schema { file: String, place: String, reason: String },
     #[error("{table} is not in {file}")]
     TableUnknown { table: String, file: String, nearest: Option<String> },
+    #[error("{file} does not hold such rows:\n{}", .problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    Rows { file: String, problems: Vec<Problem> },
+    #[error("case {}: {reason}", folder.display())]
+    Case { folder: PathBuf, reason: String },
+    #[error("{} holds no case: a case is a folder with a case.toml", folder.display())]
+    NoCases { folder: PathBuf },
+    #[error("{} has neither a Cargo.toml nor one component alone, but {found}", folder.display())]
+    WhichPlugin { folder: PathBuf, found: usize },
+    #[error("'{name}' cannot be a plugin's name")]
+    ProjectName { name: String },
+    #[error("{} is there already", folder.display())]
+    ProjectThere { folder: PathBuf },
+    #[error("case {case}: the same rows gave two different answers")]
+    Unsteady { case: String },
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
 }
 
 impl KitError {
     pub fn class(&self) -> Class {
         match self {
-            KitError::File { .. } | KitError::Schema { .. } | KitError::TableUnknown { .. } => {
-                Class::Reconfigure
-            }
+            KitError::File { .. }
+            | KitError::Schema { .. }
+            | KitError::TableUnknown { .. }
+            | KitError::Rows { .. }
+            | KitError::Case { .. }
+            | KitError::NoCases { .. }
+            | KitError::WhichPlugin { .. }
+            | KitError::ProjectName { .. }
+            | KitError::ProjectThere { .. } => Class::Reconfigure,
+            KitError::Unsteady { .. } => Class::Park,
+            KitError::Plugin(error) => error.class(),
+            KitError::Toolchain(error) => error.class(),
         }
     }
 
@@ -28,12 +58,37 @@ impl KitError {
             KitError::File { .. } => "kit-file",
             KitError::Schema { .. } => "kit-schema",
             KitError::TableUnknown { .. } => "kit-table",
+            KitError::Rows { .. } => "kit-rows",
+            KitError::Case { .. } => "kit-case",
+            KitError::NoCases { .. } => "kit-no-cases",
+            KitError::WhichPlugin { .. } => "kit-which-plugin",
+            KitError::ProjectName { .. } => "kit-project-name",
+            KitError::ProjectThere { .. } => "kit-project-there",
+            KitError::Unsteady { .. } => "kit-unsteady",
+            KitError::Plugin(error) => error.code(),
+            KitError::Toolchain(error) => error.code(),
         }
     }
 
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            KitError::Plugin(error) => return error.hint(),
+            KitError::Toolchain(error) => return error.hint(),
             KitError::File { .. } => "check that it is there and may be used".to_string(),
+            KitError::Rows { .. } => {
+                "mend the lines above; docs/writing-plugins.md says how rows are written".to_string()
+            }
+            KitError::Case { .. } | KitError::NoCases { .. } => {
+                "docs/writing-plugins.md says how a case is written".to_string()
+            }
+            KitError::WhichPlugin { .. } => "name the component: --plugin FILE.wasm".to_string(),
+            KitError::ProjectName { .. } => {
+                "lower-case letters, digits and hyphens, a letter first: price-rules".to_string()
+            }
+            KitError::ProjectThere { .. } => "choose another name, or remove it".to_string(),
+            KitError::Unsteady { .. } => {
+                "an answer may depend on the rows and the context alone: no addresses, no order of a hash table".to_string()
+            }
             KitError::Schema { .. } => {
                 "`tillhold channel schema --tables … > schema.json` writes one".to_string()
             }

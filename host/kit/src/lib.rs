@@ -3,15 +3,34 @@
 //! ```text
 //! schema file -> Schema -> Table ----.
 //! rows as CSV or JSON -> RowReader --+-> the very host of production (tillhold-plugin) -> rows, verdicts, resolutions
+//! template -> a plugin's project, with the kit of its language in it
 //! ```
 //!
 //! * Cells are read and written here for all who show them as text: test cases, exports, the front door.
 //! * Runs nothing but plugins, in their sandbox, with its limits on.
 
+#[cfg(test)]
+mod bench;
+mod case;
 pub mod cells;
+mod check;
+mod conflicts;
 pub mod csv;
+mod diff;
 mod error;
+mod project;
+mod rows;
+mod sandbox;
 mod schema;
+mod stream;
+mod trial;
 
+pub use check::{Checked, Finding, UsedColumn, check};
+pub use diff::{CellDifference, Difference, Paint};
 pub use error::KitError;
+pub use project::Project;
+pub use rows::{Entry, Format, RowReader, RowWriter, Said};
+pub use sandbox::{Component, Sandbox};
 pub use schema::{Schema, schema_text};
+pub use stream::{Counts, stream};
+pub use trial::{End, Ended, Trial};

@@ -47,7 +47,7 @@ impl Schema {
         Schema::read(&file.display().to_string(), &fs::read_to_string(file).map_err(unread)?)
     }
 
-    fn read(file: &str, text: &str) -> Result<Schema, KitError> {
+    pub(crate) fn read(file: &str, text: &str) -> Result<Schema, KitError> {
         let wrong = |place: &str, reason: String| {
             let (file, place) = (file.to_string(), place.to_string());
             KitError::Schema { file, place, reason }

@@ -47,23 +47,25 @@ pub(crate) fn bytes(plugin: &Arc<PluginId>, wasm: &[u8]) -> Result<(), PluginErr
     Err(PluginError::NotAComponent { plugin: plugin.clone(), reason: reason.to_string() })
 }
 
+/// What the component imports; every import that it must not have is told at once.
 pub(crate) fn imports(
     plugin: &Arc<PluginId>,
     engine: &Engine,
     component: &Component,
-) -> Result<(), PluginError> {
+) -> Result<Vec<String>, PluginError> {
+    let (mut imports, mut foreign) = (Vec::new(), Vec::new());
     for (name, _) in component.component_type().imports(engine) {
         let (interface, version) = split(name);
         match interface.strip_prefix(PACKAGE) {
-            Some("log" | "types") if is_compatible(version) => {}
+            Some("log" | "types") if is_compatible(version) => imports.push(name.to_string()),
             Some("log" | "types") => return Err(other_version(plugin, version)),
-            _ => {
-                let (plugin, import) = (plugin.clone(), name.to_string());
-                return Err(PluginError::ForeignImport { plugin, import });
-            }
+            _ => foreign.push(name.to_string()),
         }
     }
-    Ok(())
+    match foreign.is_empty() {
+        true => Ok(imports),
+        false => Err(PluginError::ForeignImport { plugin: plugin.clone(), imports: foreign }),
+    }
 }
 
 pub(crate) fn exports(

@@ -45,7 +45,11 @@ impl Cache {
         create_private_folder(folder)?;
         let key = match read_key(folder)? {
             Some(key) => key,
-            None => write_key(env, folder)?,
+            None => match write_key(env, folder) {
+                // Another program of this account makes its own at this moment: a key of ours alone costs a compile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fresh_key(env),
+                written => written?,
+            },
         };
         Ok(Cache { folder: folder.to_path_buf(), key, engine_hash: compatibility(engine) })
     }
@@ -119,8 +123,7 @@ fn read_key(folder: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
 
 fn write_key(env: &Env, folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(KEY_FILE);
-    let mut key = [0; KEY_BYTES];
-    env.random.fill(&mut key);
+    let key = fresh_key(env);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -132,6 +135,12 @@ fn write_key(env: &Env, folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     io::Write::write_all(&mut options.open(&path)?, &key)?;
     Ok(key)
+}
+
+fn fresh_key(env: &Env) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    env.random.fill(&mut key);
+    key
 }
 
 #[cfg(unix)]

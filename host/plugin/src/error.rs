@@ -35,8 +35,11 @@ pub enum PluginError {
     Precompiled { plugin: Arc<PluginId> },
     #[error("{plugin} is not a WebAssembly component: {reason}")]
     NotAComponent { plugin: Arc<PluginId>, reason: String },
-    #[error("{plugin} imports {import}; a plugin may import nothing but tillhold:plugin/log")]
-    ForeignImport { plugin: Arc<PluginId>, import: String },
+    #[error(
+        "{plugin} imports {}; a plugin may import nothing but tillhold:plugin/log",
+        listed(imports)
+    )]
+    ForeignImport { plugin: Arc<PluginId>, imports: Vec<String> },
     #[error(
         "{plugin} exports neither tillhold:plugin/transform nor tillhold:plugin/resolve, but {}",
         listed(found)
@@ -147,9 +150,11 @@ impl PluginError {
                 "hand in the .wasm component; the register compiles it itself".into()
             }
             E::NotAComponent { .. } => {
-                "`tillhold plugin build` makes a component of a plugin's source".into()
+                "`tillhold plugin build` makes a component of a plugin's source, `wasm-tools component new` one of another tool's core module".into()
             }
-            E::ForeignImport { import, .. } => cure_of_import(import),
+            E::ForeignImport { imports, .. } => {
+                cure_of_import(imports.first().map_or("", String::as_str))
+            }
             E::OtherWorld { .. } => {
                 "build against a world of wit/0.1.0: transformer, resolver or both".into()
             }

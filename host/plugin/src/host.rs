@@ -99,6 +99,10 @@ impl PluginHost {
         self
     }
 
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
     /// Blocks while it compiles and asks the plugin to describe itself.
     pub fn load(&self, source: &PluginSource) -> Result<Plugin, PluginError> {
         let wasm = self.read(source)?;
@@ -115,7 +119,7 @@ impl PluginHost {
             plugin: id.clone(),
             reason: format!("{error:#}"),
         })?;
-        admit::imports(&id, &self.engine, &component)?;
+        let imports = admit::imports(&id, &self.engine, &component)?;
         let exports = admit::exports(&id, &self.engine, &component)?;
         let linked =
             self.linker.instantiate_pre(&component).map_err(|error| PluginError::OtherShape {
@@ -129,6 +133,7 @@ impl PluginHost {
             stored,
             engine: self.engine.clone(),
             linked,
+            imports,
             exports,
             ticker: self.ticker.clone(),
             limits: self.limits.clone(),

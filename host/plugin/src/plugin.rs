@@ -61,6 +61,7 @@ pub(crate) struct Shared {
     pub stored: Stored,
     pub engine: Engine,
     pub linked: Linked,
+    pub imports: Vec<String>,
     pub exports: Exports,
     pub ticker: Arc<Ticker>,
     pub limits: PluginLimits,
@@ -86,6 +87,17 @@ impl Plugin {
         Kind { transforms: transform.is_some(), resolves: resolve.is_some() }
     }
 
+    /// The interfaces that it asks for, with their versions.
+    pub fn imports(&self) -> &[String] {
+        &self.shared.imports
+    }
+
+    /// The contract's interfaces that it offers, with their versions.
+    pub fn exports(&self) -> impl Iterator<Item = &str> {
+        let Exports { transform, resolve } = &self.shared.exports;
+        [transform, resolve].into_iter().flatten().map(|exported| exported.interface.as_str())
+    }
+
     /// What the plugin declared, transforms first.
     pub fn uses(&self) -> &[TableUse] {
         &self.uses
@@ -103,6 +115,11 @@ impl Plugin {
             self.plan(role, table)?;
         }
         Ok(())
+    }
+
+    /// The same for whoever is to mend it: all that is wrong, at once.
+    pub fn mistakes_against(&self, table: &Table) -> Vec<PluginError> {
+        uses::mistakes(&self.shared.id, &self.uses, table)
     }
 
     /// One verdict for each row, in order. A table that the plugin does not use is kept without a call.

@@ -83,21 +83,43 @@ pub(crate) fn plan(
         false => positions(plugin, table, &used.writes)?,
     };
     for at in &writes {
-        let column = &table.columns[*at];
-        let (plugin, name) = (plugin.clone(), table.name.clone());
-        if table.is_key(*at) {
-            return Err(PluginError::KeyWritten {
-                plugin,
-                table: name,
-                column: column.name.clone(),
-            });
-        }
-        if column.assigned == Assigned::ByChannel {
-            let column = column.name.clone();
-            return Err(PluginError::ColumnUnknown { plugin, table: name, column });
-        }
+        check_writable(plugin, table, *at)?;
     }
     Ok(Some(Plan { spelled: used.table.to_string(), reads, writes }))
+}
+
+/// Everything of `uses` that does not hold for `table`, in the order in which the plugin names it.
+pub(crate) fn mistakes(
+    plugin: &Arc<PluginId>,
+    uses: &[TableUse],
+    table: &Table,
+) -> Vec<PluginError> {
+    let mut mistakes = Vec::new();
+    for used in uses.iter().filter(|used| same_name(&used.table, &table.name)) {
+        for column in used.reads.iter().filter(|column| *column != EVERY_COLUMN) {
+            mistakes.extend(position(plugin, table, column).err());
+        }
+        for column in used.writes.iter().filter(|column| *column != EVERY_COLUMN) {
+            match position(plugin, table, column) {
+                Ok(at) => mistakes.extend(check_writable(plugin, table, at).err()),
+                Err(_) if used.reads.contains(column) => {}
+                Err(unknown) => mistakes.push(unknown),
+            }
+        }
+    }
+    mistakes
+}
+
+fn check_writable(plugin: &Arc<PluginId>, table: &Table, at: usize) -> Result<(), PluginError> {
+    let (plugin, name) = (plugin.clone(), table.name.clone());
+    let column = table.columns[at].name.clone();
+    if table.is_key(at) {
+        return Err(PluginError::KeyWritten { plugin, table: name, column });
+    }
+    match table.columns[at].assigned {
+        Assigned::ByWriter => Ok(()),
+        Assigned::ByChannel => Err(PluginError::ColumnUnknown { plugin, table: name, column }),
+    }
 }
 
 fn is_every(columns: &[String]) -> bool {
@@ -109,14 +131,15 @@ fn positions(
     table: &Table,
     columns: &[String],
 ) -> Result<Vec<usize>, PluginError> {
-    let position = |column: &String| {
-        table.position(column).ok_or_else(|| PluginError::ColumnUnknown {
-            plugin: plugin.clone(),
-            table: table.name.clone(),
-            column: column.clone(),
-        })
-    };
-    columns.iter().map(position).collect()
+    columns.iter().map(|column| position(plugin, table, column)).collect()
+}
+
+fn position(plugin: &Arc<PluginId>, table: &Table, column: &str) -> Result<usize, PluginError> {
+    table.position(column).ok_or_else(|| PluginError::ColumnUnknown {
+        plugin: plugin.clone(),
+        table: table.name.clone(),
+        column: column.to_string(),
+    })
 }
 
 fn same_name(a: &TableName, b: &TableName) -> bool {

@@ -29,7 +29,7 @@ pub use find::Finder;
 pub use guest::{Built, GuestSource, Toolchain};
 pub use machine::Machine;
 pub use progress::{Listener, Progress};
-pub use shipped::{SHIPPED, shipped};
+pub use shipped::{SHIPPED, sdk_sources, shipped};
 
 use std::env;
 use std::path::{Path, PathBuf};

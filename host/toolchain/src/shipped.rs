@@ -36,6 +36,11 @@ pub fn shipped(name: &str, cache: &Path, listener: Listener<'_>) -> Result<Built
     Shelf { sources: &sources, names: SHIPPED, folder, finder }.take(name, listener)
 }
 
+/// The Rust kit: places in its own folder, and texts.
+pub fn sdk_sources() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SOURCES.iter().filter_map(|(path, text)| Some((path.strip_prefix("guest/sdk/")?, *text)))
+}
+
 struct Shelf<'a> {
     sources: &'a [Source<'a>],
     names: &'a [&'a str],

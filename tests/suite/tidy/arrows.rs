@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("guest/store-customers", &["tillhold-sdk"]),
     ("guest/customer-merge", &["tillhold-sdk"]),
     ("guest/hostile", &["tillhold-sdk"]),
+    ("guest/templates/rust", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
 /// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale

@@ -218,6 +218,6 @@ async fn carry_out(command: Command) -> anyhow::Result<Done> {
         Command::Decisions(command) => conflicts::decisions(&env, command).await,
         Command::Channel(command) => channel::channel(&env, command).await,
         Command::Profile(command) => profile::profile(&env, command).await,
-        Command::Plugin(command) => plugin::plugin(command).await,
+        Command::Plugin(command) => plugin::plugin(&env, command).await,
     }
 }

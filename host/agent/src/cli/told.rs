@@ -2,10 +2,12 @@
 
 use serde_json::Value as Json;
 use std::fmt;
+use std::io::IsTerminal as _;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::text::canonical;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
+use tillhold_kit::Paint;
 
 /// A longer cell is cut for eyes; `--json` has it whole.
 const CELL_LETTERS_MAX: usize = 80;
@@ -38,6 +40,12 @@ pub fn moment(ms: &Json) -> String {
     let moment = Value::Timestamp(Timestamp::from_unix_ms(ms));
     let text = canonical(&moment, SqlType::DateTime2 { scale: 0 }).unwrap_or_default();
     format!("{text}Z")
+}
+
+/// Colours only where a terminal looks on, and where nobody asked for none (https://no-color.org).
+pub fn paint() -> Paint {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Paint(!unwanted && std::io::stdout().is_terminal())
 }
 
 /// A table for eyes: every column as wide as its widest cell.

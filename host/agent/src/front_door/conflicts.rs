@@ -8,7 +8,7 @@ use super::asked::{Part, Whole};
 use super::audit::Said;
 use super::problem::Problem;
 use super::role::Role;
-use super::{Door, named};
+use super::{Door, json, named};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::settings::reader::nearest;
@@ -20,7 +20,6 @@ use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Assigned, Column, Table};
 use tillhold_core::text::guid_text;
 use tillhold_core::value::Value;
-use tillhold_kit::cells;
 use tillhold_local::{Choosing, Chosen, ConflictRecord, WholeRow};
 
 pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
@@ -69,7 +68,7 @@ pub async fn resolve(
     let said = Said::of(&body)?;
     let choice = choice(conflict, &body)?;
     let resolution = choice.resolution(conflict).map_err(no_row)?;
-    let outcome = cells::resolution_json(&conflict.table, &resolution);
+    let outcome = json::resolution_json(&conflict.table, &resolution);
     let id = record.deferred.id;
     let kept = register.local.choose(id, choice).await.map_err(FlowError::from)?;
     match kept {
@@ -183,7 +182,7 @@ fn cell(table: &Table, name: &str, value: &Json) -> Result<(usize, Value), Strin
     if column.assigned != Assigned::ByWriter {
         return Err("is the channel's own to assign".to_string());
     }
-    let value = cells::from_json(value, column).map_err(|misfit| misfit.to_string())?;
+    let value = json::from_json(value, column).map_err(|misfit| misfit.to_string())?;
     Ok((at, value))
 }
 
@@ -197,7 +196,7 @@ fn summary(record: &ConflictRecord, short: &str) -> Json {
     let chosen = record.chosen.as_ref().map(|chosen| {
         let choice = &chosen.choice;
         let set =
-            choice.set.iter().map(|(at, value)| cells::named(value, &conflict.table.columns[*at]));
+            choice.set.iter().map(|(at, value)| json::named(value, &conflict.table.columns[*at]));
         json!({
             "take": choice.take.name(),
             "set": set.collect::<Map<_, _>>(),
@@ -224,7 +223,7 @@ fn summary(record: &ConflictRecord, short: &str) -> Json {
 /// Each column with its three cells and which sides changed it.
 fn columns(conflict: &Conflict) -> Json {
     let cell = |row: &Option<Row>, at: usize| {
-        row.as_ref().map(|row| cells::text_json(&row.0[at], &conflict.table.columns[at]))
+        row.as_ref().map(|row| json::text_json(&row.0[at], &conflict.table.columns[at]))
     };
     let changed = |row: &Option<Row>, at: usize| match (row, &conflict.base) {
         (Some(row), Some(base)) => row.0[at] != base.0[at],
@@ -253,5 +252,5 @@ pub fn written(row: &WholeRow) -> Json {
 }
 
 pub fn key_json(table: &Table, key: &Key) -> Json {
-    Json::Object(key.0.iter().zip(table.key_columns()).map(|(v, c)| cells::named(v, c)).collect())
+    Json::Object(key.0.iter().zip(table.key_columns()).map(|(v, c)| json::named(v, c)).collect())
 }

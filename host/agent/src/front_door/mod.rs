@@ -52,6 +52,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tillhold_core::limits;
 use tillhold_env::{BoxStream, Clock, Listener};
+// Cells as JSON, as everywhere.
+use tillhold_kit::cells as json;
 
 /// Shared by all requests.
 #[derive(Clone)]

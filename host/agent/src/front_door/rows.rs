@@ -4,9 +4,9 @@
 //!   masked or dropped here as well.
 //! * The answer says which database gave it, and how fresh that is.
 
-use super::Door;
 use super::asked::Part;
 use super::problem::Problem;
+use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::freshness::Shown;
@@ -26,7 +26,6 @@ use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
-use tillhold_kit::cells;
 use tillhold_local::Page;
 use tillhold_plugin::Flow;
 
@@ -117,7 +116,7 @@ fn page(mut page: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json 
 
 fn row_json(table: &Table, row: &Row) -> Json {
     let cell = |(value, column): (&_, &tillhold_core::table::Column)| {
-        (column.name.clone(), cells::to_json(value, column))
+        (column.name.clone(), json::to_json(value, column))
     };
     Json::Object(row.0.iter().zip(&table.columns).map(cell).collect::<Map<String, Json>>())
 }
@@ -125,7 +124,7 @@ fn row_json(table: &Table, row: &Row) -> Json {
 /// The last key as one text for `after=`: hexadecimal of its JSON, opaque to callers.
 fn token(table: &Table, key: &Key) -> String {
     let parts = key.0.iter().zip(table.key_columns());
-    let parts: Vec<Json> = parts.map(|(value, column)| cells::to_json(value, column)).collect();
+    let parts: Vec<Json> = parts.map(|(value, column)| json::to_json(value, column)).collect();
     text::hexadecimal(Json::Array(parts).to_string().as_bytes())
 }
 
@@ -135,7 +134,7 @@ fn read_token(table: &Table, token: &str) -> Option<Key> {
     if parts.len() != table.key.len() {
         return None;
     }
-    let part = |(part, column)| cells::from_json(part, column).ok();
+    let part = |(part, column)| json::from_json(part, column).ok();
     parts.iter().zip(table.key_columns()).map(part).collect::<Option<_>>().map(Key)
 }
 

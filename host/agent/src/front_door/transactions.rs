@@ -7,9 +7,9 @@
 //!   to bring it into the channel and says so; when the channel does not answer in time the answer is "offline", and
 //!   nothing has to be moved or repeated. Local-first answers at once.
 
-use super::Door;
 use super::asked::{Part, Whole};
 use super::problem::Problem;
+use super::{Door, json};
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::freshness;
@@ -32,7 +32,6 @@ use tillhold_core::table::{Column, Table, TableName};
 use tillhold_core::text;
 use tillhold_core::transaction::{ContentHash, Operation, TransactionId};
 use tillhold_core::value::Value;
-use tillhold_kit::cells;
 use tillhold_local::{Recorded, RowWrite, TransactionState};
 
 pub async fn put(
@@ -321,7 +320,7 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
         let Some(position) = table.position(column) else {
             return Err(wrong("row-column", format!("{name} has no column {column} that travels")));
         };
-        let value = cells::from_json(given, &table.columns[position])
+        let value = json::from_json(given, &table.columns[position])
             .map_err(|misfit| wrong("row-value", format!("{name}.{column}: {misfit}")))?;
         cells[position] = Some(value);
     }

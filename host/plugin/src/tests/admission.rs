@@ -79,6 +79,10 @@ fn a_foreign_import_is_named_with_its_cure() {
             error.hint()
         );
     }
+    let two = r#"(component (import "wasi:cli/environment@0.2.0" (instance))
+        (import "wasi:cli/exit@0.2.0" (instance)))"#;
+    let error = refused(shop.load_bytes(wat(two), "")).to_string();
+    assert!(error.contains("wasi:cli/environment@0.2.0, wasi:cli/exit@0.2.0"), "all: {error}");
     let later = r#"(component (import "tillhold:plugin/log@0.2.0" (instance)))"#;
     assert_eq!(refused(shop.load_bytes(wat(later), "")).code(), "plugin-other-version");
 }
@@ -143,6 +147,8 @@ fn a_plugin_says_what_it_is_and_works_on() {
     let used: Vec<String> = plugin.uses().iter().map(|used| used.table.to_string()).collect();
     assert_eq!(used, ["ax.CUSTTABLE", "ax.RETAILCUSTTABLE", "ax.LOGISTICSELECTRONICADDRESS"]);
     assert_eq!(plugin.uses()[1].writes, ["RECEIPTEMAIL"]);
+    assert!(plugin.exports().eq(["tillhold:plugin/transform@0.1.0"]));
+    assert_eq!(plugin.imports(), ["tillhold:plugin/log@0.1.0", "tillhold:plugin/types@0.1.0"]);
     let both = shop.load("hostile", "").expect("it loads");
     assert_eq!(both.kind(), Kind { transforms: true, resolves: true });
     let roles: Vec<Role> = both.uses().iter().map(|used| used.role).collect();
@@ -184,6 +190,31 @@ fn what_a_plugin_declares_is_held_against_the_table() {
     let plugin = shop.load("hostile", "describe-unknown").expect("it loads");
     let other = table("ax.OTHER", &[("ID", "int")]);
     assert!(plugin.check_against(&other).is_ok(), "a table that it does not use");
+}
+
+#[test]
+fn all_that_does_not_fit_a_table_is_told_at_once() {
+    let shop = Shop::new();
+    let plugin = shop.load("hostile", "").expect("it loads");
+    let mistakes = |columns: &[(&str, &str)]| -> Vec<String> {
+        let mistakes = plugin.mistakes_against(&table("ax.VICTIM", columns)).into_iter();
+        let told = mistakes.map(|mistake| {
+            let words = mistake.to_string();
+            let at = words.find("NUMBER").or(words.find("AMOUNT")).or(words.find("KIND"));
+            format!("{} {}", mistake.code(), words[at.expect("a column")..].replace(',', ""))
+        });
+        told.collect()
+    };
+    // The first column is the key.
+    let found = mistakes(&[("AMOUNT", "money"), ("NAME", "nvarchar(9)"), ("MOMENT", "datetime")]);
+    let of = |code: &str, column: &str, what: &str| format!("{code} {column} of ax.VICTIM {what}");
+    let expected = [
+        of("plugin-column-unknown", "NUMBER", "which does not travel"),
+        of("plugin-key-written", "AMOUNT", "which is part of its key"),
+        of("plugin-column-unknown", "KIND", "which does not travel"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(plugin.mistakes_against(&victim()).len(), 0);
 }
 
 #[test]

@@ -1,17 +1,11 @@
-//! `tillhold plugin …`: for authors of rules, with no database and no agent running.
+//! `tillhold plugin build`: a Rust plugin into a component.
 
-use super::Done;
+use crate::cli::Done;
 use crate::settings::reader::{Mistake, Mistakes, Source};
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
 use std::path::{Path, PathBuf};
-use tillhold_toolchain::{GuestSource, Progress, cache_folder, find};
-
-#[derive(Subcommand)]
-pub enum PluginCommand {
-    /// Build a Rust plugin into a component, with a compiler that is found or fetched
-    Build(BuildArgs),
-}
+use tillhold_toolchain::{Built, GuestSource, Progress, cache_folder, find};
 
 #[derive(Args)]
 pub struct BuildArgs {
@@ -23,22 +17,24 @@ pub struct BuildArgs {
     output: Option<PathBuf>,
 }
 
-pub async fn plugin(command: PluginCommand) -> anyhow::Result<Done> {
-    match command {
-        PluginCommand::Build(args) => build(args),
-    }
-}
-
-fn build(args: BuildArgs) -> anyhow::Result<Done> {
-    let package = package_of(&args.folder)?;
-    let toolchain = find(&cache_folder()?, &mut talk)?;
-    let source = GuestSource::new(&args.folder, &package);
-    let built = toolchain.build(&source, &args.folder.join("target"), &mut talk)?;
+pub fn build(args: BuildArgs) -> anyhow::Result<Done> {
+    let (package, built) = built(&args.folder)?;
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{package}.wasm")));
     std::fs::write(&output, &built.component)
         .with_context(|| format!("{} cannot be written", output.display()))?;
     println!("{}\t{} bytes\tsha256:{}", output.display(), built.size, built.digest);
     Ok(Done::Yes)
+}
+
+/// The crate's name, and its component as it is now.
+pub fn built(folder: &Path) -> anyhow::Result<(String, Built)> {
+    let package = package_of(folder)?;
+    // Where this machine keeps the folder is cut out of the component, so it must be the whole path.
+    let folder = std::path::absolute(folder)?;
+    let toolchain = find(&cache_folder()?, &mut talk)?;
+    let source = GuestSource::new(&folder, &package);
+    let built = toolchain.build(&source, &folder.join("target"), &mut talk)?;
+    Ok((package, built))
 }
 
 /// The crate's name, from its Cargo.toml.

@@ -1,0 +1,153 @@
+//! `tillhold plugin check`: would a register load this file, and what does it work on?
+//!
+//! stdout: a page for eyes or one JSON object. Exit status 1 when a register would refuse it.
+
+use crate::cli::Done;
+use crate::cli::told::{Grid, shown};
+use clap::Args;
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+use tillhold_core::limits;
+use tillhold_env::Env;
+use tillhold_kit::{Checked, Component, Finding, Sandbox, Schema, UsedColumn};
+use tillhold_plugin::{Plugin, PluginLimits, Role};
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The component
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// Hold what it reads and writes against these tables (`tillhold channel schema`)
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// The config that the profile would hand to it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    config: String,
+    /// Everything as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn check(env: &Env, args: &CheckArgs) -> anyhow::Result<Done> {
+    let schema = args.schema.as_deref().map(Schema::open).transpose()?;
+    let sandbox = Sandbox::open(env)?;
+    let component = Component::read(&args.file)?;
+    let checked = tillhold_kit::check(&sandbox, &component, &args.config, schema.as_ref());
+    let answer = as_json(args, &checked, sandbox.limits());
+    if !shown(&answer, args.json)? {
+        tell(args, &checked, sandbox.limits());
+    }
+    Ok(if checked.findings.is_empty() { Done::Yes } else { Done::No })
+}
+
+fn tell(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) {
+    let mut facts = vec![
+        ("file", args.file.display().to_string()),
+        ("size", format!("{} bytes of {}", checked.bytes, limits.file_bytes_max)),
+        ("digest", checked.digest.clone()),
+    ];
+    if let Some(plugin) = &checked.plugin {
+        facts.push(("exports", exports(plugin).join(", ")));
+        facts.push(("imports", plugin.imports().join(", ")));
+        facts.push(("limits", limits_text(limits)));
+    }
+    for (name, fact) in facts {
+        println!("{name:<8} {fact}");
+    }
+    if checked.plugin.is_some() {
+        println!("\n{}", columns_text(&checked.columns));
+    }
+    println!();
+    match checked.findings.is_empty() {
+        true if args.schema.is_none() => {
+            println!("a register would load it; --schema FILE also checks its tables and columns");
+        }
+        true => println!("a register would load it"),
+        false => checked.findings.iter().for_each(tell_finding),
+    }
+}
+
+fn tell_finding(finding: &Finding) {
+    println!("refused[{}]: {}", finding.code, finding.message);
+    if let Some(hint) = &finding.hint {
+        println!("  next: {hint}");
+    }
+}
+
+fn columns_text(columns: &[UsedColumn]) -> String {
+    if columns.is_empty() {
+        return "with this config it works on no table".to_string();
+    }
+    let mut grid = Grid::of(&["TABLE", "AS", "COLUMN", "TYPE", "ACCESS"]);
+    for used in columns {
+        let access = match (used.is_read, used.is_written) {
+            (true, true) => "reads, writes",
+            (true, false) => "reads",
+            _ => "writes",
+        };
+        let of = used.of.as_deref().unwrap_or("-");
+        grid.row([&used.table, role(used.role), &used.column, of, access].map(str::to_string));
+    }
+    grid.to_string()
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Transform => "transform",
+        Role::Resolve => "resolve",
+    }
+}
+
+fn limits_text(limits: &PluginLimits) -> String {
+    const MIB: usize = 1 << 20;
+    format!(
+        "{} rows and {} MiB a batch, {} ms and {} MiB of memory for it, {} MiB an answer, {} log lines",
+        limits::PULL_PAGE_ROWS_MAX,
+        limits::PLUGIN_BATCH_BYTES_MAX / MIB,
+        deadline_ms(limits),
+        limits.memory_bytes_max / MIB,
+        limits.answer_bytes_max / MIB,
+        limits.log_lines_max
+    )
+}
+
+fn deadline_ms(limits: &PluginLimits) -> u64 {
+    limits.ticks_max * limits::PLUGIN_TICK.as_millis() as u64
+}
+
+fn exports(plugin: &Plugin) -> Vec<&str> {
+    plugin.exports().collect()
+}
+
+fn as_json(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) -> Json {
+    let column = |used: &UsedColumn| {
+        json!({
+            "table": used.table,
+            "as": role(used.role),
+            "column": used.column,
+            "type": used.of,
+            "reads": used.is_read,
+            "writes": used.is_written,
+        })
+    };
+    let finding = |finding: &Finding| json!({ "code": finding.code, "message": finding.message, "hint": finding.hint });
+    json!({
+        "file": args.file.display().to_string(),
+        "bytes": checked.bytes,
+        "digest": checked.digest,
+        "exports": checked.plugin.as_ref().map(exports),
+        "imports": checked.plugin.as_ref().map(Plugin::imports),
+        "columns": checked.columns.iter().map(column).collect::<Vec<_>>(),
+        "limits": {
+            "file_bytes": limits.file_bytes_max,
+            "batch_rows": limits::PULL_PAGE_ROWS_MAX,
+            "batch_bytes": limits::PLUGIN_BATCH_BYTES_MAX,
+            "deadline_ms": deadline_ms(limits),
+            "memory_bytes": limits.memory_bytes_max,
+            "answer_bytes": limits.answer_bytes_max,
+            "log_lines": limits.log_lines_max,
+            "log_line_bytes": limits.log_line_bytes_max,
+        },
+        "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,35 @@
+//! `tillhold plugin …`: for authors of rules, with no database and no agent running.
+
+mod build;
+mod check;
+mod new;
+mod run;
+mod test;
+
+use super::Done;
+use clap::Subcommand;
+use tillhold_env::Env;
+
+#[derive(Subcommand)]
+pub enum PluginCommand {
+    /// Begin a plugin: a project that builds, with a rule, its test and a case
+    New(new::NewArgs),
+    /// Build a Rust plugin into a component, with a compiler that is found or fetched
+    Build(build::BuildArgs),
+    /// Say whether a register would load a component, what it works on, and what would have to change
+    Check(check::CheckArgs),
+    /// Try the cases of a project: rows in, and what is expected to come out
+    Test(test::TestArgs),
+    /// Pipe rows through a transformer: CSV or JSON lines in and out
+    Run(run::RunArgs),
+}
+
+pub async fn plugin(env: &Env, command: PluginCommand) -> anyhow::Result<Done> {
+    match command {
+        PluginCommand::New(args) => new::new(&args),
+        PluginCommand::Build(args) => build::build(args),
+        PluginCommand::Check(args) => check::check(env, &args),
+        PluginCommand::Test(args) => test::test(env, &args),
+        PluginCommand::Run(args) => run::run(env, &args),
+    }
+}

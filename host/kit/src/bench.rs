@@ -1,0 +1,30 @@
+//! What the tests share: plugins of the repository, built once a run, and the sandbox.
+
+use crate::sandbox::{Component, Sandbox};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use tillhold_env::Env;
+use tillhold_toolchain::{GuestSource, cache_folder, find};
+
+pub fn sandbox() -> Sandbox {
+    Sandbox::open(&Env::real()).expect("the sandbox")
+}
+
+/// A guest of this repository.
+pub fn component(package: &str) -> Component {
+    static BUILT: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    // A failed build of one test must not look like a poisoned lock to the next.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let wasm = built.entry(package.to_string()).or_insert_with(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let toolchain = find(&cache_folder().expect("a cache folder"), &mut |_| {});
+        let guest = GuestSource::new(root.join("guest").join(package), package);
+        // Where the host's own tests build them too.
+        let test = std::env::current_exe().expect("a test knows its own file");
+        let target = test.ancestors().nth(3).expect("target/PROFILE/deps/TEST").join("guests");
+        let built = toolchain.expect("a compiler for guests").build(&guest, &target, &mut |_| {});
+        built.expect("a guest").component
+    });
+    Component { name: package.to_string(), wasm: wasm.clone() }
+}

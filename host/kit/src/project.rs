@@ -1,0 +1,224 @@
+//! `plugin new`: a project that builds, and whose own test and cases pass at once.
+//!
+//! ```text
+//! guest/templates/rust, carried in the program --my-plugin becomes NAME, what is not of its kind is left out--> NAME/
+//! guest/sdk, carried too -------------------------------------------------------------------------------> NAME/sdk/
+//! ```
+//! * The kit is written into the project: it is in no registry, it has no dependencies, and so the project builds
+//!   without a network and stays with the version of the contract that it was made for.
+//! * Nothing is overwritten: the folder must not be there.
+
+use crate::KitError;
+use crate::schema::{Schema, schema_text};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tillhold_core::table::Table;
+use tillhold_toolchain::sdk_sources;
+
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub name: String,
+    pub transforms: bool,
+    pub resolves: bool,
+    /// A kit that lies elsewhere, instead of one in the project.
+    pub sdk: Option<PathBuf>,
+}
+
+/// What the template is called before it has a name.
+const UNNAMED: &str = "my-plugin";
+/// The table of the template's rules.
+const TABLE: &str = "ax.RETAILCUSTTABLE";
+const NAME_LETTERS_MAX: usize = 64;
+
+/// Which kind of plugin a file belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    All,
+    Transform,
+    Resolve,
+}
+
+/// Place in the project, kind and text; a test holds the list against the folder.
+macro_rules! template {
+    ($($of:ident $path:literal as $place:literal)*) => {
+        &[$((
+            $path,
+            $place,
+            Of::$of,
+            include_str!(concat!("../../../guest/templates/rust/", $path)),
+        )),*]
+    };
+}
+
+const TEMPLATE: &[(&str, &str, Of, &str)] = template![
+    All "Cargo.toml" as "Cargo.toml"
+    All "README.md" as "README.md"
+    Resolve "cases/the-till-knows-the-address/case.toml" as "cases/the-till-knows-the-address/case.toml"
+    Resolve "cases/the-till-knows-the-address/conflict.json" as "cases/the-till-knows-the-address/conflict.json"
+    Resolve "cases/the-till-knows-the-address/expected.json" as "cases/the-till-knows-the-address/expected.json"
+    Transform "cases/tidies-addresses/case.toml" as "cases/tidies-addresses/case.toml"
+    Transform "cases/tidies-addresses/expected.csv" as "cases/tidies-addresses/expected.csv"
+    Transform "cases/tidies-addresses/input.csv" as "cases/tidies-addresses/input.csv"
+    All "gitignore" as ".gitignore"
+    All "src/lib.rs" as "src/lib.rs"
+    Resolve "src/resolve.rs" as "src/resolve.rs"
+    Transform "src/transform.rs" as "src/transform.rs"
+];
+
+impl Project {
+    /// Into `folder`/NAME; the folder that was made.
+    pub fn make(&self, folder: &Path) -> Result<PathBuf, KitError> {
+        if !is_name(&self.name) {
+            return Err(KitError::ProjectName { name: self.name.clone() });
+        }
+        let root = folder.join(&self.name);
+        if root.exists() {
+            return Err(KitError::ProjectThere { folder: root });
+        }
+        for (place, text) in self.files()? {
+            write(&root.join(place), &text)?;
+        }
+        Ok(root)
+    }
+
+    fn files(&self) -> Result<Vec<(String, String)>, KitError> {
+        let is_wanted = |of: Of| match of {
+            Of::All => true,
+            Of::Transform => self.transforms,
+            Of::Resolve => self.resolves,
+        };
+        let wanted = TEMPLATE.iter().filter(|(_, _, of, _)| is_wanted(*of));
+        let mut files: Vec<(String, String)> =
+            wanted.map(|(_, place, _, text)| (place.to_string(), self.text(place, text))).collect();
+        let table = Table::clone(Schema::published()?.find(TABLE)?);
+        files.push(("schema.json".to_string(), schema_text(&[table])));
+        if self.sdk.is_none() {
+            let sdk = sdk_sources().map(|(path, text)| (format!("sdk/{path}"), text.to_string()));
+            files.extend(sdk);
+        }
+        Ok(files)
+    }
+
+    fn text(&self, place: &str, text: &str) -> String {
+        let text = text.replace(UNNAMED, &self.name);
+        match (place, &self.sdk) {
+            ("src/lib.rs", _) => {
+                let left_out = |line: &&str| {
+                    *line == "pub mod resolve;" && !self.resolves
+                        || *line == "pub mod transform;" && !self.transforms
+                };
+                text.lines()
+                    .filter(|line| !left_out(line))
+                    .map(|line| format!("{line}\n"))
+                    .collect()
+            }
+            ("Cargo.toml", Some(sdk)) => {
+                let path = toml::Value::from(sdk.display().to_string()).to_string();
+                text.replace("path = \"sdk\"", &format!("path = {path}"))
+            }
+            _ => text,
+        }
+    }
+}
+
+/// What cargo takes for a package and a register for a plugin.
+fn is_name(name: &str) -> bool {
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(plain)
+        && name.len() <= NAME_LETTERS_MAX
+        && !name.ends_with('-')
+        && name != "tillhold-sdk"
+}
+
+fn write(file: &Path, text: &str) -> Result<(), KitError> {
+    let unwritten = |cause| KitError::File { path: file.to_path_buf(), done: "written", cause };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(unwritten)?;
+    }
+    fs::write(file, text).map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Of, Project, TEMPLATE, is_name};
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("readable").path();
+            match path.is_dir() {
+                true => walk(root, &path, files),
+                false => {
+                    let name = path.strip_prefix(root).expect("below the root");
+                    files.push(name.to_str().expect("our names are text").replace('\\', "/"));
+                }
+            }
+        }
+        files.sort();
+    }
+
+    fn project(transforms: bool, resolves: bool, sdk: Option<PathBuf>) -> Project {
+        Project { name: "price-rules".to_string(), transforms, resolves, sdk }
+    }
+
+    #[test]
+    fn the_template_is_the_folder() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/templates/rust");
+        let mut there = Vec::new();
+        walk(&root, &root, &mut there);
+        let listed: Vec<&str> = TEMPLATE.iter().map(|(path, ..)| *path).collect();
+        assert_eq!(listed, there);
+        assert!(TEMPLATE.iter().any(|(.., of, _)| *of == Of::Transform));
+    }
+
+    #[test]
+    fn a_project_has_its_name_and_what_is_of_its_kind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = project(true, false, None).make(folder.path()).expect("a project");
+        let text = |file: &str| fs::read_to_string(root.join(file)).expect("a file");
+        assert!(text("Cargo.toml").contains("name = \"price-rules\""));
+        assert!(text("src/lib.rs").contains("pub mod transform;\n"));
+        assert!(!text("src/lib.rs").contains("pub mod resolve;"));
+        assert!(text("schema.json").contains("\"RECEIPTEMAIL\", \"nvarchar(80)\", \"not null\""));
+        assert!(text("sdk/Cargo.toml").contains("name = \"tillhold-sdk\""));
+        let mut files = Vec::new();
+        walk(&root, &root, &mut files);
+        assert!(files.iter().all(|file| !text(file).contains("my-plugin")), "{files:?}");
+        assert!(files.iter().all(|file| !file.contains("resolve.rs") || file.starts_with("sdk/")));
+        let error = project(true, true, None).make(folder.path()).expect_err("it is there");
+        assert_eq!(error.code(), "kit-project-there");
+    }
+
+    #[test]
+    fn a_kit_that_lies_elsewhere_is_named_and_not_copied() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = Some(PathBuf::from("/shared/a \"kit\""));
+        let root = project(false, true, elsewhere).make(folder.path()).expect("a project");
+        let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("a manifest");
+        let manifest: toml::Table = manifest.parse().expect("TOML");
+        let path = manifest["dependencies"]["tillhold-sdk"]["path"].as_str();
+        assert_eq!(path, Some("/shared/a \"kit\""));
+        assert!(!root.join("sdk").exists() && root.join("src/resolve.rs").exists());
+    }
+
+    #[test]
+    fn names_are_what_cargo_and_a_register_take() {
+        for (name, fine) in [
+            ("price-rules", true),
+            ("a2", true),
+            ("", false),
+            ("2a", false),
+            ("Price", false),
+            ("a_b", false),
+            ("a-", false),
+            ("../a", false),
+            ("tillhold-sdk", false),
+        ] {
+            assert_eq!(is_name(name), fine, "{name}");
+        }
+        assert!(!is_name(&"a".repeat(65)));
+    }
+}

@@ -1,0 +1,62 @@
+//! The sandbox of production, for an author's own machine: the same host, the same limits.
+//!
+//! Compiled code is kept in the cache folder of this account, so that a plugin of a scripted language is compiled once.
+
+use crate::KitError;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_env::Env;
+use tillhold_plugin::{
+    ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginLimits, PluginSource,
+};
+use tillhold_toolchain::cache_folder;
+
+pub struct Sandbox {
+    host: PluginHost,
+    said: Arc<Mutex<Vec<LogLine>>>,
+}
+
+/// A component in memory, so that one command judges one state of its file.
+pub struct Component {
+    /// Its file's name without the ending, as a register would call it.
+    pub name: String,
+    pub wasm: Vec<u8>,
+}
+
+impl Sandbox {
+    pub fn open(env: &Env) -> Result<Sandbox, KitError> {
+        let said: Arc<Mutex<Vec<LogLine>>> = Arc::default();
+        let hearing = said.clone();
+        let sink = move |line| hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let folder = cache_folder()?.join("compiled-plugins");
+        let host = PluginHost::new(env, &folder, PluginLimits::default())?;
+        Ok(Sandbox { host: host.with_log(Arc::new(sink)), said })
+    }
+
+    pub fn limits(&self) -> &PluginLimits {
+        self.host.limits()
+    }
+
+    pub fn load(&self, component: &Component, config: &str) -> Result<Plugin, PluginError> {
+        self.host.load(&PluginSource {
+            name: component.name.clone(),
+            component: ComponentSource::Bytes(component.wasm.clone()),
+            digest: None,
+            config: config.to_string(),
+        })
+    }
+
+    /// What plugins wrote for the operator since this was last asked.
+    pub fn said(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Component {
+    pub fn read(file: &Path) -> Result<Component, KitError> {
+        let unread = |cause| KitError::File { path: file.to_path_buf(), done: "read", cause };
+        let wasm = std::fs::read(file).map_err(unread)?;
+        let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        Ok(Component { name: name.unwrap_or_default(), wasm })
+    }
+}

@@ -1,0 +1,74 @@
+//! Rows through a plugin, more of them than a batch holds.
+
+use super::{Counts, stream};
+use crate::bench::{component, sandbox};
+use crate::rows::RowReader;
+use crate::{KitError, Schema};
+use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
+use tillhold_core::moment::Timestamp;
+use tillhold_plugin::{BatchContext, Flow};
+
+struct Streamed {
+    out: String,
+    counts: Counts,
+    refused: Vec<(usize, String)>,
+}
+
+fn streamed(table: &str, store: &str, text: &str, verdicts: bool) -> Result<Streamed, KitError> {
+    let schema = Schema::published()?;
+    let table = schema.find(table)?.travelling(&[]);
+    let plugin = sandbox().load(&component("store-customers"), "")?;
+    let mut reader = RowReader::open("stdin", text.as_bytes(), None, &table, false)?;
+    let context = BatchContext {
+        flow: Flow::Pull,
+        scope: "test".to_string(),
+        store: store.to_string(),
+        register: "000001".to_string(),
+        time: Timestamp(0),
+    };
+    let (mut out, mut refused) = (Vec::new(), Vec::new());
+    let told = |line: usize, reason: &str| refused.push((line, reason.to_string()));
+    let counts = stream(&plugin, &context, &mut reader, verdicts, &mut out, told)?;
+    Ok(Streamed { out: String::from_utf8(out).expect("UTF-8"), counts, refused })
+}
+
+#[test]
+fn rows_beyond_a_batch_come_out_in_their_order() {
+    let rows = 2 * PULL_PAGE_ROWS_MAX + 1;
+    let store = |at: usize| if at.is_multiple_of(3) { "S0002" } else { "S0001" };
+    let line = |at: usize| format!("C{at},{}\n", store(at));
+    let header = "ACCOUNTNUM,INVENTLOCATION\n".to_string();
+    let input = header.clone() + &(0..rows).map(line).collect::<String>();
+    let streamed = streamed("ax.CUSTTABLE", "S0001", &input, false).expect("rows");
+    let kept: String = (0..rows).filter(|at| store(*at) == "S0001").map(line).collect();
+    assert_eq!(streamed.out, header + &kept);
+    let dropped = rows.div_ceil(3) as u64;
+    let counts = Counts { kept: rows as u64 - dropped, dropped, ..Counts::default() };
+    assert_eq!(streamed.counts, counts);
+}
+
+#[test]
+fn json_stays_json_and_changes_are_counted() {
+    let input = "{\"RECEIPTEMAIL\":\"anna@example.org\"}\n{\"RECEIPTEMAIL\":\"\"}\n";
+    let streamed = streamed("RETAILCUSTTABLE", "S0001", input, false).expect("rows");
+    assert_eq!(streamed.out, "{\"RECEIPTEMAIL\":\"a***@example.org\"}\n{\"RECEIPTEMAIL\":\"\"}\n");
+    assert_eq!(streamed.counts, Counts { kept: 2, changed: 1, ..Counts::default() });
+}
+
+#[test]
+fn refused_rows_are_told_and_with_verdicts_written() {
+    let input = "INVENTLOCATION\nS0001\n\nS0002\n";
+    let without = streamed("ax.CUSTTABLE", "", input, false).expect("rows");
+    assert_eq!(without.out, "INVENTLOCATION\n\n");
+    let lines: Vec<usize> = without.refused.iter().map(|(line, _)| *line).collect();
+    assert_eq!((lines, without.counts.refused), (vec![2, 4], 2));
+    let with = streamed("ax.CUSTTABLE", "", input, true).expect("rows");
+    assert!(with.out.starts_with("verdict,INVENTLOCATION\nrefuse: "), "{}", with.out);
+    assert!(with.out.contains("\nkeep,\n") && with.out.ends_with(",S0002\n"), "{}", with.out);
+}
+
+#[test]
+fn what_the_plugin_needs_must_be_there() {
+    let error = streamed("ax.CUSTTABLE", "S0001", "ACCOUNTNUM\nC1\n", false);
+    assert_eq!(error.map(|_| ()).expect_err("no column").code(), "plugin-column-unknown");
+}

@@ -1,0 +1,205 @@
+//! `plugin test`: every case of a folder through the plugin, and what came out held against what is expected.
+//!
+//! ```text
+//! case -> the plugin, with the case's config -> its columns are there? -> twice through it, alike?
+//!      -> expected file, cell by cell (or written anew, when blessed)
+//! ```
+//! * One case that is broken does not keep the others from their turn.
+//! * Runs in the sandbox of production: a case that a register's limits would stop fails here too.
+
+use crate::KitError;
+use crate::case::{self, Case, Input};
+use crate::conflicts::{read_resolutions, resolutions_text};
+use crate::diff::{self, Difference};
+use crate::rows::{Entry, Format, RowWriter};
+use crate::sandbox::{Component, Sandbox};
+use crate::schema::Schema;
+use std::fs;
+use std::path::Path;
+use tillhold_core::conflict::Resolution;
+use tillhold_core::row::Row;
+use tillhold_core::table::Table;
+use tillhold_plugin::{LogLine, Plugin, PluginError, Verdict};
+
+pub struct Trial<'a> {
+    pub sandbox: &'a Sandbox,
+    pub component: &'a Component,
+    pub schema: &'a Schema,
+    /// Write what comes out instead of judging it.
+    pub bless: bool,
+}
+
+pub struct Ended {
+    pub name: String,
+    pub end: End,
+    /// What the plugin wrote for the operator meanwhile.
+    pub said: Vec<LogLine>,
+}
+
+pub enum End {
+    Passed,
+    /// Its expected file was written or changed.
+    Blessed,
+    Failed(Vec<Difference>),
+    /// It could not be judged.
+    Broken(KitError),
+}
+
+/// What came out of a case.
+enum Came {
+    Entries(Vec<Entry>),
+    Resolutions(Vec<Resolution>),
+}
+
+impl Trial<'_> {
+    /// `each` is told of every case as it ends.
+    pub fn run(&self, cases: &Path, mut each: impl FnMut(&Ended)) -> Result<Vec<Ended>, KitError> {
+        let mut all = Vec::new();
+        for folder in case::folders(cases)? {
+            let end = self.case(&folder).unwrap_or_else(End::Broken);
+            let ended = Ended { name: case::name(&folder), end, said: self.sandbox.said() };
+            each(&ended);
+            all.push(ended);
+        }
+        Ok(all)
+    }
+
+    fn case(&self, folder: &Path) -> Result<End, KitError> {
+        let case = Case::read(folder, self.schema)?;
+        let came = self.came(&case);
+        if let Some(code) = &case.fails {
+            return match came {
+                Ok(_) => Ok(End::Failed(vec![diff::no_error(code)])),
+                Err(error) if error.code() == code => Ok(End::Passed),
+                Err(error) => Ok(End::Failed(vec![diff::other_error(code, &error)])),
+            };
+        }
+        match came? {
+            Came::Entries(came) => self.entries(&case, came),
+            Came::Resolutions(came) => self.resolutions(&case, &came),
+        }
+    }
+
+    fn came(&self, case: &Case) -> Result<Came, KitError> {
+        let plugin = self.sandbox.load(self.component, &case.config)?;
+        lacking(&plugin, case)?;
+        match &case.input {
+            Input::Rows(entries) => {
+                let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
+                let verdicts =
+                    twice(&case.name, || plugin.transform(&case.context, &case.shape, &rows))?;
+                Ok(Came::Entries(judged(entries, verdicts)))
+            }
+            Input::Conflicts(conflicts) => {
+                let resolutions = twice(&case.name, || plugin.resolve(&case.context, conflicts))?;
+                Ok(Came::Resolutions(resolutions))
+            }
+        }
+    }
+
+    fn entries(&self, case: &Case, came: Vec<Entry>) -> Result<End, KitError> {
+        let file = case.expected_file();
+        if self.bless {
+            return bless(&file, &entries_text(&file, case, &came));
+        }
+        let expected = expected_entries(case)?;
+        Ok(ended(diff::entries(&case.shape, &expected, &came)))
+    }
+
+    fn resolutions(&self, case: &Case, came: &[Resolution]) -> Result<End, KitError> {
+        if self.bless {
+            return bless(&case.expected_file(), &resolutions_text(came, &case.shape));
+        }
+        let expected = read_resolutions(expected_file(case)?, &case.shape)?;
+        let Input::Conflicts(conflicts) = &case.input else { return Ok(End::Passed) };
+        Ok(ended(diff::resolutions(conflicts, &expected, came)))
+    }
+}
+
+fn ended(differences: Vec<Difference>) -> End {
+    if differences.is_empty() { End::Passed } else { End::Failed(differences) }
+}
+
+fn judged(entries: &[Entry], verdicts: Vec<Verdict>) -> Vec<Entry> {
+    let one =
+        |(entry, verdict): (&Entry, Verdict)| Entry::judged(entry.line, entry.row.clone(), verdict);
+    entries.iter().zip(verdicts).map(one).collect()
+}
+
+/// What a plugin names and the input does not have is a mistake of the case, not of the plugin.
+fn lacking(plugin: &Plugin, case: &Case) -> Result<(), KitError> {
+    let mut lacking = Vec::new();
+    for mistake in plugin.mistakes_against(&case.shape) {
+        match mistake {
+            PluginError::ColumnUnknown { column, .. } => lacking.push(column),
+            other => return Err(other.into()),
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lacking = lacking.join(", ");
+    let reason = format!("its input lacks {lacking}, which the plugin reads or writes");
+    Err(KitError::Case { folder: case.folder.clone(), reason })
+}
+
+/// The same question again: an answer that depends on anything but the question is none.
+fn twice<T: PartialEq>(
+    case: &str,
+    mut ask: impl FnMut() -> Result<T, PluginError>,
+) -> Result<T, KitError> {
+    let (first, second) = (ask()?, ask()?);
+    if first == second {
+        return Ok(first);
+    }
+    Err(KitError::Unsteady { case: case.to_string() })
+}
+
+fn bless(file: &Path, text: &str) -> Result<End, KitError> {
+    if fs::read_to_string(file).is_ok_and(|there| there == text) {
+        return Ok(End::Passed);
+    }
+    let unwritten = |cause| KitError::File { path: file.to_path_buf(), done: "written", cause };
+    fs::write(file, text).map_err(unwritten)?;
+    Ok(End::Blessed)
+}
+
+fn entries_text(file: &Path, case: &Case, entries: &[Entry]) -> String {
+    let format = case::format_of(file);
+    let writer = RowWriter { format, shape: case.shape.clone(), with_verdicts: true };
+    let lines: Vec<String> = entries.iter().map(|entry| writer.line(entry)).collect();
+    if format == Format::Csv || file.extension().is_some_and(|ending| ending == "jsonl") {
+        return writer.header() + &lines.concat();
+    }
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+fn expected_file(case: &Case) -> Result<&Path, KitError> {
+    case.expected.as_deref().ok_or_else(|| KitError::Case {
+        folder: case.folder.clone(),
+        reason: "it has no expected file: look at what comes out with --bless".to_string(),
+    })
+}
+
+/// With the columns in the input's order.
+fn expected_entries(case: &Case) -> Result<Vec<Entry>, KitError> {
+    let file = expected_file(case)?;
+    let (shape, entries) = case::read_rows(file, case::format_of(file), &case.shape, true)?;
+    let Some(places) = places(&case.shape, &shape) else {
+        let reason = format!("{} has not all columns of the input", file.display());
+        return Err(KitError::Case { folder: case.folder.clone(), reason });
+    };
+    let ordered = |entry: Entry| {
+        let row = Row(places.iter().map(|at| entry.row.0[*at].clone()).collect());
+        Entry { row, ..entry }
+    };
+    Ok(entries.into_iter().map(ordered).collect())
+}
+
+fn places(wanted: &Table, found: &Table) -> Option<Vec<usize>> {
+    wanted.columns.iter().map(|column| found.position(&column.name)).collect()
+}
+
+#[cfg(test)]
+mod tests;
