@@ -282,7 +282,9 @@ fn migrate(conn: &mut Connection, kind: Kind, from: i32) -> Result<(), Trouble> 
     for step in steps {
         transaction.execute_batch(step.both_files)?;
         if kind == Kind::Journal {
-            transaction.execute_batch(step.journal_only)?;
+            for part in step.journal_only {
+                transaction.execute_batch(part)?;
+            }
         }
     }
     transaction.pragma_update(None, "user_version", layout::LAYOUT)?;

@@ -40,7 +40,7 @@ impl LocalDatabase {
             }
             Ok(Page { version: entry.state(&progress)?.version, rows })
         };
-        self.readers(self.registry().get(table)?.kind).run(read).await
+        self.readers(self.registry().get(table)?.kind).run_at_once(read).await
     }
 
     pub async fn count(&self, table: &TableName) -> Result<u64, LocalError> {

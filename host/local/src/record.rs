@@ -171,7 +171,7 @@ impl LocalDatabase {
     /// What the journal remembers of a transaction; settled ones are forgotten after
     /// [`tillhold_core::limits::SETTLED_TRANSACTIONS_KEPT`] later ones.
     pub async fn lookup(&self, id: TransactionId) -> Result<Option<TransactionRecord>, LocalError> {
-        self.readers(Kind::Journal).run(move |conn| find(conn, id)).await
+        self.readers(Kind::Journal).run_at_once(move |conn| find(conn, id)).await
     }
 }
 

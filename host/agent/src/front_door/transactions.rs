@@ -88,7 +88,12 @@ async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committ
     let channel_first = agent.register().profile.write_path == WritePath::ChannelFirst;
     let stands = agent.scope_report(PUSH).fault.is_some();
     let waits = channel_first && agent.state().sells_on_channel() && !stands;
-    let place = if waits { sale.await_channel(agent).await? } else { sale.place(agent).await? };
+    let place = match (waits, replayed) {
+        (true, _) => sale.await_channel(agent).await?,
+        (false, true) => sale.place(agent).await?,
+        // Just now written; where push brings it meanwhile is not what was promised.
+        (false, false) => Place::Offline,
+    };
     Ok(Committed { place, replayed, warnings: freshness::warnings(agent) })
 }
 

@@ -5,7 +5,7 @@ use crate::{Identity, LocalDatabase, LocalError};
 use rusqlite::Connection;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use tillhold_core::version::ChannelVersion;
+use tillhold_core::version::{ChannelVersion, Sequence};
 use tillhold_env::Env;
 
 async fn refusal(folder: &Path, identity: &Identity) -> LocalError {
@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(9)"),
+        ("user_version", "Integer(10)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -144,6 +144,39 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
         assert_eq!(again.day_sizes().await.expect("days"), []);
         again.close().await.expect("a close");
     }
+}
+
+/// The log is made anew: what waits stays, in its order, and no number is given twice.
+#[tokio::test]
+async fn the_log_of_layout_nine_goes_on_with_its_numbers() {
+    let house = House::new().await;
+    for sale in 1..=3 {
+        house.insert(sale, &super::lines(), &["T1", &sale.to_string(), "i", "1"]).await;
+    }
+    house.db.close().await.expect("a close");
+    let conn = Connection::open(house.folder.path().join("journal.db")).expect("a file");
+    // The last sale was sent and is forgotten: its number is in no row any more.
+    conn.execute_batch("DELETE FROM tillhold_log WHERE seq = 3; PRAGMA user_version = 9;")
+        .expect("an older journal");
+    drop(conn);
+    let again = open(house.folder.path()).await;
+    assert_eq!(again.last_sequence().await.expect("a number"), Sequence(3));
+    again.close().await.expect("a close");
+    let conn = Connection::open(house.folder.path().join("journal.db")).expect("a file");
+    let numbers = |sql: &str| -> Vec<i64> {
+        let mut select = conn.prepare(sql).expect("a question");
+        let rows = select.query_map((), |row| row.get(0)).expect("an answer");
+        rows.map(|row| row.expect("a number")).collect()
+    };
+    assert_eq!(numbers("SELECT seq FROM tillhold_log ORDER BY seq"), [1, 2]);
+    assert_eq!(numbers("PRAGMA user_version"), [10]);
+    assert_eq!(
+        numbers("SELECT count(*) FROM sqlite_schema WHERE tbl_name GLOB 'tillhold_log_*'"),
+        [0]
+    );
+    let wrong =
+        "INSERT INTO tillhold_log (table_id, key, operation, base_version) VALUES (1, '', 'x', 0)";
+    assert!(conn.execute(wrong, ()).is_err(), "no other operation");
 }
 
 #[tokio::test]
