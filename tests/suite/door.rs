@@ -319,7 +319,7 @@ fn whoever_holds_the_register_says_who_and_why_and_is_found_later() {
 }
 
 /// Events by id and (from, to, reason), until `count` have come.
-async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [String; 3])> {
+pub async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [String; 3])> {
     let token = token(stage, READ_ONLY);
     let mut stream = dial(stage).await;
     let head = format!(

@@ -1,6 +1,8 @@
 //! What the real agent does on a line that is slow, silent or lost in a commit, held by a person, or told another write path.
 
+use crate::door::listened;
 use crate::harness::{Stage, proof};
+use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_demo::Fault;
 
@@ -24,8 +26,11 @@ fn a_channel_that_answers_too_slowly_is_left_and_come_back_to() {
         let mut stage = Stage::prepared_with(20, wary).await;
         stage.start().await;
         stage.rehearsal.sell(1).await.expect("a sale online");
+        let online = listened(&stage, "", 1).await.remove(0).0;
         stage.rehearsal.inject(Fault::Slow { delay: Duration::from_millis(600) });
         stage.state("offline").await;
+        let left = listened(&stage, &online, 1).await.remove(0).1;
+        assert_eq!(left, ["online", "offline", "slow"]);
         stage.rehearsal.sell(2).await.expect("sales offline");
         let offline = stage.rehearsal.sold.iter().filter(|sold| sold.committed == "offline");
         assert_eq!(offline.count(), 2);
@@ -53,6 +58,10 @@ fn a_silent_channel_is_noticed_without_a_request() {
     });
 }
 
+async fn status_of(stage: &Stage) -> Json {
+    stage.rehearsal.get("/v1/status").await.expect("a status").body
+}
+
 #[test]
 fn a_hold_outlives_a_crash_and_says_who_and_why() {
     proof(async {
@@ -72,6 +81,16 @@ fn a_hold_outlives_a_crash_and_says_who_and_why() {
             assert_eq!(held["held"]["why"], "the line is being mended");
             assert_eq!(held["held"]["since_ms"], held["since_ms"]);
             println!("{:#}", held["held"]);
+        }
+        let since_ms = status_of(&stage).await["held"]["since_ms"].clone();
+        let again = ["hold", "--who", "Cid", "--why", "and the switch"];
+        stage.rehearsal.command(&again).await.expect("a second hold");
+        for _ in 0..2 {
+            let held = status_of(&stage).await["held"].clone();
+            let expected = json!({ "by": "Cid", "why": "and the switch", "since_ms": since_ms });
+            assert_eq!(held, expected, "the last word counts, the first moment stays");
+            stage.rehearsal.kill();
+            stage.rehearsal.start().await.expect("an agent again");
         }
         let release = ["release", "--who", "Bob", "--why", "it is mended"];
         stage.rehearsal.command(&release).await.expect("a release");

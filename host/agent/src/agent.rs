@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tillhold_channel::Link;
+use tillhold_core::failover::reason::reason;
 use tillhold_core::failover::{Event, Machine, Rules, State};
 use tillhold_core::limits;
 use tillhold_core::pace::Debt;
@@ -194,7 +195,7 @@ impl Agent {
     }
 
     /// For the supervisor alone: state changes in one place.
-    pub fn enter(&self, machine: Machine) {
+    pub fn enter(&self, machine: Machine, event: Event) {
         let before = self.standing();
         let entered_at_ms = match before.machine.state == machine.state {
             true => before.entered_at_ms,
@@ -203,7 +204,8 @@ impl Agent {
         let after = Standing { machine, entered_at_ms };
         self.standing.send_if_modified(|standing| std::mem::replace(standing, after) != after);
         if before.machine.state != machine.state {
-            self.history.note(entered_at_ms, before.machine.state, machine.state);
+            let (from, to) = (before.machine.state, machine.state);
+            self.history.note(entered_at_ms, from, to, reason(from, to, event));
         }
     }
 

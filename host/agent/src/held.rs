@@ -1,7 +1,8 @@
 //! A hold that a person laid on the register: a fact of the journal, so that neither a crash nor a new start lifts it.
 //!
 //! * Written before the state changes and removed before it is released: a crash in between leaves what was asked for.
-//! * Who is held already stays held by the first word; the audit log has every one.
+//! * Who holds it a second time is the one to ask: the last word is shown, with the moment of the first; the audit log has
+//!   every one.
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
@@ -67,11 +68,9 @@ pub async fn begin(agent: &Agent) -> Result<(), FlowError> {
 }
 
 pub async fn lay(agent: &Agent, who: String, why: Option<String>) -> Result<(), FlowError> {
-    if agent.hold.held().is_some() {
-        return Ok(());
-    }
     let register = agent.register();
-    let held = Held { who, why, since_ms: register.env.clock.wall_ms() };
+    let since_ms = agent.hold.held().as_ref().map(|held| held.since_ms);
+    let held = Held { who, why, since_ms: since_ms.unwrap_or(register.env.clock.wall_ms()) };
     register.local.set_fact(FACT, &held.text()).await?;
     *agent.hold.held() = Some(held);
     Ok(())

@@ -14,22 +14,8 @@ pub struct Change {
     pub at_ms: i64,
     pub from: State,
     pub to: State,
-}
-
-impl Change {
-    /// What leads from the one state to the other.
-    pub fn reason(&self) -> &'static str {
-        match (self.from, self.to) {
-            (_, State::Held) => "hold",
-            (State::Held, _) => "release",
-            (State::Online, State::Doubtful) => "trouble",
-            (State::Doubtful, State::Offline) => "offline-timeout",
-            (_, State::Returning) | (State::Doubtful, State::Online) => "answered",
-            (State::Returning, State::Online) => "returned",
-            (State::Returning, _) => "return-failed",
-            _ => "other",
-        }
-    }
+    /// What led from the one to the other.
+    pub reason: &'static str,
 }
 
 pub struct History {
@@ -45,13 +31,13 @@ impl Default for History {
 }
 
 impl History {
-    pub fn note(&self, at_ms: i64, from: State, to: State) {
+    pub fn note(&self, at_ms: i64, from: State, to: State, reason: &'static str) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *self.newest.borrow() + 1;
         if changes.len() == limits::EVENTS_KEPT {
             changes.pop_front();
         }
-        changes.push_back(Change { number, at_ms, from, to });
+        changes.push_back(Change { number, at_ms, from, to, reason });
         self.newest.send_replace(number);
     }
 
@@ -82,10 +68,10 @@ mod tests {
         let history = History::default();
         assert_eq!(history.next(0), None);
         for at_ms in 1..=limits::EVENTS_KEPT as i64 + 1 {
-            history.note(at_ms, State::Online, State::Doubtful);
+            history.note(at_ms, State::Online, State::Doubtful, "trouble");
         }
         let first = history.next(0).expect("a change");
-        assert_eq!((first.number, first.at_ms, first.reason()), (2, 2, "trouble"));
+        assert_eq!((first.number, first.at_ms, first.reason), (2, 2, "trouble"));
         assert_eq!(history.next(2).map(|change| change.number), Some(3));
         assert_eq!(history.next(history.newest()), None);
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tillhold_channel::probe;
+use tillhold_core::failover::reason::reason;
 use tillhold_core::failover::rhythm::{self, GRAIN};
 use tillhold_core::failover::{self, Effect, Event, State};
 use tokio::sync::mpsc;
@@ -62,9 +63,9 @@ impl Watch {
         let before = agent.standing().machine;
         let rules = agent.rules();
         let (machine, effects) = failover::step(before, event, now_ms, &rules, random);
-        agent.enter(machine);
+        agent.enter(machine, event);
         if effects.contains(&Effect::Announce) {
-            announce(agent);
+            announce(agent, before.state, event);
         }
         if effects.contains(&Effect::BeginReturn) {
             begin_return(agent);
@@ -91,10 +92,10 @@ impl Watch {
     }
 }
 
-fn announce(agent: &Arc<Agent>) {
-    let standing = agent.standing();
-    agent.say(&format!("the register is {}", standing.machine.state.name()));
-    if standing.machine.state != State::Online {
+fn announce(agent: &Arc<Agent>, from: State, event: Event) {
+    let state = agent.state();
+    agent.say(&format!("the register is {}: {}", state.name(), reason(from, state, event)));
+    if state != State::Online {
         agent.drop_idle_connections();
     }
 }

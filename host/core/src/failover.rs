@@ -19,6 +19,7 @@
 //! * The offline timeout counts from the last answer, not from the first trouble: how long finding out takes is no
 //!   reason to wait longer. [`rhythm`] says when the channel is asked, so that trouble comes before the time is up.
 
+pub mod reason;
 pub mod rhythm;
 
 use crate::limits;

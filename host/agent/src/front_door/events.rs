@@ -96,7 +96,7 @@ fn event(agent: &Agent, change: Change) -> Event {
         "from": change.from.name(),
         "to": change.to.name(),
         "at_ms": change.at_ms,
-        "reason": change.reason(),
+        "reason": change.reason,
     });
     Event::default().event("state").id(id(agent, change.number)).data(data.to_string())
 }

@@ -243,3 +243,40 @@ fn a_flapping_line_changes_the_state_a_bounded_number_of_times_an_hour() {
     assert!(most.0 > 50, "the lines do not flap: {most:?}");
     assert!(most.0 <= 300, "{most:?}");
 }
+
+/// Every change of the document's table, early and late, with the reason that is told for it; nothing else changes.
+#[test]
+fn every_change_has_the_reason_that_caused_it() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, before) in situations() {
+        for (_, event) in EVENTS {
+            for waited_ms in [1_999, 10_000] {
+                let after = step(before, event, 1_000 + waited_ms, &RULES, 7).0.state;
+                if after != before.state {
+                    let why = reason::reason(before.state, after, event);
+                    seen.insert(format!("{name} > {} {why}", after.name()));
+                }
+            }
+        }
+    }
+    let expected = [
+        "doubtful > held hold",
+        "doubtful > offline offline-timeout",
+        "doubtful > online answered",
+        "held > offline release",
+        "offline > held hold",
+        "offline > returning answered",
+        "offline-slow > held hold",
+        "online > doubtful trouble",
+        "online > held hold",
+        "online-worn > doubtful trouble",
+        "online-worn > held hold",
+        "online-worn > offline slow",
+        "online-worn > offline trouble",
+        "returning > held hold",
+        "returning > offline return-failed",
+        "returning > offline trouble",
+        "returning > online returned",
+    ];
+    assert_eq!(seen, expected.into_iter().map(str::to_string).collect());
+}
