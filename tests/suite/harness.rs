@@ -26,8 +26,17 @@ impl Stage {
 
     /// The same, with a profile of its own from the first step on.
     pub async fn prepared_with(customers: u64, profile: impl FnOnce(String) -> String) -> Stage {
+        Stage::prepared_by(Path::new(PROGRAM), customers, profile).await
+    }
+
+    /// The same, of an agent that is started by a program of the proof's own.
+    pub async fn prepared_by(
+        program: &Path,
+        customers: u64,
+        profile: impl FnOnce(String) -> String,
+    ) -> Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let rehearsal = Rehearsal::open(&Env::real(), Path::new(PROGRAM), folder.path(), customers)
+        let rehearsal = Rehearsal::open(&Env::real(), program, folder.path(), customers)
             .await
             .expect("a channel of the proof");
         let path = rehearsal.folder().join("profile.toml");

@@ -6,6 +6,8 @@
 mod authoring;
 mod capture;
 mod carried;
+#[cfg(target_os = "linux")]
+mod clocks;
 mod customers;
 mod cuts;
 mod decided;

@@ -85,7 +85,8 @@ pub struct Standing {
 /// How a scope's synchronisation last went.
 #[derive(Clone, Debug, Default)]
 pub struct ScopeReport {
-    pub synchronised_at_ms: Option<i64>,
+    /// By the monotonic clock: a scope is due when its time has passed, whatever is made of the computer's clock.
+    pub synchronised_at_ms: Option<u64>,
     pub took_ms: u64,
     pub last: Tally,
     pub total: Tally,
@@ -285,12 +286,12 @@ impl Agent {
     }
 
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
-        let now = self.register().env.clock.wall_ms();
+        let now_ms = self.now_ms();
         let mut reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
         let report = reports.entry(scope.to_string()).or_default();
         match result {
             Ok(tally) => {
-                report.synchronised_at_ms = Some(now);
+                report.synchronised_at_ms = Some(now_ms);
                 report.took_ms = took_ms;
                 report.last = *tally;
                 report.total += *tally;

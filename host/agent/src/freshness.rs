@@ -151,7 +151,9 @@ pub async fn begin(agent: &Agent) -> Result<(), FlowError> {
     let at_us = register.env.clock.monotonic_us();
     let marks =
         ages.into_iter().map(|(scope, kept)| (scope, Mark { age: kept.at_start(now_ms), at_us }));
-    *agent.ages.known() = Known { is_synchronised, scopes: marks.collect(), is_news: true };
+    *agent.ages.known() = Known { is_synchronised, scopes: marks.collect(), is_news: false };
+    // Before anyone is told: an age that was said once is not taken back by a crash.
+    keep_or_say(agent).await;
     Ok(())
 }
 
@@ -208,12 +210,7 @@ pub async fn keep(agent: Arc<Agent>) {
         let is_news = std::mem::take(&mut agent.ages.known().is_news);
         if is_news || kept_at_ms.is_none_or(is_old) {
             kept_at_ms = Some(now_ms);
-            if let Err(error) = keep_now(&agent).await {
-                agent.say(&format!(
-                    "the ages of the data were not kept: [{}] {error}",
-                    error.code()
-                ));
-            }
+            keep_or_say(&agent).await;
         }
         tokio::select! {
             biased;
@@ -223,7 +220,13 @@ pub async fn keep(agent: Arc<Agent>) {
     }
 }
 
-pub async fn keep_now(agent: &Agent) -> Result<(), FlowError> {
+pub async fn keep_or_say(agent: &Agent) {
+    if let Err(error) = keep_now(agent).await {
+        agent.say(&format!("the ages of the data were not kept: [{}] {error}", error.code()));
+    }
+}
+
+async fn keep_now(agent: &Agent) -> Result<(), FlowError> {
     let register = agent.register();
     Ok(register.local.set_fact(KEPT, &agent.ages.text(&register)).await?)
 }

@@ -39,6 +39,7 @@ pub struct Register {
     pub filters: Filters,
     /// Members of the offline choices, as they were read last.
     pub chosen: selecting::Cache,
+    pub choices_seen: selecting::ChoicesSeen,
     pub source: ProfileSource,
     /// When this profile was taken, by the wall clock.
     pub taken_at_ms: i64,
@@ -215,6 +216,7 @@ impl Outlook {
             left_out,
             filters: Filters::default(),
             chosen: selecting::Cache::default(),
+            choices_seen: selecting::ChoicesSeen::default(),
             source,
             taken_at_ms: env.clock.wall_ms(),
             profile_text,

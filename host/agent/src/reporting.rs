@@ -3,7 +3,7 @@
 //!
 //! A report that cannot be made is told in the status and stops nothing: what waits is told with the next one.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Standing};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::sync::PUSH;
@@ -27,19 +27,20 @@ pub struct Reports(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    syncs: VecDeque<SyncEntry>,
+    /// Each with when it was noted, by the monotonic clock: the channel is told how long ago it was.
+    syncs: VecDeque<(u64, SyncEntry)>,
     told_at_ms: Option<u64>,
     told: Option<State>,
 }
 
 impl Reports {
     /// A synchronisation that is worth a line of AX's log.
-    pub fn note(&self, entry: SyncEntry) {
+    pub fn note(&self, now_ms: u64, entry: SyncEntry) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.syncs.len() == limits::SYNC_REPORTS_WAITING_MAX {
             waiting.syncs.pop_front();
         }
-        waiting.syncs.push_back(entry);
+        waiting.syncs.push_back((now_ms, entry));
     }
 
     fn is_due(&self, agent: &Agent) -> bool {
@@ -49,12 +50,12 @@ impl Reports {
         quiet || waiting.told != Some(agent.state())
     }
 
-    fn take(&self) -> Vec<SyncEntry> {
+    fn take(&self) -> Vec<(u64, SyncEntry)> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.syncs.drain(..).collect()
     }
 
-    fn tried(&self, agent: &Agent, state: State, untold: Vec<SyncEntry>) {
+    fn tried(&self, agent: &Agent, state: State, untold: Vec<(u64, SyncEntry)>) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.told_at_ms = Some(agent.now_ms());
         waiting.told = Some(state);
@@ -100,13 +101,15 @@ async fn told(
     register: &Register,
     state: State,
     link: &mut Link,
-    syncs: &[SyncEntry],
+    syncs: &[(u64, SyncEntry)],
 ) -> Result<(), FlowError> {
     agent.claim.keep_head(register).await?;
     let standing = standing(agent, register, state).await?;
-    let now_ms = register.env.clock.wall_ms();
-    let syncs: Vec<ScopeSync> =
-        syncs.iter().map(|entry| scope_sync(entry, now_ms, register.env.random.number())).collect();
+    let now_ms = agent.now_ms();
+    let told = |(noted_ms, entry): &(u64, SyncEntry)| {
+        scope_sync(entry, now_ms.saturating_sub(*noted_ms), register.env.random.number())
+    };
+    let syncs: Vec<ScopeSync> = syncs.iter().map(told).collect();
     Ok(report(link, &standing, &syncs).await?)
 }
 
@@ -119,6 +122,11 @@ async fn standing(
     let unsent = register.local.unsent_sales(&sale_columns()).await?;
     let now_ms = register.env.clock.wall_ms();
     let age_s = |since: i64| u64::try_from(now_ms.saturating_sub(since)).unwrap_or(0) / 1_000;
+    let since_s = |then_ms: u64| agent.now_ms().saturating_sub(then_ms) / 1_000;
+    let Standing { machine, entered_at_ms } = agent.standing();
+    // A hold may be older than this run.
+    let state_age_s =
+        if state == State::Held { age_s(entered_at_ms) } else { since_s(machine.since_ms) };
     let names: Vec<&str> =
         register.scopes.iter().map(|run| run.scope.name.as_str()).chain([PUSH]).collect();
     let reports = names.iter().map(|name| agent.scope_report(name));
@@ -130,7 +138,7 @@ async fn standing(
         terminal: register.file.register.clone(),
         incarnation: register.local.incarnation(),
         state: state.name().to_string(),
-        state_age_s: age_s(agent.standing().entered_at_ms),
+        state_age_s,
         is_offline: !state.sells_on_channel(),
         unsent: Unsent {
             transactions: unsent.transactions,
@@ -141,7 +149,7 @@ async fn standing(
         quarantined: counts.quarantined,
         conflicts: counts.deferred,
         rows_aside: counts.rows_aside,
-        synchronised_age_s: last.map(age_s),
+        synchronised_age_s: last.map(since_s),
         fault: fault.map(|(code, words, _)| (code, words)),
         program: env!("CARGO_PKG_VERSION").to_string(),
         profile: register.profile.name.clone(),
@@ -162,18 +170,17 @@ pub fn amounts(unsent: &UnsentSales) -> Vec<(String, String)> {
     unsent.amounts.iter().map(|(currency, amount)| (currency.clone(), shown(amount))).collect()
 }
 
-fn scope_sync(entry: &SyncEntry, now_ms: i64, random: u64) -> ScopeSync {
+fn scope_sync(entry: &SyncEntry, noted_ago_ms: u64, random: u64) -> ScopeSync {
     let Tally { rows_in, applied, dropped, quarantined } = entry.tally;
     let failed = u64::from(entry.failure.is_some());
     let moved = Moved { total: rows_in, ok: applied + dropped, errors: quarantined + failed };
-    let age = |at: i64| u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0);
-    let started_age_ms = age(entry.started_ms);
+    let took_ms = u64::try_from(entry.finished_ms - entry.started_ms).unwrap_or(0);
     ScopeSync {
         scope: entry.scope.clone(),
         downloaded: if entry.flow == Flow::Pull { moved } else { Moved::default() },
         uploaded: if entry.flow == Flow::Push { moved } else { Moved::default() },
-        started_age_ms,
-        took_ms: started_age_ms.saturating_sub(age(entry.finished_ms)),
+        started_age_ms: noted_ago_ms + took_ms,
+        took_ms,
         // From 2^62 on head office never comes.
         record: (1 << 62) | (random >> 2),
     }

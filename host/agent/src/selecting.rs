@@ -32,6 +32,16 @@ use tillhold_local::{KeptSelection, Load, SelectedLanding, TableState};
 /// The members that were read last, by when they were computed: a pull every half minute need not read them again.
 pub type Cache = Mutex<BTreeMap<Domain, (i64, Arc<Members>)>>;
 
+/// When this run saw each choice first, and how old it was then.
+pub type ChoicesSeen = Mutex<BTreeMap<Domain, Seen>>;
+
+pub struct Seen {
+    computed_ms: i64,
+    age_ms: u64,
+    /// By the monotonic clock.
+    at_ms: u64,
+}
+
 /// Which rows of which tables are the register's.
 pub type InForce = BTreeMap<TableName, Restricted>;
 
@@ -138,10 +148,24 @@ async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<
     if selections.withholds(domain) {
         return is_anything_left(register, &wanted).await;
     }
-    let age_ms = register.env.clock.wall_ms() - kept.computed_ms;
-    // A clock that jumped back makes it due rather than late by the jump.
-    let is_old = age_ms < 0 || age_ms as u128 >= selections.refresh(domain).as_millis();
-    Ok(is_forced || is_old)
+    let age_ms = age_ms(register, &kept);
+    let refresh_ms = selections.refresh(domain).as_millis();
+    Ok(is_forced || age_ms.is_none_or(|age_ms| u128::from(age_ms) >= refresh_ms))
+}
+
+/// How old the choice is. By the wall clock when this run sees it first, from then on by the monotonic one: a clock that is
+/// set while the register runs makes no choice late or early. One that comes from the future is of a clock that was
+/// set back since, and nobody knows its age.
+fn age_ms(register: &Register, kept: &KeptSelection) -> Option<u64> {
+    let clock = &register.env.clock;
+    let now_ms = clock.monotonic_us() / 1_000;
+    let mut seen = register.choices_seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(seen) = seen.get(&kept.domain).filter(|seen| seen.computed_ms == kept.computed_ms) {
+        return Some(seen.age_ms + (now_ms - seen.at_ms));
+    }
+    let age_ms = u64::try_from(clock.wall_ms() - kept.computed_ms).ok()?;
+    seen.insert(kept.domain, Seen { computed_ms: kept.computed_ms, age_ms, at_ms: now_ms });
+    Some(age_ms)
 }
 
 /// What was unsent when it was withheld goes as soon as it was sent.

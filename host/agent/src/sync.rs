@@ -210,23 +210,19 @@ async fn pull_if_changed(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Resu
 }
 
 fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
-    let now = agent.register().env.clock.wall_ms();
-    let last = agent.scope_report(&run.scope.name).synchronised_at_ms;
-    // A clock that jumped back makes a scope due rather than late by the jump.
-    match (last, due_ms(agent, run)) {
-        (Some(last), Some(due)) => now < last || now >= due,
-        _ => true,
-    }
+    due_in_ms(agent, run).is_none_or(|left_ms| left_ms <= 0)
 }
 
-/// When the scope is pulled next by its frequency, a little earlier on each register; `None` is now.
-pub fn due_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
+/// In how long the scope is pulled next by its frequency, a little earlier on each register; below 0 it is late, `None` is
+/// now.
+pub fn due_in_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
     let register = agent.register();
-    let last = agent.scope_report(&run.scope.name).synchronised_at_ms?;
-    let seed = pace::seed(&[&register.file.register, &run.scope.name], last as u64);
+    let last_ms = agent.scope_report(&run.scope.name).synchronised_at_ms?;
+    let seed = pace::seed(&[&register.file.register, &run.scope.name], last_ms);
     let jitter = register.profile.conduct.pace.jitter_percent;
     let interval = pace::interval(run.scope.frequency, jitter, seed);
-    Some(last.saturating_add(interval.as_millis() as i64))
+    let since_ms = agent.now_ms().saturating_sub(last_ms);
+    Some(interval.as_millis() as i64 - since_ms as i64)
 }
 
 /// Under this name push reports, beside the scopes that pull.
@@ -235,7 +231,7 @@ pub const PUSH: &str = "push";
 async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
     let mut link = agent.push_lane().await;
     let register = agent.register();
-    let started_ms = register.env.clock.wall_ms();
+    let started_ms = agent.now_ms();
     let mut pushed = Pushed::default();
     let mut result = push_claimed(agent, &register, &mut link, &mut pushed).await;
     if matches!(result, Err(FlowError::Channel(ChannelError::Unclaimed))) {
@@ -248,7 +244,8 @@ async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
     let stood = agent.scope_report(PUSH).fault;
     let result = result.map(|()| Tally::default());
     agent.report(PUSH, &result, 0);
-    note_pushed(agent, started_ms, &pushed, result.as_ref().err()).await?;
+    let took_ms = agent.now_ms().saturating_sub(started_ms);
+    note_pushed(agent, took_ms, &pushed, result.as_ref().err()).await?;
     match result {
         Err(error) if error.is_channel_trouble() => Err(error),
         Err(error) => {
@@ -279,23 +276,24 @@ async fn push_claimed(
 /// A line for each scope whose rows were sent; one for a push that stands still, when it begins to.
 async fn note_pushed(
     agent: &Agent,
-    started_ms: i64,
+    took_ms: u64,
     pushed: &Pushed,
     error: Option<&FlowError>,
 ) -> Result<(), FlowError> {
     let register = agent.register();
+    let finished_ms = register.env.clock.wall_ms();
     for (scope, rows) in &pushed.scopes {
         let tally = Tally { rows_in: *rows, applied: *rows, dropped: 0, quarantined: 0 };
         let entry = SyncEntry {
             flow: Flow::Push,
             scope: scope.clone(),
-            started_ms,
-            finished_ms: register.env.clock.wall_ms(),
+            started_ms: finished_ms - took_ms as i64,
+            finished_ms,
             tally,
             version: None,
             failure: error.map(failure),
         };
-        agent.reports.note(entry.clone());
+        agent.reports.note(agent.now_ms(), entry.clone());
         register.local.sync_log(entry).await?;
     }
     Ok(())
@@ -324,7 +322,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     }
     let register = agent.register();
     let clock = &register.env.clock;
-    let (started_ms, started_us) = (clock.wall_ms(), clock.monotonic_us());
+    let started_us = clock.monotonic_us();
     let result = pull_unless_doubted(agent, &register, link, run).await;
     let took_ms = (clock.monotonic_us() - started_us) / 1000;
     let stood = agent.scope_report(&run.scope.name).fault;
@@ -334,13 +332,13 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
         Ok(tally) => {
             agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.passes.note(&register, &run.scope.name);
-            note(agent, run, started_ms, tally, None).await?;
+            note(agent, run, took_ms, tally, None).await?;
             Ok(tally)
         }
         Err(error) => {
             let is_news = stood.is_none_or(|(code, ..)| code != error.code());
             if is_news {
-                note(agent, run, started_ms, Tally::default(), Some(failure(&error))).await?;
+                note(agent, run, took_ms, Tally::default(), Some(failure(&error))).await?;
             }
             if error.is_channel_trouble() {
                 return Err(error);
@@ -358,22 +356,23 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
 async fn note(
     agent: &Agent,
     run: &ScopeRun,
-    started_ms: i64,
+    took_ms: u64,
     tally: Tally,
     failure: Option<SyncFailure>,
 ) -> Result<(), FlowError> {
     if tally.rows_in == 0 && failure.is_none() {
         return Ok(());
     }
+    let finished_ms = agent.register().env.clock.wall_ms();
     let entry = SyncEntry {
         flow: Flow::Pull,
         scope: run.scope.name.clone(),
-        started_ms,
-        finished_ms: agent.register().env.clock.wall_ms(),
+        started_ms: finished_ms - took_ms as i64,
+        finished_ms,
         tally,
         version: None,
         failure,
     };
-    agent.reports.note(entry.clone());
+    agent.reports.note(agent.now_ms(), entry.clone());
     Ok(agent.register().local.sync_log(entry).await?)
 }

@@ -198,10 +198,24 @@ pub fn next_start(schedule: &Schedule, blackouts: &[Blackout], minute: i64) -> O
     }
 }
 
-/// Whether a run is due at `now`, the last one having begun at `last`. One that was missed is made up for, once.
-pub fn is_due(schedule: &Schedule, blackouts: &[Blackout], last: i64, now: i64) -> bool {
-    let planned = schedule.next_after(last);
-    planned.is_some_and(|planned| planned <= now) && outside(blackouts, now) == Some(now)
+/// What a schedule asks for at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Wait,
+    Begin,
+    /// Nothing is known to have been missed: what is planned counts from here.
+    CountFromHere,
+}
+
+/// What is to be done at `now`, the last run having begun at `last`. One that was missed is made up for, once. A last run that
+/// is still to come was before a clock was set back: waiting for it could take as long as the clock is late.
+pub fn turn(schedule: &Schedule, blackouts: &[Blackout], last: Option<i64>, now: i64) -> Turn {
+    let Some(last) = last.filter(|last| *last <= now) else { return Turn::CountFromHere };
+    let is_due = schedule.next_after(last).is_some_and(|planned| planned <= now);
+    match is_due && outside(blackouts, now) == Some(now) {
+        true => Turn::Begin,
+        false => Turn::Wait,
+    }
 }
 
 #[cfg(test)]
@@ -307,18 +321,19 @@ mod tests {
     fn a_missed_run_is_made_up_for_once() {
         let nightly = Schedule::parse("30 2 * * *").expect("a schedule");
         let morning = [Blackout::parse("07:00-09:00").expect("a span")];
-        for (last, now, due) in [
-            ("2026-11-27 02:30", "2026-11-28 02:29", false),
-            ("2026-11-27 02:30", "2026-11-28 02:30", true),
-            ("2026-11-27 02:30", "2026-11-28 06:00", true),
-            ("2026-11-27 02:30", "2026-11-28 07:00", false),
-            ("2026-11-27 02:30", "2026-11-28 09:00", true),
-            ("2026-11-28 06:00", "2026-11-28 09:00", false),
-            // A clock that was set back asks for nothing until it has caught up.
-            ("2026-12-24 00:00", "2026-11-28 09:00", false),
+        for (last, now, expected) in [
+            (Some("2026-11-27 02:30"), "2026-11-28 02:29", Turn::Wait),
+            (Some("2026-11-27 02:30"), "2026-11-28 02:30", Turn::Begin),
+            (Some("2026-11-27 02:30"), "2026-11-28 06:00", Turn::Begin),
+            (Some("2026-11-27 02:30"), "2026-11-28 07:00", Turn::Wait),
+            (Some("2026-11-27 02:30"), "2026-11-28 09:00", Turn::Begin),
+            (Some("2026-11-28 06:00"), "2026-11-28 09:00", Turn::Wait),
+            (None, "2026-11-28 09:00", Turn::CountFromHere),
+            // A clock that was set back does not wait until it has caught up.
+            (Some("2026-12-24 00:00"), "2026-11-28 09:00", Turn::CountFromHere),
         ] {
-            let is = is_due(&nightly, &morning, minute(last), minute(now));
-            assert_eq!(is, due, "{last} {now}");
+            let is = turn(&nightly, &morning, last.map(minute), minute(now));
+            assert_eq!(is, expected, "{last:?} {now}");
         }
     }
 }

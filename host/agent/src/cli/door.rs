@@ -175,13 +175,15 @@ fn scope_line(scope: &Json, now_ms: i64) -> String {
     };
     let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_string());
     let at = |name: &str| scope[name].as_i64();
+    // Also of before the start; push has a last time only.
+    let known_age = scope["age_s"].as_u64().map(short);
     format!(
         "{:<40} {:<13} {:>6} {:>9} {:>6} {:>9} {:>8} {:>6} {:>6}  {standing}",
         text(&scope["name"]),
         text(&scope["direction"]),
         scope["tables"].to_string(),
         scope["version"].as_str().unwrap_or("-"),
-        or_dash(at("last_sync_ms").map(|then| age(now_ms, then))),
+        or_dash(known_age.or(at("last_sync_ms").map(|then| age(now_ms, then)))),
         or_dash(at("rows").map(|rows| rows.to_string())),
         scope["pending"].to_string(),
         scope["errors"].to_string(),

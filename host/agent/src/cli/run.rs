@@ -48,7 +48,7 @@ pub async fn run_until(
         served = door.serve() => served?,
         () = stop => {}
     }
-    freshness::keep_now(&agent).await?;
+    freshness::keep_or_say(&agent).await;
     agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)

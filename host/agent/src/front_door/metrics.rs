@@ -190,7 +190,7 @@ impl Page {
     /// Of each scope, and of push under its name.
     async fn scopes(&mut self, agent: &Agent) -> Result<(), FlowError> {
         let register = agent.register();
-        let now_ms = register.env.clock.wall_ms();
+        let now_ms = agent.now_ms();
         let unsent = register.local.unsent_rows().await?;
         let ages = Family::<Labels, Number>::default();
         let stands = Family::<Labels, Gauge>::default();
@@ -202,7 +202,7 @@ impl Page {
             let labels = vec![("scope", name.to_string())];
             let report = agent.scope_report(name);
             if let Some(then) = report.synchronised_at_ms {
-                ages.get_or_create(&labels).set((now_ms - then).max(0) as f64 / 1_000.0);
+                ages.get_or_create(&labels).set(now_ms.saturating_sub(then) as f64 / 1_000.0);
             }
             stands.get_or_create(&labels).set(i64::from(report.fault.is_some()));
             rows.get_or_create(&labels).inc_by(report.total.rows_in);

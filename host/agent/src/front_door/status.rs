@@ -117,6 +117,9 @@ fn scope(
     let version = states.iter().filter_map(|state| state.version).min();
     let report = agent.scope_report(&run.scope.name);
     let data = Shown::of(agent, run);
+    let wall_ms = agent.register().env.clock.wall_ms();
+    let last_ago_ms = report.synchronised_at_ms.map(|then| agent.now_ms().saturating_sub(then));
+    let due_in_ms = run.is_pulled().then(|| sync::due_in_ms(agent, run)).flatten();
     let direction = match run.scope.direction {
         Direction::Download => "download",
         Direction::Upload => "upload",
@@ -129,8 +132,8 @@ fn scope(
         "ready": !run.is_pulled() || loaded == run.tables.len(),
         "version": version.map(|version| version.to_string()),
         "frequency_s": run.scope.frequency.as_secs(),
-        "last_sync_ms": report.synchronised_at_ms,
-        "next_due_ms": run.is_pulled().then(|| sync::due_ms(agent, run)).flatten(),
+        "last_sync_ms": last_ago_ms.map(|ago_ms| wall_ms - ago_ms as i64),
+        "next_due_ms": due_in_ms.map(|left_ms| wall_ms + left_ms),
         "age_s": data.age_s,
         "stale_at_s": data.stale_at_s,
         "stale": data.is_stale,

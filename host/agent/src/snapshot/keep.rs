@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tillhold_core::failover::State;
-use tillhold_core::schedule;
+use tillhold_core::schedule::{self, Turn};
 use tillhold_local::TableState;
 
 /// The minute in which the last scheduled export began, kept over a restart.
@@ -42,18 +42,15 @@ async fn export_if_due(agent: &Arc<Agent>) -> Result<(), FlowError> {
     let settings = &register.file.export;
     let Some(planned) = &settings.schedule else { return Ok(()) };
     let minute = minute(register.env.clock.wall_ms(), settings.utc_offset_min);
-    let last = match register.local.fact(EXPORTED).await?.and_then(|text| text.parse().ok()) {
-        Some(last) => last,
-        None => {
-            // The first one is not made up for: nothing was missed.
-            register.local.set_fact(EXPORTED, &minute.to_string()).await?;
-            return Ok(());
-        }
-    };
-    if !schedule::is_due(planned, &settings.blackouts, last, minute) {
+    let last = register.local.fact(EXPORTED).await?.and_then(|text| text.parse().ok());
+    let turn = schedule::turn(planned, &settings.blackouts, last, minute);
+    if turn == Turn::Wait {
         return Ok(());
     }
     register.local.set_fact(EXPORTED, &minute.to_string()).await?;
+    if turn == Turn::CountFromHere {
+        return Ok(());
+    }
     match export_now(agent, !settings.is_unchanged_skipped).await? {
         Exported::Made { manifest, .. } => agent.say(&format!("exported {}", manifest.file)),
         Exported::Unchanged { .. } => agent.say("no export: no row has changed"),
