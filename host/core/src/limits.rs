@@ -53,6 +53,21 @@ pub const READ_ROWS_MAX: usize = 1_000;
 pub const REQUESTS_MAX: usize = 64;
 /// Listeners to the event stream at once: the point of sale, a dashboard, and what comes back before it was missed.
 pub const EVENT_LISTENERS_MAX: usize = 32;
+/// Connections at once, at the loopback address and again at the socket: the requests in work, the listeners, and as many
+/// again that points of sale keep for their next question.
+pub const DOOR_CONNECTIONS_MAX: usize = 128;
+/// Connections past those that are told so; what comes beyond is closed without a word.
+pub const DOOR_REFUSALS_MAX: usize = 16;
+/// How long a new connection waits for the place of one that was idle, and a refused one to take its answer.
+pub const DOOR_ADMISSION_TIME_MAX: Duration = Duration::from_millis(1_000);
+/// From a connection's opening, or from the answer before, to the end of a request's head.
+pub const DOOR_HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// A request's head; browsers and libraries send below 2 KB.
+pub const DOOR_HEAD_BYTES_MAX: usize = 64 << 10;
+/// From a request's head to its body's end: 8 MiB take a tenth of a second on this machine.
+pub const DOOR_BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// After so long without a byte of its answer taken a caller is gone.
+pub const DOOR_WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// A question's time at the front door: three times what a till's user waits before trying again.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
 /// A sale's way to the disk, beside its wait for the channel: a checkpoint of a slow disk and a purge's step fit.

@@ -66,7 +66,6 @@ impl DoorError {
             DoorError::Socket { .. } => "door-socket",
             DoorError::File { .. } => "door-file",
             DoorError::TokenTwice { .. } => "door-token-twice",
-            DoorError::Serve(_) => "door-serve",
         }
     }
 
@@ -80,7 +79,6 @@ impl DoorError {
             }
             DoorError::TokenTwice { .. } => "empty one of the two files: a new token is made in it",
             DoorError::File { .. } => "give the agent's user the right to write there",
-            DoorError::Serve(_) => "start the agent again; unsent sales are on disk",
         };
         Some(hint.to_string())
     }

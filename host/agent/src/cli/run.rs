@@ -45,7 +45,7 @@ pub async fn run_until(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = door.serve() => served?,
+        () = door.serve() => {}
         () = stop => {}
     }
     freshness::keep_or_say(&agent).await;

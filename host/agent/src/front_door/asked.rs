@@ -10,6 +10,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
+use tillhold_core::limits;
 
 /// The one variable part of a path.
 pub struct Part(pub String);
@@ -34,7 +35,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request, state: &S) -> Result<Whole, Problem> {
         let operation = operation(&request);
-        let body = JsonBody::<Json>::from_request(request, state).await;
+        let body = in_time(JsonBody::<Json>::from_request(request, state)).await?;
         let JsonBody(body) = body.map_err(Problem::body)?;
         check(operation, &body)?;
         Ok(Whole(body))
@@ -49,8 +50,8 @@ impl<S: Send + Sync> FromRequest<S> for Maybe {
 
     async fn from_request(request: Request, state: &S) -> Result<Maybe, Problem> {
         let operation = operation(&request);
-        let bytes = Bytes::from_request(request, state)
-            .await
+        let bytes = in_time(Bytes::from_request(request, state))
+            .await?
             .map_err(|error| Problem::unread(error.status().as_u16(), error.body_text()))?;
         if bytes.is_empty() {
             return Ok(Maybe(Json::Null));
@@ -63,6 +64,12 @@ impl<S: Send + Sync> FromRequest<S> for Maybe {
         check(operation, &body)?;
         Ok(Maybe(body))
     }
+}
+
+/// Whoever sends a body bit by bit holds a place meanwhile, also where the work itself may last.
+async fn in_time<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
+    let limit = limits::DOOR_BODY_TIME_MAX;
+    tokio::time::timeout(limit, body).await.map_err(|_elapsed| Problem::late_body(limit))
 }
 
 fn operation(request: &Request) -> Option<&'static Operation> {

@@ -231,5 +231,8 @@ impl Page {
         self.number("door_requests_in_work", "Requests that hold a place now", None, {
             (tillhold_core::limits::REQUESTS_MAX - door.places.available_permits()) as f64
         });
+        self.number("door_connections", "Connections that are open now", None, {
+            door.houses.iter().map(|house| house.open()).sum::<usize>() as f64
+        });
     }
 }

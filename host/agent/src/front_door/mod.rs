@@ -1,14 +1,15 @@
 //! The front door: HTTP/1.1 and JSON on loopback, and at a Unix socket, for points of sale and for the operator's commands.
 //!
 //! ```text
-//! connection ─► admit (Host, Origin, role of the token) ─► permit (rate, least role, a place, time) ─► an answer
+//! connection (a seat, a head in its time) ─► admit (Host, Origin, role of the token)
+//!      ─► permit (rate, least role, a place, time) ─► an answer
 //! ```
 //!
 //! * Which routes there are, for whom and for how long, stands in one table: [`routes::all`].
 //! * Loopback is no boundary: but for signs of life every request needs a bearer token, a Host of this machine and no
 //!   foreign Origin.
 //! * Errors are problem details (RFC 9457) with a stable `code` and a `hint`.
-//! * Everything is bounded: bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
+//! * Everything is bounded: connections, bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
 //!   Retry-After.
 
 mod asked;
@@ -20,6 +21,7 @@ mod events;
 mod guard;
 mod hand;
 mod health;
+mod house;
 mod images;
 mod letting_go;
 mod listing;
@@ -42,6 +44,7 @@ mod verify;
 
 use crate::agent::Agent;
 use axum::Router;
+use house::House;
 use metrics::Meters;
 use rate::Rates;
 use role::Tokens;
@@ -66,6 +69,8 @@ pub struct Door {
     /// For listeners to events.
     seats: Arc<tokio::sync::Semaphore>,
     rates: Arc<Rates>,
+    /// For connections, by the way that they come.
+    houses: [Arc<House>; 2],
     meters: Meters,
 }
 
@@ -86,8 +91,6 @@ pub enum DoorError {
     File { file: String, cause: std::io::Error },
     #[error("{one} and {other} hold the same token: a role could not be told by it")]
     TokenTwice { one: String, other: String },
-    #[error("the front door stopped: {0}")]
-    Serve(std::io::Error),
 }
 
 /// A door that listens but does not answer yet.
@@ -117,54 +120,38 @@ pub async fn open(agent: &Arc<Agent>) -> Result<OpenDoor, DoorError> {
 
 impl OpenDoor {
     /// Serves until the agent stops, and then finishes the requests that it has begun, as long as a sale may take.
-    pub async fn serve(self) -> Result<(), DoorError> {
+    pub async fn serve(self) {
         let OpenDoor { listener, socket, door, .. } = self;
         let agent = door.agent.clone();
         let served = async {
-            tokio::try_join!(
-                serve_at(Bound(listener), &door, Way::Tcp),
-                serve_socket(socket, &door)
-            )
+            tokio::join!(serve_at(Bound(listener), &door, Way::Tcp), serve_socket(socket, &door))
         };
         let stopped_for_long = async {
             agent.stopped().await;
             tokio::time::sleep(door.sale_time()).await;
         };
         tokio::select! {
-            served = served => served.map(drop),
+            ((), ()) = served => {}
             // Who sends half a request does not keep the agent from stopping.
-            () = stopped_for_long => Ok(()),
+            () = stopped_for_long => {}
         }
     }
 }
 
-async fn serve_at<L: axum::serve::Listener>(
-    listener: L,
-    door: &Door,
-    way: Way,
-) -> Result<(), DoorError>
-where
-    L::Addr: std::fmt::Debug,
-{
-    let agent = door.agent.clone();
+async fn serve_at(listener: impl axum::serve::Listener, door: &Door, way: Way) {
     let router = routes::guarded(Door { way, ..door.clone() });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { agent.stopped().await })
-        .await
-        .map_err(DoorError::Serve)
+    door.house(way).serve(listener, router, &door.agent).await;
 }
 
 #[cfg(unix)]
-async fn serve_socket(socket: Option<Socket>, door: &Door) -> Result<(), DoorError> {
-    let Some(socket) = socket else { return Ok(()) };
+async fn serve_socket(socket: Option<Socket>, door: &Door) {
+    let Some(socket) = socket else { return };
     let (listener, _file) = socket.parts();
-    serve_at(listener, door, Way::Socket).await
+    serve_at(listener, door, Way::Socket).await;
 }
 
 #[cfg(not(unix))]
-async fn serve_socket(_none: Option<Socket>, _door: &Door) -> Result<(), DoorError> {
-    Ok(())
-}
+async fn serve_socket(_none: Option<Socket>, _door: &Door) {}
 
 /// What the door answers, without its guard: for the operator's own process, when no agent runs.
 pub fn unguarded(agent: &Arc<Agent>) -> Router {
@@ -181,8 +168,13 @@ impl Door {
             places: Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX)),
             seats: Arc::new(tokio::sync::Semaphore::new(limits::EVENT_LISTENERS_MAX)),
             rates: Arc::default(),
+            houses: Default::default(),
             meters: Meters::default(),
         }
+    }
+
+    fn house(&self, way: Way) -> &Arc<House> {
+        &self.houses[way as usize]
     }
 
     /// The longest that a sale takes: its wait for the channel, and its way to the disk.

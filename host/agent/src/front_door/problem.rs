@@ -50,9 +50,19 @@ impl Problem {
             .hint("send a JSON object, with Content-Type: application/json")
     }
 
+    pub fn late_body(limit: Duration) -> Problem {
+        let detail = format!("the body was not there within {} ms", limit.as_millis());
+        Problem::new(503, "door-deadline", detail).hint("nothing was done; send it again, whole")
+    }
+
     pub fn no_such_path() -> Problem {
         Problem::new(404, "door-path", "the front door has no such path")
             .hint("GET /v1/openapi.json says what it answers")
+    }
+
+    pub fn full() -> Problem {
+        Problem::new(503, "door-full", "too many connections are open")
+            .hint("keep one and use it again; try again after the time in Retry-After")
     }
 
     pub fn busy() -> Problem {
@@ -60,6 +70,37 @@ impl Problem {
             .hint("try again after the time in Retry-After")
     }
 }
+
+impl Problem {
+    /// The whole answer as it goes over the wire, for a connection that nobody serves.
+    pub fn farewell(&self) -> String {
+        let (status, body) = (self.shown_status(), self.shown());
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {}\r\nRetry-After: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len(),
+            self.retry_after_s
+        )
+    }
+
+    fn shown_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn shown(&self) -> String {
+        let body = json!({
+            "type": format!("urn:tillhold:problem:{}", self.code),
+            "title": self.shown_status().canonical_reason(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "hint": self.hint,
+        });
+        body.to_string()
+    }
+}
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Problem {
@@ -78,18 +119,9 @@ impl From<FlowError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = json!({
-            "type": format!("urn:tillhold:problem:{}", self.code),
-            "title": status.canonical_reason(),
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "hint": self.hint,
-        });
-        let mut response = (status, body.to_string()).into_response();
+        let mut response = (self.shown_status(), self.shown()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if matches!(self.status, 429 | 503) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after_s));
         }
