@@ -5,7 +5,9 @@
 
 use crate::answer::{SqlEngine, SqlError, SqlSession};
 use crate::fault::ServerError;
+use crate::ordered;
 use crate::tls::TlsIdentity;
+use crate::trouble::Faults;
 use crate::wire::login::Login;
 use crate::wire::packet::{Framer, Kind, PacketReader};
 use crate::wire::prelogin::{self, Encryption, Prelogin};
@@ -40,6 +42,7 @@ impl Door {
         &self,
         mut stream: BoxStream,
         number: u16,
+        faults: &Faults,
     ) -> Result<Option<Admitted>, ServerError> {
         let agreed = self.greet(&mut stream).await?;
         let (mut stream, login) = match (&self.tls, agreed) {
@@ -58,7 +61,10 @@ impl Door {
             }
         };
         let outcome = match Login::read(&login) {
-            Ok(login) => self.log_in(login).await?,
+            Ok(login) => match faults.refused_login() {
+                Some(number) => Err(ordered::login(number, &login.user, &login.database)),
+                None => self.log_in(login).await?,
+            },
             Err(ServerError::Unsupported { what }) => {
                 Err(SqlError::new(40_517, not_supported(&what)).with_severity(20))
             }

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod fault;
 mod gate;
 mod line;
+mod ordered;
 pub mod orders;
 mod reply;
 mod request;

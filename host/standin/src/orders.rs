@@ -7,9 +7,9 @@
 //! * Each order is answered by one line, once it is in force.
 //! * A line that is no order changes nothing.
 
-use crate::answer::SqlError;
 use crate::fault::ServerError;
 use crate::gate::Gate;
+use crate::ordered;
 use crate::trouble::Fault;
 use crate::{Engine, EngineError};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tillhold_core::limits::{TDS_DELAY_MAX, TDS_ORDER_BYTES_MAX};
 use tillhold_env::Env;
 
 /// Every order with its meaning, as `help` tells it.
-pub const ORDERS: [(&str, &str); 14] = [
+pub const ORDERS: [(&str, &str); 17] = [
     ("cut", "drop all connections, refuse new ones"),
     ("restore", "listen again"),
     ("restart", "cut and restore: sessions, transactions and temporary tables are gone"),
@@ -26,6 +26,9 @@ pub const ORDERS: [(&str, &str); 14] = [
     ("half-open", "neither read, write, close nor accept; sessions keep their locks"),
     ("slow MS", "begin every answer so many milliseconds later"),
     ("trickle BYTES", "send so many bytes a second"),
+    ("refuse-logins NUMBER", "end all sessions, refuse every login with this error"),
+    ("refuse-requests NUMBER", "answer every request with this error"),
+    ("read-only", "the database takes only reads; heal lets it take writes again"),
     (
         "drop-after-commit N",
         "carry the Nth commit from now out, drop its connection before the answer",
@@ -48,6 +51,7 @@ pub enum Order {
     Restore,
     Restart,
     Inject(Fault),
+    ReadOnly,
     Heal,
     /// The next statement with this text fails so.
     Fail {
@@ -76,6 +80,14 @@ impl Order {
                 let bytes_per_second = rate.ok_or_else(|| refuse("no such rate"))?;
                 Order::Inject(Fault::Trickle { bytes_per_second })
             }
+            "refuse-logins" | "refuse-requests" => {
+                let number = u32::try_from(number()?).ok().filter(|number| *number > 0);
+                let number = number.ok_or_else(|| refuse("no such error"))?;
+                Order::Inject(match word {
+                    "refuse-logins" => Fault::RefuseLogins { number },
+                    _ => Fault::RefuseRequests { number },
+                })
+            }
             "drop-after-commit" => Order::Inject(Fault::DropAfterCommit { commits: number()? }),
             "half-row" => Order::Inject(Fault::HalfRow { rows: number()? }),
             "deadlock" if rest.is_empty() => deadlock("COMMIT"),
@@ -89,6 +101,7 @@ impl Order {
             "restart" => Order::Restart,
             "stall" => Order::Inject(Fault::Stall),
             "half-open" => Order::Inject(Fault::HalfOpen),
+            "read-only" => Order::ReadOnly,
             "heal" => Order::Heal,
             "help" => Order::Help,
             _ => return Err(refuse("say help")),
@@ -144,15 +157,23 @@ impl Stand {
             Order::Restore => self.gate.restore().await?,
             Order::Restart => self.gate.restart().await?,
             Order::Inject(fault) => self.gate.inject(fault),
+            Order::ReadOnly => self.set_read_only(true).await?,
             Order::Heal => {
                 self.gate.heal();
                 self.engine.fail_no_more();
+                self.set_read_only(false).await?;
             }
-            Order::Fail { number, text } => self.engine.fail_next(&text, ordered(number)),
+            Order::Fail { number, text } => self.engine.fail_next(&text, ordered::request(number)),
             Order::Cleanup(version) => self.clean_up(version).await?,
             Order::Help => {}
         }
         Ok(())
+    }
+
+    async fn set_read_only(&self, is: bool) -> Result<(), ServerError> {
+        let engine = self.engine.clone();
+        let set = self.env.blocking("tds read-only", move || engine.set_read_only(is)).await;
+        Ok(set.ok_or(ServerError::EngineLost)??)
     }
 
     async fn clean_up(&self, version: Option<u64>) -> Result<(), ServerError> {
@@ -166,12 +187,6 @@ impl Stand {
         cleaned.ok_or(ServerError::EngineLost)??;
         Ok(())
     }
-}
-
-/// SQL Server sends a deadlock with severity 13; the words of 1205 are the engine's.
-fn ordered(number: u32) -> SqlError {
-    let error = SqlError::new(number, format!("Error {number}, as ordered."));
-    if number == 1205 { error.with_severity(13) } else { error }
 }
 
 fn help() -> String {
@@ -201,6 +216,9 @@ mod tests {
         check(" cut ", Ok(Order::Cut));
         check("slow 200", Ok(Order::Inject(Fault::Slow { delay: Duration::from_millis(200) })));
         check("trickle 10", Ok(Order::Inject(Fault::Trickle { bytes_per_second: 10 })));
+        check("refuse-logins 18456", Ok(Order::Inject(Fault::RefuseLogins { number: 18_456 })));
+        check("refuse-requests 1222", Ok(Order::Inject(Fault::RefuseRequests { number: 1_222 })));
+        check("read-only", Ok(Order::ReadOnly));
         check("half-row 0", Ok(Order::Inject(Fault::HalfRow { rows: 0 })));
         check("deadlock", fail(1205, "COMMIT"));
         check("deadlock FROM ax.T", fail(1205, "FROM ax.T"));
@@ -218,6 +236,8 @@ mod tests {
         check("slow", Err("a number must follow"));
         check("slow 99999999", Err("the delay is too long"));
         check("trickle 0", Err("no such rate"));
+        check("refuse-logins 0", Err("no such error"));
+        check("read-only now", Err("say help"));
         check("fail twice", Err("an error's number must follow"));
         check(&"x".repeat(9_999), Err("it is too long"));
     }

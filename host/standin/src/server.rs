@@ -220,11 +220,13 @@ impl Guest {
         let mut phase = self.gate.phase.subscribe();
         let faults = &self.gate.faults;
         let past = faults.silences_past();
+        let evicted = faults.evictions();
         tokio::select! {
             // First: what was said to a silent gate must not be heard when it is healed.
             biased;
             () = faults.silence_after(past) => {}
             () = until(&mut phase, |phase| *phase == Phase::Cut) => {}
+            () = faults.eviction_after(evicted) => {}
             // How a connection ends is told to its client, where it can be; there is no one else to tell.
             _ = self.serve(stream) => {}
         }
@@ -236,7 +238,7 @@ impl Guest {
         let number = shared.sessions.fetch_add(1, Ordering::Relaxed).max(FIRST_SESSION);
         faults.moving().await;
         let line = Box::new(Line::new(stream, faults.clone()));
-        let admission = shared.door.admit(line, number);
+        let admission = shared.door.admit(line, number, &self.gate.faults);
         tokio::pin!(admission);
         let admitted = match timeout(TDS_LOGIN_TIMEOUT, &mut admission).await {
             Ok(admitted) => admitted?,

@@ -15,6 +15,7 @@ use crate::admission::{Admitted, not_supported};
 use crate::answer::{Answer, Flow, Isolation, SqlError};
 use crate::fault::ServerError;
 use crate::gate::{Living, Phase, until};
+use crate::ordered;
 use crate::reply::{Reply, ReplyTo};
 use crate::request::{Request, Seat};
 use crate::running::Running;
@@ -185,6 +186,9 @@ impl Connection {
         if header.keeps_transaction() && self.transaction_open {
             let what = "a reset that keeps the open transaction".to_string();
             return self.refuse(&ServerError::Unsupported { what }).await;
+        }
+        if let Some(number) = self.faults.refused_request() {
+            return self.refuse_all(&ordered::request(number)).await;
         }
         match Request::read(header.kind, body) {
             Ok(request) => self.run(header.resets(), request).await,
@@ -393,6 +397,16 @@ impl Connection {
         self.write.write_all(&framed).await?;
         self.write.flush().await?;
         Ok(())
+    }
+
+    /// As ordered. After an error of severity 20 the connection is at its end.
+    async fn refuse_all(&mut self, error: &SqlError) -> Result<(), ServerError> {
+        self.send_error(error).await?;
+        if error.severity < 20 {
+            return Ok(());
+        }
+        self.write.shutdown().await?;
+        Err(ServerError::Dropped)
     }
 
     /// Tells the client that its request is not spoken here; the connection goes on.

@@ -3,7 +3,7 @@
 //! * A fault concerns all connections of the gate, present and future, until it has struck or is healed.
 //! * What a fault does to the bytes themselves is done in `line`, below TLS.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -20,6 +20,11 @@ pub enum Fault {
     Slow { delay: Duration },
     /// Answers go out with so many bytes a second, at least 1.
     Trickle { bytes_per_second: u32 },
+    /// Every login is refused with this error and the sessions that there are have ended: an account or the server is
+    /// locked, the database is in single user, restoring, paused.
+    RefuseLogins { number: u32 },
+    /// Every request is answered with this error: the server has no time, memory or lock for it.
+    RefuseRequests { number: u32 },
     /// The so-manieth commit from now (1: the next) is carried out and its connection dropped before the answer.
     DropAfterCommit { commits: u64 },
     /// The next result set that is long enough breaks off in the middle of the row after so many.
@@ -30,6 +35,10 @@ pub enum Fault {
 pub struct Faults {
     stalled: watch::Sender<bool>,
     silence: watch::Sender<Silence>,
+    /// The errors that logins and requests end with; 0 is none.
+    logins: AtomicU32,
+    requests: AtomicU32,
+    evictions: watch::Sender<u64>,
     delay_ms: AtomicU64,
     /// 0 is as many as there are.
     bytes_per_second: AtomicU64,
@@ -51,6 +60,9 @@ impl Faults {
         Faults {
             stalled: watch::Sender::new(false),
             silence: watch::Sender::default(),
+            logins: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            evictions: watch::Sender::new(0),
             delay_ms: AtomicU64::new(0),
             bytes_per_second: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -73,12 +85,19 @@ impl Faults {
             Fault::Trickle { bytes_per_second } => {
                 self.bytes_per_second.store(bytes_per_second.max(1).into(), Ordering::Release);
             }
+            Fault::RefuseLogins { number } => {
+                self.logins.store(number, Ordering::Release);
+                self.evictions.send_modify(|evictions| *evictions += 1);
+            }
+            Fault::RefuseRequests { number } => self.requests.store(number, Ordering::Release),
             Fault::DropAfterCommit { commits } => self.commits.store(commits, Ordering::Release),
             Fault::HalfRow { rows } => self.half_row.store(rows, Ordering::Release),
         }
     }
 
     pub(crate) fn heal(&self) {
+        self.logins.store(0, Ordering::Release);
+        self.requests.store(0, Ordering::Release);
         self.delay_ms.store(0, Ordering::Release);
         self.bytes_per_second.store(0, Ordering::Release);
         self.commits.store(0, Ordering::Release);
@@ -112,6 +131,23 @@ impl Faults {
     /// Waits until one more silence is past.
     pub async fn silence_after(&self, past: u64) {
         settle(&self.silence, |silence| silence.past > past).await;
+    }
+
+    pub fn refused_login(&self) -> Option<u32> {
+        Some(self.logins.load(Ordering::Acquire)).filter(|number| *number > 0)
+    }
+
+    pub fn refused_request(&self) -> Option<u32> {
+        Some(self.requests.load(Ordering::Acquire)).filter(|number| *number > 0)
+    }
+
+    pub fn evictions(&self) -> u64 {
+        *self.evictions.borrow()
+    }
+
+    /// Waits until the sessions of this moment have to end.
+    pub async fn eviction_after(&self, past: u64) {
+        settle(&self.evictions, |evictions| *evictions > past).await;
     }
 
     /// For how long an answer is held back, if it is.

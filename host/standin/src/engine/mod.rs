@@ -48,7 +48,7 @@ mod tests;
 pub use error::EngineError;
 pub use session::EngineSession;
 
-use crate::answer::{SqlEngine, SqlError, SqlSession};
+use crate::answer::{Flow, SqlEngine, SqlError, SqlSession};
 use catalogue::{Catalogue, kept};
 use commits::Commits;
 use locks::Locks;
@@ -208,6 +208,17 @@ impl Engine {
     /// 1205 and 3960 take their transaction with them, TRY catches, XACT_ABORT rolls back.
     pub fn fail_next(&self, text: &str, error: SqlError) {
         locked(&self.injected).push(Injected { text: text.to_string(), error });
+    }
+
+    /// The database takes only reads (3906), or writes again. Nothing is done where it is so already.
+    pub fn set_read_only(self: &Arc<Engine>, is: bool) -> Result<(), EngineError> {
+        if self.catalogue().read_only == is {
+            return Ok(());
+        }
+        let word = if is { "READ_ONLY" } else { "READ_WRITE" };
+        let sql = format!("ALTER DATABASE CURRENT SET {word} WITH ROLLBACK IMMEDIATE");
+        let done = self.own_session()?.batch(&sql, &mut |_| Flow::Continue);
+        done.map_err(EngineError::Sql)
     }
 
     /// Change tracking's clean-up on command, whatever the retention: forgets changes up to and with `version`.

@@ -300,6 +300,12 @@ pub fn snapshot_conflict(table: &str, database: &str) -> SqlError {
     )
 }
 
+pub fn read_only(database: &str) -> SqlError {
+    let message =
+        format!("Failed to update database \"{database}\" because the database is read-only.");
+    error(3906, message)
+}
+
 pub fn snapshot_not_allowed(database: &str) -> SqlError {
     error(
         3952,

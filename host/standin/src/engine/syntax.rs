@@ -466,6 +466,7 @@ pub enum DatabaseChange {
     },
     TrackingOff,
     SnapshotIsolation(bool),
+    ReadOnly(bool),
     Compatibility(i64),
     /// An option whose present setting is the only one that the stand-in has.
     Accepted,

@@ -291,10 +291,11 @@ fn keys() -> Vec<View> {
 fn database() -> Vec<View> {
     let state = |name: &str| format!("(SELECT value FROM main.tsql_state WHERE name = '{name}')");
     let (snapshot, tracking) = (state("snapshot_allowed"), state("tracking"));
+    let read_only = state("read_only");
     let compatibility = state("compatibility");
     let databases = format!(
         "SELECT name, {DATABASE_ID} AS database_id, {compatibility} AS compatibility_level, '{DATABASE_COLLATION}' AS collation_name, 'ONLINE' AS state_desc, \
-         0 AS state, 0 AS is_read_only, {snapshot} AS snapshot_isolation_state, CASE {snapshot} WHEN 1 THEN 'ON' ELSE 'OFF' END \
+         0 AS state, {read_only} AS is_read_only, {snapshot} AS snapshot_isolation_state, CASE {snapshot} WHEN 1 THEN 'ON' ELSE 'OFF' END \
          AS snapshot_isolation_state_desc, 1 AS is_read_committed_snapshot_on FROM main.tsql_database"
     );
     let tracked = format!(

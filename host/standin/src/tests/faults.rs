@@ -124,3 +124,36 @@ async fn a_cut_is_done_when_the_sessions_have_ended() {
         house.gate.restore().await.expect("restored");
     }
 }
+
+#[tokio::test]
+async fn logins_are_refused_and_the_sessions_that_there_are_end() {
+    let house = House::open().await;
+    let mut client = house.client().await;
+    client.begin_transaction().await.expect("a transaction");
+    house.gate.inject(Fault::RefuseLogins { number: 18_456 });
+    assert!(number(count_rows(&mut client, "rows 2").await).is_none(), "it has heard the end");
+    while house.log.rollbacks.load(Ordering::Acquire) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for refused in [18_456, 4_060, 927, 40_613] {
+        house.gate.inject(Fault::RefuseLogins { number: refused });
+        let config = house.config(tiberius::EncryptionLevel::Required);
+        let error = house.connect(config).await.err().expect("a refusal");
+        assert_eq!(error.code(), Some(refused), "{error}");
+    }
+    house.gate.heal();
+    assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
+}
+
+/// From severity 20 on SQL Server ends the connection itself.
+#[tokio::test]
+async fn every_request_is_refused_until_it_is_healed() {
+    let house = House::open().await;
+    for (refused, stays) in [(1_222, true), (8_645, true), (40_501, false), (10_928, false)] {
+        let mut client = house.client().await;
+        house.gate.inject(Fault::RefuseRequests { number: refused });
+        assert_eq!(number(count_rows(&mut client, "rows 2").await), Some(refused));
+        house.gate.heal();
+        assert_eq!(count_rows(&mut client, "rows 2").await.is_ok(), stays, "{refused}");
+    }
+}

@@ -53,6 +53,7 @@ const STATE: &[(&str, i64)] = &[
     ("rowversion", 2000),
     ("next_object", 245_575_913),
     ("snapshot_allowed", 0),
+    ("read_only", 0),
     ("tracking", 0),
     ("retention_minutes", 2 * 1440),
     ("auto_cleanup", 1),
@@ -95,6 +96,7 @@ pub fn read(connection: &Connection, version: u64) -> Result<Catalogue, EngineEr
         version,
         database: connection.query_row("SELECT name FROM tsql_database", [], |row| row.get(0))?,
         snapshot_allowed: state(connection, "snapshot_allowed")? != 0,
+        read_only: state(connection, "read_only")? != 0,
         compatibility: state(connection, "compatibility")?,
         next_object: state(connection, "next_object")? as i32,
         ..Catalogue::default()

@@ -27,6 +27,7 @@ pub struct Catalogue {
     pub version: u64,
     pub database: String,
     pub snapshot_allowed: bool,
+    pub read_only: bool,
     /// Below 130 there is no OPENJSON.
     pub compatibility: i64,
     pub tracking: Option<DatabaseTracking>,

@@ -402,6 +402,12 @@ impl Parser<'_> {
         if self.accept_word("ALLOW_SNAPSHOT_ISOLATION") {
             return self.on_or_off().map(DatabaseChange::SnapshotIsolation);
         }
+        if self.accept_word("READ_ONLY") {
+            return Ok(DatabaseChange::ReadOnly(true));
+        }
+        if self.accept_word("READ_WRITE") {
+            return Ok(DatabaseChange::ReadOnly(false));
+        }
         if self.accept_word("COMPATIBILITY_LEVEL") {
             self.expect("=")?;
             return self.integer().map(DatabaseChange::Compatibility);

@@ -27,7 +27,16 @@ impl EngineSession {
             ));
         }
         self.owning(|session| {
-            session.redefine(|session, catalogue| {
+            // Taken back is what forbids every other change.
+            session.opens_database = matches!(change, DatabaseChange::ReadOnly(_));
+            let answer = session.changed_database(change);
+            session.opens_database = false;
+            answer
+        })
+    }
+
+    fn changed_database(&mut self, change: &DatabaseChange) -> Result<(), SqlError> {
+        self.redefine(|session, catalogue| {
                 let answer = match change {
                     DatabaseChange::Accepted => Ok(()),
                     DatabaseChange::Compatibility(level) => {
@@ -43,6 +52,10 @@ impl EngineSession {
                     DatabaseChange::SnapshotIsolation(on) => {
                         catalogue.snapshot_allowed = *on;
                         set_state(&session.connection, "snapshot_allowed", i64::from(*on))
+                    }
+                    DatabaseChange::ReadOnly(on) => {
+                        catalogue.read_only = *on;
+                        set_state(&session.connection, "read_only", i64::from(*on))
                     }
                     DatabaseChange::TrackingOn { retention_minutes, auto_cleanup } => {
                         return session.tracking_on(catalogue, *retention_minutes, *auto_cleanup);
@@ -64,7 +77,6 @@ impl EngineSession {
                 };
                 session.kept(answer)
             })
-        })
     }
 
     fn tracking_on(

@@ -79,6 +79,8 @@ pub struct EngineSession {
     untranslated: bool,
     /// The last failure was a trigger's: its transaction is lost.
     failed_in_trigger: bool,
+    /// It changes whether the database is read-only, which a read-only one allows.
+    opens_database: bool,
     last_error: u32,
     batches: HashMap<String, Arc<Batch>>,
     /// The text whose statements run; none within a trigger.
@@ -170,6 +172,7 @@ impl EngineSession {
             row_count: 0,
             untranslated: false,
             failed_in_trigger: false,
+            opens_database: false,
             last_error: 0,
             batches: HashMap::new(),
             text: None,

@@ -171,6 +171,9 @@ impl EngineSession {
             0 => self.settings.level == Level::Snapshot,
             _ => self.transaction.is_snapshot(),
         };
+        if self.catalogue.read_only && uses.writes_database && !self.opens_database {
+            return Err(refusal::read_only(&self.catalogue.database));
+        }
         if self.transaction.doomed && (uses.writes_database || uses.locks) {
             return Err(refusal::doomed());
         }

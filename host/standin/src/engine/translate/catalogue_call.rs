@@ -190,7 +190,11 @@ impl Translator<'_, '_> {
             }
             "DATABASEPROPERTYEX" => {
                 let [_, property] = exactly(name, given)?;
-                self.property(property, database_property)?
+                let of = match self.around.catalogue.read_only {
+                    true => read_only_property,
+                    false => database_property,
+                };
+                self.property(property, of)?
             }
             "SERVERPROPERTY" => {
                 let [property] = exactly(name, given)?;
@@ -304,6 +308,10 @@ fn database_property(name: &str) -> Option<&'static str> {
         "useraccess" => "MULTI_USER",
         _ => return None,
     })
+}
+
+fn read_only_property(name: &str) -> Option<&'static str> {
+    if name == "updateability" { Some("READ_ONLY") } else { database_property(name) }
 }
 
 fn server_property(name: &str) -> Option<&'static str> {
