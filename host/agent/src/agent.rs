@@ -17,6 +17,7 @@ use crate::renewal::Renewal;
 use crate::report;
 use crate::reporting::Reports;
 use crate::snapshot::board::Board;
+use crate::trouble::{LastTrouble, Trouble};
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +60,7 @@ pub struct Agent {
     pub hold: Hold,
     /// How old the scopes' rows are.
     pub ages: DataAges,
+    pub last_trouble: LastTrouble,
     pub claim: Claim,
     pub numbers: Numbers,
     pub reports: Reports,
@@ -125,6 +127,7 @@ impl Agent {
             scope_reports: Mutex::default(),
             hold: Hold::default(),
             ages: DataAges::default(),
+            last_trouble: LastTrouble::default(),
             claim: Claim::default(),
             numbers: Numbers::default(),
             reports: Reports::default(),
@@ -219,6 +222,23 @@ impl Agent {
     /// Tells the supervisor. A full queue means that it is about to look anyway.
     pub fn tell(&self, event: Event) {
         let _ = self.events.try_send(event);
+    }
+
+    /// The channel failed: what it was is kept for whoever asks, and the supervisor hears of it.
+    pub fn suffer(&self, trouble: impl Into<Trouble>) {
+        self.note_trouble(trouble.into());
+        self.tell(Event::Trouble);
+    }
+
+    /// A line for the operator when the register is offline already and something else keeps it there.
+    pub fn note_trouble(&self, trouble: Trouble) {
+        let is_news = self.last_trouble.note(self.register().env.clock.wall_ms(), trouble);
+        if is_news
+            && self.state() == State::Offline
+            && let Some(words) = self.last_trouble.words()
+        {
+            self.say(&format!("the channel is not there yet: {words}"));
+        }
     }
 
     pub async fn probe_lane(&self) -> MutexGuard<'_, Link> {

@@ -200,9 +200,9 @@ impl FlowError {
         matches!(self, FlowError::Channel(ChannelError::Altered { .. }))
     }
 
-    /// Whether the channel itself failed, which is the failover's business.
+    /// Whether the channel itself failed or keeps the register out, which is the failover's business.
     pub fn is_channel_trouble(&self) -> bool {
-        matches!(self, FlowError::Channel(error) if error.class() == Class::Retry)
+        matches!(self, FlowError::Channel(error) if error.class() == Class::Retry || error.is_kept_out())
     }
 }
 

@@ -32,6 +32,7 @@ mod settings;
 mod snapshot;
 mod supervisor;
 mod sync;
+mod trouble;
 mod upkeep;
 mod verify;
 

@@ -10,6 +10,7 @@
 
 use crate::agent::Agent;
 use crate::sync;
+use crate::trouble::Trouble;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -63,6 +64,13 @@ impl Watch {
         let before = agent.standing().machine;
         let rules = agent.rules();
         let (machine, effects) = failover::step(before, event, now_ms, &rules, random);
+        if let (Event::Answered { took }, Some(slow)) = (event, rules.steadiness.slow)
+            && machine.is_slow
+            && !before.is_slow
+        {
+            let (took_ms, most_ms) = (took.as_millis(), slow.as_millis());
+            agent.note_trouble(Trouble::Slow { took_ms, most_ms });
+        }
         agent.enter(machine, event);
         if effects.contains(&Effect::Announce) {
             announce(agent, before.state, event);
@@ -84,17 +92,23 @@ impl Watch {
         self.agent.register().env.spawn(async move {
             let answer = probe::probe(&mut *agent.probe_lane().await, deadline).await;
             probing.store(false, Ordering::Release);
-            agent.tell(match answer {
-                Ok(answer) => Event::Answered { took: answer.took },
-                Err(_) => Event::Trouble,
-            });
+            match answer {
+                Ok(answer) => agent.tell(Event::Answered { took: answer.took }),
+                Err(error) => agent.suffer(error),
+            }
         });
     }
 }
 
 fn announce(agent: &Arc<Agent>, from: State, event: Event) {
     let state = agent.state();
-    agent.say(&format!("the register is {}: {}", state.name(), reason(from, state, event)));
+    let is_lost = matches!(
+        (from, state),
+        (_, State::Doubtful) | (State::Online | State::Doubtful | State::Returning, State::Offline)
+    );
+    let why = agent.last_trouble.words().filter(|_| is_lost);
+    let why = why.map(|words| format!(", {words}")).unwrap_or_default();
+    agent.say(&format!("the register is {}: {}{why}", state.name(), reason(from, state, event)));
     if state != State::Online {
         agent.drop_idle_connections();
     }

@@ -133,7 +133,10 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
 fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
     if let Err(error) = result {
         agent.say(&format!("synchronisation broke off: {error}"));
-        agent.tell(Event::Trouble);
+        match error {
+            FlowError::Channel(error) => agent.suffer(error),
+            _ => agent.tell(Event::Trouble),
+        }
     }
 }
 

@@ -26,10 +26,12 @@ pub enum ChannelError {
     Busy { number: u32, message: String },
     #[error("the channel has no room (message {number}): {message}")]
     Full { number: u32, message: String },
-    #[error("the channel refused the login of {user}: {message}")]
-    LoginRefused { user: String, message: String },
-    #[error("the channel does not open the database {database} for this login: {message}")]
-    DatabaseRefused { database: String, message: String },
+    #[error("the channel refused the login of {user} (message {number}): {message}")]
+    LoginRefused { user: String, number: u32, message: String },
+    #[error(
+        "the channel does not open the database {database} for this login (message {number}): {message}"
+    )]
+    DatabaseRefused { database: String, number: u32, message: String },
     #[error("no encrypted connection to {host}: {message}")]
     Tls { host: String, message: String },
     #[error("the certificate of {host} is not trusted: {fault}")]
@@ -58,8 +60,8 @@ pub enum ChannelError {
     NotPrepared { what: String },
     #[error("this offline database does not speak for the register")]
     Unclaimed,
-    #[error("the database {database} only takes reads")]
-    ReadOnly { database: String },
+    #[error("the database {database} only takes reads{}", told(*number))]
+    ReadOnly { database: String, number: Option<u32> },
     #[error("the channel has no table {table}")]
     UnknownTable { table: TableName, nearest: Option<TableName> },
     #[error("{table} has no primary key that travels, so its rows cannot be told apart")]
@@ -142,6 +144,11 @@ impl CertificateFault {
             }
         }
     }
+}
+
+/// A probe finds out before SQL Server has to say it.
+fn told(number: Option<u32>) -> String {
+    number.map(|number| format!(" (message {number})")).unwrap_or_default()
 }
 
 fn of_table(table: &Option<TableName>) -> String {
@@ -266,6 +273,36 @@ impl ChannelError {
         })
     }
 
+    /// SQL Server's own number of it, where it said one.
+    pub fn number(&self) -> Option<u32> {
+        use ChannelError::*;
+        match self {
+            Busy { number, .. }
+            | Full { number, .. }
+            | Sql { number, .. }
+            | SchemaMoved { number, .. }
+            | LoginRefused { number, .. }
+            | DatabaseRefused { number, .. } => Some(*number),
+            ReadOnly { number, .. } => *number,
+            _ => None,
+        }
+    }
+
+    /// Whether there was no session to ask in: whatever somebody has to change, no sale arrives meanwhile.
+    pub fn is_kept_out(&self) -> bool {
+        use ChannelError::*;
+        matches!(
+            self,
+            Unreachable { .. }
+                | LoginRefused { .. }
+                | DatabaseRefused { .. }
+                | Tls { .. }
+                | Certificate { .. }
+                | LoginFile { .. }
+                | NoIntegratedLogin
+        )
+    }
+
     /// Whether the channel might have done what was asked although no answer came.
     pub fn is_in_doubt(&self) -> bool {
         matches!(self, ChannelError::Lost { .. } | ChannelError::Timeout { .. })
@@ -278,7 +315,9 @@ pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> Cha
     match numbers::meaning(number) {
         Some(Meaning::Busy) => ChannelError::Busy { number, message },
         Some(Meaning::Full) => ChannelError::Full { number, message },
-        Some(Meaning::ReadOnly) => ChannelError::ReadOnly { database: message },
+        Some(Meaning::ReadOnly) => {
+            ChannelError::ReadOnly { database: database_in(&message), number: Some(number) }
+        }
         Some(Meaning::NoRight) => ChannelError::NoRight { message },
         Some(Meaning::Unclaimed) => ChannelError::Unclaimed,
         Some(Meaning::NoSnapshot) => ChannelError::SnapshotIsolationOff,
@@ -297,6 +336,11 @@ pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> Cha
 fn table_in(message: &str) -> Option<TableName> {
     let name = message.split('\'').nth(1)?;
     TableName::parse(&name.replace(['[', ']'], ""))
+}
+
+/// `Failed to update database "Channel" because …`
+fn database_in(message: &str) -> String {
+    message.split('"').nth(1).unwrap_or(message).to_string()
 }
 
 #[cfg(test)]
@@ -363,6 +407,10 @@ mod tests {
         let off =
             from_server("read", 22105, "Change tracking is not enabled on table 'ax.CUSTTABLE'.");
         assert_eq!(off.to_string(), "change tracking is off for ax.CUSTTABLE");
+        let said = "Failed to update database \"AX\" because the database is read-only.";
+        let read_only = from_server("upload", 3906, said);
+        assert_eq!(read_only.to_string(), "the database AX only takes reads (message 3906)");
+        assert_eq!(read_only.number(), Some(3906));
         let missing = from_server("upload", 208, "Invalid object name 'tillhold.ledger'.");
         assert!(matches!(missing, ChannelError::NotPrepared { .. }), "{missing:?}");
     }

@@ -119,10 +119,17 @@ impl Link {
                 self.client = Some(client);
                 Ok(sets)
             }
-            // From class 20 on the server ends the connection itself.
-            Ok(Err(tiberius::error::Error::Server(error))) if error.class() < 20 => {
-                self.client = Some(client);
-                Err(from_server(what, error.code(), error.message()))
+            Ok(Err(tiberius::error::Error::Server(error))) => {
+                let said = from_server(what, error.code(), error.message());
+                match said {
+                    _ if error.class() < 20 => self.client = Some(client),
+                    // The server ends the connection itself; it may do so without a word that we know.
+                    ChannelError::Sql { .. } => {
+                        return Err(ChannelError::Lost { what, cause: error.to_string() });
+                    }
+                    _ => {}
+                }
+                Err(said)
             }
             Ok(Err(error)) => Err(ChannelError::Lost { what, cause: error.to_string() }),
             Err(_) => Err(ChannelError::Timeout { what, limit }),

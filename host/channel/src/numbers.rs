@@ -62,6 +62,7 @@ pub(crate) const MEANINGS: &[(u32, u32, Meaning)] = &[
     one(8651, Busy),          // low memory
     (10928, 10929, Busy),     // Azure: too many requests of this database
     one(17142, Busy),         // paused
+    one(17809, Busy),         // no more connections
     one(40143, Busy),         // Azure: moving
     one(40197, Busy),         // Azure: failing over
     one(40501, Busy),         // Azure: the service is busy

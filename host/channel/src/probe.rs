@@ -39,7 +39,7 @@ pub async fn probe(link: &mut Link, limit: Duration) -> Result<ProbeAnswer, Chan
     let updateability = cells.optional_text("updateability")?;
     let (database, server) = (cells.text("database")?, cells.text("version")?);
     if updateability.as_deref() == Some("READ_ONLY") {
-        return Err(ChannelError::ReadOnly { database });
+        return Err(ChannelError::ReadOnly { database, number: None });
     }
     Ok(ProbeAnswer { took, database, server })
 }

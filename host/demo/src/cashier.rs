@@ -12,7 +12,7 @@
 
 use crate::DemoError;
 use crate::generate::{COMPANY, DemoStore, SALES_MODULE, SALES_PRICE, TRANSACTION_SEED, barcode};
-use crate::sale::{Draft, Item, Till, WrittenRow, body, ring_up};
+use crate::sale::{Draft, Item, Sale, Till, WrittenRow, body, ring_up};
 use crate::shop::{Basket, BasketLine};
 use crate::verify::Acknowledged;
 use serde_json::{Value as Json, json};
@@ -108,6 +108,15 @@ impl<'a> Cashier<'a> {
 
     /// Sells one basket; comes back when the front door has acknowledged it.
     pub(crate) async fn sell(&mut self, basket: &Basket) -> Result<&Acknowledged, DemoError> {
+        let sale = self.ring(basket).await?;
+        let started = self.env.clock.monotonic_us();
+        let answer = self.put(sale.id, &sale.rows).await?;
+        self.waits.sales_us.push(self.env.clock.monotonic_us() - started);
+        self.acknowledge(sale, &answer)
+    }
+
+    /// A sale with the next number, which nobody has sent yet.
+    pub(crate) async fn ring(&mut self, basket: &Basket) -> Result<Sale, DemoError> {
         let mut items = Vec::with_capacity(basket.lines.len());
         for line in &basket.lines {
             items.push(self.scan(line).await?);
@@ -121,10 +130,32 @@ impl<'a> Cashier<'a> {
             items,
         };
         let sale = ring_up(&self.store.schema, &self.till, &draft)?;
-        let started = self.env.clock.monotonic_us();
-        let answer = self.put(sale.id, &sale.rows).await?;
-        self.waits.sales_us.push(self.env.clock.monotonic_us() - started);
         self.last_number = draft.sequence;
+        Ok(sale)
+    }
+
+    /// Ends a sale whose PUT was begun elsewhere: asked for again under its id unless it was answered, and then once more,
+    /// which must change nothing.
+    pub(crate) async fn end(
+        &mut self,
+        sale: Sale,
+        answer: Option<Answer>,
+    ) -> Result<bool, DemoError> {
+        let first = answer.filter(Answer::is_success);
+        let was_answered = first.is_some();
+        let answer = match first {
+            Some(answer) => answer,
+            None => self.put(sale.id, &sale.rows).await?,
+        };
+        let again = self.put(sale.id, &sale.rows).await?;
+        if again.status != 200 || again.body["replayed"] != true {
+            return Err(odd("answer to a repeated sale", &again.body.to_string()));
+        }
+        self.acknowledge(sale, &answer)?;
+        Ok(was_answered)
+    }
+
+    fn acknowledge(&mut self, sale: Sale, answer: &Answer) -> Result<&Acknowledged, DemoError> {
         let committed = answer.body["committed"].as_str().unwrap_or("unknown").to_string();
         self.keep_slip(&sale.number, &guid_text(&sale.id), &committed)?;
         self.sold.push(Acknowledged { sale, committed });

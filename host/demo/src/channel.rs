@@ -66,6 +66,10 @@ impl Channel {
         Session::open(&self.engine, OFFICE_USER, &self.office_password)
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     pub(crate) async fn stop(&self) -> Result<(), DemoError> {
         Ok(self.server.stop().await?)
     }

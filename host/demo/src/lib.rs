@@ -14,6 +14,7 @@ mod channel;
 mod draw;
 mod error;
 mod generate;
+mod halfway;
 mod head_office;
 mod options;
 mod place;

@@ -5,6 +5,7 @@ use crate::DemoError;
 use crate::cashier::Cashier;
 use crate::channel::Channel;
 use crate::generate::{DemoStore, StoreSize};
+use crate::halfway::Halfway;
 use crate::head_office::{Contested, Edits, edit};
 use crate::options::DemoOptions;
 use crate::plugins;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tillhold_client::{Answer, Client, Door};
 use tillhold_env::Env;
 use tillhold_standin::Fault;
+use tokio::sync::mpsc;
 
 /// Real baskets that are kept, with the products and households in them.
 const BASKETS: usize = 12;
@@ -208,6 +210,60 @@ impl Rehearsal {
         }
         self.sold.append(&mut cashier.sold);
         Ok(())
+    }
+
+    /// `cashiers` sales whose PUTs are under way when `happens`: each other one's body is half sent, the others wait for
+    /// their answer. Each is ended, one more is sold after them, and all are kept for the check; how many of them had
+    /// their answer at the first try.
+    pub async fn sell_while(
+        &mut self,
+        cashiers: usize,
+        happens: impl AsyncFnOnce(&Rehearsal) -> Result<(), DemoError>,
+    ) -> Result<usize, DemoError> {
+        self.slips += 1;
+        let slips = self.register.path.join(format!("sales-{}.jsonl", self.slips));
+        let (store, door) = (self.store.clone(), self.door()?);
+        let mut cashier = Cashier::open(&self.env, door.clone(), &store, &slips).await?;
+        let baskets = &store.shop.baskets;
+        let mut under_way = Vec::new();
+        for at in 0..cashiers {
+            let sale = cashier.ring(&baskets[(self.next_basket + at) % baskets.len()]).await?;
+            under_way.push(sale);
+        }
+        let mut sent = Vec::new();
+        for (at, sale) in under_way.into_iter().enumerate() {
+            sent.push(Halfway::begin(&self.env, &door, sale, at % 2 == 0).await?);
+        }
+        happens(self).await?;
+        let (tell, mut ends) = mpsc::channel(cashiers.max(1));
+        for sale in sent {
+            let tell = tell.clone();
+            self.env.spawn(async move {
+                // Nobody listens any more when an earlier one has failed.
+                let _ = tell.send(sale.finish().await).await;
+            });
+        }
+        drop(tell);
+        let (mut ended, mut answered) = (0, 0);
+        while let Some((sale, answer)) = ends.recv().await {
+            answered += usize::from(cashier.end(sale, answer).await?);
+            ended += 1;
+        }
+        if ended < cashiers {
+            return Err(DemoError::BrokeOff("a sale's PUT"));
+        }
+        // In which order they came to the register is nobody's; the last number is this one's.
+        cashier.sell(&baskets[(self.next_basket + cashiers) % baskets.len()]).await?;
+        self.next_basket += cashiers + 1;
+        self.sold.append(&mut cashier.sold);
+        Ok(answered)
+    }
+
+    /// The channel's database takes only reads, or writes again.
+    pub async fn set_read_only(&self, is: bool) -> Result<(), DemoError> {
+        let channel = self.channel.engine().clone();
+        let set = self.env.blocking("read-only", move || channel.set_read_only(is)).await;
+        Ok(set.ok_or(DemoError::BrokeOff("altering the channel's database"))??)
     }
 
     /// Head office and the cashier both edit: prices, a customer on both sides, one who moves away.

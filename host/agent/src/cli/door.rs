@@ -109,6 +109,7 @@ fn table(status: &Json) -> String {
     ];
     lines.push(data(&status["data"]));
     lines.push(super::size::line(&status["size"]));
+    lines.extend(trouble(&status["last_trouble"], now_ms));
     let fault = &status["profile_fault"];
     if fault.is_object() {
         let (code, message) = (text(&fault["code"]), text(&fault["message"]));
@@ -146,6 +147,14 @@ fn data(data: &Json) -> String {
         }
         _ => format!("data: {standing}"),
     }
+}
+
+/// What was wrong with the channel last, whether or not it still is.
+fn trouble(last: &Json, now_ms: i64) -> Option<String> {
+    let ago = age(now_ms, last["at_ms"].as_i64()?);
+    let words = format!("[{}] {}", text(&last["code"]), text(&last["message"]));
+    let hint = last["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
+    Some(format!("last trouble with the channel, {ago} ago: {words}{hint}"))
 }
 
 fn unsent(status: &Json, now_ms: i64) -> String {

@@ -18,9 +18,9 @@ use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
+use tillhold_channel::ChannelError;
 use tillhold_channel::Link;
 use tillhold_channel::read::read;
-use tillhold_core::failover::Event;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
@@ -68,12 +68,15 @@ async fn from_channel(
 ) -> Result<Option<Vec<Row>>, Problem> {
     let deadline = RegisterFile::request_deadline(agent.register().profile.offline_timeout);
     let mut link = agent.front_lane().await;
-    let rows = match tokio::time::timeout(deadline, filtered(agent, &mut link, run, table, filter))
-        .await
-    {
+    let asked = filtered(agent, &mut link, run, table, filter);
+    let rows = match tokio::time::timeout(deadline, asked).await {
         Ok(Ok(rows)) => rows,
-        _ => {
-            agent.tell(Event::Trouble);
+        Ok(Err(FlowError::Channel(error))) => {
+            agent.suffer(error);
+            return Ok(None);
+        }
+        Ok(Err(_)) | Err(_) => {
+            agent.suffer(ChannelError::Timeout { what: "answer a question", limit: deadline });
             return Ok(None);
         }
     };

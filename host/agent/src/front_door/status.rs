@@ -60,6 +60,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "state": standing.machine.state.name(),
         "since_ms": standing.entered_at_ms,
         "held": agent.hold.shown(),
+        "last_trouble": agent.last_trouble.shown(),
         "now_ms": register.env.clock.wall_ms(),
         "store": register.file.store,
         "register": register.file.register,

@@ -23,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tillhold_core::failover::Event;
+use tillhold_channel::ChannelError;
 use tillhold_core::limits;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::WritePath;
@@ -236,10 +236,11 @@ impl Sale {
                 }
             }
         };
-        match tokio::time::timeout(agent.register().profile.offline_timeout, settled).await {
+        let limit = agent.register().profile.offline_timeout;
+        match tokio::time::timeout(limit, settled).await {
             Ok(place) => place,
             Err(_elapsed) => {
-                agent.tell(Event::Trouble);
+                agent.suffer(ChannelError::Timeout { what: "take a sale", limit });
                 Ok(Place::Offline)
             }
         }

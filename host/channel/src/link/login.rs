@@ -151,12 +151,14 @@ fn refusal(config: &ChannelConfig, target: &Target<'_>, error: Error) -> Channel
         Error::Server(error) if matches!(error.code(), 4060 | 911 | 927 | 942) => {
             ChannelError::DatabaseRefused {
                 database: config.database.clone(),
+                number: error.code(),
                 message: error.message().to_string(),
             }
         }
         Error::Server(error) if (18_400..18_500).contains(&error.code()) => {
             ChannelError::LoginRefused {
                 user: account(config),
+                number: error.code(),
                 message: error.message().to_string(),
             }
         }

@@ -53,6 +53,28 @@ async fn a_read_only_database_is_no_channel() {
     assert_eq!(error.code(), "channel-read-only");
 }
 
+/// What a server without resources says is known also where it ends the connection over it.
+#[tokio::test]
+async fn a_busy_server_says_so_whether_it_keeps_the_connection_or_not() {
+    let channel = Channel::start(vec![probe_line(), probe_line()]).await;
+    for (number, stays) in [(8_645, true), (1_222, true), (40_501, false), (10_929, false)] {
+        let mut link = channel.link();
+        link.connect().await.expect("a connection");
+        channel.gate.inject(Fault::RefuseRequests { number });
+        let error = probe(&mut link, LIMIT).await.expect_err("no resources");
+        assert_eq!((error.code(), error.number()), ("channel-busy", Some(number)), "{error}");
+        assert_eq!(link.is_connected(), stays, "{number}");
+        channel.gate.heal();
+    }
+    for (number, code) in
+        [(18_456, "channel-login"), (927, "channel-database"), (924, "channel-busy")]
+    {
+        channel.gate.inject(Fault::RefuseLogins { number });
+        let error = probe(&mut channel.link(), LIMIT).await.expect_err("kept out");
+        assert_eq!((error.code(), error.number()), (code, Some(number)), "{error}");
+    }
+}
+
 /// A client whose answer was not read to its end must never answer the next question.
 #[tokio::test]
 async fn a_silent_channel_costs_its_connection_and_the_next_answer_is_the_right_one() {

@@ -76,6 +76,16 @@ fn status() -> Json {
             "held",
             or_null(object(&[("by", text()), ("why", or_null(text())), ("since_ms", whole())])),
         ),
+        (
+            "last_trouble",
+            or_null(object(&[
+                ("at_ms", whole()),
+                ("code", text()),
+                ("number", or_null(whole())),
+                ("message", text()),
+                ("hint", or_null(text())),
+            ])),
+        ),
         ("now_ms", whole()),
         ("store", text()),
         ("register", text()),
