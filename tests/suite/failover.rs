@@ -85,7 +85,7 @@ fn a_channel_that_refuses_is_left_and_says_why() {
     proof(async {
         let mut stage = Stage::prepared_with(20, forgetful).await;
         stage.start().await;
-        let login = |number| Strike::At(Fault::RefuseLogins { number });
+        let login = |number| Strike::At(Fault::RefuseLogins { number, keeps_sessions: false });
         let request = |number| Strike::At(Fault::RefuseRequests { number });
         for (strike, code, number) in [
             (login(18_456), "channel-login", Some(18_456)),
@@ -128,6 +128,56 @@ fn a_channel_that_refuses_is_left_and_says_why() {
     });
 }
 
+/// The account is disabled while its sessions live: the probe is answered in its own. The first connection that has to be
+/// made anew finds it out, and then nobody relies on the old ones.
+#[test]
+fn a_login_that_is_refused_to_one_connection_is_found() {
+    proof(async {
+        let mut stage = Stage::prepared_with(20, forgetful).await;
+        stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale, so that push has its connection");
+        stage.rehearsal.inject(Fault::RefuseLogins { number: 18_470, keeps_sessions: true });
+        stage.rehearsal.lose_the_answer_to_commit(1);
+        stage.rehearsal.sell(1).await.expect("a sale that costs push its connection");
+        stage.state("offline").await;
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["last_trouble"]["number"], 18_470, "{:#}", status["last_trouble"]);
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        stage.rehearsal.heal();
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// A transaction at the channel holds what every upload needs, and the probe needs nothing of it: the sales that wait in
+/// vain are what makes the register doubt, and then leave.
+#[test]
+fn a_channel_that_is_locked_for_sales_is_left_after_some_of_them() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        let touch = "UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = [DATAVALUE];";
+        let locked = stage.rehearsal.office_begins(touch).expect("a transaction that stays open");
+        let mut waited = 0;
+        while stage.rehearsal.get("/v1/status").await.expect("a status").body["state"] != "offline"
+        {
+            stage.rehearsal.sell(1).await.expect("a sale");
+            waited += 1;
+            assert!(waited <= 50, "the agent said:\n{}", stage.rehearsal.log());
+        }
+        let sold = &stage.rehearsal.sold;
+        assert!(sold.iter().all(|sold| sold.committed == "offline"), "one got through the lock");
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        let code = status["last_trouble"]["code"].as_str().unwrap_or_default();
+        assert!(["channel-timeout", "channel-busy"].contains(&code), "{status:#}");
+        println!("left after {waited} sales: {}", status["last_trouble"]["message"]);
+        locked.commit().expect("the end of the lock");
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Several cashiers' sales are half sent or wait for the channel when it goes, in each way that it can go: each is answered
 /// under its id, is not doubled when it is sent again, and is in the channel once.
 #[test]
@@ -141,7 +191,7 @@ fn sales_under_way_when_the_channel_goes_end_once_on_either_write_path() {
             Strike::At(Fault::Stall),
             Strike::At(Fault::HalfOpen),
             Strike::At(Fault::Slow { delay: Duration::from_millis(1_500) }),
-            Strike::At(Fault::RefuseLogins { number: 18_456 }),
+            Strike::At(Fault::RefuseLogins { number: 18_456, keeps_sessions: false }),
             Strike::At(Fault::RefuseRequests { number: 40_501 }),
             Strike::ReadOnly,
             Strike::At(Fault::DropAfterCommit { commits: 1 }),

@@ -18,7 +18,7 @@ use tillhold_core::limits::{TDS_DELAY_MAX, TDS_ORDER_BYTES_MAX};
 use tillhold_env::Env;
 
 /// Every order with its meaning, as `help` tells it.
-pub const ORDERS: [(&str, &str); 17] = [
+pub const ORDERS: [(&str, &str); 18] = [
     ("cut", "drop all connections, refuse new ones"),
     ("restore", "listen again"),
     ("restart", "cut and restore: sessions, transactions and temporary tables are gone"),
@@ -27,6 +27,7 @@ pub const ORDERS: [(&str, &str); 17] = [
     ("slow MS", "begin every answer so many milliseconds later"),
     ("trickle BYTES", "send so many bytes a second"),
     ("refuse-logins NUMBER", "end all sessions, refuse every login with this error"),
+    ("refuse-new-logins NUMBER", "refuse every login with this error, let the sessions live"),
     ("refuse-requests NUMBER", "answer every request with this error"),
     ("read-only", "the database takes only reads; heal lets it take writes again"),
     (
@@ -80,12 +81,12 @@ impl Order {
                 let bytes_per_second = rate.ok_or_else(|| refuse("no such rate"))?;
                 Order::Inject(Fault::Trickle { bytes_per_second })
             }
-            "refuse-logins" | "refuse-requests" => {
+            "refuse-logins" | "refuse-new-logins" | "refuse-requests" => {
                 let number = u32::try_from(number()?).ok().filter(|number| *number > 0);
                 let number = number.ok_or_else(|| refuse("no such error"))?;
                 Order::Inject(match word {
-                    "refuse-logins" => Fault::RefuseLogins { number },
-                    _ => Fault::RefuseRequests { number },
+                    "refuse-requests" => Fault::RefuseRequests { number },
+                    _ => Fault::RefuseLogins { number, keeps_sessions: word != "refuse-logins" },
                 })
             }
             "drop-after-commit" => Order::Inject(Fault::DropAfterCommit { commits: number()? }),
@@ -216,7 +217,11 @@ mod tests {
         check(" cut ", Ok(Order::Cut));
         check("slow 200", Ok(Order::Inject(Fault::Slow { delay: Duration::from_millis(200) })));
         check("trickle 10", Ok(Order::Inject(Fault::Trickle { bytes_per_second: 10 })));
-        check("refuse-logins 18456", Ok(Order::Inject(Fault::RefuseLogins { number: 18_456 })));
+        let logins = |keeps_sessions| {
+            Ok(Order::Inject(Fault::RefuseLogins { number: 18_456, keeps_sessions }))
+        };
+        check("refuse-logins 18456", logins(false));
+        check("refuse-new-logins 18456", logins(true));
         check("refuse-requests 1222", Ok(Order::Inject(Fault::RefuseRequests { number: 1_222 })));
         check("read-only", Ok(Order::ReadOnly));
         check("half-row 0", Ok(Order::Inject(Fault::HalfRow { rows: 0 })));

@@ -20,9 +20,9 @@ pub enum Fault {
     Slow { delay: Duration },
     /// Answers go out with so many bytes a second, at least 1.
     Trickle { bytes_per_second: u32 },
-    /// Every login is refused with this error and the sessions that there are have ended: an account or the server is
-    /// locked, the database is in single user, restoring, paused.
-    RefuseLogins { number: u32 },
+    /// Every login is refused with this error: an account or the server is locked, the database is in single user,
+    /// restoring, paused. The sessions that there are end, or live on as those of a disabled account do.
+    RefuseLogins { number: u32, keeps_sessions: bool },
     /// Every request is answered with this error: the server has no time, memory or lock for it.
     RefuseRequests { number: u32 },
     /// The so-manieth commit from now (1: the next) is carried out and its connection dropped before the answer.
@@ -85,9 +85,9 @@ impl Faults {
             Fault::Trickle { bytes_per_second } => {
                 self.bytes_per_second.store(bytes_per_second.max(1).into(), Ordering::Release);
             }
-            Fault::RefuseLogins { number } => {
+            Fault::RefuseLogins { number, keeps_sessions } => {
                 self.logins.store(number, Ordering::Release);
-                self.evictions.send_modify(|evictions| *evictions += 1);
+                self.evictions.send_modify(|evictions| *evictions += u64::from(!keeps_sessions));
             }
             Fault::RefuseRequests { number } => self.requests.store(number, Ordering::Release),
             Fault::DropAfterCommit { commits } => self.commits.store(commits, Ordering::Release),

@@ -69,7 +69,7 @@ async fn a_busy_server_says_so_whether_it_keeps_the_connection_or_not() {
     for (number, code) in
         [(18_456, "channel-login"), (927, "channel-database"), (924, "channel-busy")]
     {
-        channel.gate.inject(Fault::RefuseLogins { number });
+        channel.gate.inject(Fault::RefuseLogins { number, keeps_sessions: false });
         let error = probe(&mut channel.link(), LIMIT).await.expect_err("kept out");
         assert_eq!((error.code(), error.number()), (code, Some(number)), "{error}");
     }

@@ -130,19 +130,23 @@ async fn logins_are_refused_and_the_sessions_that_there_are_end() {
     let house = House::open().await;
     let mut client = house.client().await;
     client.begin_transaction().await.expect("a transaction");
-    house.gate.inject(Fault::RefuseLogins { number: 18_456 });
+    house.gate.inject(Fault::RefuseLogins { number: 18_456, keeps_sessions: false });
     assert!(number(count_rows(&mut client, "rows 2").await).is_none(), "it has heard the end");
     while house.log.rollbacks.load(Ordering::Acquire) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for refused in [18_456, 4_060, 927, 40_613] {
-        house.gate.inject(Fault::RefuseLogins { number: refused });
+        house.gate.inject(Fault::RefuseLogins { number: refused, keeps_sessions: false });
         let config = house.config(tiberius::EncryptionLevel::Required);
         let error = house.connect(config).await.err().expect("a refusal");
         assert_eq!(error.code(), Some(refused), "{error}");
     }
     house.gate.heal();
-    assert_eq!(count_rows(&mut house.client().await, "rows 2").await.ok(), Some(2));
+    let mut client = house.client().await;
+    house.gate.inject(Fault::RefuseLogins { number: 18_470, keeps_sessions: true });
+    assert_eq!(count_rows(&mut client, "rows 2").await.ok(), Some(2));
+    let config = house.config(tiberius::EncryptionLevel::Required);
+    assert!(house.connect(config).await.is_err(), "a disabled account came in");
 }
 
 /// From severity 20 on SQL Server ends the connection itself.
