@@ -22,8 +22,9 @@ use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
 use tillhold_local::{Flow, SyncEntry, SyncFailure};
 
-/// How often a loop looks for due scopes and unsent sales when nobody nudges it.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a loop looks for due scopes, and for unsent rows when nobody nudges it: a scope's frequency is in seconds,
+/// and only other programs write without a nudge.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Push everything, pull every scope, and push what was sold meanwhile.
 pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {

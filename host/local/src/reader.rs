@@ -132,12 +132,15 @@ impl Readers {
     }
 }
 
+/// Statements that are kept: a transaction of rusqlite parses its BEGIN and COMMIT each time.
 fn in_snapshot<T>(
     conn: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, Trouble>,
 ) -> Result<T, Trouble> {
-    let snapshot = conn.unchecked_transaction()?;
-    let answer = work(&snapshot)?;
-    snapshot.finish()?;
-    Ok(answer)
+    conn.prepare_cached("BEGIN")?.execute(())?;
+    let answer = work(conn);
+    if !conn.is_autocommit() {
+        conn.prepare_cached("COMMIT")?.execute(())?;
+    }
+    answer
 }

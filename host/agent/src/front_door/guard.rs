@@ -21,10 +21,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 use std::time::Duration;
 use tillhold_core::limits;
 
-pub async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+pub async fn admit(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     if let Err(problem) = check(door.way, request.headers()) {
         return problem.into_response();
     }
@@ -69,7 +70,6 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// One route's gate.
-#[derive(Clone)]
 pub struct Gate {
     pub door: Door,
     pub least: Role,
@@ -78,7 +78,7 @@ pub struct Gate {
     pub meter: Meter,
 }
 
-pub async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub async fn permit(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let began_us = gate.door.clock.monotonic_us();
     let role = request.extensions().get::<Role>().copied().unwrap_or(Role::Anyone);
     let response = match gate.refusal(role, began_us, request.uri()) {

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
+use std::sync::Arc;
 use tillhold_core::limits;
 
 pub struct Route {
@@ -135,11 +136,11 @@ pub fn guarded(door: Door) -> Router {
         let meter = door.meters.of(route.verb.name(), route.path);
         let told = described::find(route.verb.name(), route.path);
         let gate = Gate { door: door.clone(), least: route.least, span: route.span, told, meter };
-        let gate = axum::middleware::from_fn_with_state(gate, guard::permit);
+        let gate = axum::middleware::from_fn_with_state(Arc::new(gate), guard::permit);
         router = router.route(route.path, route.answer.route_layer(gate));
     }
     with_fallbacks(router)
-        .layer(axum::middleware::from_fn_with_state(door.clone(), guard::admit))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(door.clone()), guard::admit))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .with_state(door)
 }

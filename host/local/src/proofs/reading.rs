@@ -2,6 +2,8 @@
 
 use super::{EPOCH, House, barcodes, customers, prices, row};
 use crate::file::Kind;
+use rusqlite::Connection;
+use std::sync::{Arc, Mutex};
 use tillhold_core::filter::Filter;
 use tillhold_core::row::Change;
 use tillhold_core::table::Table;
@@ -131,5 +133,28 @@ async fn indexes_answer_the_till() {
             plan.contains(&format!("SEARCH {} USING INDEX {index}", table.name)),
             "{filter:?}: {plan}"
         );
+    }
+}
+
+/// A lookup is answered on the thread that asks; what takes long begins again on another, and its connection is used on.
+#[tokio::test]
+async fn only_short_reads_hold_up_the_thread_that_asks() {
+    let house = shop().await;
+    let readers = house.db.readers(Kind::Catalogue);
+    let asking = std::thread::current().id();
+    for (numbers, threads) in [(10, 1), (100_000, 2)] {
+        let tries = Arc::new(Mutex::new(Vec::new()));
+        let noted = tries.clone();
+        let count = move |conn: &Connection| {
+            noted.lock().expect("no panic").push(std::thread::current().id());
+            let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+                       SELECT count(*) FROM n";
+            Ok(conn.query_row(sql, [numbers], |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(readers.run_at_once(count).await.expect("an answer"), numbers);
+        let tries = tries.lock().expect("no panic");
+        assert_eq!(tries.len(), threads, "of {numbers}");
+        assert_eq!(tries[0], asking);
+        assert!(threads == 1 || tries[1] != asking);
     }
 }
