@@ -205,3 +205,43 @@ fn rows_are_piped_through_a_plugin() {
     wrong.tells(&["error[kit-rows]", "did you mean INVENTLOCATION?"]);
     run(csv, &["CUSTTABEL"]).ends(2).tells(&["error[kit-table]", "did you mean ax.CUSTTABLE?"]);
 }
+
+#[test]
+fn a_bench_tells_each_table_its_cost() {
+    let desk = Desk::with_plugin();
+    let words = ["plugin", "bench", "rule.wasm", "--schema", "schema.json", "--rows", "100"];
+    let told = desk.tillhold(&words).ends(0).tells(&["NS A ROW", "DOING NOTHING", " MB"]);
+    assert_eq!(told.stdout.lines().count(), 4, "{}", told.stdout);
+    std::fs::write(desk.at("rows.csv"), "INVENTLOCATION\nS0001\nS0002\n").expect("rows");
+    let of_rows = ["--input", "rows.csv", "--table", "CUSTTABLE", "--json"];
+    let json = desk.tillhold(&[&words[..], &of_rows].concat()).ends(0).stdout;
+    let json: Json = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json[0]["table"], &json[0]["rows"]), (&"ax.CUSTTABLE".into(), &2.into()));
+}
+
+#[test]
+fn what_breaks_the_contract_becomes_a_case_that_fails() {
+    let desk = Desk::with_plugin();
+    desk.tillhold(&["plugin", "new", "careless"]).ends(0);
+    let rule = desk.at("careless/src/transform.rs");
+    let text = std::fs::read_to_string(&rule).expect("the rule");
+    let careless = text.replace("address.trim().to_lowercase()", "address[..1].to_lowercase()");
+    assert_ne!(careless, text);
+    std::fs::write(&rule, careless).expect("a careless rule");
+    desk.tillhold(&["plugin", "build", "careless"]).ends(0);
+    let fuzz = |file: &str, cases: &str| {
+        let words = ["plugin", "fuzz", file, "--schema", "schema.json", "--seed", "1", "--rows"];
+        desk.tillhold(&[&words[..], &["500", "--cases", cases]].concat())
+    };
+    let sound = fuzz("rule.wasm", "none").ends(0);
+    sound.tells(&["seed 1\n", "ax.RETAILCUSTTABLE transform: nothing found\n"]);
+    assert!(!desk.at("none").exists());
+    let found = fuzz("careless.wasm", "careless/cases").ends(1);
+    let case = "careless/cases/fuzz-retailcusttable-plugin-trap";
+    found.tells(&["found[plugin-trap]: plugin careless", &format!("  case: {case}\n")]);
+    let failed = desk.tillhold(&["plugin", "test", "careless"]).ends(1);
+    failed.tells(&["FAILED  fuzz-retailcusttable-plugin-trap\n  error[plugin-trap]"]);
+    std::fs::write(&rule, text).expect("a careful rule");
+    desk.tillhold(&["plugin", "test", "careless", "--bless"]).ends(0).tells(&["1 written"]);
+    desk.tillhold(&["plugin", "test", "careless"]).ends(0).tells(&["2 cases: 2 passed"]);
+}

@@ -59,6 +59,12 @@ impl transform::Guest for Hostile {
         if context.config == "tells-what-it-sees" {
             return Err(format!("{columns:?}"));
         }
+        if context.config == "panics-at-emoji" {
+            return panic_at_emoji(rows, &columns);
+        }
+        if context.config == "counts-its-rows" {
+            return Ok(count_rows(rows));
+        }
         answer(&context.config, rows as usize)
     }
 }
@@ -134,6 +140,19 @@ fn answer(config: &str, rows: usize) -> Result<Answer, String> {
         "not-a-number" => one(4, 0, ColumnData::Floats(vec![f64::NAN])),
         other => Err(format!("no such harm: {other}")),
     }
+}
+
+/// What it says of the first row depends on the others.
+fn count_rows(rows: u32) -> Answer {
+    let changes = vec![change(0, vec![0], ColumnData::Integers(vec![rows.into()]))];
+    Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes }
+}
+
+/// As a rule does that counts letters as bytes.
+fn panic_at_emoji(rows: u32, columns: &[types::Column]) -> Result<Answer, String> {
+    let ColumnData::Texts(names) = &columns[1].data else { return Err("no names".to_string()) };
+    assert!(!names.bytes.contains(&0xF0), "a letter of four bytes");
+    Ok(Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes: vec![] })
 }
 
 /// Gives back every cell, as if it had changed it: what went in must come out, to the last bit.

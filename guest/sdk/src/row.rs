@@ -47,6 +47,19 @@ impl<'a> Row<'a> {
         self.cells(column).decimal(self.at)
     }
 
+    pub fn boolean(&self, column: &str) -> Option<bool> {
+        self.value(column).as_boolean()
+    }
+
+    pub fn float(&self, column: &str) -> Option<f64> {
+        self.value(column).as_float()
+    }
+
+    /// Ticks of 100 ns since 0001-01-01 00:00.
+    pub fn timestamp(&self, column: &str) -> Option<i64> {
+        self.value(column).as_timestamp()
+    }
+
     pub fn is_null(&self, column: &str) -> bool {
         self.cells(column).is_null(self.at)
     }

@@ -169,6 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn every_shape_is_read_by_its_name() {
+        crate::transformer! {
+            "ax.S" { reads: ["BIT", "FLT", "AT"], writes: ["FLT"], rule: shapes }
+        }
+        fn shapes(_: &Context, row: &mut Row) -> Verdict {
+            let read = (row.boolean("BIT"), row.float("FLT"), row.timestamp("AT"));
+            assert_eq!(
+                (row.boolean("AT"), row.float("BIT"), row.timestamp("FLT")),
+                Default::default()
+            );
+            if read == (Some(true), Some(0.5), Some(7)) { Verdict::Drop } else { Verdict::Keep }
+        }
+        let judge = |at| {
+            let row = [("BIT", true.into()), ("FLT", 0.5.into()), ("AT", at)];
+            TRANSFORMER.judge(&context(), "ax.S", &row).verdict
+        };
+        assert_eq!(judge(Value::Timestamp(7)), Verdict::Drop);
+        assert_eq!(judge(Value::Null), Verdict::Keep);
+    }
+
+    #[test]
     fn what_is_not_kept_is_not_changed() {
         for (what, verdict) in [("drop", Verdict::Drop), ("refuse", Verdict::refuse("why not"))] {
             assert_eq!(judge(what), Judged { verdict, changes: vec![] });

@@ -120,6 +120,28 @@ impl Value {
         }
     }
 
+    pub fn as_boolean(&self) -> Option<bool> {
+        match self {
+            Value::Boolean(bit) => Some(*bit),
+            _ => None,
+        }
+    }
+
+    pub fn as_float(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Ticks of 100 ns since 0001-01-01 00:00.
+    pub fn as_timestamp(&self) -> Option<i64> {
+        match self {
+            Value::Timestamp(ticks) => Some(*ticks),
+            _ => None,
+        }
+    }
+
     /// The name of the value's shape, for messages.
     pub fn shape(&self) -> &'static str {
         match self {

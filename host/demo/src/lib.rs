@@ -11,7 +11,6 @@
 
 mod cashier;
 mod channel;
-mod draw;
 mod error;
 mod generate;
 mod halfway;

@@ -4,11 +4,24 @@ use crate::sandbox::{Component, Sandbox};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use tillhold_core::moment::Timestamp;
 use tillhold_env::Env;
+use tillhold_plugin::{BatchContext, Flow};
 use tillhold_toolchain::{GuestSource, cache_folder, find};
 
 pub fn sandbox() -> Sandbox {
     Sandbox::open(&Env::real()).expect("the sandbox")
+}
+
+/// On the way down to a register of store S0001.
+pub fn context() -> BatchContext {
+    BatchContext {
+        flow: Flow::Pull,
+        scope: "test".to_string(),
+        store: "S0001".to_string(),
+        register: "000001".to_string(),
+        time: Timestamp(0),
+    }
 }
 
 /// A guest of this repository.

@@ -19,14 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
 use tillhold_core::moment::Timestamp;
-use tillhold_core::table::Table;
+use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 use tillhold_plugin::{BatchContext, Flow};
 
 pub(crate) struct Case {
-    pub name: String,
     pub folder: PathBuf,
     pub config: String,
     pub context: BatchContext,
@@ -70,6 +69,7 @@ enum WrittenFlow {
 
 const INPUTS: [(&str, Format); 3] =
     [("input.csv", Format::Csv), ("input.json", Format::Json), ("input.jsonl", Format::Json)];
+const STORE: &str = "S0001";
 const CONFLICT: &str = "conflict.json";
 const EXPECTED: [&str; 3] = ["expected.csv", "expected.json", "expected.jsonl"];
 
@@ -112,7 +112,6 @@ impl Case {
         let time = written.time.as_deref().map_or(Ok(Timestamp(0)), moment).map_err(wrong)?;
         let or = |said: Option<String>, usual: &str| said.unwrap_or_else(|| usual.to_string());
         Ok(Case {
-            name: name(folder),
             folder: folder.to_path_buf(),
             config: written.config,
             context: BatchContext {
@@ -121,7 +120,7 @@ impl Case {
                     WrittenFlow::Push => Flow::Push,
                 },
                 scope: or(written.scope, "test"),
-                store: or(written.store, "S0001"),
+                store: or(written.store, STORE),
                 register: or(written.register, "000001"),
                 time,
             },
@@ -141,6 +140,26 @@ impl Case {
         };
         self.expected.clone().unwrap_or_else(|| self.folder.join(usual))
     }
+}
+
+/// A case.toml that says the same.
+pub(crate) fn text(table: &TableName, config: &str, context: &BatchContext) -> String {
+    let table = table.to_string();
+    let flow = match context.flow {
+        Flow::Pull => "pull",
+        Flow::Push => "push",
+    };
+    let settings = [
+        ("table", table.as_str(), ""),
+        ("flow", flow, "pull"),
+        ("config", config, ""),
+        ("store", &context.store, STORE),
+    ]
+    .map(|(name, value, usual)| match value == usual {
+        true => String::new(),
+        false => format!("{name} = {}\n", toml::Value::from(value)),
+    });
+    settings.concat()
 }
 
 pub(crate) fn format_of(file: &Path) -> Format {

@@ -8,10 +8,10 @@
 //! new on both sides and each has every column.
 
 use crate::KitError;
-use crate::cells::{from_json, resolution_json};
+use crate::cells::{from_json, resolution_json, to_json};
 use crate::csv::Problem;
-use crate::rows::{row_of_json, shape, unknown};
-use serde_json::{Map, Value as Json};
+use crate::rows::{row_json, row_of_json, shape, unknown};
+use serde_json::{Map, Value as Json, json};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -95,6 +95,28 @@ fn values(cells: &Cells, shape: &Table) -> Result<Vec<(usize, Value)>, String> {
         value.map(|value| (at, value)).map_err(|misfit| format!("{name}: {misfit}"))
     };
     cells.iter().map(value).collect()
+}
+
+/// As [`read`] takes them: of two sides with a base only what differs.
+pub(crate) fn text(conflicts: &[Conflict], shape: &Table) -> String {
+    let one = |conflict: &Conflict| {
+        let side = |row: &Option<Row>| match (row, &conflict.base) {
+            (None, _) => Json::Null,
+            (Some(row), None) => row_json(row, shape),
+            (Some(row), Some(base)) => {
+                let differing = row.differences(base).into_iter();
+                let cell = |at: usize| {
+                    let column = &shape.columns[at];
+                    (column.name.clone(), to_json(&row.0[at], column))
+                };
+                Json::Object(differing.map(cell).collect())
+            }
+        };
+        let base = conflict.base.as_ref().map(|base| row_json(base, shape));
+        json!({ "base": base, "channel": side(&conflict.channel), "offline": side(&conflict.offline) })
+            .to_string()
+    };
+    format!("[\n{}\n]\n", conflicts.iter().map(one).collect::<Vec<_>>().join(",\n"))
 }
 
 pub(crate) fn read_resolutions(file: &Path, shape: &Table) -> Result<Vec<Resolution>, KitError> {

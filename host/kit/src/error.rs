@@ -27,8 +27,8 @@ pub enum KitError {
     ProjectName { name: String },
     #[error("{} is there already", folder.display())]
     ProjectThere { folder: PathBuf },
-    #[error("case {case}: the same rows gave two different answers")]
-    Unsteady { case: String },
+    #[error("an answer depends on more than its row and its context: {by}")]
+    Unsteady { by: &'static str },
     #[error(transparent)]
     Plugin(#[from] PluginError),
     #[error(transparent)]

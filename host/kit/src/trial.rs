@@ -1,7 +1,7 @@
 //! `plugin test`: every case of a folder through the plugin, and what came out held against what is expected.
 //!
 //! ```text
-//! case -> the plugin, with the case's config -> its columns are there? -> twice through it, alike?
+//! case -> the plugin, with the case's config -> its columns are there? -> twice and in halves through it, alike?
 //!      -> expected file, cell by cell (or written anew, when blessed)
 //! ```
 //! * One case that is broken does not keep the others from their turn.
@@ -14,6 +14,7 @@ use crate::diff::{self, Difference};
 use crate::rows::{Entry, Format, RowWriter};
 use crate::sandbox::{Component, Sandbox};
 use crate::schema::Schema;
+use crate::steady;
 use std::fs;
 use std::path::Path;
 use tillhold_core::conflict::Resolution;
@@ -86,12 +87,11 @@ impl Trial<'_> {
         match &case.input {
             Input::Rows(entries) => {
                 let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
-                let verdicts =
-                    twice(&case.name, || plugin.transform(&case.context, &case.shape, &rows))?;
+                let verdicts = steady::transform(&plugin, &case.context, &case.shape, &rows)?;
                 Ok(Came::Entries(judged(entries, verdicts)))
             }
             Input::Conflicts(conflicts) => {
-                let resolutions = twice(&case.name, || plugin.resolve(&case.context, conflicts))?;
+                let resolutions = steady::resolve(&plugin, &case.context, conflicts)?;
                 Ok(Came::Resolutions(resolutions))
             }
         }
@@ -141,18 +141,6 @@ fn lacking(plugin: &Plugin, case: &Case) -> Result<(), KitError> {
     let lacking = lacking.join(", ");
     let reason = format!("its input lacks {lacking}, which the plugin reads or writes");
     Err(KitError::Case { folder: case.folder.clone(), reason })
-}
-
-/// The same question again: an answer that depends on anything but the question is none.
-fn twice<T: PartialEq>(
-    case: &str,
-    mut ask: impl FnMut() -> Result<T, PluginError>,
-) -> Result<T, KitError> {
-    let (first, second) = (ask()?, ask()?);
-    if first == second {
-        return Ok(first);
-    }
-    Err(KitError::Unsteady { case: case.to_string() })
 }
 
 fn bless(file: &Path, text: &str) -> Result<End, KitError> {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tillhold_core::limits;
 use tillhold_core::text::hexadecimal;
 use tillhold_env::Env;
@@ -138,6 +139,7 @@ impl PluginHost {
             ticker: self.ticker.clone(),
             limits: self.limits.clone(),
             log: self.log.clone(),
+            memory_peak_bytes: AtomicUsize::new(0),
         })
     }
 

@@ -14,6 +14,7 @@ use crate::ticker::Ticker;
 use crate::uses::{self, Plan, Role, TableUse};
 use crate::wire;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tillhold_core::conflict::{Conflict, Resolution};
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::moment::Timestamp;
@@ -66,6 +67,7 @@ pub(crate) struct Shared {
     pub ticker: Arc<Ticker>,
     pub limits: PluginLimits,
     pub log: LogSink,
+    pub memory_peak_bytes: AtomicUsize,
 }
 
 impl Plugin {
@@ -101,6 +103,11 @@ impl Plugin {
     /// What the plugin declared, transforms first.
     pub fn uses(&self) -> &[TableUse] {
         &self.uses
+    }
+
+    /// The most memory that one call had so far.
+    pub fn memory_peak_bytes(&self) -> usize {
+        self.shared.memory_peak_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether its compiled code was there already.
@@ -306,6 +313,7 @@ impl Plugin {
         });
         drop(running);
         let answer = answer.map_err(|error| run::fault(&shared.id, call, &error, store.data()));
+        shared.memory_peak_bytes.fetch_max(store.data().memory_bytes(), Ordering::Relaxed);
         store.into_data().deliver(&shared.id, &shared.log);
         answer
     }

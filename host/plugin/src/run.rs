@@ -94,6 +94,11 @@ impl State {
         }
     }
 
+    /// The most that the instance had: memory only grows.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
     fn log(&mut self, level: wire::Level, mut line: String) {
         if self.lines.len() >= self.limits.log_lines_max as usize {
             self.lines_dropped = self.lines_dropped.saturating_add(1);

@@ -6,7 +6,7 @@
 
 use super::DemoStore;
 use super::sheet::{Load, cents, load, record, whole, words};
-use crate::draw::Draw;
+use tillhold_kit::Draw;
 
 /// LOGISTICSELECTRONICADDRESS.TYPE
 const PHONE: i64 = 1;

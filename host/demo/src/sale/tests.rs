@@ -1,10 +1,10 @@
 //! Amounts add up for any basket, and every row fits its table.
 
 use super::{Draft, HEADER, Item, LINES, PAYMENTS, Sale, TAXES, Till, body, ring_up};
-use crate::draw::Draw;
 use std::sync::LazyLock;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_kit::Draw;
 use tillhold_kit::Schema;
 
 fn decimal(text: &str) -> Decimal {

@@ -1,12 +1,11 @@
 //! Rows through a plugin, more of them than a batch holds.
 
 use super::{Counts, stream};
-use crate::bench::{component, sandbox};
+use crate::bench::{component, context, sandbox};
 use crate::rows::RowReader;
 use crate::{KitError, Schema};
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
-use tillhold_core::moment::Timestamp;
-use tillhold_plugin::{BatchContext, Flow};
+use tillhold_plugin::BatchContext;
 
 struct Streamed {
     out: String,
@@ -19,13 +18,7 @@ fn streamed(table: &str, store: &str, text: &str, verdicts: bool) -> Result<Stre
     let table = schema.find(table)?.travelling(&[]);
     let plugin = sandbox().load(&component("store-customers"), "")?;
     let mut reader = RowReader::open("stdin", text.as_bytes(), None, &table, false)?;
-    let context = BatchContext {
-        flow: Flow::Pull,
-        scope: "test".to_string(),
-        store: store.to_string(),
-        register: "000001".to_string(),
-        time: Timestamp(0),
-    };
+    let context = BatchContext { store: store.to_string(), ..context() };
     let (mut out, mut refused) = (Vec::new(), Vec::new());
     let told = |line: usize, reason: &str| refused.push((line, reason.to_string()));
     let counts = stream(&plugin, &context, &mut reader, verdicts, &mut out, told)?;

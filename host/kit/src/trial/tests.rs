@@ -1,6 +1,6 @@
 //! Cases on disk, through plugins of the repository.
 
-use super::{End, Ended, Trial, twice};
+use super::{End, Ended, Trial};
 use crate::bench::{component, sandbox};
 use crate::diff::Paint;
 use crate::{KitError, Schema};
@@ -243,14 +243,6 @@ fn a_broken_case_is_told_and_the_others_have_their_turn() {
         assert!(ends[0].contains(part), "{files:?}: {}", ends[0]);
         assert_eq!(ends[1], "passed");
     }
-}
-
-#[test]
-fn an_answer_that_changes_is_none() {
-    let mut answers = [1, 1, 1, 2].into_iter();
-    let mut ask = || twice("case", || Ok(answers.next().expect("two questions a case")));
-    assert_eq!(ask().expect("a steady answer"), 1);
-    assert_eq!(ask().expect_err("another answer").code(), "kit-unsteady");
 }
 
 #[test]

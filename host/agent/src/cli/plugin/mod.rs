@@ -1,7 +1,9 @@
 //! `tillhold plugin …`: for authors of rules, with no database and no agent running.
 
+mod bench;
 mod build;
 mod check;
+mod fuzz;
 mod new;
 mod run;
 mod test;
@@ -20,6 +22,10 @@ pub enum PluginCommand {
     Check(check::CheckArgs),
     /// Try the cases of a project: rows in, and what is expected to come out
     Test(test::TestArgs),
+    /// Invent rows from the schema until it traps, changes its mind or answers wrongly; what is found becomes a case
+    Fuzz(fuzz::FuzzArgs),
+    /// Measure what it costs a row, beside handing the same rows on without it
+    Bench(bench::BenchArgs),
     /// Pipe rows through a transformer: CSV or JSON lines in and out
     Run(run::RunArgs),
 }
@@ -30,6 +36,8 @@ pub async fn plugin(env: &Env, command: PluginCommand) -> anyhow::Result<Done> {
         PluginCommand::Build(args) => build::build(args),
         PluginCommand::Check(args) => check::check(env, &args),
         PluginCommand::Test(args) => test::test(env, &args),
+        PluginCommand::Fuzz(args) => fuzz::fuzz(env, &args),
+        PluginCommand::Bench(args) => bench::bench(env, &args),
         PluginCommand::Run(args) => run::run(env, &args),
     }
 }

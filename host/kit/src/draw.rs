@@ -4,13 +4,13 @@
 //! generator of its own, so a row is a pure function of the seed and its number: nothing has to be kept in memory,
 //! and a larger store begins with the smaller one's rows.
 
-pub(crate) struct Draw {
+pub struct Draw {
     state: u64,
 }
 
 impl Draw {
     /// The draws of the `index`th row of a `subject`.
-    pub(crate) fn of(seed: u64, subject: &str, index: u64) -> Draw {
+    pub fn of(seed: u64, subject: &str, index: u64) -> Draw {
         let mut state = mix(seed ^ 0x5449_4C4C_484F_4C44);
         for byte in subject.bytes() {
             state = mix(state ^ u64::from(byte));
@@ -18,26 +18,26 @@ impl Draw {
         Draw { state: mix(state ^ index) }
     }
 
-    pub(crate) fn number(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.state)
     }
 
     /// 0 up to but without `below`; 0 when `below` is 0. The bias for small ranges is far below what anyone sees.
-    pub(crate) fn below(&mut self, below: u64) -> u64 {
+    pub fn below(&mut self, below: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(below)) >> 64) as u64
     }
 
-    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
+    pub fn one_in(&mut self, chances: u64) -> bool {
         self.below(chances) == 0
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
     }
 
     /// Small numbers often, large ones rarely: the square of an even draw, as prices and popularity spread.
-    pub(crate) fn skewed(&mut self, below: u64) -> u64 {
+    pub fn skewed(&mut self, below: u64) -> u64 {
         let even = u128::from(self.below(1 << 32));
         ((even * even * u128::from(below)) >> 64) as u64
     }

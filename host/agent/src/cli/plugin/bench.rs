@@ -1,0 +1,109 @@
+//! `tillhold plugin bench`: what a plugin costs a row, on this machine.
+
+use crate::cli::Done;
+use crate::cli::told::{Grid, shown};
+use clap::Args;
+use serde_json::{Value as Json, json};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use tillhold_core::moment::Timestamp;
+use tillhold_core::row::Row;
+use tillhold_env::Env;
+use tillhold_kit::{Bench, Component, Cost, KitError, RowReader, Sandbox, Schema};
+use tillhold_plugin::{BatchContext, Flow, Role};
+
+#[derive(Args)]
+pub struct BenchArgs {
+    /// The component
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// The tables' types (`tillhold channel schema`)
+    #[arg(long, value_name = "FILE")]
+    schema: PathBuf,
+    /// The config that the profile would hand to it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    config: String,
+    /// Rows of your own, as CSV or JSON, instead of invented ones
+    #[arg(long, value_name = "FILE", requires = "table")]
+    input: Option<PathBuf>,
+    /// Which table the input's rows are of
+    #[arg(long, value_name = "NAME", requires = "input")]
+    table: Option<String>,
+    /// How many rows are invented for each table; a tenth of it in conflicts
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rows: u64,
+    /// Invent the same rows as another run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn bench(env: &Env, args: &BenchArgs) -> anyhow::Result<Done> {
+    let schema = Schema::open(&args.schema)?;
+    let sandbox = Sandbox::open(env)?;
+    let plugin = sandbox.load(&Component::read(&args.file)?, &args.config)?;
+    let context = BatchContext {
+        flow: Flow::Pull,
+        scope: "test".to_string(),
+        store: "S0001".to_string(),
+        register: "000001".to_string(),
+        time: Timestamp(0),
+    };
+    let bench = Bench { clock: &*env.clock, plugin: &plugin, context };
+    let costs = match (&args.input, &args.table) {
+        (Some(input), Some(table)) => vec![of_input(&bench, &schema, input, table)?],
+        _ => bench.invented(&schema, args.seed, args.rows as usize)?,
+    };
+    if !shown(&Json::from(costs.iter().map(as_json).collect::<Vec<_>>()), args.json)? {
+        tell(&costs);
+    }
+    Ok(Done::Yes)
+}
+
+fn of_input(bench: &Bench, schema: &Schema, input: &Path, table: &str) -> Result<Cost, KitError> {
+    let table = schema.find(table)?.travelling(&[]);
+    let unread = |cause| KitError::File { path: input.to_path_buf(), done: "read", cause };
+    let source = BufReader::new(File::open(input).map_err(unread)?);
+    let mut reader = RowReader::open(&input.display().to_string(), source, None, &table, false)?;
+    let rows: Vec<Row> = reader.all()?.into_iter().map(|entry| entry.row).collect();
+    bench.transform(reader.shape(), &rows)
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Transform => "transform",
+        Role::Resolve => "resolve",
+    }
+}
+
+fn tell(costs: &[Cost]) {
+    let mut grid =
+        Grid::of(&["TABLE", "AS", "ROWS", "NS A ROW", "DOING NOTHING", "US A CALL", "MEMORY"]);
+    for cost in costs {
+        grid.row([
+            cost.table.to_string(),
+            role(cost.role).to_string(),
+            cost.rows.to_string(),
+            cost.row_ns.to_string(),
+            cost.nothing_ns.to_string(),
+            (cost.call_ns / 1_000).to_string(),
+            format!("{:.1} MB", cost.memory_bytes as f64 / f64::from(1 << 20)),
+        ]);
+    }
+    println!("{grid}");
+}
+
+fn as_json(cost: &Cost) -> Json {
+    json!({
+        "table": cost.table.to_string(),
+        "as": role(cost.role),
+        "rows": cost.rows,
+        "row_ns": cost.row_ns,
+        "nothing_ns": cost.nothing_ns,
+        "call_ns": cost.call_ns,
+        "memory_bytes": cost.memory_bytes,
+    })
+}
