@@ -14,11 +14,9 @@ use tillhold_core::limits;
 use tillhold_env::Env;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// SQLite's virtual machine steps between two looks at the clock, and the longest read that holds up its thread: a
-/// page of a hundred rows behind an index.
+/// SQLite's virtual machine steps between two looks: more than a page of a hundred rows behind an index takes. SQLite
+/// counts on where a statement's last run ended, so a short one may meet a look too.
 const STEPS_BETWEEN_LOOKS: i32 = 4_000;
-/// Over at the first look.
-const AT_ONCE: u64 = 0;
 
 #[derive(Clone)]
 pub(crate) struct Readers {
@@ -30,8 +28,42 @@ pub(crate) struct Readers {
 
 struct Reader {
     conn: Connection,
-    /// On the monotonic clock, in microseconds.
-    deadline: Arc<AtomicU64>,
+    patience: Arc<Patience>,
+}
+
+/// How long a read may go on.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// Over at the second look.
+    Short,
+    /// Over at this moment of the monotonic clock, in microseconds.
+    Until(u64),
+    None,
+}
+
+#[derive(Default)]
+struct Patience {
+    until_us: AtomicU64,
+    looks: AtomicU64,
+}
+
+impl Patience {
+    fn set(&self, limit: Limit) {
+        let (until_us, looks) = match limit {
+            Limit::Short => (u64::MAX, 1),
+            Limit::Until(until_us) => (until_us, u64::MAX),
+            Limit::None => (u64::MAX, u64::MAX),
+        };
+        self.until_us.store(until_us, Ordering::Relaxed);
+        self.looks.store(looks, Ordering::Relaxed);
+    }
+
+    /// One look.
+    fn is_over(&self, now_us: u64) -> bool {
+        let looks = self.looks.load(Ordering::Relaxed);
+        self.looks.store(looks.saturating_sub(1), Ordering::Relaxed);
+        looks == 0 || now_us > self.until_us.load(Ordering::Relaxed)
+    }
 }
 
 impl Readers {
@@ -50,7 +82,7 @@ impl Readers {
         work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         if let Ok(_permit) = self.permits.clone().try_acquire_owned() {
-            match self.read(AT_ONCE, &work) {
+            match self.read(Limit::Short, &work) {
                 Err(LocalError::ReadTooLong { .. }) => {}
                 answer => return answer,
             }
@@ -63,8 +95,8 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
-        let limit = limits::OFFLINE_READ_TIME_MAX.as_micros() as u64;
-        self.run_within(limit, work).await
+        let limit_us = limits::OFFLINE_READ_TIME_MAX.as_micros() as u64;
+        self.run_elsewhere(Some(limit_us), work).await
     }
 
     /// Without an end: for the check of a whole file.
@@ -72,18 +104,23 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
-        self.run_within(u64::MAX / 2, work).await
+        self.run_elsewhere(None, work).await
     }
 
-    async fn run_within<T: Send + 'static>(
+    async fn run_elsewhere<T: Send + 'static>(
         &self,
-        limit_us: u64,
+        limit_us: Option<u64>,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| LocalError::Closed)?;
         let readers = self.clone();
         let read = move || {
-            let answer = readers.read(readers.env.clock.monotonic_us() + limit_us, work);
+            // From here on: the wait for a free connection is not the read's.
+            let limit = match limit_us {
+                Some(limit_us) => Limit::Until(readers.env.clock.monotonic_us() + limit_us),
+                None => Limit::None,
+            };
+            let answer = readers.read(limit, work);
             drop(permit);
             answer
         };
@@ -106,13 +143,19 @@ impl Readers {
 
     fn read<T>(
         &self,
-        deadline_us: u64,
+        limit: Limit,
         work: impl FnOnce(&Connection) -> Result<T, Trouble>,
     ) -> Result<T, LocalError> {
         let at = |trouble: Trouble| trouble.at(&self.file.path);
         let reader = self.take().map_err(at)?;
-        reader.deadline.store(deadline_us, Ordering::Relaxed);
-        let answer = in_snapshot(&reader.conn, work).map_err(at);
+        // The transaction's own statements are never cut short: what they left open would stay so.
+        let patient = |conn: &Connection| {
+            reader.patience.set(limit);
+            let answer = work(conn);
+            reader.patience.set(Limit::None);
+            answer
+        };
+        let answer = in_snapshot(&reader.conn, patient).map_err(at);
         let is_sound = matches!(answer, Ok(_) | Err(LocalError::ReadTooLong { .. }));
         if !self.permits.is_closed() && is_sound {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
@@ -124,9 +167,10 @@ impl Readers {
         if let Some(reader) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(reader);
         }
-        let mut reader = Reader { conn: self.file.open_reader()?, deadline: Arc::default() };
-        let (clock, deadline) = (self.env.clock.clone(), reader.deadline.clone());
-        let is_over = move || clock.monotonic_us() > deadline.load(Ordering::Relaxed);
+        let mut reader = Reader { conn: self.file.open_reader()?, patience: Arc::default() };
+        reader.patience.set(Limit::None);
+        let (clock, patience) = (self.env.clock.clone(), reader.patience.clone());
+        let is_over = move || patience.is_over(clock.monotonic_us());
         reader.conn.progress_handler(STEPS_BETWEEN_LOOKS, Some(is_over))?;
         Ok(reader)
     }
