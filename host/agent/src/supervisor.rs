@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tillhold_channel::probe;
 use tillhold_core::failover::reason::reason;
-use tillhold_core::failover::rhythm::{self, GRAIN};
+use tillhold_core::failover::rhythm;
 use tillhold_core::failover::{self, Effect, Event, State};
 use tokio::sync::mpsc;
 
@@ -51,8 +51,10 @@ impl Watch {
     }
 
     fn until_look(&self) -> Duration {
+        let (machine, rules) = (self.agent.standing().machine, self.agent.rules());
+        let rest = rhythm::rest(&machine, self.probed_at_ms, self.looked_at_ms, &rules);
         let passed_ms = self.agent.now_ms().saturating_sub(self.looked_at_ms);
-        GRAIN.saturating_sub(Duration::from_millis(passed_ms))
+        rest.saturating_sub(Duration::from_millis(passed_ms))
     }
 
     fn take(&mut self, event: Event) {

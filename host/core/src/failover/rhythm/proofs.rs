@@ -64,12 +64,13 @@ impl Line {
     }
 }
 
-/// The supervisor without its clock: looks at the time by the grain, one probe at a time, by the rhythm.
+/// The supervisor without its clock: looks at the time and asks, one probe at a time, by the rhythm.
 struct Watched {
     machine: Machine,
     rules: Rules,
     line: Line,
     now_ms: u64,
+    looked_at_ms: u64,
     asked_at_ms: u64,
     under_way: Option<(u64, Event)>,
     connected: bool,
@@ -84,6 +85,7 @@ impl Watched {
             rules,
             line,
             now_ms: 0,
+            looked_at_ms: 0,
             asked_at_ms: 0,
             under_way: None,
             connected: true,
@@ -92,7 +94,8 @@ impl Watched {
 
     /// The next moment at which anything happens: a probe's end, or a look at the time.
     fn advance(&mut self) {
-        let look_ms = (self.now_ms / GRAIN_MS + 1) * GRAIN_MS;
+        let rested = rest(&self.machine, self.asked_at_ms, self.looked_at_ms, &self.rules);
+        let look_ms = (self.looked_at_ms + rested.as_millis() as u64).max(self.now_ms);
         let event = match self.under_way {
             Some((at_ms, event)) if at_ms <= look_ms => {
                 (self.now_ms, self.under_way) = (at_ms, None);
@@ -100,7 +103,7 @@ impl Watched {
                 event
             }
             _ => {
-                self.now_ms = look_ms;
+                (self.now_ms, self.looked_at_ms) = (look_ms, look_ms);
                 Event::Tick
             }
         };
