@@ -59,14 +59,20 @@ async fn status(stage: &Stage) -> Json {
     stage.rehearsal.get("/v1/status").await.expect("a status").body
 }
 
+/// When the offline products were chosen.
+async fn chosen(stage: &Stage) -> i64 {
+    let chosen = &status(stage).await["selection"]["products"]["computed_at_ms"];
+    chosen.as_i64().expect("a moment")
+}
+
 /// How often the state changed.
 fn changes(stage: &Stage) -> usize {
     stage.rehearsal.log().lines().filter(|line| line.contains("Z the register is ")).count()
 }
 
-/// A profile whose products come each second, and whose data are stale after an hour.
+/// A profile whose products are chosen for a day and come each second, and whose data are stale after an hour.
 fn hasty(profile: String) -> String {
-    let staleness = "[staleness]\nstale_after_s = 3600\nstale = \"refuse\"\n\n[[scope]]";
+    let staleness = "[offline_products]\nnewest = 5\n\n[staleness]\nstale_after_s = 3600\nstale = \"refuse\"\n\n[[scope]]";
     let scope = "\n[[scope]]\nname = \"1040 Products\"\nfrequency_s = 1\n";
     profile.replacen("[[scope]]", staleness, 1) + scope
 }
@@ -115,7 +121,7 @@ fn a_clock_that_is_set_while_the_register_runs_changes_nothing() {
         let clock = WallClock::new();
         let mut stage = Stage::prepared_by(&clock.program(), 20, hasty).await;
         stage.start().await;
-        let before = changes(&stage);
+        let (before, chosen) = (changes(&stage), chosen(&stage).await);
         for (at, ahead_h) in [5, -5, 13, -13, 0].into_iter().enumerate() {
             let then_ms = status(&stage).await["now_ms"].as_i64().expect("a moment");
             clock.set(ahead_h * HOUR_S);
@@ -132,6 +138,7 @@ fn a_clock_that_is_set_while_the_register_runs_changes_nothing() {
             );
         }
         assert_eq!(changes(&stage), before, "{}", stage.rehearsal.log());
+        assert_eq!(self::chosen(&stage).await, chosen, "nothing was chosen anew");
         stage.rehearsal.cut().await.expect("no channel");
         stage.state("offline").await;
         let before = changes(&stage);

@@ -319,8 +319,8 @@ fn whoever_holds_the_register_says_who_and_why_and_is_found_later() {
     });
 }
 
-/// Events by id and (from, to, reason), until `count` have come.
-pub async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [String; 3])> {
+/// What the stream of events has said when it was enough.
+pub async fn heard(stage: &Stage, last: &str, is_enough: impl Fn(&str) -> bool) -> String {
     let token = token(stage, READ_ONLY);
     let mut stream = dial(stage).await;
     let head = format!(
@@ -329,7 +329,7 @@ pub async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [
     stream.write_all(head.as_bytes()).await.expect("a request");
     let mut text = String::new();
     let read = async {
-        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n\r\n") {
+        while !is_enough(&text) || !text.ends_with("\n\n\r\n") {
             let mut bytes = [0; 4096];
             let length = stream.read(&mut bytes).await.expect("an event");
             assert!(length > 0, "the stream ended: {text}");
@@ -337,6 +337,13 @@ pub async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [
         }
     };
     tokio::time::timeout(Duration::from_secs(60), read).await.expect("events in time");
+    text
+}
+
+/// Events by id and (from, to, reason), until `count` have come.
+pub async fn listened(stage: &Stage, last: &str, count: usize) -> Vec<(String, [String; 3])> {
+    let states = |text: &str| text.matches("event: state\n").count();
+    let text = heard(stage, last, |text| states(text) >= count).await;
     let mut events = Vec::new();
     for event in text.split("event: state\n").skip(1) {
         let field = |name: &str| {

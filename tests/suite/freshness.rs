@@ -1,6 +1,6 @@
 //! What the real agent does without data to sell from, or with old ones: refused, warned, allowed, as the profile says.
 
-use crate::door::{READ_ONLY, ask, token};
+use crate::door::{READ_ONLY, ask, heard, token};
 use crate::harness::{Stage, proof};
 use crate::numbers::sale;
 use serde_json::Value as Json;
@@ -165,6 +165,8 @@ async fn warned(stage: &Stage, rows: &str) {
     let metrics = ask(stage, "GET /metrics", &token(stage, READ_ONLY)).await.text;
     assert!(metrics.contains("tillhold_data{standing=\"stale\"} 1\n"), "{metrics}");
     assert!(metrics.contains("\ntillhold_data_age_seconds "), "{metrics}");
+    let said = "event: data\ndata: {\"standing\":\"stale\",\"reaction\":\"warn\"}\n";
+    heard(stage, "", |text| text.contains(said)).await;
     let older = |status: &Json| status["data"]["age_s"].as_u64() >= Some(7);
     let status = stage.rehearsal.until("older data", LIMIT, older).await.expect("older data");
     let of = status["data"]["oldest_scope"].as_str().expect("a scope");

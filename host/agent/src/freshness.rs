@@ -19,6 +19,7 @@ use std::time::Duration;
 use tillhold_core::freshness::{Age, Freshness, KeptAge, Reaction, ScopeAge};
 use tillhold_core::limits;
 use tillhold_local::ScopePosition;
+use tokio::sync::watch;
 
 /// The fact's name in the offline database.
 const KEPT: &str = "freshness";
@@ -26,8 +27,20 @@ const KEPT: &str = "freshness";
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the running agent knows.
-#[derive(Default)]
-pub struct DataAges(Mutex<Known>);
+pub struct DataAges {
+    known: Mutex<Known>,
+    told: watch::Sender<Told>,
+}
+
+/// How the data stand, in a word, and what the profile says about that.
+pub type Told = (&'static str, Reaction);
+
+impl Default for DataAges {
+    fn default() -> DataAges {
+        let fresh = (Freshness::Fresh.name(), Reaction::Allow);
+        DataAges { known: Mutex::default(), told: watch::Sender::new(fresh) }
+    }
+}
 
 #[derive(Default)]
 struct Known {
@@ -46,7 +59,16 @@ struct Mark {
 
 impl DataAges {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes whenever the standing of the data does, and is news at once where they are not fresh.
+    pub fn listen(&self) -> watch::Receiver<Told> {
+        let mut told = self.told.subscribe();
+        if told.borrow().0 != Freshness::Fresh.name() {
+            told.mark_changed();
+        }
+        told
     }
 
     /// A pull of the scope that began then came to its end.
@@ -233,7 +255,7 @@ async fn keep_now(agent: &Agent) -> Result<(), FlowError> {
 
 /// What was said last, so that nothing is said twice.
 #[derive(Default)]
-struct Said(Option<(&'static str, Reaction)>);
+struct Said(Option<Told>);
 
 impl Said {
     fn look(&mut self, agent: &Agent) {
@@ -243,6 +265,7 @@ impl Said {
         if before == Some(now) {
             return;
         }
+        agent.ages.told.send_if_modified(|told| std::mem::replace(told, now) != now);
         match (standing.fault(), standing.reaction) {
             (Some(error), Reaction::Refuse) => agent.say(&format!("sales are refused: {error}")),
             (Some(error), _) => agent.say(&format!("sales go on, but {error}")),
@@ -327,14 +350,9 @@ pub fn told(error: &FlowError) -> Json {
 /// For the status.
 pub fn shown(agent: &Agent) -> Json {
     let standing = Standing::of(agent);
-    let reaction = match standing.reaction {
-        Reaction::Allow => "allow",
-        Reaction::Warn => "warn",
-        Reaction::Refuse => "refuse",
-    };
     json!({
         "standing": standing.freshness.name(),
-        "reaction": reaction,
+        "reaction": standing.reaction.name(),
         "synchronised": standing.is_synchronised,
         "age_s": standing.oldest.as_ref().map(|(_, age)| seconds(*age)),
         "oldest_scope": standing.oldest.as_ref().map(|(scope, _)| scope),

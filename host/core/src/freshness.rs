@@ -25,6 +25,16 @@ pub enum Reaction {
     Refuse,
 }
 
+impl Reaction {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reaction::Allow => "allow",
+            Reaction::Warn => "warn",
+            Reaction::Refuse => "refuse",
+        }
+    }
+}
+
 /// The profile's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreshnessRules {

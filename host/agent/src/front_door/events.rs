@@ -4,6 +4,7 @@
 use super::Door;
 use super::problem::Problem;
 use crate::agent::Agent;
+use crate::freshness::Told;
 use crate::history::Change;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -19,6 +20,7 @@ struct Listener {
     agent: Arc<Agent>,
     changes: watch::Receiver<u64>,
     sizes: watch::Receiver<Fullness>,
+    data: watch::Receiver<Told>,
     /// The number of the last change that was told; `None` before the state that there is now.
     told: Option<u64>,
     _seat: OwnedSemaphorePermit,
@@ -34,6 +36,7 @@ pub async fn get(
     let listener = Listener {
         changes: agent.history.listen(),
         sizes: agent.upkeep.listen(),
+        data: agent.ages.listen(),
         told: asked.and_then(|id| number(&agent, id)),
         agent,
         _seat: seat,
@@ -70,6 +73,11 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
             Ok(()) = listener.sizes.changed() => {
                 let data = json!({ "standing": listener.sizes.borrow_and_update().name() });
                 return Some((Ok(Event::default().event("size").data(data.to_string())), listener));
+            }
+            Ok(()) = listener.data.changed() => {
+                let (standing, reaction) = *listener.data.borrow_and_update();
+                let data = json!({ "standing": standing, "reaction": reaction.name() });
+                return Some((Ok(Event::default().event("data").data(data.to_string())), listener));
             }
         }
     }
