@@ -39,7 +39,7 @@ async fn main() -> Fallible<()> {
     if let [wake, per_second, seconds] = words.as_slice()
         && wake == WAKE
     {
-        return wake_only(per_second.parse()?, seconds.parse()?);
+        return wake_only(per_second.parse()?, seconds.parse()?).await;
     }
     let seconds = argument("--seconds").map_or(Ok(SECONDS), |text| text.parse())?;
     let names = [
@@ -104,9 +104,9 @@ async fn floor(shop: &Shop, per_second: f64, seconds: u64) -> Fallible<f64> {
     Ok(account.cpu_seconds / measured.seconds)
 }
 
-fn wake_only(per_second: f64, seconds: u64) -> Fallible<()> {
+async fn wake_only(per_second: f64, seconds: u64) -> Fallible<()> {
     for _ in 0..(per_second * seconds as f64) as u64 {
-        std::thread::sleep(Duration::from_secs_f64(1.0 / per_second));
+        tokio::time::sleep(Duration::from_secs_f64(1.0 / per_second)).await;
     }
     Ok(())
 }
