@@ -8,7 +8,6 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tillhold_core::limits;
 use tillhold_env::{BoxStream, Env};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -20,7 +19,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -29,13 +28,13 @@ impl Answered {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 
-    fn code(&self) -> String {
+    pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_string()
     }
 }
 
 /// Sends these very bytes and reads until the door closes the connection.
-async fn raw(mut stream: BoxStream, request: &str) -> Answered {
+pub async fn raw(mut stream: BoxStream, request: &str) -> Answered {
     stream.write_all(request.as_bytes()).await.expect("a request");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("an answer");
@@ -45,7 +44,7 @@ async fn raw(mut stream: BoxStream, request: &str) -> Answered {
     Answered { status, head: head.to_string(), text: text.to_string() }
 }
 
-fn request(line: &str, token: &str, body: &str) -> String {
+pub fn request(line: &str, token: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
@@ -53,7 +52,7 @@ fn request(line: &str, token: &str, body: &str) -> String {
     )
 }
 
-async fn dial(stage: &Stage) -> BoxStream {
+pub async fn dial(stage: &Stage) -> BoxStream {
     let address = stage.rehearsal.folder().join("offline/front-door.address");
     let address = std::fs::read_to_string(address).expect("the address");
     let (host, port) = address.trim().rsplit_once(':').expect("a port");
@@ -74,7 +73,7 @@ pub fn token(stage: &Stage, file: &str) -> String {
 
 pub const READ_ONLY: &str = "front-door.read-only.token";
 const POS: &str = "front-door.pos.token";
-const OPERATOR: &str = "front-door.token";
+pub const OPERATOR: &str = "front-door.token";
 
 #[test]
 fn each_token_opens_what_its_role_may_and_nothing_more() {
@@ -206,7 +205,7 @@ fn metrics_say_how_the_register_stands() {
     });
 }
 
-fn set(stage: &Stage, line: &str) {
+pub fn set(stage: &Stage, line: &str) {
     let config = stage.rehearsal.config();
     let text = std::fs::read_to_string(&config).expect("the settings");
     let text = text.replace("[plugins]", &format!("{line}\n[plugins]"));
@@ -434,139 +433,6 @@ fn told_to_stop_it_does_not_wait_for_ever() {
         let agent = stage.rehearsal.agent_id().expect("an agent").to_string();
         assert!(Command::new("kill").arg(&agent).status().expect("a signal").success());
         assert_eq!(stage.rehearsal.ended(Duration::from_secs(30)).await, Some(0));
-        stage.rehearsal.close().await.expect("an end");
-    });
-}
-
-/// Reads until the door closes the connection; what it said.
-async fn last_words(mut stream: BoxStream) -> String {
-    let mut bytes = Vec::new();
-    // A reset is an end too.
-    let _ = stream.read_to_end(&mut bytes).await;
-    String::from_utf8(bytes).expect("text")
-}
-
-async fn at_socket(stage: &Stage) -> BoxStream {
-    let socket = stage.rehearsal.folder().join("front-door.socket");
-    Box::new(tokio::net::UnixStream::connect(socket).await.expect("the socket"))
-}
-
-/// The way in under test, and one more connection there.
-async fn enter(stage: &Stage, by_socket: bool) -> BoxStream {
-    if by_socket { at_socket(stage).await } else { dial(stage).await }
-}
-
-/// More connections than there are seats, each idle or with half a head: every one that comes with a question is
-/// answered, and the first that came are closed for it.
-#[test]
-fn whoever_keeps_connections_open_keeps_nobody_out() {
-    proof(async {
-        let mut stage = Stage::prepared(20).await;
-        set(&stage, "socket = \"front-door.socket\"");
-        stage.start().await;
-        let read_only = token(&stage, READ_ONLY);
-        let whole = request("GET /v1/status", &read_only, "");
-        for by_socket in [false, true] {
-            let mut idle = Vec::new();
-            for number in 0..2 * limits::DOOR_CONNECTIONS_MAX {
-                let mut stream = enter(&stage, by_socket).await;
-                // Every other one has said something.
-                if number % 2 == 0 {
-                    stream.write_all(&whole.as_bytes()[..30]).await.expect("half a head");
-                }
-                idle.push(stream);
-            }
-            for _ in 0..5 {
-                let answer = raw(enter(&stage, by_socket).await, &whole).await;
-                assert_eq!(answer.status, 200, "{}", answer.text);
-            }
-            // The first are gone by now; so is none of the last.
-            let first = idle.remove(0);
-            assert_eq!(last_words(first).await, "");
-            let mut last = idle.pop().expect("a connection");
-            last.write_all(whole.as_bytes()).await.expect("a question");
-            assert!(last_words(last).await.starts_with("HTTP/1.1 200"));
-        }
-        stage.rehearsal.sell(1).await.expect("a sale");
-        stage.holds().await;
-        stage.rehearsal.close().await.expect("an end");
-    });
-}
-
-/// Everybody at the socket is owed an answer that he does not take: the next one there is told that the house is full, the
-/// loopback address is open all the same, and so is the socket when they have gone.
-#[test]
-fn with_every_connection_in_work_the_next_is_refused() {
-    proof(async {
-        let mut stage = Stage::prepared(20).await;
-        set(&stage, "socket = \"front-door.socket\"");
-        stage.start().await;
-        let operator = token(&stage, OPERATOR);
-        let long = format!(
-            "GET /v1/openapi.json HTTP/1.1\r\nHost: till\r\nAuthorization: Bearer {operator}\r\n\r\n"
-        );
-        let mut owed = Vec::new();
-        for _ in 0..limits::DOOR_CONNECTIONS_MAX {
-            let mut stream = at_socket(&stage).await;
-            // Far more than a socket holds.
-            stream.write_all(long.repeat(50).as_bytes()).await.expect("questions");
-            stream.read_exact(&mut [0]).await.expect("a first byte");
-            owed.push(stream);
-        }
-        let status = request("GET /v1/status", &operator, "");
-        let mut refused = raw(at_socket(&stage).await, &status).await;
-        // One that was between two of its answers may have gone for this one.
-        while refused.status == 200 {
-            refused = raw(at_socket(&stage).await, &status).await;
-        }
-        assert_eq!((refused.status, refused.code()), (503, "door-full".to_string()));
-        assert_eq!(refused.header("Retry-After"), Some("1"));
-        stage.rehearsal.sell(1).await.expect("a sale");
-        drop(owed);
-        while refused.status != 200 {
-            refused = raw(at_socket(&stage).await, &status).await;
-        }
-        stage.holds().await;
-        stage.rehearsal.close().await.expect("an end");
-    });
-}
-
-/// A head that comes bit by bit, and one that never comes: closed in their time, while others are served.
-#[test]
-fn a_slow_head_is_closed_and_a_slow_body_is_refused() {
-    proof(async {
-        let mut stage = Stage::prepared(20).await;
-        set(&stage, "socket = \"front-door.socket\"");
-        stage.start().await;
-        let operator = token(&stage, OPERATOR);
-        let head = request("GET /v1/status", &operator, "");
-        let mut ends = tokio::task::JoinSet::new();
-        for by_socket in [false, true] {
-            for drips in [true, false] {
-                let (mut stream, head) = (enter(&stage, by_socket).await, head.clone());
-                ends.spawn(async move {
-                    // A byte a second would be a head of minutes.
-                    for byte in head.bytes().take(if drips { usize::MAX } else { 0 }) {
-                        if stream.write_all(&[byte]).await.is_err() {
-                            break;
-                        }
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
-                    last_words(stream).await
-                });
-            }
-            // Work that may last has no limit of its own; its body has.
-            let whole = request("POST /v1/verify", &operator, "{\"table\": \"x\"}");
-            let stream = enter(&stage, by_socket).await;
-            ends.spawn(async move { raw(stream, &whole[..whole.len() - 3]).await.code() });
-        }
-        // Meanwhile the door is open.
-        stage.rehearsal.sell(2).await.expect("sales");
-        while let Some(said) = ends.join_next().await {
-            let said = said.expect("an end");
-            assert!(said.is_empty() || said == "door-deadline" || said.contains(" 408 "), "{said}");
-        }
-        stage.holds().await;
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -8,6 +8,7 @@ mod capture;
 mod carried;
 #[cfg(target_os = "linux")]
 mod clocks;
+mod connections;
 mod customers;
 mod cuts;
 mod decided;

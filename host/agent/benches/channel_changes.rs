@@ -18,18 +18,16 @@ mod common;
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod relay;
 
-use common::{DATABASE, Fallible, Measured, PASSWORD, Shop, USER, argument, is_asked, load, table};
+use common::outsider::Outsider;
+use common::{Fallible, Measured, Shop, argument, is_asked, load, table};
 use relay::Relay;
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Value as Json, json};
 use std::fs;
-use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::table::Table;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_env::BoxStream;
-use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
 const SIZES: [i64; 3] = [10_000, 100_000, 1_000_000];
 /// Rows that change whatever the table's size.
@@ -90,7 +88,7 @@ async fn measure(rows: i64) -> Fallible<Vec<Figure>> {
 }
 
 async fn one(shop: &Shop, table: &Table, rows: i64, changed: i64, which: &str) -> Fallible<Figure> {
-    let mut client = bare_client(shop).await?;
+    let mut client = shop.outsider().await?;
     let version = "SELECT CHANGE_TRACKING_CURRENT_VERSION();";
     let version = client.simple_query(version).await?.into_row().await?.ok_or("no version")?;
     let version: i64 = version.get(0).ok_or("change tracking is off")?;
@@ -127,7 +125,7 @@ async fn one(shop: &Shop, table: &Table, rows: i64, changed: i64, which: &str) -
 /// Ceiling 1: one statement, its rows decoded and dropped.
 async fn read(
     shop: &Shop,
-    client: &mut Client<Compat<BoxStream>>,
+    client: &mut Outsider,
     table: &Table,
     version: i64,
     changed: i64,
@@ -175,20 +173,6 @@ fn update(shop: &Shop, which: &str, changed: i64) -> Fallible<f64> {
         true => Ok(seconds),
         false => Err(format!("{written} of {changed} rows were there to be updated").into()),
     }
-}
-
-async fn bare_client(shop: &Shop) -> Fallible<Client<Compat<BoxStream>>> {
-    let port = shop.address.port();
-    let stream = shop.env.network.connect("127.0.0.1", port).await?;
-    let mut config = Config::new();
-    config.host("127.0.0.1");
-    config.port(port);
-    config.database(DATABASE);
-    config.authentication(AuthMethod::sql_server(USER, PASSWORD));
-    config.encryption(EncryptionLevel::Required);
-    config.trust_cert_ca(shop.certificate().display());
-    config.command_timeout(None);
-    Ok(Client::connect(config, stream.compat_write()).await?)
 }
 
 fn prices() -> Fallible<Table> {

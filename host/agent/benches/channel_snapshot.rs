@@ -17,20 +17,17 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
-use common::{
-    DATABASE, Fallible, Measured, PASSWORD, Shop, USER, argument, is_asked, load, measure, table,
-};
+use common::{Fallible, Measured, Shop, argument, is_asked, load, measure, outsider, table};
 use futures_util::TryStreamExt as _;
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Value as Json, json};
 use std::process::Command;
-use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem};
+use tiberius::QueryItem;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::table::Table;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_env::{BoxStream, Env};
-use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
+use tillhold_env::Env;
 
 const ROWS: i64 = 1_000_000;
 /// How this program calls itself for the first ceiling.
@@ -139,7 +136,8 @@ async fn read(shop: &Shop) -> Fallible<Figure> {
 /// One SELECT of all rows, each decoded by the client and dropped.
 async fn read_and_drop(port: u16) -> Fallible<()> {
     let (env, table) = (Env::real(), prices()?);
-    let mut client = bare_client(&env, port).await?;
+    let certificate = argument(CERTIFICATE).ok_or("no certificate")?;
+    let mut client = outsider::connect(&env, port, &certificate).await?;
     let names: Vec<String> = table.columns.iter().map(|c| format!("[{}]", c.name)).collect();
     let sql = format!("SELECT {} FROM {}", names.join(", "), table.name.bracketed());
     let started_us = env.clock.monotonic_us();
@@ -155,19 +153,6 @@ async fn read_and_drop(port: u16) -> Fallible<()> {
 
 fn since(before: Option<f64>, shop: &Shop) -> Option<f64> {
     Some(shop.channel_cpu()? - before?)
-}
-
-async fn bare_client(env: &Env, port: u16) -> Fallible<Client<Compat<BoxStream>>> {
-    let stream = env.network.connect("127.0.0.1", port).await?;
-    let mut config = Config::new();
-    config.host("127.0.0.1");
-    config.port(port);
-    config.database(DATABASE);
-    config.authentication(AuthMethod::sql_server(USER, PASSWORD));
-    config.encryption(EncryptionLevel::Required);
-    config.trust_cert_ca(argument(CERTIFICATE).ok_or("no certificate")?);
-    config.command_timeout(None);
-    Ok(Client::connect(config, stream.compat_write()).await?)
 }
 
 /// The measured thing itself.

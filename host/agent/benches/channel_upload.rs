@@ -145,7 +145,7 @@ async fn until_sent(shop: &Shop, env: &Env, agent: &mut Child) -> Fallible<u64> 
 /// The row that all sales share has the last number.
 async fn check_seed(shop: &Shop, sales: i64) -> Fallible<()> {
     let sql = "SELECT MAX(t.[DATAVALUE]) AS [n] FROM [ax].[RETAILPOSSEEDDATA] AS t;";
-    let mut client = sales::outsider(shop).await?;
+    let mut client = shop.outsider().await?;
     let row = client.simple_query(sql).await?.into_row().await?.ok_or("no row")?;
     let found: Option<i64> = row.try_get(0)?;
     match found == Some(sales) {

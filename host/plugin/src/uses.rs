@@ -17,6 +17,15 @@ pub enum Role {
     Resolve,
 }
 
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Transform => "transform",
+            Role::Resolve => "resolve",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableUse {
     pub role: Role,

@@ -124,7 +124,7 @@ async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {
 
 /// Every promise against the channel's own tables, asked by a client that is not the agent's.
 async fn judge(shop: &Shop, till: &Till, moments: &[(u64, &'static str)]) -> Fallible<Told> {
-    let mut client = sales::outsider(shop).await?;
+    let mut client = shop.outsider().await?;
     let mut headers: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     for (table, found) in [

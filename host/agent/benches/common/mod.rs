@@ -8,6 +8,7 @@
 
 pub mod cuts;
 pub mod load;
+pub mod outsider;
 pub mod register;
 pub mod sales;
 pub mod spread;
@@ -83,6 +84,11 @@ impl Shop {
     /// The embedded channel's own certificate.
     pub fn certificate(&self) -> PathBuf {
         self.path("channel-certificate.pem")
+    }
+
+    pub async fn outsider(&self) -> Fallible<outsider::Outsider> {
+        let certificate = self.certificate().display().to_string();
+        outsider::connect(&self.env, self.address.port(), &certificate).await
     }
 
     fn write_settings(&self, tables: &[Table], direction: &str) -> Fallible<()> {

@@ -1,16 +1,12 @@
 //! Sales as a register makes them, for the benches: their tables, rows and JSON, and the look at what arrived.
 
-use super::{DATABASE, Fallible, PASSWORD, Shop, USER, load, table};
+use super::{Fallible, Shop, load, table};
 use serde_json::{Value as Json, json};
-use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::text as canon;
 use tillhold_core::value::{Decimal, Value};
-use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
-
-pub type Outsider = Client<Compat<tillhold_env::BoxStream>>;
 
 /// Shortened from the channel's own, with their keys.
 pub struct Tables {
@@ -137,23 +133,9 @@ pub fn payment(sale: i64, lines: i64, number: i64) -> Row {
     Row(row)
 }
 
-/// A client of the channel that is not the agent's.
-pub async fn outsider(shop: &Shop) -> Fallible<Outsider> {
-    let port = shop.address.port();
-    let mut config = Config::new();
-    config.host("127.0.0.1");
-    config.port(port);
-    config.database(DATABASE);
-    config.authentication(AuthMethod::sql_server(USER, PASSWORD));
-    config.encryption(EncryptionLevel::Required);
-    config.trust_cert_ca(shop.certificate().display());
-    let stream = shop.env.network.connect("127.0.0.1", port).await?;
-    Ok(Client::connect(config, stream.compat_write()).await?)
-}
-
 /// Everything arrived, once: asked by a client that is not the agent's.
 pub async fn check(shop: &Shop, sales: i64, lines: i64, payments: i64) -> Fallible<()> {
-    let mut client = outsider(shop).await?;
+    let mut client = shop.outsider().await?;
     for (table, what, expected) in [
         ("[ax].[RETAILTRANSACTIONTABLE]", "COUNT_BIG(*)", sales),
         ("[ax].[RETAILTRANSACTIONSALESTRANS]", "COUNT_BIG(*)", sales * lines),

@@ -1,5 +1,6 @@
 //! `tillhold plugin bench`: what a plugin costs a row, on this machine.
 
+use super::subject::Subject;
 use crate::cli::Done;
 use crate::cli::told::{Grid, shown};
 use clap::Args;
@@ -10,20 +11,13 @@ use std::path::{Path, PathBuf};
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::Row;
 use tillhold_env::Env;
-use tillhold_kit::{Bench, Component, Cost, KitError, RowReader, Sandbox, Schema};
-use tillhold_plugin::{BatchContext, Flow, Role};
+use tillhold_kit::{Bench, Cost, KitError, RowReader, Sandbox, Schema};
+use tillhold_plugin::{BatchContext, Flow};
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// The component
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
-    /// The tables' types (`tillhold channel schema`)
-    #[arg(long, value_name = "FILE")]
-    schema: PathBuf,
-    /// The config that the profile would hand to it
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    config: String,
+    #[command(flatten)]
+    subject: Subject,
     /// Rows of your own, as CSV or JSON, instead of invented ones
     #[arg(long, value_name = "FILE", requires = "table")]
     input: Option<PathBuf>,
@@ -42,9 +36,8 @@ pub struct BenchArgs {
 }
 
 pub fn bench(env: &Env, args: &BenchArgs) -> anyhow::Result<Done> {
-    let schema = Schema::open(&args.schema)?;
     let sandbox = Sandbox::open(env)?;
-    let plugin = sandbox.load(&Component::read(&args.file)?, &args.config)?;
+    let (schema, plugin) = args.subject.open(&sandbox)?;
     let context = BatchContext {
         flow: Flow::Pull,
         scope: "test".to_string(),
@@ -72,20 +65,13 @@ fn of_input(bench: &Bench, schema: &Schema, input: &Path, table: &str) -> Result
     bench.transform(reader.shape(), &rows)
 }
 
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Transform => "transform",
-        Role::Resolve => "resolve",
-    }
-}
-
 fn tell(costs: &[Cost]) {
     let mut grid =
         Grid::of(&["TABLE", "AS", "ROWS", "NS A ROW", "DOING NOTHING", "US A CALL", "MEMORY"]);
     for cost in costs {
         grid.row([
             cost.table.to_string(),
-            role(cost.role).to_string(),
+            cost.role.name().to_string(),
             cost.rows.to_string(),
             cost.row_ns.to_string(),
             cost.nothing_ns.to_string(),
@@ -99,7 +85,7 @@ fn tell(costs: &[Cost]) {
 fn as_json(cost: &Cost) -> Json {
     json!({
         "table": cost.table.to_string(),
-        "as": role(cost.role),
+        "as": cost.role.name(),
         "rows": cost.rows,
         "row_ns": cost.row_ns,
         "nothing_ns": cost.nothing_ns,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tillhold_core::limits;
 use tillhold_env::Env;
 use tillhold_kit::{Checked, Component, Finding, Sandbox, Schema, UsedColumn};
-use tillhold_plugin::{Plugin, PluginLimits, Role};
+use tillhold_plugin::{Plugin, PluginLimits};
 
 #[derive(Args)]
 pub struct CheckArgs {
@@ -86,16 +86,9 @@ fn columns_text(columns: &[UsedColumn]) -> String {
             _ => "writes",
         };
         let of = used.of.as_deref().unwrap_or("-");
-        grid.row([&used.table, role(used.role), &used.column, of, access].map(str::to_string));
+        grid.row([&used.table, used.role.name(), &used.column, of, access].map(str::to_string));
     }
     grid.to_string()
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Transform => "transform",
-        Role::Resolve => "resolve",
-    }
 }
 
 fn limits_text(limits: &PluginLimits) -> String {
@@ -123,7 +116,7 @@ fn as_json(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) -> Json {
     let column = |used: &UsedColumn| {
         json!({
             "table": used.table,
-            "as": role(used.role),
+            "as": used.role.name(),
             "column": used.column,
             "type": used.of,
             "reads": used.is_read,

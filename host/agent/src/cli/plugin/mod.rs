@@ -6,6 +6,7 @@ mod check;
 mod fuzz;
 mod new;
 mod run;
+mod subject;
 mod test;
 
 use super::Done;

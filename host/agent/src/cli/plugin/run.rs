@@ -3,29 +3,22 @@
 //! stdin: rows as CSV, or as JSON objects. stdout: the rows that go on, in the same form. stderr: each refused row with
 //! its reason, and the sum.
 
+use super::subject::Subject;
 use crate::cli::Done;
 use clap::{Args, ValueEnum};
 use std::io::{BufWriter, stdin, stdout};
-use std::path::PathBuf;
 use tillhold_core::moment::Timestamp;
 use tillhold_env::Env;
-use tillhold_kit::{Component, Format, RowReader, Sandbox, Schema, stream};
+use tillhold_kit::{Format, RowReader, Sandbox, stream};
 use tillhold_plugin::{BatchContext, Flow};
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// The component
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    #[command(flatten)]
+    subject: Subject,
     /// Which table the rows are of
     #[arg(long, value_name = "NAME")]
     table: String,
-    /// The table's types (`tillhold channel schema`)
-    #[arg(long, value_name = "FILE")]
-    schema: PathBuf,
-    /// The config that the profile would hand to it
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    config: String,
     /// Down to the register, or up to the channel
     #[arg(long, value_enum, default_value_t = Way::Pull)]
     flow: Way,
@@ -56,10 +49,9 @@ enum Form {
 }
 
 pub fn run(env: &Env, args: &RunArgs) -> anyhow::Result<Done> {
-    let schema = Schema::open(&args.schema)?;
-    let table = schema.find(&args.table)?.travelling(&[]);
     let sandbox = Sandbox::open(env)?;
-    let plugin = sandbox.load(&Component::read(&args.file)?, &args.config)?;
+    let (schema, plugin) = args.subject.open(&sandbox)?;
+    let table = schema.find(&args.table)?.travelling(&[]);
     let format = args.format.map(|form| match form {
         Form::Csv => Format::Csv,
         Form::Jsonl => Format::Json,
