@@ -21,14 +21,18 @@ impl Stage {
         file.expect("the catalogue").query_row(sql, [SCOPE], |row| row.get(0)).expect("a moment")
     }
 
-    /// Waits for so many more synchronisations of the scope by its frequency.
+    /// Waits for so many more synchronisations of the scope by its frequency. The moment of one is told as the
+    /// wall's time less an age, so it moves by a millisecond between two looks: half a frequency later is another one.
     async fn synchronised(&self, times: usize) {
-        let mut last = Json::Null;
+        let mut last = None;
         for _ in 0..=times {
             let limit = Duration::from_secs(60);
-            let later = |status: &Json| scope(status)["last_sync_ms"] != last;
+            let later = |status: &Json| match (last, scope(status)["last_sync_ms"].as_i64()) {
+                (Some(last), Some(moment)) => moment > last + 500,
+                (_, moment) => moment.is_some(),
+            };
             let status = self.rehearsal.until("a later synchronisation", limit, later).await;
-            last = scope(&status.expect("a status"))["last_sync_ms"].clone();
+            last = scope(&status.expect("a status"))["last_sync_ms"].as_i64();
         }
     }
 }
