@@ -7,6 +7,8 @@
 //!   that pull leaves alone keeps standing on what its first change stood on.
 //! * Another program's INSERT OR REPLACE fires no delete trigger for the row it pushes out: that row is set aside before
 //!   and becomes the old row of an update.
+//! * Rows that the register itself inserts, one after the other into one table, are logged by one statement in the same
+//!   words: as 20 triggers they cost a sale's lines twice as much.
 //!
 //! Only functions that every SQLite has (json_array, printf, hex, lower, rtrim): any `sqlite3` may write the file.
 
@@ -30,6 +32,22 @@ pub(crate) fn create(table: &Table, table_id: i64) -> String {
         capture.after_delete(),
     ]
     .concat()
+}
+
+/// Logs rows that were inserted while the triggers were silent: ?1 is the transaction's id, ?2 and ?3 are the first and
+/// the last rowid.
+pub(crate) fn log_inserted(table: &Table, table_id: i64) -> String {
+    let capture = Capture { table, table_id, rows: Names::of(table).rows };
+    format!(
+        "INSERT INTO tillhold_log \
+         (transaction_id, table_id, key, operation, old_row, new_row, base_version) \
+         SELECT ?1, {table_id}, {}, 'insert', NULL, {}, {} FROM {} AS r \
+         WHERE r.rowid BETWEEN ?2 AND ?3 ORDER BY r.rowid",
+        key_sql_of(table, "r"),
+        row_sql(table, "r"),
+        capture.base_version("r"),
+        capture.rows,
+    )
 }
 
 struct Capture<'a> {
@@ -103,10 +121,18 @@ impl Capture<'_> {
             "  INSERT INTO tillhold_log \
              (transaction_id, table_id, key, operation, old_row, new_row, base_version)\n  \
              VALUES ((SELECT c.transaction_id FROM tillhold_current AS c), {id}, {key}, {operation},\n    \
-             {old},\n    {new},\n    coalesce(\n      \
+             {old},\n    {new},\n    {});\n",
+            self.base_version(side)
+        )
+    }
+
+    fn base_version(&self, side: &str) -> String {
+        let (id, key) = (self.table_id, key_sql_of(self.table, side));
+        format!(
+            "coalesce(\n      \
              (SELECT l.base_version FROM tillhold_log AS l WHERE l.table_id = {id} AND l.key = {key} \
              ORDER BY l.seq LIMIT 1),\n      \
-             (SELECT v.version FROM tillhold_table AS v WHERE v.table_id = {id}), 0));\n"
+             (SELECT v.version FROM tillhold_table AS v WHERE v.table_id = {id}), 0)"
         )
     }
 

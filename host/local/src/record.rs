@@ -5,6 +5,7 @@
 //! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
+use crate::apply;
 use crate::ballast::Reserve;
 use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
@@ -14,6 +15,7 @@ use crate::load::key_twice;
 use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
@@ -223,8 +225,11 @@ fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
     }
     let id = &sale.id.0[..];
     transaction.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
-    for step in &sale.steps {
-        write(&transaction, step)?;
+    for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
+        match steps[0].is_insert() {
+            true => apply::quietly(&transaction, Kind::Journal, |conn| insert(conn, id, steps))?,
+            false => steps.iter().try_for_each(|step| write(&transaction, step))?,
+        }
     }
     transaction
         .prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?
@@ -232,6 +237,46 @@ fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
     remember(&transaction, sale)?;
     transaction.commit()?;
     Ok(Recorded::Committed)
+}
+
+impl Step {
+    fn is_insert(&self) -> bool {
+        matches!(self, Step::Insert(..))
+    }
+
+    fn entry(&self) -> &Arc<Entry> {
+        match self {
+            Step::Insert(_, entry)
+            | Step::Update(_, entry)
+            | Step::Amend(_, _, entry)
+            | Step::Delete(_, entry) => entry,
+        }
+    }
+}
+
+/// Inserts and no other steps, with the triggers silent: neighbours of one table are logged together.
+fn insert(conn: &Connection, id: &[u8], steps: &[Step]) -> Result<(), Trouble> {
+    for run in steps.chunk_by(|one, next| one.entry().id == next.entry().id) {
+        let mut rowids: Option<RangeInclusive<i64>> = None;
+        let log = |rowids: &RangeInclusive<i64>| -> Result<(), Trouble> {
+            let mut statement = conn.prepare_cached(&run[0].entry().sql.log_inserted)?;
+            statement.execute((id, rowids.start(), rowids.end()))?;
+            Ok(())
+        };
+        for step in run {
+            write(conn, step)?;
+            let rowid = conn.last_insert_rowid();
+            rowids = match rowids {
+                Some(rowids) if rowid == rowids.end() + 1 => Some(*rowids.start()..=rowid),
+                other => {
+                    other.iter().try_for_each(log)?;
+                    Some(rowid..=rowid)
+                }
+            };
+        }
+        rowids.iter().try_for_each(log)?;
+    }
+    Ok(())
 }
 
 fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {

@@ -3,13 +3,15 @@
 //! Rows bind to parameters 1..n in column order, keys to 1..k in key order.
 
 use crate::file::Kind;
-use crate::image;
 use crate::schema::{Names, comparable, folded, key_list, quoted};
+use crate::{capture, image};
 use tillhold_core::table::{Column, Table};
 
 #[derive(Debug)]
 pub(crate) struct Sql {
     pub(crate) insert: String,
+    /// Logs rows that were inserted silently ([`capture::log_inserted`]). Journal only.
+    pub(crate) log_inserted: String,
     pub(crate) upsert: String,
     /// All columns by the key that the row itself has.
     pub(crate) update: String,
@@ -53,6 +55,7 @@ impl Sql {
         let (rows, stage) = (&wording.names.rows, &wording.names.stage);
         Sql {
             insert: wording.insert(),
+            log_inserted: capture::log_inserted(table, table_id),
             upsert: wording.upsert(),
             update: wording.update(),
             delete: format!("DELETE FROM {rows} WHERE {}", wording.by_key(|nth, _| nth + 1)),
