@@ -62,8 +62,12 @@ impl transform::Guest for Hostile {
         if context.config == "panics-at-emoji" {
             return panic_at_emoji(rows, &columns);
         }
-        if context.config == "counts-its-rows" {
-            return Ok(count_rows(rows));
+        match context.config.as_str() {
+            "counts-its-rows" => return Ok(count_rows(rows)),
+            "doubles" => return renumber(&columns, |number| 2 * number),
+            "adds-one" => return renumber(&columns, |number| number + 1),
+            "obeys" => return obey(&columns),
+            _ => {}
         }
         answer(&context.config, rows as usize)
     }
@@ -146,6 +150,36 @@ fn answer(config: &str, rows: usize) -> Result<Answer, String> {
 fn count_rows(rows: u32) -> Answer {
     let changes = vec![change(0, vec![0], ColumnData::Integers(vec![rows.into()]))];
     Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes }
+}
+
+/// A rule whose effect shows in which order rules ran.
+fn renumber(columns: &[types::Column], rule: fn(i64) -> i64) -> Result<Answer, String> {
+    let ColumnData::Integers(numbers) = &columns[0].data else { return Err("none".to_string()) };
+    let changed = numbers.iter().map(|number| rule(*number)).collect();
+    let all = (0..numbers.len() as u32).collect();
+    let changes = vec![change(0, all, ColumnData::Integers(changed))];
+    Ok(Answer { verdicts: vec![Verdict::Keep; numbers.len()], reasons: vec![], changes })
+}
+
+/// Does with a row what its NAME says; `emoji` becomes one.
+fn obey(columns: &[types::Column]) -> Result<Answer, String> {
+    let ColumnData::Texts(names) = &columns[1].data else { return Err("no names".to_string()) };
+    let name = |at: &[u32]| &names.bytes[at[0] as usize..at[1] as usize];
+    let names: Vec<&[u8]> = names.offsets.windows(2).map(name).collect();
+    let verdicts: Vec<Verdict> = names
+        .iter()
+        .map(|name| match *name {
+            b"drop" => Verdict::Drop,
+            b"refuse" => Verdict::Refuse,
+            _ => Verdict::Keep,
+        })
+        .collect();
+    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refuse));
+    let reasons = refused.map(|_| "it asked for it".to_string()).collect();
+    let marked = (0u32..).zip(&names).filter(|(_, name)| **name == b"emoji");
+    let marked: Vec<u32> = marked.map(|(row, _)| row).collect();
+    let emoji = texts(marked.iter().map(|_| "\u{1F600}".as_bytes().to_vec()).collect());
+    Ok(Answer { verdicts, reasons, changes: vec![change(1, marked, emoji)] })
 }
 
 /// As a rule does that counts letters as bytes.

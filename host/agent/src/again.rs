@@ -101,10 +101,9 @@ pub async fn look_if_due(
 /// What a rule's refusal of the table's rows hangs on.
 pub fn by_rule(run: &ScopeRun, table: &Table) -> String {
     let mut hash = Sha256::new();
-    if let Some(plugin) = &run.transformer {
-        let config = run.scope.transformer.as_ref().map_or("", |of| of.config.as_str());
-        let on_failure = format!("{:?}", run.scope.on_plugin_failure);
-        for part in [plugin.name(), plugin.digest(), config, &on_failure] {
+    let on_failure = format!("{:?}", run.scope.on_plugin_failure);
+    for (plugin, said) in run.transformers.iter().zip(&run.scope.transformers) {
+        for part in [plugin.name(), plugin.digest(), &said.config, &on_failure] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -232,7 +232,7 @@ pub async fn transformed(
     let mut kept = Vec::with_capacity(transaction.writes.len());
     let mut altered = Vec::new();
     for mut write in transaction.writes {
-        let run = register.scope_of(&write.table.name).filter(|run| run.transformer.is_some());
+        let run = register.scope_of(&write.table.name).filter(|run| !run.transformers.is_empty());
         if let (Some(run), Some(row)) = (run, write.offline.clone()) {
             let context = rules::context(&register.env, store, till, &run.scope.name, Flow::Push);
             let ruled =

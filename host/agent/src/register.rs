@@ -53,7 +53,8 @@ pub struct ScopeRun {
     pub scope: Scope,
     /// In their travelling shape.
     pub tables: Vec<Arc<Table>>,
-    pub transformer: Option<Arc<Plugin>>,
+    /// In the order in which rows pass them.
+    pub transformers: Vec<Arc<Plugin>>,
     pub resolver: Option<Arc<Plugin>>,
 }
 
@@ -448,15 +449,15 @@ impl<'r> Plugins<'r> {
         for scope in scopes {
             let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
             let tables: Vec<Arc<Table>> = tables.iter().filter(of_scope).cloned().collect();
-            let transformer = match &scope.transformer {
-                Some(plugin) => Some(self.load(plugin, &tables).await?),
-                None => None,
-            };
+            let mut transformers = Vec::new();
+            for plugin in &scope.transformers {
+                transformers.push(self.load(plugin, &tables).await?);
+            }
             let resolver = match &scope.resolver {
                 Resolver::Plugin(plugin) => Some(self.load(plugin, &tables).await?),
                 Resolver::BuiltIn(_) => None,
             };
-            runs.push(ScopeRun { scope, tables, transformer, resolver });
+            runs.push(ScopeRun { scope, tables, transformers, resolver });
         }
         Ok(runs)
     }

@@ -1,8 +1,10 @@
 //! The retailers' rules at work: rows through a scope's transformer, conflicts through its resolver.
 //!
 //! * Plugins run away from the runtime's threads, one batch a call; the sale path never waits for one.
-//! * On failure the scope's choice holds: halt (an error), pass (rows unchanged) or quarantine (down to the guilty
-//!   row, found by halving the batch).
+//! * A row passes the scope's transformers in their order, each as the one before left it; what one drops or refuses
+//!   is not shown to the next.
+//! * When one fails, the scope's choice holds for that one: halt (an error), pass (over this one, unchanged) or
+//!   quarantine (down to the guilty row, found by halving the batch). The others go on as they would.
 //! * Every row that goes in comes out once: kept (perhaps changed), dropped or quarantined.
 
 use crate::fault::FlowError;
@@ -27,7 +29,7 @@ pub enum Ruled {
     Quarantined(Key, String),
 }
 
-/// Runs `rows` through the scope's transformer; without one they all stay as they are.
+/// Runs `rows` through the scope's transformers; without one they all stay as they are.
 pub async fn transform(
     env: &Env,
     scope: &ScopeRun,
@@ -35,33 +37,61 @@ pub async fn transform(
     table: &Arc<Table>,
     rows: Vec<Row>,
 ) -> Result<Vec<Ruled>, FlowError> {
-    let Some(plugin) = scope.transformer.clone() else {
+    if scope.transformers.is_empty() {
         return Ok(rows.into_iter().map(Ruled::Kept).collect());
-    };
-    let mut work = Batch {
+    }
+    let chain = Chain {
         env: env.clone(),
-        plugin,
+        plugins: scope.transformers.clone(),
         context: context.clone(),
         table: table.clone(),
         on_failure: scope.scope.on_plugin_failure,
-        failures: 0,
     };
-    let ruled = env.blocking("transform", move || work.run(rows)).await;
+    let ruled = env.blocking("transform", move || chain.run(rows)).await;
     ruled.ok_or(FlowError::BrokeOff("a transformer"))?.map_err(FlowError::Plugin)
 }
 
-struct Batch {
+/// A scope's transformers, with what each of them is told.
+struct Chain {
     env: Env,
-    plugin: Arc<Plugin>,
+    plugins: Vec<Arc<Plugin>>,
     context: BatchContext,
     table: Arc<Table>,
     on_failure: OnPluginFailure,
+}
+
+impl Chain {
+    /// One answer for each row, in their order.
+    fn run(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+        let mut ruled: Vec<Ruled> = rows.into_iter().map(Ruled::Kept).collect();
+        for plugin in &self.plugins {
+            let (mut places, mut going) = (Vec::new(), Vec::new());
+            for (place, one) in ruled.iter_mut().enumerate() {
+                if let Ruled::Kept(row) = one {
+                    places.push(place);
+                    going.push(std::mem::replace(row, Row(Vec::new())));
+                }
+            }
+            let mut batch = Batch { chain: self, plugin, failures: 0 };
+            for (place, one) in places.into_iter().zip(batch.run(going)?) {
+                ruled[place] = one;
+            }
+        }
+        Ok(ruled)
+    }
+}
+
+/// What one of them is asked about.
+struct Batch<'c> {
+    chain: &'c Chain,
+    plugin: &'c Plugin,
     failures: u32,
 }
 
-impl Batch {
+impl Batch<'_> {
     fn run(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
-        let error = match self.plugin.transform(&self.context, &self.table, &rows) {
+        let Chain { context, table, .. } = self.chain;
+        let error = match self.plugin.transform(context, table, &rows) {
             Ok(verdicts) => {
                 return Ok(rows.into_iter().zip(verdicts).map(|(r, v)| self.rule(r, v)).collect());
             }
@@ -71,12 +101,12 @@ impl Batch {
         if error.class() != Class::Park {
             return Err(error);
         }
-        match self.on_failure {
-            OnPluginFailure::Halt => Err(error),
+        match self.chain.on_failure {
+            OnPluginFailure::Halt => Err(self.placed(error, &rows)),
             OnPluginFailure::Pass => {
-                let passed =
-                    format!("{} rows of {} pass unchanged: {error}", rows.len(), self.table.name);
-                report::line(&self.env, &passed);
+                let (count, error) = (rows.len(), self.placed(error, &rows));
+                let passed = format!("{count} rows of {} pass over a plugin: {error}", table.name);
+                report::line(&self.chain.env, &passed);
                 Ok(rows.into_iter().map(Ruled::Kept).collect())
             }
             OnPluginFailure::Quarantine => self.halve(rows, &error),
@@ -92,7 +122,7 @@ impl Batch {
         self.failures += 1;
         if rows.len() == 1 || self.failures >= limits::PLUGIN_FAILURES_MAX {
             let reason = error.to_string();
-            let aside = |row: &Row| Ruled::Quarantined(row.key(&self.table), reason.clone());
+            let aside = |row: &Row| Ruled::Quarantined(row.key(&self.chain.table), reason.clone());
             return Ok(rows.iter().map(aside).collect());
         }
         let second = rows.split_off(rows.len() / 2);
@@ -101,11 +131,23 @@ impl Batch {
         Ok(ruled)
     }
 
+    /// With the row's key where it can be no other row.
+    fn placed(&self, error: PluginError, rows: &[Row]) -> PluginError {
+        match rows {
+            [only] => error.at_row(&self.chain.table, only),
+            _ => error,
+        }
+    }
+
     fn rule(&self, mut row: Row, verdict: Verdict) -> Ruled {
+        let table = &self.chain.table;
         match verdict {
             Verdict::Keep => Ruled::Kept(row),
-            Verdict::Drop => Ruled::Dropped(row.key(&self.table)),
-            Verdict::Refuse(reason) => Ruled::Quarantined(row.key(&self.table), reason),
+            Verdict::Drop => Ruled::Dropped(row.key(table)),
+            Verdict::Refuse(reason) => {
+                let reason = format!("{} refuses it: {reason}", self.plugin.id());
+                Ruled::Quarantined(row.key(table), reason)
+            }
             Verdict::Replace(cells) => {
                 for (at, value) in cells {
                     row.0[at] = value;
@@ -126,3 +168,6 @@ pub fn context(env: &Env, store: &str, register: &str, scope: &str, flow: Flow) 
         time: tillhold_core::moment::Timestamp::from_unix_ms(env.clock.wall_ms()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,6 +148,9 @@ pub const PLUGIN_TABLE_ELEMENTS_MAX: usize = 20_000;
 pub const PLUGIN_INSTANCES_MAX: usize = 64;
 pub const PLUGIN_TABLES_MAX: usize = 16;
 pub const PLUGIN_MEMORIES_MAX: usize = 4;
+/// Transformers in a row of one scope: each may take [`PLUGIN_TICKS_MAX`] for a batch, so eight make a page wait a
+/// quarter of a minute at the very worst.
+pub const PLUGINS_IN_A_ROW_MAX: usize = 8;
 /// A plugin's own call stack; Rust's shadow stack lies in its memory.
 pub const PLUGIN_STACK_BYTES_MAX: usize = 256 << 10;
 /// A plugin's time for one batch, in epoch ticks of [`PLUGIN_TICK`]: 2 s, a hundred times what the slowest kit needs.

@@ -114,7 +114,8 @@ pub struct Scope {
     /// Between two synchronisations of the scope.
     pub frequency: Duration,
     pub tables: Vec<ScopeTable>,
-    pub transformer: Option<PluginUse>,
+    /// In the order in which a row passes them, down and up.
+    pub transformers: Vec<PluginUse>,
     pub resolver: Resolver,
     pub on_plugin_failure: OnPluginFailure,
 }

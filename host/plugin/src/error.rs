@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_core::fault::Class;
 use tillhold_core::limits::PLUGIN_TICK;
-use tillhold_core::table::TableName;
+use tillhold_core::row::Row;
+use tillhold_core::table::{Table, TableName};
 
 /// Which plugin: a failure is never reported without its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub enum PluginError {
     AnswerTooLarge { plugin: Arc<PluginId>, call: &'static str, most: usize },
     #[error("{plugin} answered {call} wrongly: {what}")]
     BadAnswer { plugin: Arc<PluginId>, call: &'static str, what: String },
+    #[error("{cause}, at {key} of {table}")]
+    AtRow { table: TableName, key: String, cause: Box<PluginError> },
     #[error("{column} of {table} is {of}, but a row holds a {found} there")]
     RowShape { table: TableName, column: String, of: String, found: &'static str },
     #[error("the folder of compiled plugins, {path}, cannot be used: {source}")]
@@ -80,6 +83,12 @@ pub enum PluginError {
 }
 
 impl PluginError {
+    /// The same failure, of this one row.
+    pub fn at_row(self, table: &Table, row: &Row) -> PluginError {
+        let key = row.key(table).named(table).to_string();
+        PluginError::AtRow { table: table.name.clone(), key, cause: Box::new(self) }
+    }
+
     pub fn class(&self) -> Class {
         use PluginError as E;
         match self {
@@ -104,6 +113,7 @@ impl PluginError {
             | E::AnswerTooLarge { .. }
             | E::BadAnswer { .. } => Class::Park,
             E::RowShape { .. } | E::Engine { .. } => Class::Stop,
+            E::AtRow { cause, .. } => cause.class(),
         }
     }
 
@@ -133,6 +143,7 @@ impl PluginError {
             E::RowShape { .. } => "plugin-row-shape",
             E::Cache { .. } => "plugin-cache",
             E::Engine { .. } => "plugin-engine",
+            E::AtRow { cause, .. } => cause.code(),
         }
     }
 
@@ -182,6 +193,7 @@ impl PluginError {
                 format!("give the agent's account, and only it, the right to write {}", path.display())
             }
             E::Engine { .. } => return None,
+            E::AtRow { cause, .. } => return cause.hint(),
         })
     }
 }

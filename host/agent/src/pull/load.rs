@@ -73,7 +73,7 @@ impl Pull<'_> {
         table: &Arc<Table>,
         mut rows: Vec<Row>,
     ) -> Result<Ruling, FlowError> {
-        if self.run.transformer.is_none() {
+        if self.run.transformers.is_empty() {
             return Ok(Ruling { kept: rows, ..Ruling::default() });
         }
         let mut ruling = Ruling::default();

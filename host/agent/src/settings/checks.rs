@@ -328,7 +328,7 @@ fn is_numeric(of: SqlType) -> bool {
 /// The plugins that the profile names, in the register's folder.
 pub fn plugins(profile: &Effective, folder: &Path, found: &mut Findings) {
     for scope in &profile.scopes {
-        if let Some(transformer) = &scope.transformer {
+        for transformer in &scope.transformers {
             plugin(profile, transformer, folder, found);
         }
         if let Resolver::Plugin(plugin_use) = &scope.resolver.value {

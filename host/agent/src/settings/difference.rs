@@ -131,8 +131,11 @@ fn of_scope(from: &Scope, to: &Scope, found: &mut Found) {
     found.compare(here, &fields::DIRECTION, direction(from), direction(to));
     let frequency = |scope: &Scope| number(scope.frequency.as_secs_f64());
     found.compare(here, &fields::FREQUENCY, frequency(from), frequency(to));
-    let plugin = |scope: &Scope| scope.transformer.as_ref().map_or("none".to_string(), plugin_text);
-    found.compare(here, &fields::TRANSFORMER, plugin(from), plugin(to));
+    let plugins = |scope: &Scope| match scope.transformers.is_empty() {
+        true => "none".to_string(),
+        false => scope.transformers.iter().map(plugin_text).collect::<Vec<_>>().join(", then "),
+    };
+    found.compare(here, &fields::TRANSFORMER, plugins(from), plugins(to));
     let resolver = |scope: &Scope| resolver_text(&scope.resolver);
     found.compare(here, &fields::RESOLVER, resolver(from), resolver(to));
     let failure =
@@ -259,8 +262,13 @@ mod tests {
         let (one, two) = (scope("One", "tables = ['A', 'B']"), scope("Two", "tables = ['C']"));
         let base = format!("{one}{two}");
         let excluded = scope("One", "tables = ['A', { name = 'b', exclude = ['Y', 'x'] }]");
-        let cases: [(String, &[&str]); 10] = [
+        let chain = "tables = ['A', 'B']\ntransformer = [{ plugin = 'p' }, { plugin = 'q' }]";
+        let cases: [(String, &[&str]); 11] = [
             (base.clone(), &[]),
+            (
+                format!("{}{two}", scope("One", chain)),
+                &["scope One: transformer: none -> { plugin = \"p\" }, then { plugin = \"q\" }"],
+            ),
             (
                 format!("name = 'N'\ndwell_s = 3\n{base}"),
                 &["name: Default -> N", "dwell_s: 10 -> 3"],

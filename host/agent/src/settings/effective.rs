@@ -66,7 +66,8 @@ pub struct EffectiveScope {
     pub direction: Given<Direction>,
     pub frequency: Given<Duration>,
     pub tables: Vec<TableEntry>,
-    pub transformer: Option<Given<PluginUse>>,
+    /// In their order.
+    pub transformers: Vec<Given<PluginUse>>,
     pub resolver: Given<Resolver>,
     pub on_plugin_failure: Given<OnPluginFailure>,
 }
@@ -262,7 +263,7 @@ impl ScopeEntry {
         self.name.from = file.name.from;
         self.direction = file.direction.clone().or(self.direction.take());
         self.frequency = file.frequency.clone().or(self.frequency.take());
-        self.transformer = file.transformer.clone().or(self.transformer.take());
+        self.transformers = file.transformers.clone().or(self.transformers.take());
         self.resolver = file.resolver.clone().or(self.resolver.take());
         self.on_plugin_failure = file.on_plugin_failure.clone().or(self.on_plugin_failure.take());
         let of_channel = self.tables.len();
@@ -288,7 +289,7 @@ impl ScopeEntry {
             direction: self.direction?,
             frequency: self.frequency.unwrap_or_else(|| Given::default_of(frequency)),
             tables: self.tables,
-            transformer: self.transformer,
+            transformers: self.transformers.unwrap_or_default(),
             resolver: self.resolver.unwrap_or_else(|| Given::default_of(policy)),
             on_plugin_failure: self.on_plugin_failure.unwrap_or_else(|| Given::default_of(failure)),
         })
@@ -332,7 +333,7 @@ fn of_channel(scope: &ChannelScope, mistakes: &mut Vec<Mistake>) -> ScopeEntry {
         }),
         frequency,
         has_tables: false,
-        transformer: None,
+        transformers: None,
         resolver: None,
         on_plugin_failure: None,
     }
@@ -362,7 +363,7 @@ impl EffectiveScope {
             direction: self.direction.value,
             frequency: self.frequency.value,
             tables: self.tables.iter().map(TableEntry::scope_table).collect(),
-            transformer: self.transformer.as_ref().map(|plugin| plugin.value.clone()),
+            transformers: self.transformers.iter().map(|plugin| plugin.value.clone()).collect(),
             resolver: self.resolver.value.clone(),
             on_plugin_failure: self.on_plugin_failure.value,
         }

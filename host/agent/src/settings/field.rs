@@ -113,6 +113,11 @@ pub struct Tables {
     pub shape: &'static Shape,
 }
 
+/// `key = { … }` or `key = [{ … }, { … }]`
+pub struct TableOrTables {
+    pub shape: &'static Shape,
+}
+
 /// `key = ["a", { name = "b" }]`
 pub struct TextsOrTables {
     pub shape: &'static Shape,
@@ -275,6 +280,21 @@ impl Kind for Tables {
 
     fn takes(&self) -> String {
         "a list of tables".to_string()
+    }
+
+    fn presence(&self) -> Presence<Json> {
+        Presence::Optional
+    }
+}
+
+impl Kind for TableOrTables {
+    fn schema(&self) -> Json {
+        let one = self.shape.schema();
+        json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+
+    fn takes(&self) -> String {
+        "a table or a list of tables".to_string()
     }
 
     fn presence(&self) -> Presence<Json> {

@@ -4,7 +4,7 @@ use super::conduct_fields::{
     FAILOVER, INCARNATION, NUMBERS, SIZE, STALENESS, SYNCHRONIZATION, UPLOAD,
 };
 use super::field::{
-    Field, Kind, Number, Presence, Shape, Tables, Text, Texts, TextsOrTables, Word,
+    Field, Kind, Number, Presence, Shape, TableOrTables, Tables, Text, Texts, TextsOrTables, Word,
 };
 use super::profile_file::ProfileSource;
 use super::selection_fields::{OFFLINE_CUSTOMERS, OFFLINE_PRODUCTS};
@@ -196,10 +196,11 @@ pub const FILTER: Field<Text> = Field {
               default. A row that leaves the filter leaves the register. See [row filters](#row-filters).",
 };
 
-pub const TRANSFORMER: Field<super::field::Table> = Field {
+pub const TRANSFORMER: Field<TableOrTables> = Field {
     key: "transformer",
-    kind: super::field::Table { shape: &PLUGIN, is_required: false },
-    meaning: "A plugin that sees the scope's rows on their way, down and up.",
+    kind: TableOrTables { shape: &PLUGIN },
+    meaning: "A plugin that sees the scope's rows on their way, down and up; or a list of at most 8, which a row passes in \
+              their order.",
 };
 
 pub static PLUGIN: Shape = Shape { fields: &[&PLUGIN_NAME, &DIGEST, &CONFIG] };

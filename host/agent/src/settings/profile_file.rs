@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_core::condition::Condition;
 use tillhold_core::conflict::Policy;
+use tillhold_core::limits;
 use tillhold_core::profile::{Capture, Direction, OnPluginFailure, PluginUse, Resolver, WritePath};
 use tillhold_core::table::TableName;
 
@@ -73,7 +74,8 @@ pub(super) struct ScopeEntry {
     pub tables: Vec<TableEntry>,
     /// Tables were named, although perhaps wrongly.
     pub has_tables: bool,
-    pub transformer: Option<Given<PluginUse>>,
+    /// In their order; `None` when the file does not say.
+    pub transformers: Option<Vec<Given<PluginUse>>>,
     pub resolver: Option<Given<Resolver>>,
     pub on_plugin_failure: Option<Given<OnPluginFailure>>,
 }
@@ -189,7 +191,6 @@ fn scope_entry(section: &Section<'_>) -> ScopeEntry {
     // A wrong word is a mistake already, and no missing direction beside it.
     let stand_in = || section.has(fields::DIRECTION.key).then(|| fields::DIRECTION.default());
     let direction = section.word(&fields::DIRECTION).or_else(stand_in);
-    let transformer = section.section(&fields::TRANSFORMER).map(|inner| plugin_use(&inner));
     let failure = section.word(&fields::ON_PLUGIN_FAILURE);
     let name = section.required_text(&fields::SCOPE_NAME);
     ScopeEntry {
@@ -198,10 +199,23 @@ fn scope_entry(section: &Section<'_>) -> ScopeEntry {
         frequency: given(section, &fields::FREQUENCY, frequency),
         tables: tables(section),
         has_tables: section.has(fields::TABLES.key),
-        transformer: given(section, &fields::TRANSFORMER, transformer),
+        transformers: transformers(section),
         resolver: given(section, &fields::RESOLVER, resolver(section)),
         on_plugin_failure: given(section, &fields::ON_PLUGIN_FAILURE, failure),
     }
+}
+
+fn transformers(section: &Section<'_>) -> Option<Vec<Given<PluginUse>>> {
+    let inner = section.section_or_sections(&fields::TRANSFORMER)?;
+    if let Some(one_too_many) = inner.get(limits::PLUGINS_IN_A_ROW_MAX) {
+        let most = limits::PLUGINS_IN_A_ROW_MAX;
+        section.wrong_at(one_too_many.line(), &format!("transformer takes at most {most} plugins"));
+    }
+    let placed = |inner: &Section<'_>| Given {
+        value: plugin_use(inner),
+        from: Origin::File { line: inner.line() },
+    };
+    Some(inner.iter().map(placed).collect())
 }
 
 fn tables(section: &Section<'_>) -> Vec<TableEntry> {

@@ -106,9 +106,7 @@ impl Page {
             self.line(&format!("    {},", table_text(table)), last_word(table));
         }
         self.text.push_str("]\n");
-        if let Some(plugin) = &scope.transformer {
-            self.entry(fields::TRANSFORMER.key, plugin, plugin_text);
-        }
+        self.transformers(&scope.transformers);
         if self.tells(scope.resolver.value == Resolver::BuiltIn(Policy::ChannelWins)) {
             self.entry(fields::RESOLVER.key, &scope.resolver, resolver_text);
         }
@@ -117,6 +115,23 @@ impl Page {
             self.entry(fields::ON_PLUGIN_FAILURE.key, failure, |failure| {
                 quoted(fields::ON_PLUGIN_FAILURE.spelled(failure))
             });
+        }
+    }
+}
+
+impl Page {
+    /// A table for one plugin, a list with a line for each of several.
+    fn transformers(&mut self, plugins: &[Given<PluginUse>]) {
+        match plugins {
+            [] => {}
+            [only] => self.entry(fields::TRANSFORMER.key, only, plugin_text),
+            several => {
+                let _ = writeln!(self.text, "{} = [", fields::TRANSFORMER.key);
+                for plugin in several {
+                    self.line(&format!("    {},", plugin_text(&plugin.value)), plugin.from);
+                }
+                self.text.push_str("]\n");
+            }
         }
     }
 }
@@ -305,6 +320,7 @@ resolver = { policy = "newest", column = "MODIFIED" }
 name = "Three"
 direction = "download"
 tables = ["ax.D"]
+transformer = [{ plugin = "q" }, { plugin = "p", config = "x" }, { plugin = "q" }]
 resolver = { plugin = "q" }
 "#;
 

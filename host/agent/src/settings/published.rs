@@ -37,7 +37,7 @@ pub fn published(
             let table = format!("{}: table {}", scope.name.value, table.name.value);
             stays.push(of_scope(&table, &fields::FILTER));
         }
-        if scope.transformer.is_some() {
+        if !scope.transformers.is_empty() {
             stays.push(of_scope(&scope.name.value, &fields::TRANSFORMER));
         }
         if scope.resolver.value != Resolver::BuiltIn(Policy::ChannelWins) {

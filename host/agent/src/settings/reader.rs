@@ -1,6 +1,8 @@
 //! Reads a TOML file and collects every mistake with its line, so that a person mends them all in one go.
 
-use super::field::{Field, Flag, Kind, Number, Table, Tables, Text, Texts, TextsOrTables, Word};
+use super::field::{
+    Field, Flag, Kind, Number, Table, TableOrTables, Tables, Text, Texts, TextsOrTables, Word,
+};
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -231,12 +233,30 @@ impl<'s> Section<'s> {
 
     /// The tables of an array, `[[key]]` or `key = [{ … }]`.
     pub fn sections(&self, field: &Field<Tables>) -> Vec<Section<'s>> {
-        let key = field.key;
-        let Some(value) = self.ask(key) else { return Vec::new() };
-        let Some(array) = value.get_ref().as_array() else {
-            self.refuse(field);
-            return Vec::new();
-        };
+        let Some(value) = self.ask(field.key) else { return Vec::new() };
+        match value.get_ref().as_array() {
+            Some(array) => self.inner_tables(field.key, array),
+            None => {
+                self.refuse(field);
+                Vec::new()
+            }
+        }
+    }
+
+    /// `key = { … }` as a list of one, or `key = [{ … }, { … }]`.
+    pub fn section_or_sections(&self, field: &Field<TableOrTables>) -> Option<Vec<Section<'s>>> {
+        let value = self.ask(field.key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(vec![self.inner(field.key, table, value.span().start)]),
+            DeValue::Array(array) => Some(self.inner_tables(field.key, array)),
+            _ => {
+                self.refuse(field);
+                None
+            }
+        }
+    }
+
+    fn inner_tables(&self, key: &str, array: &'s [Spanned<DeValue<'s>>]) -> Vec<Section<'s>> {
         let tables = array.iter().filter_map(|item| {
             let table = item.get_ref().as_table();
             if table.is_none() {

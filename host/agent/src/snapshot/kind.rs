@@ -42,7 +42,7 @@ impl Kind {
                 say(&table.name.to_string());
                 say(&table.fingerprint());
             }
-            if let Some(plugin) = &run.transformer {
+            for plugin in &run.transformers {
                 is_of_one = true;
                 say(plugin.digest());
             }
@@ -78,9 +78,9 @@ fn decisive(profile: &Profile) -> Profile {
     let scope = |scope: &Scope| Scope {
         frequency: Duration::ZERO,
         resolver: Resolver::BuiltIn(Policy::ChannelWins),
-        on_plugin_failure: match scope.transformer {
-            Some(_) => scope.on_plugin_failure,
-            None => OnPluginFailure::Halt,
+        on_plugin_failure: match scope.transformers.is_empty() {
+            false => scope.on_plugin_failure,
+            true => OnPluginFailure::Halt,
         },
         ..scope.clone()
     };

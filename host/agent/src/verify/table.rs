@@ -293,7 +293,7 @@ impl<'c> Comparing<'c> {
     /// The rows as the channel has them, where this register's own writes go up and do not come back through a rule.
     fn unruled(&self, found: &[Found]) -> BTreeMap<Folded, Row> {
         let run = self.pull.run;
-        if run.transformer.is_none() || !run.is_pushed() {
+        if run.transformers.is_empty() || !run.is_pushed() {
             return BTreeMap::new();
         }
         let table = self.table();

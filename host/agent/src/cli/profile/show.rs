@@ -58,7 +58,7 @@ fn as_json(profile: &Effective) -> Json {
 fn scope(scope: &EffectiveScope, file: &str) -> Json {
     let said = |value: Json, from: Origin| json!({ "value": value, "from": from.told(file) });
     let (direction, failure) = (&scope.direction, &scope.on_plugin_failure);
-    let transformer = scope.transformer.as_ref().map(|plugin| {
+    let transformers = scope.transformers.iter().map(|plugin| {
         let of = &plugin.value;
         let value = json!({ "plugin": of.name, "digest": of.digest, "config": of.config });
         said(value, plugin.from)
@@ -70,7 +70,7 @@ fn scope(scope: &EffectiveScope, file: &str) -> Json {
         (fields::FREQUENCY.key):
             said(json!(scope.frequency.value.as_secs_f64()), scope.frequency.from),
         (fields::TABLES.key): scope.tables.iter().map(|t| table(t, file)).collect::<Vec<_>>(),
-        (fields::TRANSFORMER.key): transformer,
+        (fields::TRANSFORMER.key): transformers.collect::<Vec<_>>(),
         (fields::RESOLVER.key):
             said(json!(resolver_text(&scope.resolver.value)), scope.resolver.from),
         (fields::ON_PLUGIN_FAILURE.key):

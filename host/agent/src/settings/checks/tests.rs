@@ -260,6 +260,32 @@ fn plugins_are_looked_for_and_held_to_their_digest() {
 }
 
 #[test]
+fn several_transformers_are_each_told_on_their_line_and_have_a_bound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let uploads = scope("S", "upload", "'CUSTTABLE'");
+    let listed = |plugins: &str| format!("{uploads}transformer = [\n{plugins}]\n");
+    let check = |text: String| -> Vec<String> {
+        let parsed = ProfileFile::of(&Source::new(Path::new("p"), text));
+        let (profile, _) = parsed.built.effective(None);
+        let mut found = Findings { mistakes: parsed.mistakes, notes: Vec::new() };
+        plugins(&profile, folder.path(), &mut found);
+        found.sorted().mistakes.iter().map(Mistake::to_string).collect()
+    };
+    let told = check(listed("{ plugin = 'one' },\n{ plugin = 'two', order = 1 },\n'three',\n"));
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].starts_with("p:6: plugin one: ") && told[0].contains("one.wasm"), "{told:?}");
+    assert_eq!(told[1], "p:7: unknown setting order", "{told:?}");
+    assert!(told[2].starts_with("p:7: plugin two: "), "{told:?}");
+    assert_eq!(told[3], "p:8: transformer must hold tables only", "{told:?}");
+    std::fs::write(folder.path().join("p.wasm"), b"component").expect("a file");
+    let many = |count: usize| check(listed(&"{ plugin = 'p' },\n".repeat(count)));
+    assert_eq!(many(8), Vec::<String>::new());
+    assert_eq!(many(9), ["p:14: transformer takes at most 8 plugins"]);
+    let word = check(format!("{uploads}transformer = 'p'\n"));
+    assert_eq!(word, ["p:5: transformer takes a table or a list of tables"]);
+}
+
+#[test]
 fn a_word_about_stale_data_is_held_against_the_frequencies() {
     let scopes = scope("Pictures", "download", "'ax.CUSTTABLE'") + "frequency_s = 86400\n";
     let sales = scope("Sales", "upload", "{ name = 'ax.CUSTGROUP', exclude = ['PLACE'] }")
