@@ -27,6 +27,7 @@ mod map;
 mod migrating;
 mod numbers;
 mod orders;
+mod plugins;
 mod policies;
 mod profile;
 mod quarantine;

@@ -1,7 +1,8 @@
 //! A plugin that does harm on request, so that the host's defences are tested against real components. Never shipped.
 //!
 //! The config says which harm: one word each, listed in [`describe`] and [`answer`]. It goes beneath the kit's rows,
-//! straight to the contract, because the kit would not let it.
+//! straight to the contract, because the kit would not let it. `HARM@SCHEMA.TABLE/COLUMN` does it to another table than
+//! the tests' own, of which it reads that one column, a text.
 #![cfg(target_arch = "wasm32")]
 
 use std::cell::Cell;
@@ -26,6 +27,10 @@ fn used(table: &str, reads: &[&str], writes: &[&str]) -> TableUse {
 }
 
 fn describe(config: &str) -> Result<Vec<TableUse>, String> {
+    if let Some((_, place)) = config.split_once('@') {
+        let (table, column) = place.split_once('/').ok_or("no column")?;
+        return Ok(vec![used(table, &[column], &[])]);
+    }
     let usual =
         || used(TABLE, &["NUMBER", "NAME"], &["NUMBER", "NAME", "AMOUNT", "MOMENT", "KIND"]);
     match config {
@@ -53,6 +58,10 @@ impl transform::Guest for Hostile {
         columns: Vec<types::Column>,
     ) -> Result<Answer, String> {
         log::speak_when_panicking();
+        let harm = context.config.split_once('@').map_or(&*context.config, |(harm, _)| harm);
+        if let Some(text) = harm.strip_prefix("panics-at-") {
+            return panic_at(text, rows, &columns[0]);
+        }
         if context.config == "mirrors" {
             return Ok(mirror(rows, columns));
         }
@@ -69,7 +78,7 @@ impl transform::Guest for Hostile {
             "obeys" => return obey(&columns),
             _ => {}
         }
-        answer(&context.config, rows as usize)
+        answer(harm, rows as usize)
     }
 }
 
@@ -83,6 +92,7 @@ fn answer(config: &str, rows: usize) -> Result<Answer, String> {
         "hoards" => hoard(),
         "recurses" => Err(recurse(u64::MAX).to_string()),
         "panics" => panic!("I cannot go on with row {rows}"),
+        "keeps" => Ok(keep(vec![])),
         "refuses" => Err("not today\nforged line".to_string()),
         "huge-refusal" => Err("x".repeat(16 << 20)),
         "huge-answer" => one(1, 0, texts(vec![vec![b'x'; 16 << 20]])),
@@ -186,6 +196,18 @@ fn obey(columns: &[types::Column]) -> Result<Answer, String> {
 fn panic_at_emoji(rows: u32, columns: &[types::Column]) -> Result<Answer, String> {
     let ColumnData::Texts(names) = &columns[1].data else { return Err("no names".to_string()) };
     assert!(!names.bytes.contains(&0xF0), "a letter of four bytes");
+    Ok(Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes: vec![] })
+}
+
+/// As a rule does that has not thought of one row.
+fn panic_at(text: &str, rows: u32, column: &types::Column) -> Result<Answer, String> {
+    let ColumnData::Texts(PackedColumn { offsets, bytes }) = &column.data else {
+        return Err("no texts".to_string());
+    };
+    for ends in offsets.windows(2) {
+        let cell = &bytes[ends[0] as usize..ends[1] as usize];
+        assert_ne!(cell, text.as_bytes(), "a row that the author did not think of");
+    }
     Ok(Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes: vec![] })
 }
 

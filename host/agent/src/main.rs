@@ -17,6 +17,7 @@ mod images;
 mod kept;
 mod leaving;
 mod numbers;
+mod plugins;
 mod pull;
 mod push;
 mod quiet;

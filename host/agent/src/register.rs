@@ -10,6 +10,8 @@
 use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::kept;
+use crate::plugins::Plugins;
+use crate::plugins::book::Book;
 use crate::report;
 use crate::selecting;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
@@ -21,11 +23,11 @@ use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
 use tillhold_core::fault::Class;
 use tillhold_core::migration::{self, Action, InstalledTable, Place, Plan};
-use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, Scope};
+use tillhold_core::profile::{Direction, Profile, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 use tillhold_local::{Counts, Identity, LocalDatabase};
-use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
+use tillhold_plugin::Plugin;
 
 pub struct Register {
     pub env: Env,
@@ -40,6 +42,8 @@ pub struct Register {
     /// Members of the offline choices, as they were read last.
     pub chosen: selecting::Cache,
     pub choices_seen: selecting::ChoicesSeen,
+    /// What the plugins did since the agent started.
+    pub book: Arc<Book>,
     pub source: ProfileSource,
     /// When this profile was taken, by the wall clock.
     pub taken_at_ms: i64,
@@ -56,6 +60,7 @@ pub struct ScopeRun {
     /// In the order in which rows pass them.
     pub transformers: Vec<Arc<Plugin>>,
     pub resolver: Option<Arc<Plugin>>,
+    pub book: Arc<Book>,
 }
 
 /// Columns by which a till looks rows up, beside primary keys: an index each in the offline database.
@@ -84,7 +89,8 @@ impl Register {
             }
             Err(error) => return Err(error.into()),
         };
-        let outlook = Outlook::of(env, &file, &local, &profile_file, shape).await?;
+        let plugins = Plugins::new(env, &file, Arc::default())?;
+        let outlook = Outlook::of(&plugins, &local, &profile_file, shape).await?;
         let register = outlook.take(env, file, local, &channel).await?;
         register.local.overwrite_removed(&[Place::Journal, Place::Catalogue]).await?;
         Ok(register)
@@ -106,7 +112,8 @@ impl Register {
         }
         let known = known_tables(&self.local).await?;
         let shape = Shape::of_tables(link, &profile_file, channel_profile, &known).await?;
-        let outlook = Outlook::of(&self.env, &self.file, &self.local, &profile_file, shape).await?;
+        let plugins = Plugins::new(&self.env, &self.file, self.book.clone())?;
+        let outlook = Outlook::of(&plugins, &self.local, &profile_file, shape).await?;
         Ok(Some(outlook).filter(|outlook| !is_same || outlook.plan.changes()))
     }
 
@@ -170,22 +177,22 @@ pub struct Outlook {
     profile_text: String,
     scopes: Vec<ScopeRun>,
     plan: Plan,
+    book: Arc<Book>,
 }
 
 impl Outlook {
     async fn of(
-        env: &Env,
-        file: &RegisterFile,
+        plugins: &Plugins<'_>,
         local: &LocalDatabase,
         profile_file: &ProfileFile,
         shape: Shape,
     ) -> Result<Outlook, FlowError> {
         let plan = local.plan(&shape.wanted()).await?;
-        let plugins = Plugins::new(env, file)?;
         // A table that has to wait for its unsent rows goes on in the shape that it has.
         let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
         let profile_text = told(profile_file, shape.channel_profile.as_ref());
-        Ok(Outlook { shape, source: profile_file.source, profile_text, scopes, plan })
+        let (source, book) = (profile_file.source, plugins.book.clone());
+        Ok(Outlook { shape, source, profile_text, scopes, plan, book })
     }
 
     /// Changes the offline database. Whoever writes rows to it meanwhile must wait.
@@ -196,7 +203,7 @@ impl Outlook {
         local: LocalDatabase,
         channel: &ChannelConfig,
     ) -> Result<Register, FlowError> {
-        let Outlook { shape, source, profile_text, scopes, plan } = self;
+        let Outlook { shape, source, profile_text, scopes, plan, book } = self;
         shape.keep(&local).await?;
         tell(env, &plan);
         install(&local, shape.wanted()).await?;
@@ -208,6 +215,7 @@ impl Outlook {
         // What `profile diff register …` compares with.
         local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
         let channel = ChannelConfig { capture: profile.capture, ..channel.clone() };
+        book.put_to_work(plugins_of(&scopes).map(|plugin| plugin.id()), env.clock.wall_ms());
         Ok(Register {
             env: env.clone(),
             file,
@@ -218,6 +226,7 @@ impl Outlook {
             filters: Filters::default(),
             chosen: selecting::Cache::default(),
             choices_seen: selecting::ChoicesSeen::default(),
+            book,
             source,
             taken_at_ms: env.clock.wall_ms(),
             profile_text,
@@ -421,68 +430,9 @@ fn travelling_by(profile: &Profile, table: &Table) -> Table {
     }
 }
 
-/// Loads each plugin of the profile once.
-struct Plugins<'r> {
-    env: &'r Env,
-    file: &'r RegisterFile,
-    host: Arc<PluginHost>,
-}
-
-impl<'r> Plugins<'r> {
-    fn new(env: &'r Env, file: &'r RegisterFile) -> Result<Plugins<'r>, FlowError> {
-        let cache = file.folder.join("compiled-plugins");
-        let talk = env.clone();
-        let sink = Arc::new(move |line: LogLine| {
-            let level = if line.is_warning { "warns" } else { "says" };
-            report::line(&talk, &format!("plugin {} {level}: {}", line.plugin.name, line.text));
-        });
-        let host = PluginHost::new(env, &cache, PluginLimits::default())?.with_log(sink);
-        Ok(Plugins { env, file, host: Arc::new(host) })
-    }
-
-    async fn equip(
-        &self,
-        scopes: Vec<Scope>,
-        tables: &[Arc<Table>],
-    ) -> Result<Vec<ScopeRun>, FlowError> {
-        let mut runs = Vec::new();
-        for scope in scopes {
-            let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
-            let tables: Vec<Arc<Table>> = tables.iter().filter(of_scope).cloned().collect();
-            let mut transformers = Vec::new();
-            for plugin in &scope.transformers {
-                transformers.push(self.load(plugin, &tables).await?);
-            }
-            let resolver = match &scope.resolver {
-                Resolver::Plugin(plugin) => Some(self.load(plugin, &tables).await?),
-                Resolver::BuiltIn(_) => None,
-            };
-            runs.push(ScopeRun { scope, tables, transformers, resolver });
-        }
-        Ok(runs)
-    }
-
-    async fn load(
-        &self,
-        plugin: &PluginUse,
-        tables: &[Arc<Table>],
-    ) -> Result<Arc<Plugin>, FlowError> {
-        let file = self.file.plugin_folder.join(format!("{}.wasm", plugin.name));
-        let source = PluginSource {
-            name: plugin.name.clone(),
-            component: ComponentSource::File(file),
-            digest: plugin.digest.clone(),
-            config: plugin.config.clone(),
-        };
-        let host = self.host.clone();
-        let loaded = self.env.blocking("load plugin", move || host.load(&source)).await;
-        let loaded =
-            loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
-        for table in tables {
-            loaded.check_against(table).map_err(FlowError::Plugin)?;
-        }
-        Ok(Arc::new(loaded))
-    }
+/// Each as often as a scope names it.
+pub fn plugins_of(scopes: &[ScopeRun]) -> impl Iterator<Item = &Arc<Plugin>> {
+    scopes.iter().flat_map(|run| run.transformers.iter().chain(&run.resolver))
 }
 
 impl ScopeRun {

@@ -11,6 +11,7 @@
 
 use crate::fault::FlowError;
 use crate::numbers;
+use crate::plugins::book::{ConflictCounts, Place, Work};
 use crate::register::{Register, ScopeRun};
 use crate::rules;
 use std::collections::BTreeMap;
@@ -360,16 +361,37 @@ impl ContestedRow {
         let context =
             rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Push);
         let conflicts = vec![self.conflict.clone()];
+        let id = plugin.id().clone();
         let answer = register
             .env
             .blocking("resolve", move || plugin.resolve(&context, &conflicts))
             .await
             .ok_or(FlowError::BrokeOff("a resolver"))?;
-        Ok(match answer.map(|resolutions| resolutions.into_iter().next()) {
-            Ok(Some(resolution)) => resolution,
-            Ok(None) => Resolution::Defer("the resolver gave no answer".to_string()),
-            Err(error) => Resolution::Defer(error.to_string()),
-        })
+        let resolution = match answer.map(|resolutions| resolutions.into_iter().next()) {
+            Ok(resolution) => {
+                register.book.succeed(&id);
+                let silent = || Resolution::Defer("the resolver gave no answer".to_string());
+                resolution.unwrap_or_else(silent)
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                rules::note_failure(&register.env, &register.book, &id, &error, self.place(run));
+                Resolution::Defer(reason)
+            }
+        };
+        let deferred = u64::from(matches!(resolution, Resolution::Defer(_)));
+        let conflicts = ConflictCounts { asked: 1, decided: 1 - deferred, deferred };
+        register.book.note(&id, Work { calls: 1, conflicts, ..Work::default() });
+        Ok(resolution)
+    }
+
+    fn place(&self, run: &ScopeRun) -> Place {
+        let Conflict { table, key, .. } = &self.conflict;
+        Place {
+            scope: run.scope.name.clone(),
+            table: table.name.to_string(),
+            key: Some(rules::key_text(key, table)),
+        }
     }
 
     /// The write that goes up; `None` when the channel keeps what it has.

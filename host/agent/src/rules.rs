@@ -6,8 +6,10 @@
 //! * When one fails, the scope's choice holds for that one: halt (an error), pass (over this one, unchanged) or
 //!   quarantine (down to the guilty row, found by halving the batch). The others go on as they would.
 //! * Every row that goes in comes out once: kept (perhaps changed), dropped or quarantined.
+//! * What a plugin does is noted in the book, and each of its failures is: none is silent.
 
 use crate::fault::FlowError;
+use crate::plugins::book::{Book, Place, RowCounts, Work};
 use crate::register::ScopeRun;
 use crate::report;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tillhold_core::profile::OnPluginFailure;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
-use tillhold_plugin::{BatchContext, Flow, Plugin, PluginError, Verdict};
+use tillhold_plugin::{BatchContext, Flow, Plugin, PluginError, PluginId, Verdict};
 
 /// What became of one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +48,7 @@ pub async fn transform(
         context: context.clone(),
         table: table.clone(),
         on_failure: scope.scope.on_plugin_failure,
+        book: scope.book.clone(),
     };
     let ruled = env.blocking("transform", move || chain.run(rows)).await;
     ruled.ok_or(FlowError::BrokeOff("a transformer"))?.map_err(FlowError::Plugin)
@@ -58,6 +61,7 @@ struct Chain {
     context: BatchContext,
     table: Arc<Table>,
     on_failure: OnPluginFailure,
+    book: Arc<Book>,
 }
 
 impl Chain {
@@ -72,8 +76,7 @@ impl Chain {
                     going.push(std::mem::replace(row, Row(Vec::new())));
                 }
             }
-            let mut batch = Batch { chain: self, plugin, failures: 0 };
-            for (place, one) in places.into_iter().zip(batch.run(going)?) {
+            for (place, one) in places.into_iter().zip(Batch::new(self, plugin).noted(going)?) {
                 ruled[place] = one;
             }
         }
@@ -85,18 +88,58 @@ impl Chain {
 struct Batch<'c> {
     chain: &'c Chain,
     plugin: &'c Plugin,
+    /// Of tables that the plugin does not use, nothing is its work.
+    is_used: bool,
+    /// So far.
+    work: Work,
     failures: u32,
 }
 
-impl Batch<'_> {
+impl<'c> Batch<'c> {
+    fn new(chain: &'c Chain, plugin: &'c Plugin) -> Batch<'c> {
+        let is_used = plugin.works_on(&chain.table);
+        Batch { chain, plugin, is_used, work: Work::default(), failures: 0 }
+    }
+
+    fn noted(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+        let rows_in = rows.len() as u64;
+        let ruled = self.run(rows);
+        let counts = &mut self.work.rows;
+        match &ruled {
+            Ok(ruled) => {
+                let kept = ruled.iter().filter(|one| matches!(one, Ruled::Kept(_))).count() as u64;
+                counts.kept = kept - counts.passed;
+            }
+            Err(_) => *counts = RowCounts { halted: rows_in, ..RowCounts::default() },
+        }
+        counts.rows_in = rows_in;
+        if self.is_used || ruled.is_err() {
+            self.chain.book.note(self.plugin.id(), self.work);
+        }
+        ruled
+    }
+
     fn run(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
-        let Chain { context, table, .. } = self.chain;
+        let Chain { env, context, table, book, .. } = self.chain;
+        self.work.calls += 1;
         let error = match self.plugin.transform(context, table, &rows) {
             Ok(verdicts) => {
+                if self.is_used {
+                    book.succeed(self.plugin.id());
+                }
                 return Ok(rows.into_iter().zip(verdicts).map(|(r, v)| self.rule(r, v)).collect());
             }
             Err(error) => error,
         };
+        let place = Place {
+            scope: context.scope.clone(),
+            table: table.name.to_string(),
+            key: match rows.as_slice() {
+                [guilty] => Some(key_text(&guilty.key(table), table)),
+                _ => None,
+            },
+        };
+        note_failure(env, book, self.plugin.id(), &error, place);
         // What is wrong with the plugin or its grants, rather than with a row, is never passed over.
         if error.class() != Class::Park {
             return Err(error);
@@ -104,9 +147,9 @@ impl Batch<'_> {
         match self.chain.on_failure {
             OnPluginFailure::Halt => Err(self.placed(error, &rows)),
             OnPluginFailure::Pass => {
-                let (count, error) = (rows.len(), self.placed(error, &rows));
-                let passed = format!("{count} rows of {} pass over a plugin: {error}", table.name);
-                report::line(&self.chain.env, &passed);
+                let (count, plugin) = (rows.len(), self.plugin.id());
+                report::line(env, &format!("{count} rows of {} pass over {plugin}", table.name));
+                self.work.rows.passed += rows.len() as u64;
                 Ok(rows.into_iter().map(Ruled::Kept).collect())
             }
             OnPluginFailure::Quarantine => self.halve(rows, &error),
@@ -121,6 +164,7 @@ impl Batch<'_> {
     ) -> Result<Vec<Ruled>, PluginError> {
         self.failures += 1;
         if rows.len() == 1 || self.failures >= limits::PLUGIN_FAILURES_MAX {
+            self.work.rows.aside += rows.len() as u64;
             let reason = error.to_string();
             let aside = |row: &Row| Ruled::Quarantined(row.key(&self.chain.table), reason.clone());
             return Ok(rows.iter().map(aside).collect());
@@ -139,12 +183,16 @@ impl Batch<'_> {
         }
     }
 
-    fn rule(&self, mut row: Row, verdict: Verdict) -> Ruled {
+    fn rule(&mut self, mut row: Row, verdict: Verdict) -> Ruled {
         let table = &self.chain.table;
         match verdict {
             Verdict::Keep => Ruled::Kept(row),
-            Verdict::Drop => Ruled::Dropped(row.key(table)),
+            Verdict::Drop => {
+                self.work.rows.dropped += 1;
+                Ruled::Dropped(row.key(table))
+            }
             Verdict::Refuse(reason) => {
+                self.work.rows.refused += 1;
                 let reason = format!("{} refuses it: {reason}", self.plugin.id());
                 Ruled::Quarantined(row.key(table), reason)
             }
@@ -156,6 +204,20 @@ impl Batch<'_> {
             }
         }
     }
+}
+
+/// Into the book, and for the operator when it is news.
+pub fn note_failure(env: &Env, book: &Book, plugin: &PluginId, error: &PluginError, place: Place) {
+    if let Some(said) = book.fail(plugin, error, place, env.clock.wall_ms()) {
+        report::line(env, &said);
+    }
+}
+
+/// One line of bounded length: what a row holds must not forge a line of the log.
+pub fn key_text(key: &Key, table: &Table) -> String {
+    let named = key.named(table).to_string();
+    let letters = named.chars().take(limits::PLUGIN_KEY_LETTERS_MAX);
+    letters.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// The context that a batch is given: the only way in for time, and it is logical.

@@ -163,6 +163,10 @@ pub const PLUGIN_FILE_BYTES_MAX: u64 = 32 << 20;
 /// Failing calls on one page while the guilty rows are looked for by halving: three rows among a thousand are found;
 /// past that the rest of the page is set aside, so that a looping plugin holds its scope for a minute at most.
 pub const PLUGIN_FAILURES_MAX: u32 = 32;
+/// Components of one name whose accounts are kept apart in the book on plugins; older ones only count in the sums.
+pub const PLUGIN_ACCOUNTS_KEPT: usize = 8;
+/// Letters of a guilty row's key in the log and in status: a long text column must not flood either.
+pub const PLUGIN_KEY_LETTERS_MAX: usize = 200;
 /// A line of rows that an author tries a plugin with, and a file that is read whole: eight times a full batch.
 pub const KIT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Log lines a batch, and the length of one; the rest is counted and dropped.

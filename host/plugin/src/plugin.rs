@@ -129,6 +129,11 @@ impl Plugin {
         uses::mistakes(&self.shared.id, &self.uses, table)
     }
 
+    /// Whether it transforms rows of `table`; others pass without a call.
+    pub fn works_on(&self, table: &Table) -> bool {
+        matches!(self.plan(Role::Transform, table), Ok(Some(_)) | Err(_))
+    }
+
     /// One verdict for each row, in order. A table that the plugin does not use is kept without a call.
     pub fn transform(
         &self,

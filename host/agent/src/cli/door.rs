@@ -2,6 +2,7 @@
 
 use super::answering::Answering;
 use super::fleet::short;
+use super::told::Grid;
 use super::{Done, Settings};
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -13,6 +14,9 @@ use tillhold_env::Env;
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 /// A synchronisation of everything, after long absence.
 const SYNC_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// `sha256:` and twelve digits, as in the log.
+const DIGEST_LETTERS: usize = 19;
 
 #[derive(Args)]
 pub struct StatusArgs {
@@ -130,7 +134,48 @@ fn table(status: &Json) -> String {
     ));
     let scopes = status["scopes"].as_array().into_iter().flatten();
     lines.extend(scopes.map(|scope| scope_line(scope, now_ms)));
+    lines.extend(plugins(&status["plugins"], now_ms));
     lines.join("\n") + "\n"
+}
+
+/// A line a plugin at work, and one for how it failed last; nothing where there is none.
+fn plugins(plugins: &Json, now_ms: i64) -> Vec<String> {
+    let plugins = plugins.as_array().map(Vec::as_slice).unwrap_or_default();
+    if plugins.is_empty() {
+        return Vec::new();
+    }
+    let titles = ["PLUGIN", "DIGEST", "SINCE", "CALLS", "ROWS", "DROPPED", "REFUSED", "FAILURES"];
+    let mut grid = Grid::of(&[&titles[..], &["SCOPES"]].concat());
+    for one in plugins {
+        let rows = &one["rows"];
+        let failures = one["failures"].as_object().into_iter().flatten();
+        let failures: u64 = failures.filter_map(|(_, count)| count.as_u64()).sum();
+        let scopes = one["scopes"].as_array().into_iter().flatten().map(text);
+        grid.row([
+            text(&one["name"]),
+            text(&one["digest"]).chars().take(DIGEST_LETTERS).collect(),
+            super::told::moment(&one["since_ms"]),
+            one["calls"].to_string(),
+            rows["in"].to_string(),
+            rows["dropped"].to_string(),
+            rows["refused"].to_string(),
+            failures.to_string(),
+            scopes.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    let last = plugins.iter().filter_map(|one| last_failure(&one["last_failure"], now_ms));
+    [String::new(), grid.to_string()].into_iter().chain(last).collect()
+}
+
+fn last_failure(last: &Json, now_ms: i64) -> Option<String> {
+    let ago = age(now_ms, last["at_ms"].as_i64()?);
+    let row = last["key"].as_str().map(|key| format!(", row {key}")).unwrap_or_default();
+    let place = format!("scope {}, {}{row}", text(&last["scope"]), text(&last["table"]));
+    Some(format!(
+        "failed {ago} ago: [{}] {} ({place})",
+        text(&last["code"]),
+        text(&last["message"])
+    ))
 }
 
 fn data(data: &Json) -> String {

@@ -8,6 +8,7 @@ use super::{Door, health};
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::freshness::Standing;
+use crate::register::plugins_of;
 use crate::{reporting, sync, upkeep};
 use axum::extract::State;
 use axum::http::header;
@@ -90,6 +91,7 @@ pub async fn get(State(door): State<Door>) -> Result<impl IntoResponse, Problem>
     page.waiting(agent).await?;
     page.size(agent).await?;
     page.scopes(agent).await?;
+    page.plugins(agent);
     page.number("ready", "1 when a sale that comes now is accepted", None, {
         f64::from(u8::from(health::reasons(agent).await.is_empty()))
     });
@@ -221,6 +223,44 @@ impl Page {
         page.register("scope_rows", "Rows that came since the agent started", rows);
         page.register("scope_errors", "Synchronisations that failed since then", errors);
         Ok(())
+    }
+
+    /// By name, over all components that had it since the agent started.
+    fn plugins(&mut self, agent: &Agent) {
+        let register = agent.register();
+        let at_work = Family::<Labels, Gauge>::default();
+        for plugin in plugins_of(&register.scopes) {
+            let digest = plugin.digest().to_string();
+            let labels = vec![("plugin", plugin.name().to_string()), ("digest", digest)];
+            at_work.get_or_create(&labels).set(1);
+        }
+        let calls = Family::<Labels, Counter>::default();
+        let rows = Family::<Labels, Counter>::default();
+        let failures = Family::<Labels, Counter>::default();
+        for (name, sums) in register.book.sums() {
+            let of =
+                |label, value: &str| vec![("plugin", name.clone()), (label, value.to_string())];
+            calls.get_or_create(&vec![("plugin", name.clone())]).inc_by(sums.work.calls);
+            let counts = sums.work.rows;
+            for (outcome, count) in [
+                ("kept", counts.kept),
+                ("dropped", counts.dropped),
+                ("refused", counts.refused),
+                ("passed", counts.passed),
+                ("aside", counts.aside),
+                ("halted", counts.halted),
+            ] {
+                rows.get_or_create(&of("outcome", outcome)).inc_by(count);
+            }
+            for (code, count) in &sums.failures {
+                failures.get_or_create(&of("code", code)).inc_by(*count);
+            }
+        }
+        let page = &mut self.0;
+        page.register("plugin_at_work", "1 for each component that a scope uses", at_work);
+        page.register("plugin_calls", "Calls since the agent started", calls);
+        page.register("plugin_rows", "Rows by what became of them", rows);
+        page.register("plugin_failures", "Failures by code", failures);
     }
 
     fn requests(&mut self, door: &Door) {

@@ -8,7 +8,7 @@ use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::freshness::{self, Shown};
-use crate::{claiming, renewal, reporting, selecting, sync};
+use crate::{claiming, plugins, renewal, reporting, selecting, sync};
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
@@ -87,6 +87,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "push_fault": fault(agent.scope_report(sync::PUSH)),
         "snapshots": agent.snapshots.shown(),
         "size": crate::upkeep::told(agent).await?,
+        "plugins": plugins::shown(&register),
         "scopes": scopes,
     }))
 }

@@ -65,7 +65,8 @@ impl Bench {
             time: Timestamp(0),
         };
         let (env, table) = (self.env.clone(), self.table.clone());
-        Chain { env, plugins: configs.iter().map(load).collect(), context, table, on_failure }
+        let plugins = configs.iter().map(load).collect();
+        Chain { env, plugins, context, table, on_failure, book: Arc::default() }
     }
 
     /// What becomes of rows with these names, whose number is 10.

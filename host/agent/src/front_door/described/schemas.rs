@@ -64,6 +64,7 @@ fn standing() -> Named {
         ("Data", data),
         ("Scope", scope),
         ("Unsent", unsent),
+        ("Plugin", plugin()),
         ("Status", status()),
     ]
 }
@@ -115,7 +116,32 @@ fn status() -> Json {
             object(&[("export", outcome_or_null()), ("new_database", outcome_or_null())]),
         ),
         ("size", named("Size")),
+        ("plugins", list(named("Plugin"))),
         ("scopes", list(named("Scope"))),
+    ])
+}
+
+fn plugin() -> Json {
+    const ROWS: [&str; 7] = ["in", "kept", "dropped", "refused", "passed", "aside", "halted"];
+    let failure = object(&[
+        ("at_ms", whole()),
+        ("code", text()),
+        ("message", text()),
+        ("hint", or_null(text())),
+        ("scope", text()),
+        ("table", text()),
+        ("key", or_null(text())),
+    ]);
+    object(&[
+        ("name", text()),
+        ("digest", text()),
+        ("scopes", list(text())),
+        ("since_ms", or_null(whole())),
+        ("calls", whole()),
+        ("rows", counts(&ROWS)),
+        ("conflicts", counts(&["asked", "decided", "deferred"])),
+        ("failures", map(whole())),
+        ("last_failure", or_null(failure)),
     ])
 }
 
