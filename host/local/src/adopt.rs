@@ -28,9 +28,9 @@ pub(crate) fn adopt(conn: &mut Connection, env: &Env, registry: &Registry) -> Re
         )?;
         transaction.execute(
             "INSERT INTO tillhold_transaction \
-             (transaction_id, content_hash, first_seq, state, received_at_ms, committed_where) \
-             VALUES (?1, ?2, ?3, 'pending', ?4, 'offline')",
-            (&id[..], &hash[..], first, env.clock.wall_ms()),
+             (transaction_id, content_hash, first_seq, last_seq, state, received_at_ms, committed_where) \
+             VALUES (?1, ?2, ?3, ?4, 'pending', ?5, 'offline')",
+            (&id[..], &hash[..], first, last, env.clock.wall_ms()),
         )?;
     }
     Ok(transaction.commit()?)

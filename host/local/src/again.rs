@@ -10,6 +10,7 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::load::is_pending;
+use crate::record::ITS_ROWS;
 use crate::registry::{Entry, Registry};
 use crate::release::named;
 use crate::settle::retry;
@@ -186,9 +187,9 @@ pub(crate) fn ask_for_rows_of(
     registry: &Registry,
     id: TransactionId,
 ) -> Result<(), Trouble> {
-    let mut statement = conn.prepare_cached(
-        "SELECT table_id, coalesce(new_row, old_row) FROM tillhold_log WHERE transaction_id = ?1",
-    )?;
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT table_id, coalesce(new_row, old_row) FROM tillhold_log WHERE {ITS_ROWS}"
+    ))?;
     let mut rows = statement.query([&id.0[..]])?;
     while let Some(row) = rows.next()? {
         let entry = registry.in_journal(row.get(0)?)?;

@@ -11,7 +11,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 10;
+pub(crate) const LAYOUT: i32 = 11;
 
 /// What brings an older file to the next layout.
 pub(crate) struct Migration {
@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 9] = [
+pub(crate) const MIGRATIONS: [Migration; 10] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -45,6 +45,7 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
     Migration { both_files: "", journal_only: &[AUDIT] },
     Migration { both_files: "", journal_only: &[RELEASED] },
     Migration { both_files: "", journal_only: &[LOG_ASIDE, LOG, LOG_BACK] },
+    Migration { both_files: "", journal_only: &[LAST_SEQ] },
 ];
 
 /// Of layout 6: which products and customers the file's rows are of.
@@ -203,7 +204,7 @@ CREATE TABLE tillhold_log (
   base_version INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX tillhold_log_key ON tillhold_log (table_id, key);
-CREATE INDEX tillhold_log_transaction ON tillhold_log (transaction_id);
+CREATE INDEX tillhold_log_unadopted ON tillhold_log (seq) WHERE transaction_id IS NULL;
 ";
 
 /// Of layout 10: the log with a check that costs a sale less. Its numbers go on where they were.
@@ -222,6 +223,17 @@ DROP TABLE tillhold_log_aside;
 DROP TABLE tillhold_log_number;
 ";
 
+/// Of layout 11: a transaction's rows in the log by their first and last number instead of by an index.
+const LAST_SEQ: &str = "
+ALTER TABLE tillhold_transaction ADD COLUMN last_seq INTEGER NOT NULL DEFAULT 0;
+UPDATE tillhold_transaction SET last_seq = first_seq;
+UPDATE tillhold_transaction SET last_seq = its.last FROM
+  (SELECT transaction_id AS id, max(seq) AS last FROM tillhold_log WHERE transaction_id IS NOT NULL GROUP BY transaction_id) AS its
+  WHERE its.id = transaction_id;
+DROP INDEX IF EXISTS tillhold_log_transaction;
+CREATE INDEX IF NOT EXISTS tillhold_log_unadopted ON tillhold_log (seq) WHERE transaction_id IS NULL;
+";
+
 const SALES: &str = "
 CREATE TABLE tillhold_current (transaction_id BLOB NOT NULL) STRICT;
 CREATE TABLE tillhold_applying (one INTEGER NOT NULL CHECK (one = 1)) STRICT;
@@ -229,7 +241,9 @@ CREATE TABLE tillhold_displaced (table_id INTEGER NOT NULL, key TEXT NOT NULL, o
 CREATE TABLE tillhold_transaction (
   transaction_id BLOB PRIMARY KEY NOT NULL CHECK (length(transaction_id) = 16),
   content_hash BLOB NOT NULL CHECK (length(content_hash) = 32),
+  -- Its rows in the log are those of first_seq to last_seq that have its id.
   first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('pending', 'settled', 'quarantined', 'deferred')),
   received_at_ms INTEGER NOT NULL,
   committed_where TEXT NOT NULL CHECK (committed_where IN ('offline', 'channel')),

@@ -4,7 +4,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
-use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
+use crate::record::{ITS_ROWS, RECORD_COLUMNS, TransactionRecord, transaction_record};
 use crate::registry::Registry;
 use crate::release::Quarantined;
 use rusqlite::{Connection, Params, Row as SqlRow, TransactionBehavior};
@@ -170,8 +170,9 @@ fn counts(conn: &Connection) -> Result<Counts, Trouble> {
         number(&format!("SELECT count(*) FROM tillhold_transaction WHERE state = '{state}'"))
     };
     let unadopted = number("SELECT count(*) FROM tillhold_log WHERE transaction_id IS NULL")?;
-    let sent_later = "SELECT count(*) FROM tillhold_log WHERE transaction_id IN \
-                      (SELECT transaction_id FROM tillhold_transaction WHERE state = 'pending')";
+    let sent_later = "SELECT count(*) FROM tillhold_transaction AS t \
+                      INNER JOIN tillhold_log AS l ON l.seq BETWEEN t.first_seq AND t.last_seq \
+                      AND l.transaction_id = t.transaction_id WHERE t.state = 'pending'";
     let oldest = "SELECT min(received_at_ms) FROM tillhold_transaction WHERE state = 'pending'";
     Ok(Counts {
         pending_transactions: in_state("pending")? + u64::from(unadopted > 0),
@@ -190,10 +191,10 @@ fn quarantined(
     sql: &str,
     asked: impl Params,
 ) -> Result<Vec<QuarantineRecord>, Trouble> {
-    let mut written = conn.prepare_cached(
-        "SELECT table_id, count(*) FROM tillhold_log WHERE transaction_id = ?1 \
-         GROUP BY table_id ORDER BY min(seq)",
-    )?;
+    let mut written = conn.prepare_cached(&format!(
+        "SELECT table_id, count(*) FROM tillhold_log WHERE {ITS_ROWS} \
+         GROUP BY table_id ORDER BY min(seq)"
+    ))?;
     let mut records = Vec::new();
     let mut statement = conn.prepare_cached(sql)?;
     let mut heads = statement.query(asked)?;

@@ -7,6 +7,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
+use crate::record::ITS_ROWS;
 use crate::registry::{Entry, Registry};
 use crate::settle::Settlement;
 use crate::waiting::{self, Undecided};
@@ -135,10 +136,10 @@ pub(crate) fn net_writes(
     id: TransactionId,
     is_overtaken: bool,
 ) -> Result<Vec<Write>, Trouble> {
-    let mut statement = conn.prepare_cached(
+    let mut statement = conn.prepare_cached(&format!(
         "SELECT table_id, key, old_row, new_row, base_version, seq FROM tillhold_log \
-         WHERE transaction_id = ?1 ORDER BY seq",
-    )?;
+         WHERE {ITS_ROWS} ORDER BY seq"
+    ))?;
     let mut rows = statement.query([&id.0[..]])?;
     let mut order: Vec<(i64, String)> = Vec::new();
     let mut nets: BTreeMap<(i64, String), Net> = BTreeMap::new();

@@ -15,6 +15,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
+use crate::record::ITS_ROWS;
 use crate::registry::Registry;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use tillhold_core::limits;
@@ -68,30 +69,29 @@ pub(crate) fn keep(conn: &Connection, id: TransactionId, now_ms: i64) -> Result<
     )?
     .execute((id, now_ms))?;
     let kept_no = conn.last_insert_rowid();
-    conn.prepare_cached(
+    conn.prepare_cached(&format!(
         "UPDATE tillhold_kept SET aged_from_ms = ?2 WHERE kept_no IN \
-         (SELECT r.kept_no FROM tillhold_log AS l CROSS JOIN tillhold_kept_row AS r \
-         ON r.table_id = l.table_id AND r.key = l.key \
-         WHERE l.transaction_id = ?1 AND l.operation <> 'insert')",
-    )?
+         (SELECT r.kept_no FROM (SELECT table_id, key FROM tillhold_log \
+         WHERE {ITS_ROWS} AND operation <> 'insert') AS l CROSS JOIN tillhold_kept_row AS r \
+         ON r.table_id = l.table_id AND r.key = l.key)"
+    ))?
     .execute((id, now_ms))?;
-    conn.prepare_cached(
+    conn.prepare_cached(&format!(
         "DELETE FROM tillhold_kept_row WHERE (table_id, key) IN \
-         (SELECT l.table_id, l.key FROM tillhold_log AS l \
-         WHERE l.transaction_id = ?1 AND l.operation = 'delete')",
-    )?
+         (SELECT table_id, key FROM tillhold_log WHERE {ITS_ROWS} AND operation = 'delete')"
+    ))?
     .execute([id])?;
     let made = conn
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO tillhold_kept_row (table_id, key, kept_no) SELECT s.table_id, s.key, ?2 FROM \
              (SELECT table_id, key, min(seq) AS first, max(seq) AS last FROM tillhold_log \
-             WHERE transaction_id = ?1 GROUP BY table_id, key) AS s \
+             WHERE {ITS_ROWS} GROUP BY table_id, key) AS s \
              INNER JOIN tillhold_table AS t ON t.table_id = s.table_id \
              INNER JOIN tillhold_log AS f ON f.seq = s.first \
              INNER JOIN tillhold_log AS l ON l.seq = s.last \
              WHERE t.direction = 'upload' AND f.operation = 'insert' AND l.operation <> 'delete' \
-             ON CONFLICT (table_id, key) DO UPDATE SET kept_no = excluded.kept_no",
-        )?
+             ON CONFLICT (table_id, key) DO UPDATE SET kept_no = excluded.kept_no"
+        ))?
         .execute((id, kept_no))?;
     if made == 0 {
         conn.prepare_cached("DELETE FROM tillhold_kept WHERE kept_no = ?1")?.execute([kept_no])?;

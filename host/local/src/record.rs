@@ -223,7 +223,7 @@ fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
     if let Some(known) = find(&transaction, sale.id)? {
         return Ok(if known.hash == sale.hash { Recorded::AlreadyThere } else { Recorded::Clash });
     }
-    let id = &sale.id.0[..];
+    let (id, before) = (&sale.id.0[..], last_seq(&transaction)?);
     transaction.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
     for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
         match steps[0].is_insert() {
@@ -234,7 +234,7 @@ fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
     transaction
         .prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?
         .execute([id])?;
-    remember(&transaction, sale)?;
+    remember(&transaction, sale, before)?;
     transaction.commit()?;
     Ok(Recorded::Committed)
 }
@@ -343,27 +343,36 @@ fn missing(entry: &Entry, key: &Key) -> LocalError {
     LocalError::RowMissing { table: entry.table.name.clone(), key }
 }
 
-/// A transaction that changed nothing has nothing to send.
-fn remember(conn: &Connection, sale: &Sale) -> Result<(), Trouble> {
-    let id = &sale.id.0[..];
+/// The log's last number that is there.
+fn last_seq(conn: &Connection) -> Result<i64, Trouble> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM tillhold_log";
+    Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
+}
+
+/// `before` was the log's last number. A transaction that changed nothing has nothing to send.
+fn remember(conn: &Connection, sale: &Sale, before: i64) -> Result<(), Trouble> {
+    let (id, last) = (&sale.id.0[..], last_seq(conn)?);
     let first: Option<i64> = conn
-        .prepare_cached("SELECT min(seq) FROM tillhold_log WHERE transaction_id = ?1")?
-        .query_row([id], |row| row.get(0))?;
-    let last: i64 = conn
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM tillhold_log")?
-        .query_row((), |row| row.get(0))?;
+        .prepare_cached("SELECT min(seq) FROM tillhold_log WHERE seq > ?1")?
+        .query_row([before], |row| row.get(0))?;
     conn.prepare_cached(
         "INSERT INTO tillhold_transaction \
-         (transaction_id, content_hash, first_seq, state, received_at_ms, committed_where) \
-         VALUES (?1, ?2, ?3, 'pending', ?4, 'offline')",
+         (transaction_id, content_hash, first_seq, last_seq, state, received_at_ms, committed_where) \
+         VALUES (?1, ?2, ?3, ?4, 'pending', ?5, 'offline')",
     )?
-    .execute((id, &sale.hash.0[..], first.unwrap_or(last), sale.received_at_ms))?;
+    .execute((id, &sale.hash.0[..], first.unwrap_or(last), last, sale.received_at_ms))?;
     if first.is_none() {
         let kept = limits::SETTLED_TRANSACTIONS_KEPT;
         mark_settled(conn, sale.id, CommittedWhere::Offline, sale.received_at_ms, kept)?;
     }
     Ok(())
 }
+
+/// The log's rows of the transaction ?1: a condition.
+pub(crate) const ITS_ROWS: &str = "seq BETWEEN \
+     (SELECT t.first_seq FROM tillhold_transaction AS t WHERE t.transaction_id = ?1) AND \
+     (SELECT t.last_seq FROM tillhold_transaction AS t WHERE t.transaction_id = ?1) \
+     AND transaction_id = ?1";
 
 /// The columns that [`transaction_record`] reads, in its order.
 pub(crate) const RECORD_COLUMNS: &str = "transaction_id, content_hash, first_seq, \

@@ -18,7 +18,7 @@ use crate::image;
 use crate::purge;
 use crate::record::{CommittedWhere, TransactionState, find};
 use crate::registry::{Entry, Registry};
-use crate::settle::mark_settled;
+use crate::settle::{forget_log, mark_settled};
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior};
 use tillhold_core::conflict::BY_PERSON;
 use tillhold_core::limits;
@@ -233,8 +233,7 @@ fn leave(
 ) -> Result<(), Trouble> {
     again::ask_for_rows_of(conn, registry, id)?;
     purge::keep(conn, id, now_ms)?;
-    conn.prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
-        .execute([&id.0[..]])?;
+    forget_log(conn, id)?;
     contested::forget(conn, id)?;
     decided::forget_sent(conn, id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;

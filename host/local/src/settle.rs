@@ -16,7 +16,7 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::load::is_pending;
 use crate::purge;
-use crate::record::{CommittedWhere, TransactionRecord, TransactionState, find};
+use crate::record::{CommittedWhere, ITS_ROWS, TransactionRecord, TransactionState, find};
 use crate::registry::{Entry, Registry};
 use crate::{contested, decided};
 use rusqlite::{Connection, TransactionBehavior};
@@ -215,8 +215,7 @@ fn settle(
     }
     let touched = touched_while_loading(conn, end.id, registry)?;
     purge::keep(conn, end.id, now_ms)?;
-    conn.prepare_cached("DELETE FROM tillhold_log WHERE transaction_id = ?1")?
-        .execute([&end.id.0[..]])?;
+    forget_log(conn, end.id)?;
     contested::forget(conn, end.id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
     mark_settled(conn, end.id, CommittedWhere::Channel, now_ms, kept)?;
@@ -234,6 +233,13 @@ fn settle(
         apply::stage_settled(conn, entry, keys)?;
     }
     Ok(tally)
+}
+
+/// The log's rows of a transaction that is over.
+pub(crate) fn forget_log(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
+    let sql = format!("DELETE FROM tillhold_log WHERE {ITS_ROWS}");
+    conn.prepare_cached(&sql)?.execute([&id.0[..]])?;
+    Ok(())
 }
 
 fn write_decided(conn: &Connection, decided: &[&(Arc<Entry>, Change)]) -> Result<Tally, Trouble> {
@@ -286,10 +292,9 @@ fn touched_while_loading(
 }
 
 fn keys_in_log(conn: &Connection, entry: &Entry, id: TransactionId) -> Result<Vec<Key>, Trouble> {
-    let mut statement = conn.prepare_cached(
-        "SELECT coalesce(new_row, old_row) FROM tillhold_log \
-         WHERE transaction_id = ?1 AND table_id = ?2",
-    )?;
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT coalesce(new_row, old_row) FROM tillhold_log WHERE {ITS_ROWS} AND table_id = ?2"
+    ))?;
     let mut rows = statement.query((&id.0[..], entry.id))?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {

@@ -10,6 +10,7 @@
 
 use crate::file::Trouble;
 use crate::image;
+use crate::record::ITS_ROWS;
 use crate::registry::{Entry, Registry};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{HashMap, HashSet};
@@ -48,7 +49,8 @@ impl Undecided {
         let mut statement = conn.prepare_cached(
             "SELECT t.transaction_id, t.first_seq, l.table_id, l.key, l.operation, \
              coalesce(l.new_row, l.old_row) FROM tillhold_transaction AS t \
-             INNER JOIN tillhold_log AS l ON l.transaction_id = t.transaction_id \
+             INNER JOIN tillhold_log AS l ON l.seq BETWEEN t.first_seq AND t.last_seq \
+             AND l.transaction_id = t.transaction_id \
              WHERE t.state IN ('quarantined', 'deferred') AND (?1 IS NULL OR t.transaction_id = ?1)",
         )?;
         let mut rows = statement.query([only])?;
@@ -87,9 +89,9 @@ impl Undecided {
         if self.since.is_empty() {
             return Ok(false);
         }
-        let mut statement = conn.prepare_cached(
-            "SELECT table_id, key, operation FROM tillhold_log WHERE transaction_id = ?1",
-        )?;
+        let mut statement = conn.prepare_cached(&format!(
+            "SELECT table_id, key, operation FROM tillhold_log WHERE {ITS_ROWS}"
+        ))?;
         let mut rows = statement.query([id])?;
         let (mut is_held, mut makes) = (false, Vec::new());
         while let Some(row) = rows.next()? {

@@ -4,7 +4,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
-use crate::record::{TransactionRecord, find};
+use crate::record::{ITS_ROWS, TransactionRecord, find};
 use crate::registry::Registry;
 use crate::waiting::Undecided;
 use rusqlite::Connection;
@@ -120,10 +120,10 @@ fn rows(
     registry: &Registry,
     id: TransactionId,
 ) -> Result<Vec<WholeRow>, Trouble> {
-    let mut statement = conn.prepare_cached(
+    let mut statement = conn.prepare_cached(&format!(
         "SELECT table_id, operation, old_row, new_row FROM tillhold_log \
-         WHERE transaction_id = ?1 ORDER BY seq",
-    )?;
+         WHERE {ITS_ROWS} ORDER BY seq"
+    ))?;
     let mut found = statement.query([&id.0[..]])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {

@@ -80,7 +80,7 @@ fn transaction_id(text: &str) -> Result<TransactionId, Problem> {
 /// Read and written under one profile; waited for under whichever comes.
 async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committed, Problem> {
     let shapes = agent.shape_lock().read().await;
-    let sale = Sale::read(agent, id, body)?;
+    let mut sale = Sale::read(agent, id, body)?;
     let replayed = sale.record(agent).await?;
     agent.note_sale();
     drop(shapes);
@@ -166,12 +166,16 @@ impl Sale {
         })
     }
 
-    /// On the register's disk; whether it was there before.
-    async fn record(&self, agent: &Agent) -> Result<bool, Problem> {
+    /// On the register's disk; whether it was there before. The rows go there.
+    async fn record(&mut self, agent: &Agent) -> Result<bool, Problem> {
         let register = agent.register();
+        let rows = std::mem::take(&mut self.rows);
+        let inserted = rows.iter().filter(|row| row.operation == Operation::Insert);
+        let number = |row: &SaleRow| numbers::sequence_of(&register, &row.table, &row.cells);
+        let numbers: Vec<u64> = inserted.filter_map(number).collect();
         let writes =
-            self.rows.iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
-        self.admit(agent, &register).await?;
+            rows.into_iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
+        self.admit(agent, &register, &numbers).await?;
         let received_at_ms = register.env.clock.wall_ms();
         let recorded = register
             .local
@@ -180,7 +184,8 @@ impl Sale {
             .map_err(FlowError::from)?;
         match recorded {
             Recorded::Committed => {
-                self.note_numbers(agent, &register);
+                // From here on they are used.
+                numbers.into_iter().for_each(|number| agent.numbers.note(number));
                 Ok(false)
             }
             Recorded::AlreadyThere => Ok(true),
@@ -190,13 +195,15 @@ impl Sale {
 
     /// A register without fresh data may refuse what is new, and a sale's number is used once. What is known under its id
     /// is no news, and is answered as before.
-    async fn admit(&self, agent: &Agent, register: &Register) -> Result<(), Problem> {
-        let inserted = self.rows.iter().filter(|row| row.operation == Operation::Insert);
-        let number = |row: &SaleRow| numbers::sequence_of(register, &row.table, &row.cells);
-        let numbered: Vec<u64> = inserted.filter_map(number).collect();
+    async fn admit(
+        &self,
+        agent: &Agent,
+        register: &Register,
+        numbers: &[u64],
+    ) -> Result<(), Problem> {
         let of_data = freshness::refusal(agent);
-        let of_numbers = numbers::refusal(agent, register).filter(|_| !numbered.is_empty());
-        if (numbered.is_empty() && of_data.is_none())
+        let of_numbers = numbers::refusal(agent, register).filter(|_| !numbers.is_empty());
+        if (numbers.is_empty() && of_data.is_none())
             || register.local.lookup(self.id).await.map_err(FlowError::from)?.is_some()
         {
             return Ok(());
@@ -204,18 +211,9 @@ impl Sale {
         if let Some(refusal) = of_data.or(of_numbers) {
             return Err(refusal.into());
         }
-        match numbered.into_iter().find(|number| agent.numbers.is_used(*number)) {
+        match numbers.iter().find(|number| agent.numbers.is_used(**number)) {
             None => Ok(()),
-            Some(number) => Err(number_used(register, number)),
-        }
-    }
-
-    /// From here on the numbers are used.
-    fn note_numbers(&self, agent: &Agent, register: &Register) {
-        for row in self.rows.iter().filter(|row| row.operation == Operation::Insert) {
-            if let Some(number) = numbers::sequence_of(register, &row.table, &row.cells) {
-                agent.numbers.note(number);
-            }
+            Some(number) => Err(number_used(register, *number)),
         }
     }
 
@@ -273,28 +271,38 @@ fn clash() -> Problem {
 
 /// SHA-256 of the body's canonical JSON: keys sorted, so that a POS may write them in any order.
 fn content_hash(body: &Json) -> ContentHash {
-    let mut hash = Sha256::new();
-    digest(&mut hash, &body["rows"]);
-    ContentHash(hash.finalize().into())
+    let mut text = String::new();
+    canonical(&mut text, &body["rows"]);
+    ContentHash(Sha256::digest(text).into())
 }
 
-fn digest(hash: &mut Sha256, json: &Json) {
+fn canonical(text: &mut String, json: &Json) {
+    // Quoted text and bare literals cannot be mistaken for each other or for a container's head.
     match json {
         Json::Object(members) => {
-            let mut keys: Vec<&String> = members.keys().collect();
-            keys.sort_unstable();
-            hash.update(format!("{{{}", keys.len()));
-            for key in keys {
-                digest(hash, &Json::String(key.clone()));
-                digest(hash, &members[key]);
+            let mut members: Vec<(&String, &Json)> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            *text += &format!("{{{}", members.len());
+            for (name, member) in members {
+                quoted(text, name);
+                canonical(text, member);
             }
         }
         Json::Array(items) => {
-            hash.update(format!("[{}", items.len()));
-            items.iter().for_each(|item| digest(hash, item));
+            *text += &format!("[{}", items.len());
+            items.iter().for_each(|item| canonical(text, item));
         }
-        // Quoted text and bare literals cannot be mistaken for each other or for a container's head.
-        other => hash.update(format!("{other},")),
+        Json::String(word) => quoted(text, word),
+        other => *text += &format!("{other},"),
+    }
+}
+
+/// As JSON writes it. Most words are plain, and a sale has thousands.
+fn quoted(text: &mut String, word: &str) {
+    let is_plain = |byte: u8| !matches!(byte, 0..0x20 | b'"' | b'\\');
+    match word.bytes().all(is_plain) {
+        true => text.extend(["\"", word, "\","]),
+        false => *text += &format!("{},", Json::from(word)),
     }
 }
 
@@ -322,29 +330,34 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
     let values = row["values"].as_object();
     let values = values.ok_or_else(|| wrong("row-values", "has no values".to_string()))?;
     let mut cells = vec![None; table.columns.len()];
+    let mut next = 0;
     for (column, given) in values {
-        let Some(position) = table.position(column) else {
+        // Most name the columns in the table's order, and it may have hundreds.
+        let is_next = |at: &Column| at.name.eq_ignore_ascii_case(column);
+        let in_order = table.columns.get(next).is_some_and(is_next).then_some(next);
+        let Some(position) = in_order.or_else(|| table.position(column)) else {
             return Err(wrong("row-column", format!("{name} has no column {column} that travels")));
         };
         let value = json::from_json(given, &table.columns[position])
             .map_err(|misfit| wrong("row-value", format!("{name}.{column}: {misfit}")))?;
         cells[position] = Some(value);
+        next = position + 1;
     }
     Ok(SaleRow { table: table.clone(), operation, cells })
 }
 
 impl SaleRow {
     /// The whole row of an insert: what was not given takes the channel's default.
-    fn whole(&self, agent: &Agent) -> Result<Row, Problem> {
-        let cell = |(given, column): (&Option<Value>, &Column)| match given {
-            Some(value) => Ok(value.clone()),
+    fn whole(self, agent: &Agent) -> Result<Row, Problem> {
+        let cell = |(given, column): (Option<Value>, &Column)| match given {
+            Some(value) => Ok(value),
             None => default_of(agent, column).ok_or_else(|| {
                 let name = &self.table.name;
                 let detail = format!("{name}.{} has no default: give it a value", column.name);
                 Problem::new(422, "row-value", detail)
             }),
         };
-        self.cells.iter().zip(&self.table.columns).map(cell).collect::<Result<_, _>>().map(Row)
+        self.cells.into_iter().zip(&self.table.columns).map(cell).collect::<Result<_, _>>().map(Row)
     }
 
     fn key(&self) -> Result<Key, Problem> {
@@ -357,15 +370,16 @@ impl SaleRow {
         self.table.key.iter().map(part).collect::<Result<_, _>>().map(Key)
     }
 
-    fn local_write(&self, agent: &Agent) -> Result<RowWrite, Problem> {
+    fn local_write(self, agent: &Agent) -> Result<RowWrite, Problem> {
         let table = self.table.name.clone();
         Ok(match self.operation {
             Operation::Insert => RowWrite::Insert { table, row: self.whole(agent)? },
             Operation::Delete => RowWrite::Delete { table, key: self.key()? },
             Operation::Update => {
-                let given = self.cells.iter().enumerate();
-                let cells = given.filter_map(|(at, cell)| Some((at, cell.clone()?))).collect();
-                RowWrite::Amend { table, key: self.key()?, cells }
+                let key = self.key()?;
+                let given = self.cells.into_iter().enumerate();
+                let cells = given.filter_map(|(at, cell)| Some((at, cell?))).collect();
+                RowWrite::Amend { table, key, cells }
             }
         })
     }
@@ -391,4 +405,25 @@ fn default_of(agent: &Agent, column: &Column) -> Option<Value> {
         }
     };
     text::fit(value, column.of).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical, content_hash};
+    use serde_json::json;
+
+    /// The hash lies in the journals and in the channel's ledger: a sale that is sent again must be known.
+    #[test]
+    fn a_bodys_hash_is_that_of_its_canonical_text() {
+        let words = ["", "plain", "Ärger\u{1F600}", "a\"b\\c", "tab\tnul\u{0}", "\u{7f}\u{2028}"];
+        let mut text = String::new();
+        canonical(&mut text, &json!({ "b": words, "a\n": [null, true, 1.50, -7] }));
+        let expected = "{2\"a\\n\",[4null,true,1.5,-7,\"b\",[6\"\",\"plain\",\"Ärger\u{1F600}\",\
+                        \"a\\\"b\\\\c\",\"tab\\tnul\\u0000\",\"\u{7f}\u{2028}\",";
+        assert_eq!(text, expected);
+        let (one, other) = (json!({ "x": 1, "y": 2 }), json!({ "y": 2, "x": 1 }));
+        let hash = |row| content_hash(&json!({ "rows": [row] })).0;
+        assert_eq!(hash(one.clone()), hash(other));
+        assert_ne!(hash(one), hash(json!({ "x": 1, "y": "2" })));
+    }
 }

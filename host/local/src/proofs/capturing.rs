@@ -292,9 +292,7 @@ const EXTREMES: [&[&str]; 4] = [
     ],
 ];
 
-/// Every type at its extremes: what a trigger writes and what is read back is the value that was recorded.
-#[tokio::test]
-async fn every_type_comes_out_of_the_log_as_it_went_in() {
+async fn house_of_all_types() -> (House, Arc<Table>) {
     let house = House::new().await;
     let all = table(
         "ALLTYPES",
@@ -305,11 +303,86 @@ async fn every_type_comes_out_of_the_log_as_it_went_in() {
     );
     let install =
         InstalledTable { scope: "all".into(), direction: Direction::Upload, table: all.clone() };
-    house
-        .db
-        .install([super::plan(), vec![install]].concat(), Vec::new())
-        .await
-        .expect("an installation");
+    let plan = [super::plan(), vec![install]].concat();
+    house.db.install(plan, Vec::new()).await.expect("an installation");
+    (house, all)
+}
+
+/// The log from one of its numbers on, but for the numbers and whose the rows are.
+fn logged(house: &House, after: i64) -> Vec<(i64, String, String, [Option<String>; 2], i64)> {
+    let journal = house.another_program();
+    let sql = "SELECT table_id, key, operation, old_row, new_row, base_version FROM tillhold_log \
+               WHERE seq > ?1 ORDER BY seq";
+    let mut select = journal.prepare(sql).expect("a question");
+    let rows = select.query_map([after], |row| {
+        let images = [row.get(3)?, row.get(4)?];
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, images, row.get(5)?))
+    });
+    rows.expect("an answer").map(|row| row.expect("a row of the log")).collect()
+}
+
+/// The register logs what it inserts by statements of its own: word for word what the triggers write.
+#[tokio::test]
+async fn a_sale_is_logged_as_another_programs_rows_are() {
+    let ((own, all), (foreign, _)) = (house_of_all_types().await, house_of_all_types().await);
+    let insert = |table: &Arc<Table>, values: &[&str]| RowWrite::Insert {
+        table: table.name.clone(),
+        row: row(table, values),
+    };
+    let (first, second) = (["T9", "1", "Item ", "1"], ["t9", "2", "item", "2.5"]);
+    let mut writes = vec![insert(&lines(), &first)];
+    writes.extend(EXTREMES.iter().map(|values| insert(&all, values)));
+    writes.push(insert(&lines(), &second));
+    own.db.record(id(1), hash(1), writes, 1).await.expect("a sale");
+    let other = foreign.another_program();
+    let path = own.journal().display().to_string();
+    other.execute("ATTACH ?1 AS own", [path]).expect("the other journal");
+    let copy = "BEGIN; \
+                INSERT INTO \"ax.RETAILTRANSACTIONSALESTRANS\" \
+                SELECT * FROM own.\"ax.RETAILTRANSACTIONSALESTRANS\" WHERE LINE = 1; \
+                INSERT INTO \"ax.ALLTYPES\" SELECT * FROM own.\"ax.ALLTYPES\" ORDER BY rowid; \
+                INSERT INTO \"ax.RETAILTRANSACTIONSALESTRANS\" \
+                SELECT * FROM own.\"ax.RETAILTRANSACTIONSALESTRANS\" WHERE LINE = 2; COMMIT;";
+    other.execute_batch(copy).expect("the same rows");
+    let own_log = logged(&own, 0);
+    assert_eq!(own_log.len(), EXTREMES.len() + 2);
+    assert_eq!(own_log, logged(&foreign, 0));
+}
+
+/// Also where an earlier change of the same row waits: its base version holds.
+#[tokio::test]
+async fn a_row_that_comes_again_in_a_sale_keeps_the_version_of_its_first_change() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 5).await;
+    house.insert(1, &customers, &["C1", "usmf", "Ann", "0"]).await;
+    let position = vec![(customers.name.clone(), ChannelVersion(9))];
+    house.db.land("customers", position, super::EPOCH).await.expect("a landing");
+    let table = customers.name.clone();
+    let again = |account: &str| RowWrite::Insert {
+        table: table.clone(),
+        row: row(&customers, &[account, "usmf", "Ann", "0"]),
+    };
+    let gone = RowWrite::Delete { table: table.clone(), key: key(&customers, &["c1", "usmf"]) };
+    let writes = vec![again("C2"), gone, again("c1 "), again("C3")];
+    house.db.record(id(2), hash(2), writes, 1).await.expect("a sale");
+    let told: Vec<_> = logged(&house, 1)
+        .into_iter()
+        .map(|(_, key, operation, _, base)| (key, operation, base))
+        .collect();
+    let expected = [
+        ("[\"c2\",\"usmf\"]", "insert", 9),
+        ("[\"c1\",\"usmf\"]", "delete", 5),
+        ("[\"c1\",\"usmf\"]", "insert", 5),
+        ("[\"c3\",\"usmf\"]", "insert", 9),
+    ];
+    assert_eq!(told, expected.map(|(key, operation, base)| (key.into(), operation.into(), base)));
+}
+
+/// Every type at its extremes: what a trigger writes and what is read back is the value that was recorded.
+#[tokio::test]
+async fn every_type_comes_out_of_the_log_as_it_went_in() {
+    let (house, all) = house_of_all_types().await;
     for (number, values) in EXTREMES.iter().enumerate() {
         house.insert(number as u8 + 1, &all, values).await;
     }

@@ -1,7 +1,7 @@
 //! Opening: settings, identity, refusal of files that are not ours, and that a refused file is left as it was.
 
-use super::{House, identity, open, prices};
-use crate::{Identity, LocalDatabase, LocalError};
+use super::{House, hash, id, identity, lines, open, prices, row};
+use crate::{Identity, LocalDatabase, LocalError, RowWrite, Settlement};
 use rusqlite::Connection;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
@@ -60,7 +60,7 @@ async fn the_settings_are_those_that_lose_nothing() {
         ("cell_size_check", "Integer(1)"),
         ("busy_timeout", "Integer(5000)"),
         ("application_id", "Integer(1414089804)"),
-        ("user_version", "Integer(10)"),
+        ("user_version", "Integer(11)"),
         ("auto_vacuum", "Integer(2)"),
         ("checkpoint_fullfsync", "Integer(1)"),
         ("mmap_size", "Integer(0)"),
@@ -88,6 +88,7 @@ const BEFORE_PEOPLE_DECIDED: &str = "
 DROP TABLE tillhold_release; DROP TABLE tillhold_again; DROP TABLE tillhold_audit;
 DROP INDEX tillhold_conflict_id; DROP INDEX tillhold_row_aside_id;
 DROP INDEX tillhold_decision_id; DROP INDEX tillhold_decision_sent;
+ALTER TABLE tillhold_transaction DROP COLUMN last_seq;
 ALTER TABLE tillhold_transaction DROP COLUMN released_at_ms;
 ALTER TABLE tillhold_decision DROP COLUMN table_name;
 ALTER TABLE tillhold_transaction DROP COLUMN reason_since_ms;
@@ -146,16 +147,52 @@ async fn files_of_the_first_layout_are_brought_to_the_present_one() {
     }
 }
 
+/// Leaves the journal as layout 10 had it.
+const WITHOUT_LAST_SEQ: &str = "
+ALTER TABLE tillhold_transaction DROP COLUMN last_seq;
+DROP INDEX tillhold_log_unadopted;
+CREATE INDEX tillhold_log_transaction ON tillhold_log (transaction_id);
+PRAGMA user_version = 10;
+";
+
+/// Sales find their rows in the log by first and last number, also those that were made before the last one was kept.
+#[tokio::test]
+async fn sales_of_layout_ten_find_their_rows() {
+    let house = House::new().await;
+    let line = |sale: u8, line: u8| RowWrite::Insert {
+        table: lines().name.clone(),
+        row: row(&lines(), &["T1", &format!("{sale}{line}"), "i", "1"]),
+    };
+    for sale in 1..=3 {
+        let writes = (1..=sale).map(|nth| line(sale, nth)).collect();
+        house.db.record(id(sale), hash(sale), writes, 1).await.expect("a sale");
+    }
+    house.db.record(id(4), hash(4), Vec::new(), 1).await.expect("a sale of nothing");
+    house.db.close().await.expect("a close");
+    let conn = Connection::open(house.folder.path().join("journal.db")).expect("a file");
+    conn.execute_batch(WITHOUT_LAST_SEQ).expect("an older journal");
+    drop(conn);
+    let again = open(house.folder.path()).await;
+    let pending = again.pending(10, 100).await.expect("sales");
+    let found: Vec<_> = pending.iter().map(|sale| (sale.id, sale.writes.len())).collect();
+    assert_eq!(found, [(id(1), 1), (id(2), 2), (id(3), 3)]);
+    again.settle(id(2), Settlement::Accepted).await.expect("an end");
+    let left = again.pending(10, 100).await.expect("sales");
+    assert_eq!(left.iter().map(|sale| sale.writes.len()).collect::<Vec<_>>(), [1, 3]);
+    again.close().await.expect("a close");
+}
+
 /// The log is made anew: what waits stays, in its order, and no number is given twice.
 #[tokio::test]
 async fn the_log_of_layout_nine_goes_on_with_its_numbers() {
     let house = House::new().await;
     for sale in 1..=3 {
-        house.insert(sale, &super::lines(), &["T1", &sale.to_string(), "i", "1"]).await;
+        house.insert(sale, &lines(), &["T1", &sale.to_string(), "i", "1"]).await;
     }
     house.db.close().await.expect("a close");
     let conn = Connection::open(house.folder.path().join("journal.db")).expect("a file");
     // The last sale was sent and is forgotten: its number is in no row any more.
+    conn.execute_batch(WITHOUT_LAST_SEQ).expect("an older journal");
     conn.execute_batch("DELETE FROM tillhold_log WHERE seq = 3; PRAGMA user_version = 9;")
         .expect("an older journal");
     drop(conn);
@@ -169,7 +206,7 @@ async fn the_log_of_layout_nine_goes_on_with_its_numbers() {
         rows.map(|row| row.expect("a number")).collect()
     };
     assert_eq!(numbers("SELECT seq FROM tillhold_log ORDER BY seq"), [1, 2]);
-    assert_eq!(numbers("PRAGMA user_version"), [10]);
+    assert_eq!(numbers("PRAGMA user_version"), [11]);
     assert_eq!(
         numbers("SELECT count(*) FROM sqlite_schema WHERE tbl_name GLOB 'tillhold_log_*'"),
         [0]
@@ -196,7 +233,7 @@ async fn another_registers_file_is_refused() {
 #[tokio::test]
 async fn a_refused_file_keeps_its_log() {
     let house = House::new().await;
-    house.insert(1, &super::lines(), &["T1", "1", "i", "1"]).await;
+    house.insert(1, &lines(), &["T1", "1", "i", "1"]).await;
     let copied = tempfile::tempdir().expect("a temporary folder");
     for file in ["journal.db", "journal.db-wal", "catalogue.db", "catalogue.db-wal"] {
         std::fs::copy(house.folder.path().join(file), copied.path().join(file)).expect("a copy");
