@@ -9,6 +9,7 @@ mod carried;
 #[cfg(target_os = "linux")]
 mod clocks;
 mod connections;
+mod cookbook;
 mod customers;
 mod cuts;
 mod decided;

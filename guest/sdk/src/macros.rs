@@ -23,11 +23,14 @@
 /// ```
 ///
 /// `settings: ["store"],` before the first table names what the profile's config may set; see
-/// [`Context::setting`](crate::Context::setting). The whole plugin is then `TRANSFORMER`, for tests.
+/// [`Context::setting`](crate::Context::setting). `check: readable,` after it names a function of
+/// [`Settings`](crate::Settings) that says what is wrong with their values, so that it is told when the plugin is loaded.
+/// The whole plugin is then `TRANSFORMER`, for tests.
 #[macro_export]
 macro_rules! transformer {
     (
         $(settings: [$($setting:literal),* $(,)?],)?
+        $(check: $check:path,)?
         $($table:literal {
             reads: [$($read:literal),* $(,)?],
             writes: [$($write:literal),* $(,)?],
@@ -37,6 +40,7 @@ macro_rules! transformer {
         /// The plugin.
         pub static TRANSFORMER: $crate::Transformer = $crate::Transformer {
             settings: &[$($($setting),*)?],
+            checks: &[$($check)?],
             rules: &[$($crate::Rule {
                 table: $table,
                 reads: &[$($read),*],
@@ -91,11 +95,12 @@ macro_rules! transformer {
 /// ```
 ///
 /// `reads` and `writes` are `*` (every column that travels, but the key cannot be written) or a list as in
-/// [`transformer!`](crate::transformer). The whole plugin is then `RESOLVER`, for tests.
+/// [`transformer!`](crate::transformer); so are `settings` and `check`. The whole plugin is then `RESOLVER`, for tests.
 #[macro_export]
 macro_rules! resolver {
     (
         $(settings: [$($setting:literal),* $(,)?],)?
+        $(check: $check:path,)?
         $($table:literal {
             reads: $reads:tt,
             writes: $writes:tt,
@@ -105,6 +110,7 @@ macro_rules! resolver {
         /// The plugin.
         pub static RESOLVER: $crate::Resolver = $crate::Resolver {
             settings: &[$($($setting),*)?],
+            checks: &[$($check)?],
             decisions: &[$($crate::Decision {
                 table: $table,
                 reads: $crate::columns!($reads),

@@ -8,6 +8,8 @@ use crate::generated::transformer::tillhold::plugin::types as wire;
 /// What [`resolver!`](crate::resolver) makes: the whole plugin, callable in a test as in production.
 pub struct Resolver {
     pub settings: &'static [&'static str],
+    /// What is wrong with the values of the settings, told when the plugin is loaded; at most one.
+    pub checks: &'static [fn(&Settings) -> Result<(), String>],
     pub decisions: &'static [Decision],
 }
 
@@ -21,9 +23,15 @@ pub struct Decision {
 }
 
 impl Resolver {
+    /// Whether a register would take this config; the error is what it would say at its start.
+    pub fn accepts(&self, config: &str) -> Result<(), String> {
+        let settings = Settings::parse(config, self.settings)?;
+        self.checks.iter().try_for_each(|check| check(&settings))
+    }
+
     #[doc(hidden)]
     pub fn describe(&self, config: &str) -> Result<Vec<wire::TableUse>, String> {
-        Settings::parse(config, self.settings)?;
+        self.accepts(config)?;
         let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         let used = |decision: &Decision| wire::TableUse {
             table: decision.table.to_string(),

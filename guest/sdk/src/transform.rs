@@ -11,6 +11,8 @@ use crate::value::Value;
 pub struct Transformer {
     /// The names that the config may set; with none the config is not read.
     pub settings: &'static [&'static str],
+    /// What is wrong with the values of the settings, told when the plugin is loaded; at most one.
+    pub checks: &'static [fn(&Settings) -> Result<(), String>],
     pub rules: &'static [Rule],
 }
 
@@ -23,9 +25,15 @@ pub struct Rule {
 }
 
 impl Transformer {
+    /// Whether a register would take this config; the error is what it would say at its start.
+    pub fn accepts(&self, config: &str) -> Result<(), String> {
+        let settings = Settings::parse(config, self.settings)?;
+        self.checks.iter().try_for_each(|check| check(&settings))
+    }
+
     #[doc(hidden)]
     pub fn describe(&self, config: &str) -> Result<Vec<wire::TableUse>, String> {
-        Settings::parse(config, self.settings)?;
+        self.accepts(config)?;
         let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         let used = |rule: &Rule| wire::TableUse {
             table: rule.table.to_string(),
@@ -187,6 +195,27 @@ mod tests {
         };
         assert_eq!(judge(Value::Timestamp(7)), Verdict::Drop);
         assert_eq!(judge(Value::Null), Verdict::Keep);
+    }
+
+    #[test]
+    fn wrong_values_of_settings_are_told_when_the_plugin_is_loaded() {
+        crate::transformer! {
+            settings: ["digits"],
+            check: digits_are_a_number,
+            "ax.T" { reads: [], writes: [], rule: keep }
+        }
+        fn digits_are_a_number(settings: &crate::Settings) -> Result<(), String> {
+            let digits = settings.get("digits").unwrap_or("0");
+            digits.parse::<u8>().map(|_| ()).map_err(|_| format!("digits: '{digits}'"))
+        }
+        fn keep(_: &Context, _: &mut Row) -> Verdict {
+            Verdict::Keep
+        }
+        assert_eq!(TRANSFORMER.accepts("digits = 2"), Ok(()));
+        for (config, told) in [("digits = two", "digits: 'two'"), ("digit = 2", "no setting")] {
+            let error = TRANSFORMER.describe(config).map(|_| ()).expect_err("it is wrong");
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -27,6 +27,14 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("guest/customer-merge", &["tillhold-sdk"]),
     ("guest/hostile", &["tillhold-sdk"]),
     ("guest/templates/rust", &["tillhold-sdk"]),
+    ("guest/cookbook/personal-data", &["tillhold-sdk"]),
+    ("guest/cookbook/price-zones", &["tillhold-sdk"]),
+    ("guest/cookbook/price-rounding", &["tillhold-sdk"]),
+    ("guest/cookbook/price-units", &["tillhold-sdk"]),
+    ("guest/cookbook/languages", &["tillhold-sdk"]),
+    ("guest/cookbook/loyalty-delta", &["tillhold-sdk"]),
+    ("guest/cookbook/newest-by-shift", &["tillhold-sdk"]),
+    ("guest/cookbook/keep-both", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
 /// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale
