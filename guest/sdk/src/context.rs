@@ -32,6 +32,9 @@ pub struct Context {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings(Vec<(String, String)>);
 
+/// Says what is wrong with the values of the settings.
+pub type Check = fn(&Settings) -> Result<(), String>;
+
 impl Context {
     /// What the config says under `name`, if the plugin declared its settings.
     pub fn setting(&self, name: &str) -> Option<&str> {

@@ -31,7 +31,7 @@ mod transform;
 mod value;
 
 pub use conflict::{Changed, Conflict, Resolution, Side, Winner};
-pub use context::{Context, Flow, Settings};
+pub use context::{Check, Context, Flow, Settings};
 pub use resolve::{Decision, Resolver};
 pub use row::{Row, Verdict};
 pub use transform::{Rule, Transformer};

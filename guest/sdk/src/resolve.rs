@@ -1,7 +1,7 @@
 //! A resolver: decisions by table.
 
 use crate::conflict::{Conflict, Resolution};
-use crate::context::{Context, Settings};
+use crate::context::{Check, Context, Settings};
 use crate::generated::resolver::exports::tillhold::plugin::resolve as exported;
 use crate::generated::transformer::tillhold::plugin::types as wire;
 
@@ -9,7 +9,7 @@ use crate::generated::transformer::tillhold::plugin::types as wire;
 pub struct Resolver {
     pub settings: &'static [&'static str],
     /// What is wrong with the values of the settings, told when the plugin is loaded; at most one.
-    pub checks: &'static [fn(&Settings) -> Result<(), String>],
+    pub checks: &'static [Check],
     pub decisions: &'static [Decision],
 }
 

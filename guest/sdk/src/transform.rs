@@ -1,7 +1,7 @@
 //! A transformer: rules by table, run over a batch.
 
 use crate::cells::{Cells, column_of};
-use crate::context::{Context, Settings};
+use crate::context::{Check, Context, Settings};
 use crate::generated::transformer::exports::tillhold::plugin::transform as exported;
 use crate::generated::transformer::tillhold::plugin::types as wire;
 use crate::row::{Row, Verdict};
@@ -12,7 +12,7 @@ pub struct Transformer {
     /// The names that the config may set; with none the config is not read.
     pub settings: &'static [&'static str],
     /// What is wrong with the values of the settings, told when the plugin is loaded; at most one.
-    pub checks: &'static [fn(&Settings) -> Result<(), String>],
+    pub checks: &'static [Check],
     pub rules: &'static [Rule],
 }
 
