@@ -16,6 +16,8 @@ mod decided;
 mod door;
 mod failover;
 mod filters;
+#[cfg(unix)]
+mod first_plugin;
 mod fleet;
 mod flows;
 mod freshness;
