@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tillhold_toolchain::{Finder, cache_folder};
 
-const PAGE: &str = include_str!("../../docs/first-plugin.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/first-plugin.md");
 /// Between the outputs of two commands.
 const MARK: &str = "@@ the next command";
 
@@ -100,6 +100,8 @@ impl Desk {
         }
         script += &format!("pwd > '{}'\n", self.folder.path().join("here").display());
         let run = self.shell(&script);
+        // `--nocapture` is how the page gets what it shows.
+        println!("{run}");
         let mut rest = run.as_str();
         for step in steps {
             let (printed, after) = rest.split_once(MARK).unwrap_or_else(|| panic!("{run}"));
@@ -214,7 +216,8 @@ fn the_page_is_walked_from_nothing_to_a_plugin_at_work() {
         let shop = stage.rehearsal.folder().parent().expect("the shop's folder").to_path_buf();
         let mut desk = Desk::beside(&shop);
         let mut walked = 0;
-        for block in blocks(PAGE) {
+        let page = fs::read_to_string(PAGE).expect("the page");
+        for block in blocks(&page) {
             let steps = match block {
                 Block::File { place, text } => {
                     desk.write(place, &text);
