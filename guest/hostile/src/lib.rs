@@ -6,6 +6,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use tillhold_sdk::generated::resolver::exports::tillhold::plugin::resolve;
 use tillhold_sdk::generated::transformer::exports::tillhold::plugin::transform;
 use tillhold_sdk::generated::transformer::tillhold::plugin::types;
@@ -36,6 +37,9 @@ fn describe(config: &str) -> Result<Vec<TableUse>, String> {
     match config {
         "describe-refuses" => Err("line 1: no such setting\nline 2: forged".to_string()),
         "describe-loops" => spin(),
+        "describe-hoards" => hoard(),
+        "describe-panics" => panic!("I do not know what I am"),
+        "describe-huge" => Ok(vec![used(TABLE, &[&"x".repeat(16 << 20)], &[])]),
         "describe-key" => Ok(vec![used(TABLE, &[], &["ID"])]),
         "describe-unknown" => Ok(vec![used(TABLE, &["NOWHERE"], &[])]),
         "describe-twice" => Ok(vec![usual(), usual()]),
@@ -71,7 +75,9 @@ impl transform::Guest for Hostile {
         if context.config == "panics-at-emoji" {
             return panic_at_emoji(rows, &columns);
         }
-        match context.config.as_str() {
+        match harm {
+            "keeps" => return Ok(keep(rows)),
+            "iterates" => return Err(iterate()),
             "counts-its-rows" => return Ok(count_rows(rows)),
             "doubles" => return renumber(&columns, |number| 2 * number),
             "adds-one" => return renumber(&columns, |number| number + 1),
@@ -92,7 +98,6 @@ fn answer(config: &str, rows: usize) -> Result<Answer, String> {
         "hoards" => hoard(),
         "recurses" => Err(recurse(u64::MAX).to_string()),
         "panics" => panic!("I cannot go on with row {rows}"),
-        "keeps" => Ok(keep(vec![])),
         "refuses" => Err("not today\nforged line".to_string()),
         "huge-refusal" => Err("x".repeat(16 << 20)),
         "huge-answer" => one(1, 0, texts(vec![vec![b'x'; 16 << 20]])),
@@ -208,7 +213,7 @@ fn panic_at(text: &str, rows: u32, column: &types::Column) -> Result<Answer, Str
         let cell = &bytes[ends[0] as usize..ends[1] as usize];
         assert_ne!(cell, text.as_bytes(), "a row that the author did not think of");
     }
-    Ok(Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes: vec![] })
+    Ok(keep(rows))
 }
 
 /// Gives back every cell, as if it had changed it: what went in must come out, to the last bit.
@@ -240,6 +245,17 @@ fn others(text: &str) -> ColumnData {
 
 fn decimal(low: u64, high: i64, scale: u8) -> ColumnData {
     ColumnData::Decimals(DecimalColumn { scale, low: vec![low], high: vec![high] })
+}
+
+fn keep(rows: u32) -> Answer {
+    Answer { verdicts: vec![Verdict::Keep; rows as usize], reasons: vec![], changes: vec![] }
+}
+
+/// The order of a hash map's entries, which another seed would change.
+fn iterate() -> String {
+    let map: HashMap<u32, u32> = (0..64).map(|number| (number, number)).collect();
+    let order: Vec<String> = map.keys().map(u32::to_string).collect();
+    order.join(",")
 }
 
 /// Drops every row from the second call on, if an instance lived that long.

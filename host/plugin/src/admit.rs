@@ -1,19 +1,15 @@
 //! What is checked of a component without running it.
 //!
 //! * Compiled machine code, core modules and text are refused: only a component's binary form can be checked.
-//! * Imports: `tillhold:plugin/log` of our version, or nothing. (`tillhold:plugin/types` names types, it gives nothing.)
+//! * Imports: `tillhold:plugin/log` of a version that this host speaks, or nothing. (`tillhold:plugin/types` names types, it gives nothing.)
 //! * Exports: `tillhold:plugin/transform`, `…/resolve` or both, in a version that this host speaks. Others are left
 //!   alone: some kits add their own.
 
+use crate::contract::{self, Contract};
 use crate::error::{PluginError, PluginId};
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex};
-
-/// The version of the contract that this host speaks, and the range that is compatible with it: below 1.0 a patch
-/// release may add functions, never change a type.
-pub(crate) const OURS: &str = "0.1.0";
-const COMPATIBLE: &str = "0.1.";
 
 const PACKAGE: &str = "tillhold:plugin/";
 
@@ -27,6 +23,8 @@ pub(crate) struct Exports {
 #[derive(Clone)]
 pub(crate) struct Exported {
     pub interface: String,
+    /// By which it is called.
+    pub contract: Contract,
     pub describe: ComponentExportIndex,
     pub act: ComponentExportIndex,
 }
@@ -57,7 +55,9 @@ pub(crate) fn imports(
     for (name, _) in component.component_type().imports(engine) {
         let (interface, version) = split(name);
         match interface.strip_prefix(PACKAGE) {
-            Some("log" | "types") if is_compatible(version) => imports.push(name.to_string()),
+            Some("log" | "types") if Contract::of(version).is_some() => {
+                imports.push(name.to_string())
+            }
             Some("log" | "types") => return Err(other_version(plugin, version)),
             _ => foreign.push(name.to_string()),
         }
@@ -85,10 +85,10 @@ pub(crate) fn exports(
                 continue;
             }
         };
-        if !is_compatible(version) {
+        let Some(contract) = Contract::of(version) else {
             return Err(other_version(plugin, version));
-        }
-        let exported = exported(plugin, component, name, role)?;
+        };
+        let exported = exported(plugin, component, (name, contract), role)?;
         match role {
             "transform" => exports.transform = Some(exported),
             _ => exports.resolve = Some(exported),
@@ -103,7 +103,7 @@ pub(crate) fn exports(
 fn exported(
     plugin: &Arc<PluginId>,
     component: &Component,
-    interface: &str,
+    (interface, contract): (&str, Contract),
     role: &str,
 ) -> Result<Exported, PluginError> {
     let find = |function: &str| {
@@ -112,7 +112,7 @@ fn exported(
     };
     match (find("describe"), find(role)) {
         (Some(describe), Some(act)) => {
-            Ok(Exported { interface: interface.to_string(), describe, act })
+            Ok(Exported { interface: interface.to_string(), contract, describe, act })
         }
         _ => Err(PluginError::OtherShape {
             plugin: plugin.clone(),
@@ -129,12 +129,7 @@ fn split(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_compatible(version: Option<&str>) -> bool {
-    let patch = version.and_then(|version| version.strip_prefix(COMPATIBLE));
-    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
-}
-
 fn other_version(plugin: &Arc<PluginId>, found: Option<&str>) -> PluginError {
     let found = found.unwrap_or("(none)").to_string();
-    PluginError::OtherVersion { plugin: plugin.clone(), found, ours: OURS }
+    PluginError::OtherVersion { plugin: plugin.clone(), found, ours: contract::spoken() }
 }

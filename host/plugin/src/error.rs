@@ -47,7 +47,7 @@ pub enum PluginError {
     )]
     OtherWorld { plugin: Arc<PluginId>, found: Vec<String> },
     #[error("{plugin} speaks version {found} of the contract, this host speaks {ours}")]
-    OtherVersion { plugin: Arc<PluginId>, found: String, ours: &'static str },
+    OtherVersion { plugin: Arc<PluginId>, found: String, ours: String },
     #[error("{plugin} names {interface} as the contract does, but not with its types: {reason}")]
     OtherShape { plugin: Arc<PluginId>, interface: String, reason: String },
     #[error("{plugin} does not take its config: {message}")]
@@ -114,6 +114,36 @@ impl PluginError {
             | E::BadAnswer { .. } => Class::Park,
             E::RowShape { .. } | E::Engine { .. } => Class::Stop,
             E::AtRow { cause, .. } => cause.class(),
+        }
+    }
+
+    /// Which component it is about, where one could be read.
+    pub fn plugin(&self) -> Option<&PluginId> {
+        use PluginError as E;
+        match self {
+            E::DigestMismatch { plugin, .. }
+            | E::Precompiled { plugin }
+            | E::NotAComponent { plugin, .. }
+            | E::ForeignImport { plugin, .. }
+            | E::OtherWorld { plugin, .. }
+            | E::OtherVersion { plugin, .. }
+            | E::OtherShape { plugin, .. }
+            | E::Describe { plugin, .. }
+            | E::Role { plugin, .. }
+            | E::ColumnUnknown { plugin, .. }
+            | E::KeyWritten { plugin, .. }
+            | E::Refused { plugin, .. }
+            | E::Trap { plugin, .. }
+            | E::Deadline { plugin, .. }
+            | E::Memory { plugin, .. }
+            | E::AnswerTooLarge { plugin, .. }
+            | E::BadAnswer { plugin, .. } => Some(plugin),
+            E::AtRow { cause, .. } => cause.plugin(),
+            E::Unreadable { .. }
+            | E::TooLarge { .. }
+            | E::RowShape { .. }
+            | E::Cache { .. }
+            | E::Engine { .. } => None,
         }
     }
 

@@ -125,7 +125,7 @@ impl PluginHost {
         let linked =
             self.linker.instantiate_pre(&component).map_err(|error| PluginError::OtherShape {
                 plugin: id.clone(),
-                interface: run::LOG.to_string(),
+                interface: "tillhold:plugin/log".to_string(),
                 reason: format!("{error:#}"),
             })?;
         Plugin::described(Shared {

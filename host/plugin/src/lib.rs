@@ -18,6 +18,7 @@ mod answer;
 mod cache;
 mod columns;
 mod conflicts;
+mod contract;
 mod error;
 mod host;
 mod plugin;

@@ -7,6 +7,7 @@ use crate::answer::{self, Verdict, plain};
 use crate::cache::Stored;
 use crate::columns;
 use crate::conflicts;
+use crate::contract::Contract;
 use crate::error::{PluginError, PluginId};
 use crate::host::PluginLimits;
 use crate::run::{self, Linked, LogSink};
@@ -166,7 +167,9 @@ impl Plugin {
         let columns = columns::of_rows(table, &plan.reads, rows)?;
         let count = u32::try_from(rows.len()).expect("a batch has at most a thousand rows");
         let params: wire::TransformParams = (context, &plan.spelled, count, &columns);
-        let (answer,): wire::TransformResult = self.call("transform", &exported.act, params)?;
+        let (answer,): wire::TransformResult = match exported.contract {
+            Contract::V0_1 => self.call("transform", &exported.act, params)?,
+        };
         let limits = &self.shared.limits;
         let answer = answer.map_err(|message| PluginError::Refused {
             plugin: self.shared.id.clone(),
@@ -230,7 +233,9 @@ impl Plugin {
         let sent: Vec<wire::Conflict> =
             asked.iter().map(|(plan, conflict)| conflicts::to_wire(plan, conflict)).collect();
         let params: wire::ResolveParams = (context, &sent);
-        let (answer,): wire::ResolveResult = self.call("resolve", &exported.act, params)?;
+        let (answer,): wire::ResolveResult = match exported.contract {
+            Contract::V0_1 => self.call("resolve", &exported.act, params)?,
+        };
         let reason_max = self.shared.limits.log_line_bytes_max;
         let said = answer.map_err(|message| PluginError::Refused {
             plugin: self.shared.id.clone(),
@@ -255,11 +260,19 @@ impl Plugin {
         let Exports { transform, resolve } = &plugin.shared.exports;
         let mut uses = Vec::new();
         if let Some(exported) = transform {
-            plugin.check_types::<wire::TransformParams, wire::TransformResult>(exported)?;
+            match exported.contract {
+                Contract::V0_1 => {
+                    plugin.check_types::<wire::TransformParams, wire::TransformResult>(exported)?;
+                }
+            }
             uses.extend(plugin.describe(Role::Transform, exported)?);
         }
         if let Some(exported) = resolve {
-            plugin.check_types::<wire::ResolveParams, wire::ResolveResult>(exported)?;
+            match exported.contract {
+                Contract::V0_1 => {
+                    plugin.check_types::<wire::ResolveParams, wire::ResolveResult>(exported)?;
+                }
+            }
             uses.extend(plugin.describe(Role::Resolve, exported)?);
         }
         plugin.uses = Arc::new(uses);

@@ -3,6 +3,7 @@
 //! * Fresh for every call: an answer cannot depend on what came before, and after a trap nothing is left over.
 //! * Memory, tables, time and the size of the answer are bounded; log lines too.
 
+use crate::contract::Contract;
 use crate::error::{PluginError, PluginId};
 use crate::host::PluginLimits;
 use crate::wire;
@@ -10,9 +11,6 @@ use std::sync::Arc;
 use tillhold_core::limits;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, Trap};
-
-/// The only interface that a plugin may import.
-pub(crate) const LOG: &str = "tillhold:plugin/log@0.1.0";
 
 /// A line that a plugin wrote for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +39,11 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
         store.data_mut().log(level, line);
         Ok(())
     };
-    linker.instance(LOG)?.func_wrap("write", write)?;
+    for contract in Contract::SPOKEN {
+        match contract {
+            Contract::V0_1 => linker.instance(&contract.log())?.func_wrap("write", write)?,
+        }
+    }
     Ok(linker)
 }
 

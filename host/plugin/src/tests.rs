@@ -5,5 +5,7 @@ mod conflicts;
 mod contract;
 mod harm;
 mod kept;
+mod raw;
+mod released;
 mod rows;
 mod shop;

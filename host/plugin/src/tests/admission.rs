@@ -59,6 +59,20 @@ fn strangers_are_turned_away_by_name() {
 }
 
 #[test]
+fn a_version_that_this_host_does_not_speak_is_told_with_the_one_that_it_does() {
+    let shop = Shop::new();
+    for version in ["0.2.0", "1.0.0", "0.1.0-rc.1"] {
+        for interface in ["transform", "resolve"] {
+            let bytes = exporting(&format!("tillhold:plugin/{interface}@{version}"));
+            let error = refused(shop.load_bytes(bytes, ""));
+            assert_eq!(error.code(), "plugin-other-version", "{version}: {error}");
+            let words = format!("speaks version {version} of the contract, this host speaks 0.1.0");
+            assert!(error.to_string().contains(&words), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_foreign_import_is_named_with_its_cure() {
     let shop = Shop::new();
     for (import, cure) in [

@@ -48,6 +48,31 @@ fn a_loop_while_loading_is_stopped_too() {
 }
 
 #[test]
+fn harm_in_describe_is_a_refusal_and_never_an_end_of_the_host() {
+    let shop = Shop::with_limits(strict());
+    for (harm, code) in [
+        ("describe-panics", "plugin-trap"),
+        ("describe-hoards", "plugin-memory"),
+        ("describe-huge", "plugin-answer-too-large"),
+        ("describe-loops", "plugin-deadline"),
+    ] {
+        let error = refused(shop.load("hostile", harm));
+        assert_eq!(error.code(), code, "{harm}: {error}");
+        assert!(error.to_string().contains("sha256:"), "{harm} without a digest: {error}");
+    }
+    assert!(shop.load("hostile", "").is_ok(), "the host goes on");
+}
+
+#[test]
+fn a_hash_maps_order_is_the_same_in_every_call_and_every_host() {
+    let order = |shop: &Shop| refused(transform(shop, "iterates")).to_string();
+    let (one, other) = (Shop::new(), Shop::new());
+    let first = order(&one);
+    assert!(first.contains(",63,") || first.contains(": 63,"), "all 64: {first}");
+    assert_eq!([order(&one), order(&other)], [first.clone(), first]);
+}
+
+#[test]
 fn every_wrong_answer_is_told() {
     let shop = Shop::new();
     for (lie, words) in [
