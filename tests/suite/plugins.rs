@@ -3,6 +3,7 @@
 use crate::door::{READ_ONLY, ask, token};
 use crate::harness::{Stage, proof};
 use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -127,6 +128,162 @@ fn each_failure_of_a_plugin_is_counted_said_and_shown() {
         assert_eq!(shown["since_ms"], plugin(&passed, "hostile")["since_ms"], "the very same");
         let log = stage.rehearsal.log();
         assert!(log.contains(&format!("row {key}")), "{log}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The same plugin under another digest: a custom section that says nothing.
+fn another_build(bytes: &[u8], note: &[u8; 4]) -> Vec<u8> {
+    [bytes, &[0, 5, 4], note].concat()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digits: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
+#[test]
+fn a_changed_file_is_exchanged_while_the_register_runs_and_a_refused_one_is_not() {
+    proof(async {
+        let mut stage = with_hostile("keeps", "halt").await;
+        stage.start().await;
+        let at_work =
+            |status: &Json| plugin(status, "hostile")["digest"].as_str().map(str::to_owned);
+        let first = until(&stage, "at work", |s| at_work(s) == Some(digest(hostile()))).await;
+        stage.rehearsal.sell(1).await.expect("a sale before");
+
+        // Another file alone.
+        let (second, third) =
+            (another_build(hostile(), b"two "), another_build(hostile(), b"thre"));
+        std::fs::write(component(&stage, "hostile"), &second).expect("a component");
+        let taken = until(&stage, "exchanged", |s| at_work(s) == Some(digest(&second))).await;
+        for same in ["profile_taken_at_ms", "started_at_ms"] {
+            assert_eq!(taken[same], first[same], "{same}");
+        }
+        let log = stage.rehearsal.log();
+        let line = format!("plugin hostile ({}) took the place of", &digest(&second)[..19]);
+        assert!(log.contains(&line), "{log}");
+
+        // One that no register takes: the old one stays, and both are told.
+        std::fs::write(component(&stage, "hostile"), b"no component").expect("a file");
+        let refused =
+            until(&stage, "refused", |s| plugin(s, "hostile")["refused"].is_object()).await;
+        let shown = plugin(&refused, "hostile");
+        assert_eq!(shown["refused"]["code"], "plugin-not-a-component", "{shown:#}");
+        assert_eq!(shown["refused"]["digest"], digest(b"no component"));
+        assert_eq!(at_work(&refused), Some(digest(&second)));
+        let series =
+            "tillhold_plugin_refused_total{plugin=\"hostile\",code=\"plugin-not-a-component\"}";
+        assert_eq!(number(&metrics(&stage).await, series), 1);
+        let listed = stage.tillhold(&["plugin", "list"]);
+        assert_eq!(listed.status, Some(1), "{}", listed.stdout);
+        assert!(listed.stdout.contains("[plugin-not-a-component]"), "{}", listed.stdout);
+        assert!(listed.stdout.contains(&digest(&second)[..19]), "{}", listed.stdout);
+        let log = stage.rehearsal.log();
+        assert_eq!(
+            log.matches("[plugin-not-a-component]; the one at work stays").count(),
+            1,
+            "{log}"
+        );
+        stage.rehearsal.sell(1).await.expect("a sale meanwhile");
+
+        // A file that the profile does not pin waits for the profile.
+        std::fs::write(component(&stage, "hostile"), &second).expect("a component");
+        until(&stage, "nothing refused", |s| plugin(s, "hostile")["refused"].is_null()).await;
+        let pinned = |bytes: &[u8]| format!("plugin = \"hostile\", digest = \"{}\"", digest(bytes));
+        rewrite(&stage, "plugin = \"hostile\"", &pinned(&second));
+        until(&stage, "the pin taken", |status| {
+            status["profile_taken_at_ms"].as_i64() > first["profile_taken_at_ms"].as_i64()
+        })
+        .await;
+        std::fs::write(component(&stage, "hostile"), &third).expect("a component");
+        let refused =
+            until(&stage, "refused", |s| plugin(s, "hostile")["refused"].is_object()).await;
+        assert_eq!(plugin(&refused, "hostile")["refused"]["code"], "plugin-digest");
+        assert_eq!(at_work(&refused), Some(digest(&second)));
+        rewrite(&stage, &pinned(&second), &pinned(&third));
+        let taken = until(&stage, "the new pin", |s| at_work(s) == Some(digest(&third))).await;
+        assert!(plugin(&taken, "hostile")["refused"].is_null(), "{taken:#}");
+        assert!(taken["profile_fault"].is_null(), "{taken:#}");
+        stage.rehearsal.sell(1).await.expect("a sale after");
+        stage.rehearsal.settle().await.expect("a synchronisation");
+        assert_eq!(stage.tillhold(&["plugin", "list"]).status, Some(0));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// While a rule loops for ever in a scope, whole sales reach the channel; the file of its successor waits until the page
+/// is over. What came first is told by counts.
+#[test]
+fn no_sale_and_no_other_scope_waits_for_a_rule_that_loops_for_ever() {
+    const ROWS: u64 = 6;
+    // Six rows, halved down to each: 6, 3, 3 and so on.
+    const CALLS: u64 = 11;
+    proof(async {
+        let mut stage = with_hostile("keeps", "quarantine").await;
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("a synchronisation");
+        let before = stage.rehearsal.ledger_count().expect("a count");
+        let before_rewrite = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        rewrite(&stage, "keeps@", "loops@");
+        let failures =
+            |status: &Json| plugin(status, "hostile")["failures"]["plugin-deadline"].clone();
+        let first = before_rewrite["profile_taken_at_ms"].as_i64();
+        until(&stage, "the looping rule", |s| s["profile_taken_at_ms"].as_i64() > first).await;
+        let sql = format!(
+            "UPDATE [ax].[CUSTTABLE] SET [ORGID] = N'x' WHERE [RECID] IN \
+             (SELECT TOP ({ROWS}) [RECID] FROM [ax].[CUSTTABLE] ORDER BY [RECID]);"
+        );
+        assert_eq!(stage.rehearsal.office(&sql).expect("an edit"), ROWS);
+        until(&stage, "the first of its calls over", |s| failures(s).is_u64()).await;
+        stage.rehearsal.sell(5).await.expect("sales");
+        // Every one is in the channel, with its answer, while the page is still being ruled.
+        assert_eq!(stage.rehearsal.ledger_count().expect("a count"), before + 5);
+        let during = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert!(failures(&during).as_u64() < Some(CALLS), "{during:#}");
+        assert_eq!(plugin(&during, "hostile")["rows"]["aside"], 0, "{during:#}");
+        assert_eq!(during["state"], "online");
+        let next = another_build(hostile(), b"next");
+        std::fs::write(component(&stage, "hostile"), &next).expect("a component");
+        until(&stage, "the page over", |s| s["rows_aside"] == ROWS).await;
+        until(&stage, "the next", |s| plugin(s, "hostile")["digest"] == digest(&next)).await;
+        // The page was ruled to its last row by the one that had begun it.
+        let log = stage.rehearsal.log();
+        let (ruled, later) = log.split_once(" took the place of ").expect("an exchange");
+        let guilty = |log: &str| {
+            let of_old =
+                |line: &&str| line.contains(&digest(hostile())[..19]) && line.contains(", row ");
+            log.lines().filter(of_old).count() as u64
+        };
+        assert_eq!((guilty(ruled), guilty(later)), (ROWS, 0), "{log}");
+        let series = "tillhold_plugin_failures_total{plugin=\"hostile\",code=\"plugin-deadline\"}";
+        assert!(number(&metrics(&stage).await, series) >= CALLS);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// A rule that loops on the way up: sales are taken, and their answers do not wait for it.
+#[test]
+fn a_rule_that_fails_on_the_way_up_is_no_trouble_of_the_channel() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        std::fs::write(component(&stage, "hostile"), hostile()).expect("a component");
+        let path = stage.rehearsal.folder().join("profile.toml");
+        let text = std::fs::read_to_string(&path).expect("the profile");
+        let looping = "\n[[scope]]\nname = \"P-0001 Channel transactions (upload)\"\non_plugin_failure = \"pass\"\n\
+            transformer = { plugin = \"hostile\", config = \"loops@ax.RETAILTRANSACTIONTABLE/STORE\" }\n";
+        std::fs::write(&path, text + looping).expect("another profile");
+        stage.start().await;
+        let before = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        stage.rehearsal.sell(4).await.expect("sales");
+        let passed = until(&stage, "all sent", |status| {
+            plugin(status, "hostile")["rows"]["passed"] == 4
+                && status["unsent"]["transactions"] == 0
+        });
+        let passed = passed.await;
+        assert_eq!(passed["since_ms"], before["since_ms"], "it left no state: {passed:#}");
+        let sum = plugin(&passed, "hostile")["failures"]["plugin-deadline"].as_u64();
+        assert_eq!(sum, Some(4));
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -1,34 +1,67 @@
-//! The profile's plugins: loaded from the register's folder, checked, given to their scopes, and shown.
+//! The profile's plugins: loaded from the register's folder, checked, given to their scopes, exchanged, and shown.
+//!
+//! ```text
+//! a file changes ─► still at the next look ─► loaded beside the work ([`looking`]) ─┬► exchanged between two passes
+//!                                                                                   └► refused: the old one stays
+//! ```
+//!
+//! * One engine for the life of the agent. A component is loaded anew only when its file or its entry in the profile
+//!   is another than before.
+//! * A scope works with one set of plugins from the beginning of a pass to its end.
 
 pub mod book;
+pub mod looking;
 
 use crate::fault::FlowError;
-use crate::register::{Register, ScopeRun, plugins_of};
+use crate::register::{Register, ScopeRun, ids_of, plugins_of};
 use crate::report;
 use crate::settings::register_file::RegisterFile;
 use book::Book;
+use looking::Prepared;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
 use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
 
-/// Loads each plugin of the profile once.
-pub struct Plugins<'r> {
-    env: &'r Env,
-    file: &'r RegisterFile,
+pub struct Plugins {
+    env: Env,
+    folder: PathBuf,
     host: Arc<PluginHost>,
     pub book: Arc<Book>,
+    loaded: Mutex<Vec<Loaded>>,
+    prepared: Mutex<Option<Prepared>>,
 }
 
-impl<'r> Plugins<'r> {
-    pub fn new(
-        env: &'r Env,
-        file: &'r RegisterFile,
-        book: Arc<Book>,
-    ) -> Result<Plugins<'r>, FlowError> {
+/// A component that was loaded, and from what.
+struct Loaded {
+    of: PluginUse,
+    stamp: Option<Stamp>,
+    plugin: Arc<Plugin>,
+}
+
+/// Tells one writing of a file from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    modified: SystemTime,
+    bytes: u64,
+}
+
+impl Stamp {
+    /// `None` when it is not there.
+    pub fn of(file: &Path) -> Option<Stamp> {
+        let about = std::fs::metadata(file).ok()?;
+        Some(Stamp { modified: about.modified().ok()?, bytes: about.len() })
+    }
+}
+
+impl Plugins {
+    pub fn new(env: &Env, file: &RegisterFile) -> Result<Plugins, FlowError> {
         let cache = file.folder.join("compiled-plugins");
         let talk = env.clone();
         let sink = Arc::new(move |line: LogLine| {
@@ -36,7 +69,14 @@ impl<'r> Plugins<'r> {
             report::line(&talk, &format!("plugin {} {level}: {}", line.plugin.name, line.text));
         });
         let host = PluginHost::new(env, &cache, PluginLimits::default())?.with_log(sink);
-        Ok(Plugins { env, file, host: Arc::new(host), book })
+        Ok(Plugins {
+            env: env.clone(),
+            folder: file.plugin_folder.clone(),
+            host: Arc::new(host),
+            book: Arc::default(),
+            loaded: Mutex::default(),
+            prepared: Mutex::default(),
+        })
     }
 
     pub async fn equip(
@@ -62,27 +102,119 @@ impl<'r> Plugins<'r> {
         Ok(runs)
     }
 
+    /// The scopes with the components that lie in the folder now; `None` when all are at work already. A component that
+    /// is refused leaves each scope that names it as it is.
+    pub async fn exchanged(&self, scopes: &[ScopeRun]) -> Result<Option<Vec<ScopeRun>>, FlowError> {
+        let mut refused: BTreeSet<&str> = BTreeSet::new();
+        for run in scopes {
+            for plugin in named_by(&run.scope) {
+                match self.load(plugin, &run.tables).await {
+                    Ok(_) => {}
+                    Err(FlowError::Plugin(_)) => drop(refused.insert(&plugin.name)),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let (mut runs, mut is_other) = (Vec::with_capacity(scopes.len()), false);
+        for run in scopes {
+            if named_by(&run.scope).any(|plugin| refused.contains(&*plugin.name)) {
+                runs.push(run.clone());
+                continue;
+            }
+            let anew = self.equip(vec![run.scope.clone()], &run.tables).await?;
+            is_other |= !ids_of(&anew).eq(ids_of(std::slice::from_ref(run)));
+            runs.extend(anew);
+        }
+        Ok(is_other.then_some(runs))
+    }
+
+    /// A refusal is noted, and said when it is news.
     async fn load(
         &self,
         plugin: &PluginUse,
         tables: &[Arc<Table>],
     ) -> Result<Arc<Plugin>, FlowError> {
-        let file = self.file.plugin_folder.join(format!("{}.wasm", plugin.name));
-        let source = PluginSource {
-            name: plugin.name.clone(),
-            component: ComponentSource::File(file),
-            digest: plugin.digest.clone(),
-            config: plugin.config.clone(),
-        };
-        let host = self.host.clone();
-        let loaded = self.env.blocking("load plugin", move || host.load(&source)).await;
-        let loaded =
-            loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
+        let loaded = self.checked(plugin, tables).await;
+        match &loaded {
+            Ok(_) => self.book.accept(plugin),
+            Err(FlowError::Plugin(error)) => {
+                if let Some(said) = self.book.refuse(plugin, error, self.env.clock.wall_ms()) {
+                    report::line(&self.env, &said);
+                }
+            }
+            Err(_) => {}
+        }
+        loaded
+    }
+
+    async fn checked(
+        &self,
+        plugin: &PluginUse,
+        tables: &[Arc<Table>],
+    ) -> Result<Arc<Plugin>, FlowError> {
+        let loaded = self.loaded(plugin).await?;
         for table in tables {
             loaded.check_against(table).map_err(FlowError::Plugin)?;
         }
-        Ok(Arc::new(loaded))
+        Ok(loaded)
     }
+
+    async fn loaded(&self, of: &PluginUse) -> Result<Arc<Plugin>, FlowError> {
+        let file = self.file_of(&of.name);
+        // Before the file is read: what is written meanwhile is another.
+        let stamp = Stamp::of(&file);
+        let is = |loaded: &&Loaded| loaded.of == *of && loaded.stamp == stamp;
+        if let Some(loaded) = self.all_loaded().iter().find(is) {
+            return Ok(loaded.plugin.clone());
+        }
+        let source = PluginSource {
+            name: of.name.clone(),
+            component: ComponentSource::File(file),
+            digest: of.digest.clone(),
+            config: of.config.clone(),
+        };
+        let host = self.host.clone();
+        let plugin = self.env.blocking("load plugin", move || host.load(&source)).await;
+        let plugin =
+            plugin.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
+        let plugin = Arc::new(plugin);
+        let mut all = self.all_loaded();
+        all.retain(|loaded| loaded.of != *of);
+        all.push(Loaded { of: of.clone(), stamp, plugin: plugin.clone() });
+        let too_many = all.len().saturating_sub(limits::PLUGINS_LOADED_MAX);
+        all.drain(..too_many);
+        Ok(plugin)
+    }
+
+    fn all_loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file_of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.wasm"))
+    }
+}
+
+/// The profile's entries of a scope.
+pub fn named_by(scope: &Scope) -> impl Iterator<Item = &PluginUse> {
+    let resolver = match &scope.resolver {
+        Resolver::Plugin(plugin) => Some(plugin),
+        Resolver::BuiltIn(_) => None,
+    };
+    scope.transformers.iter().chain(resolver)
+}
+
+/// What took whose place, for the operator.
+pub fn exchange_text(before: &[ScopeRun], after: &[ScopeRun]) -> Vec<String> {
+    let mut said: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (old, new) in before.iter().zip(after) {
+        let (old_ids, new_ids) = (std::slice::from_ref(old), std::slice::from_ref(new));
+        for (was, is) in ids_of(old_ids).zip(ids_of(new_ids)).filter(|(was, is)| was != is) {
+            let text = format!("{is} took the place of {was}");
+            said.entry(text).or_default().push(&new.scope.name);
+        }
+    }
+    said.into_iter().map(|(text, scopes)| format!("{text} in {}", scopes.join(", "))).collect()
 }
 
 /// What is at work, for status: by name and digest, each with its scopes and what it did.
@@ -92,9 +224,8 @@ pub fn shown(register: &Register) -> Json {
         at_work.insert((plugin.name(), plugin.digest()), plugin);
     }
     let one = |plugin: &Arc<Plugin>| {
-        let mut shown = register.book.shown(plugin.id());
-        let works =
-            |run: &&ScopeRun| plugins_of(std::slice::from_ref(run)).any(|p| p.id() == plugin.id());
+        let mut shown = register.plugins.book.shown(plugin.id());
+        let works = |run: &&ScopeRun| ids_of(std::slice::from_ref(run)).any(|id| id == plugin.id());
         let scopes = register.scopes.iter().filter(works);
         let scopes: Vec<&str> = scopes.map(|run| run.scope.name.as_str()).collect();
         shown.insert("scopes".to_string(), json!(scopes));

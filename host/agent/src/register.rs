@@ -10,8 +10,8 @@
 use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::kept;
-use crate::plugins::Plugins;
 use crate::plugins::book::Book;
+use crate::plugins::{self, Plugins};
 use crate::report;
 use crate::selecting;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
@@ -27,7 +27,7 @@ use tillhold_core::profile::{Direction, Profile, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
 use tillhold_local::{Counts, Identity, LocalDatabase};
-use tillhold_plugin::Plugin;
+use tillhold_plugin::{Plugin, PluginId};
 
 pub struct Register {
     pub env: Env,
@@ -42,8 +42,7 @@ pub struct Register {
     /// Members of the offline choices, as they were read last.
     pub chosen: selecting::Cache,
     pub choices_seen: selecting::ChoicesSeen,
-    /// What the plugins did since the agent started.
-    pub book: Arc<Book>,
+    pub plugins: Arc<Plugins>,
     pub source: ProfileSource,
     /// When this profile was taken, by the wall clock.
     pub taken_at_ms: i64,
@@ -53,6 +52,7 @@ pub struct Register {
 }
 
 /// A scope with what it needs to run.
+#[derive(Clone)]
 pub struct ScopeRun {
     pub scope: Scope,
     /// In their travelling shape.
@@ -89,7 +89,7 @@ impl Register {
             }
             Err(error) => return Err(error.into()),
         };
-        let plugins = Plugins::new(env, &file, Arc::default())?;
+        let plugins = Arc::new(Plugins::new(env, &file)?);
         let outlook = Outlook::of(&plugins, &local, &profile_file, shape).await?;
         let register = outlook.take(env, file, local, &channel).await?;
         register.local.overwrite_removed(&[Place::Journal, Place::Catalogue]).await?;
@@ -112,14 +112,39 @@ impl Register {
         }
         let known = known_tables(&self.local).await?;
         let shape = Shape::of_tables(link, &profile_file, channel_profile, &known).await?;
-        let plugins = Plugins::new(&self.env, &self.file, self.book.clone())?;
-        let outlook = Outlook::of(&plugins, &self.local, &profile_file, shape).await?;
+        let outlook = Outlook::of(&self.plugins, &self.local, &profile_file, shape).await?;
         Ok(Some(outlook).filter(|outlook| !is_same || outlook.plan.changes()))
     }
 
     /// The register that `outlook` speaks of, on the same offline database.
     pub async fn renewed(&self, outlook: Outlook) -> Result<Register, FlowError> {
         outlook.take(&self.env, self.file.clone(), self.local.clone(), &self.channel).await
+    }
+
+    /// The same register with the components that lie in the plugins' folder now, and what took whose place; `None`
+    /// when they are at work already. A refused one is noted, and stays away.
+    pub async fn with_plugins_exchanged(
+        &self,
+    ) -> Result<Option<(Register, Vec<String>)>, FlowError> {
+        let Some(scopes) = self.plugins.exchanged(&self.scopes).await? else { return Ok(None) };
+        let said = plugins::exchange_text(&self.scopes, &scopes);
+        let register = Register {
+            env: self.env.clone(),
+            file: self.file.clone(),
+            profile: self.profile.clone(),
+            scopes,
+            local: self.local.clone(),
+            left_out: self.left_out.clone(),
+            filters: Filters::default(),
+            chosen: selecting::Cache::default(),
+            choices_seen: selecting::ChoicesSeen::default(),
+            plugins: self.plugins.clone(),
+            source: self.source,
+            taken_at_ms: self.taken_at_ms,
+            profile_text: self.profile_text.clone(),
+            channel: self.channel.clone(),
+        };
+        Ok(Some((register, said)))
     }
 
     /// What the next opening would do to the offline database; nothing is written.
@@ -177,12 +202,12 @@ pub struct Outlook {
     profile_text: String,
     scopes: Vec<ScopeRun>,
     plan: Plan,
-    book: Arc<Book>,
+    plugins: Arc<Plugins>,
 }
 
 impl Outlook {
     async fn of(
-        plugins: &Plugins<'_>,
+        plugins: &Arc<Plugins>,
         local: &LocalDatabase,
         profile_file: &ProfileFile,
         shape: Shape,
@@ -191,8 +216,8 @@ impl Outlook {
         // A table that has to wait for its unsent rows goes on in the shape that it has.
         let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
         let profile_text = told(profile_file, shape.channel_profile.as_ref());
-        let (source, book) = (profile_file.source, plugins.book.clone());
-        Ok(Outlook { shape, source, profile_text, scopes, plan, book })
+        let (source, plugins) = (profile_file.source, plugins.clone());
+        Ok(Outlook { shape, source, profile_text, scopes, plan, plugins })
     }
 
     /// Changes the offline database. Whoever writes rows to it meanwhile must wait.
@@ -203,7 +228,7 @@ impl Outlook {
         local: LocalDatabase,
         channel: &ChannelConfig,
     ) -> Result<Register, FlowError> {
-        let Outlook { shape, source, profile_text, scopes, plan, book } = self;
+        let Outlook { shape, source, profile_text, scopes, plan, plugins } = self;
         shape.keep(&local).await?;
         tell(env, &plan);
         install(&local, shape.wanted()).await?;
@@ -215,7 +240,7 @@ impl Outlook {
         // What `profile diff register …` compares with.
         local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
         let channel = ChannelConfig { capture: profile.capture, ..channel.clone() };
-        book.put_to_work(plugins_of(&scopes).map(|plugin| plugin.id()), env.clock.wall_ms());
+        plugins.book.put_to_work(ids_of(&scopes), env.clock.wall_ms());
         Ok(Register {
             env: env.clone(),
             file,
@@ -226,7 +251,7 @@ impl Outlook {
             filters: Filters::default(),
             chosen: selecting::Cache::default(),
             choices_seen: selecting::ChoicesSeen::default(),
-            book,
+            plugins,
             source,
             taken_at_ms: env.clock.wall_ms(),
             profile_text,
@@ -433,6 +458,10 @@ fn travelling_by(profile: &Profile, table: &Table) -> Table {
 /// Each as often as a scope names it.
 pub fn plugins_of(scopes: &[ScopeRun]) -> impl Iterator<Item = &Arc<Plugin>> {
     scopes.iter().flat_map(|run| run.transformers.iter().chain(&run.resolver))
+}
+
+pub fn ids_of(scopes: &[ScopeRun]) -> impl Iterator<Item = &PluginId> {
+    plugins_of(scopes).map(|plugin| plugin.id())
 }
 
 impl ScopeRun {

@@ -1,22 +1,26 @@
 //! A running register takes a changed profile, and tables that were altered at the channel, without a new start.
 //!
 //! ```text
-//! look ─► another text, or tables altered ─► plan, plugins ─► [no sale, pull or push under way] install, swap
+//! look ─┬► another text, or tables altered ─► plan, plugins ─► [no sale, pull or push under way] install, swap
+//!       └► other components of plugins ─► [no pull or push under way] swap
 //! ```
 //!
 //! * A profile's file is noticed as soon as it is written; one at the channel every
 //!   [`limits::PROFILE_LOOK_INTERVAL`], before a register comes back too; both with every `tillhold sync`.
 //! * Only online: the shapes of new tables are the channel's to tell.
+//! * What plugins the profile names is loaded beforehand ([`crate::plugins::looking`]): neither pulls nor sales wait for a
+//!   compiler. A component that is refused leaves the one that is at work.
 //! * A profile that is wrong, or whose plugin cannot be used, is refused and told; the register goes on with what it has.
 //! * A sale that arrives in the middle waits for the installation and is written in the new shape; none is refused.
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
-use crate::register::{Outlook, Register, ScopeRun};
+use crate::plugins::Stamp;
+use crate::plugins::looking::{Prepared, profile_stamp};
+use crate::register::{Outlook, Register, ScopeRun, ids_of};
 use crate::settings::profile_file::{ProfileChoice, ProfileSource};
 use serde_json::{Value as Json, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use tillhold_channel::Link;
 use tillhold_core::limits;
 use tillhold_core::migration::Place;
@@ -28,16 +32,10 @@ struct Looked {
     /// By the monotonic clock.
     at_ms: u64,
     file: Option<Stamp>,
+    plugins: Option<Prepared>,
     /// The channel's tables were looked at too.
     by_tables: bool,
     fault: Option<Fault>,
-}
-
-/// Tells one writing of a file from the next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: SystemTime,
-    bytes: u64,
 }
 
 /// Why a profile was not taken.
@@ -52,7 +50,8 @@ impl Renewal {
     /// Opening a register is a look too.
     pub fn of(register: &Register) -> Renewal {
         let at_ms = register.env.clock.monotonic_us() / 1000;
-        Renewal(Mutex::new(Looked { at_ms, file: stamp(register), by_tables: false, fault: None }))
+        let (file, plugins) = (profile_stamp(register), register.plugins.prepared());
+        Renewal(Mutex::new(Looked { at_ms, file, plugins, by_tables: false, fault: None }))
     }
 
     fn looked(&self) -> MutexGuard<'_, Looked> {
@@ -81,16 +80,28 @@ pub fn origin(choice: &ProfileChoice) -> String {
 
 /// Looks when it is time to. `link` is the pull lane's, so no pull is under way.
 pub async fn renew_if_due(agent: &Agent, link: &mut Link) -> Result<(), FlowError> {
-    if is_due(agent) { renew(agent, link).await } else { Ok(()) }
+    if is_due(agent) { look(agent, link, Asked::ByTime).await } else { Ok(()) }
 }
 
 /// Looks, and takes what has changed. Fails only when the channel does.
 pub async fn renew(agent: &Agent, link: &mut Link) -> Result<(), FlowError> {
+    look(agent, link, Asked::ByPerson).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ByTime,
+    /// Who asks for it now also waits for a plugin to be compiled.
+    ByPerson,
+}
+
+async fn look(agent: &Agent, link: &mut Link, asked: Asked) -> Result<(), FlowError> {
     // Before the look: what is written during it is looked at again.
-    let stamp = stamp(&agent.register());
+    let seen = (profile_stamp(&agent.register()), agent.register().plugins.prepared());
     let by_tables = has_altered_tables(agent);
     let result = match agent.register().outlook(link, by_tables).await {
         Ok(Some(outlook)) => take(agent, link, outlook).await,
+        Ok(None) if asked == Asked::ByPerson || is_prepared(agent) => exchange(agent).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
@@ -98,13 +109,18 @@ pub async fn renew(agent: &Agent, link: &mut Link) -> Result<(), FlowError> {
         // The failover's business, which says nothing about the profile.
         Err(error) if error.is_channel_trouble() => Err(error),
         result => {
-            note(agent, stamp, by_tables, result.err());
+            note(agent, seen, by_tables, result.err());
             Ok(())
         }
     }
 }
 
-fn note(agent: &Agent, file: Option<Stamp>, by_tables: bool, error: Option<FlowError>) {
+fn note(
+    agent: &Agent,
+    (file, plugins): (Option<Stamp>, Option<Prepared>),
+    by_tables: bool,
+    error: Option<FlowError>,
+) {
     let fault = error.map(|error| Fault {
         code: error.code().to_string(),
         message: error.to_string(),
@@ -114,27 +130,30 @@ fn note(agent: &Agent, file: Option<Stamp>, by_tables: bool, error: Option<FlowE
     if let Some(Fault { code, message, .. }) = fault.as_ref().filter(|_| is_news) {
         agent.say(&format!("the profile was not taken, the old one stays: [{code}] {message}"));
     }
-    *agent.renewal.looked() = Looked { at_ms: agent.now_ms(), file, by_tables, fault };
+    *agent.renewal.looked() = Looked { at_ms: agent.now_ms(), file, plugins, by_tables, fault };
 }
 
 fn is_due(agent: &Agent) -> bool {
-    let stamp = stamp(&agent.register());
+    let stamp = profile_stamp(&agent.register());
+    let prepared = agent.register().plugins.prepared();
     let is_altered = has_altered_tables(agent);
     let asks_channel = is_altered || follows_channel(agent);
     let (now_ms, looked) = (agent.now_ms(), agent.renewal.looked());
     let interval_ms = limits::PROFILE_LOOK_INTERVAL.as_millis() as u64;
     let is_time = asks_channel && now_ms >= looked.at_ms + interval_ms;
-    is_time || looked.file != stamp || (is_altered && !looked.by_tables)
+    // Where somebody prepares, a changed profile is not taken before its plugins are.
+    let is_ready = prepared.is_none_or(|prepared| prepared.profile == stamp);
+    let is_other = looked.file != stamp || looked.plugins != prepared;
+    is_time || (is_ready && is_other) || (is_altered && !looked.by_tables)
+}
+
+/// Components were loaded since the last look.
+fn is_prepared(agent: &Agent) -> bool {
+    agent.renewal.looked().plugins != agent.register().plugins.prepared()
 }
 
 fn follows_channel(agent: &Agent) -> bool {
     agent.register().source == ProfileSource::Channel
-}
-
-fn stamp(register: &Register) -> Option<Stamp> {
-    let ProfileChoice::File(file) = &register.file.profile else { return None };
-    let about = std::fs::metadata(file).ok()?;
-    Some(Stamp { modified: about.modified().ok()?, bytes: about.len() })
 }
 
 /// The scope's pull found a table that is no more what the register knows.
@@ -161,5 +180,19 @@ async fn install(agent: &Agent, link: &mut Link, outlook: Outlook) -> Result<(),
     *link = register.link();
     agent.become_register(register);
     agent.say(&format!("the profile {name} was taken anew: {scopes} scopes, {tables} tables"));
+    Ok(())
+}
+
+/// Other components under the same profile. No table changes, so sales need not wait.
+async fn exchange(agent: &Agent) -> Result<(), FlowError> {
+    let Some((register, said)) = agent.register().with_plugins_exchanged().await? else {
+        return Ok(());
+    };
+    let _no_push = agent.push_lane().await;
+    register.plugins.book.put_to_work(ids_of(&register.scopes), register.env.clock.wall_ms());
+    agent.become_register(register);
+    for line in said {
+        agent.say(&line);
+    }
     Ok(())
 }

@@ -369,19 +369,19 @@ impl ContestedRow {
             .ok_or(FlowError::BrokeOff("a resolver"))?;
         let resolution = match answer.map(|resolutions| resolutions.into_iter().next()) {
             Ok(resolution) => {
-                register.book.succeed(&id);
+                run.book.succeed(&id);
                 let silent = || Resolution::Defer("the resolver gave no answer".to_string());
                 resolution.unwrap_or_else(silent)
             }
             Err(error) => {
                 let reason = error.to_string();
-                rules::note_failure(&register.env, &register.book, &id, &error, self.place(run));
+                rules::note_failure(&register.env, &run.book, &id, &error, self.place(run));
                 Resolution::Defer(reason)
             }
         };
         let deferred = u64::from(matches!(resolution, Resolution::Defer(_)));
         let conflicts = ConflictCounts { asked: 1, decided: 1 - deferred, deferred };
-        register.book.note(&id, Work { calls: 1, conflicts, ..Work::default() });
+        run.book.note(&id, Work { calls: 1, conflicts, ..Work::default() });
         Ok(resolution)
     }
 

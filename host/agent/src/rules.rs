@@ -122,7 +122,10 @@ impl<'c> Batch<'c> {
     fn run(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
         let Chain { env, context, table, book, .. } = self.chain;
         self.work.calls += 1;
-        let error = match self.plugin.transform(context, table, &rows) {
+        let call = || self.plugin.transform(context, table, &rows);
+        let is_up = context.flow == Flow::Push && self.is_used;
+        let answer = if is_up { book.on_the_way_up(call) } else { call() };
+        let error = match answer {
             Ok(verdicts) => {
                 if self.is_used {
                     book.succeed(self.plugin.id());

@@ -134,13 +134,17 @@ fn table(status: &Json) -> String {
     ));
     let scopes = status["scopes"].as_array().into_iter().flatten();
     lines.extend(scopes.map(|scope| scope_line(scope, now_ms)));
-    lines.extend(plugins(&status["plugins"], now_ms));
+    let plugins = status["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !plugins.is_empty() {
+        lines.push(String::new());
+    }
+    lines.extend(self::plugins(plugins, Some(now_ms)));
     lines.join("\n") + "\n"
 }
 
-/// A line a plugin at work, and one for how it failed last; nothing where there is none.
-fn plugins(plugins: &Json, now_ms: i64) -> Vec<String> {
-    let plugins = plugins.as_array().map(Vec::as_slice).unwrap_or_default();
+/// A line a plugin at work, one for how it failed last, and one for a file that was refused; nothing where there is
+/// none. With `now_ms` moments are told as ages.
+pub fn plugins(plugins: &[Json], now_ms: Option<i64>) -> Vec<String> {
     if plugins.is_empty() {
         return Vec::new();
     }
@@ -164,18 +168,30 @@ fn plugins(plugins: &Json, now_ms: i64) -> Vec<String> {
         ]);
     }
     let last = plugins.iter().filter_map(|one| last_failure(&one["last_failure"], now_ms));
-    [String::new(), grid.to_string()].into_iter().chain(last).collect()
+    let refused = plugins.iter().filter_map(|one| refused(one, now_ms));
+    [grid.to_string()].into_iter().chain(last).chain(refused).collect()
 }
 
-fn last_failure(last: &Json, now_ms: i64) -> Option<String> {
-    let ago = age(now_ms, last["at_ms"].as_i64()?);
+fn when(at_ms: &Json, now_ms: Option<i64>) -> Option<String> {
+    Some(match now_ms {
+        Some(now_ms) => format!("{} ago", age(now_ms, at_ms.as_i64()?)),
+        None => format!("at {}", super::told::moment(at_ms)),
+    })
+}
+
+fn refused(plugin: &Json, now_ms: Option<i64>) -> Option<String> {
+    let refused = Some(&plugin["refused"]).filter(|refused| refused.is_object())?;
+    let (when, name) = (when(&refused["at_ms"], now_ms)?, text(&plugin["name"]));
+    let hint = refused["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let (code, message) = (text(&refused["code"]), text(&refused["message"]));
+    Some(format!("{name}'s file was refused {when}, the one above stays: [{code}] {message}{hint}"))
+}
+
+fn last_failure(last: &Json, now_ms: Option<i64>) -> Option<String> {
+    let when = when(Some(&last["at_ms"]).filter(|_| last.is_object())?, now_ms)?;
     let row = last["key"].as_str().map(|key| format!(", row {key}")).unwrap_or_default();
     let place = format!("scope {}, {}{row}", text(&last["scope"]), text(&last["table"]));
-    Some(format!(
-        "failed {ago} ago: [{}] {} ({place})",
-        text(&last["code"]),
-        text(&last["message"])
-    ))
+    Some(format!("failed {when}: [{}] {} ({place})", text(&last["code"]), text(&last["message"])))
 }
 
 fn data(data: &Json) -> String {

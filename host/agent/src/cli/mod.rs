@@ -35,6 +35,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tillhold_channel::{Authentication, ChannelConfig};
+use tillhold_core::limits;
 use tillhold_env::Env;
 
 /// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
@@ -170,7 +171,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complaint::tell(&error.into()),
     };
-    match runtime.block_on(carry_out(cli.command)) {
+    let result = runtime.block_on(carry_out(cli.command));
+    // A plugin that loops must not hold the end up: what it works on is not written, and comes again.
+    runtime.shutdown_timeout(limits::LEFT_BEHIND_END_MAX);
+    match result {
         Ok(Done::Yes) => ExitCode::SUCCESS,
         Ok(Done::No) => ExitCode::from(1),
         Err(error) => match error.downcast_ref::<clap::Error>() {

@@ -2,6 +2,7 @@
 
 use super::{Done, Settings};
 use crate::agent::Agent;
+use crate::plugins::looking;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep;
@@ -31,6 +32,7 @@ pub async fn run_until(
     env.spawn(supervisor::supervise(agent.clone(), events));
     env.spawn(sync::keep_pushed(agent.clone()));
     env.spawn(sync::keep_pulled(agent.clone()));
+    env.spawn(looking::keep_looking(agent.clone()));
     env.spawn(keep::keep_exported(agent.clone()));
     env.spawn(keep::keep_looking(agent.clone()));
     env.spawn(upkeep::keep_small(agent.clone()));

@@ -5,6 +5,7 @@ use super::{Done, Settings, run};
 use std::ffi::OsString;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tillhold_core::limits;
 use tillhold_env::Env;
 use tokio::sync::watch;
 use windows_service::service::{
@@ -60,6 +61,8 @@ fn serve_until_stopped(settings: &Settings) -> anyhow::Result<Done> {
         let _ = tell(&manager, ServiceState::StopPending, 0);
     };
     let result = runtime.block_on(run::run_until(&Env::real(), settings, told));
+    // A plugin that loops must not hold the end up.
+    runtime.shutdown_timeout(limits::LEFT_BEHIND_END_MAX);
     tell(&manager, ServiceState::Stopped, if result.is_ok() { 0 } else { FAILED })?;
     result
 }

@@ -237,7 +237,7 @@ impl Page {
         let calls = Family::<Labels, Counter>::default();
         let rows = Family::<Labels, Counter>::default();
         let failures = Family::<Labels, Counter>::default();
-        for (name, sums) in register.book.sums() {
+        for (name, sums) in register.plugins.book.sums() {
             let of =
                 |label, value: &str| vec![("plugin", name.clone()), (label, value.to_string())];
             calls.get_or_create(&vec![("plugin", name.clone())]).inc_by(sums.work.calls);
@@ -256,7 +256,13 @@ impl Page {
                 failures.get_or_create(&of("code", code)).inc_by(*count);
             }
         }
+        let refused = Family::<Labels, Counter>::default();
+        for (name, code, count) in register.plugins.book.refusals() {
+            let labels = vec![("plugin", name), ("code", code.to_string())];
+            refused.get_or_create(&labels).inc_by(count);
+        }
         let page = &mut self.0;
+        page.register("plugin_refused", "Components that were not put to work", refused);
         page.register("plugin_at_work", "1 for each component that a scope uses", at_work);
         page.register("plugin_calls", "Calls since the agent started", calls);
         page.register("plugin_rows", "Rows by what became of them", rows);

@@ -27,6 +27,7 @@ mod letting_go;
 mod listing;
 mod metrics;
 mod named;
+mod plugins;
 mod problem;
 mod quarantine;
 mod rate;

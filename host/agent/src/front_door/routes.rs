@@ -5,8 +5,8 @@ use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
     Door, audit, conflicts, decisions, described, events, hand, health, images, letting_go,
-    metrics, problem, quarantine, rows, selection, size, snapshots, status, transactions, unsent,
-    verify,
+    metrics, plugins, problem, quarantine, rows, selection, size, snapshots, status, transactions,
+    unsent, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -69,6 +69,7 @@ pub fn all() -> Vec<Route> {
         get("/v1/transactions/{id}", ReadOnly, Short, transactions::get),
         get("/v1/tables/{table}/rows", ReadOnly, Short, rows::get),
         get("/v1/status", ReadOnly, Short, status::get),
+        get("/v1/plugins", ReadOnly, Short, plugins::list),
         get("/v1/selection", ReadOnly, Work, selection::get),
         get("/v1/events", ReadOnly, Stream, events::get),
         get("/v1/quarantine", ReadOnly, Short, quarantine::list),

@@ -86,7 +86,7 @@ async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committ
     drop(shapes);
     agent.nudge.notify_one();
     let channel_first = agent.register().profile.write_path == WritePath::ChannelFirst;
-    let stands = agent.scope_report(PUSH).fault.is_some();
+    let stands = push_stands(agent);
     let waits = channel_first && agent.state().sells_on_channel() && !stands;
     let place = match (waits, replayed) {
         (true, _) => sale.await_channel(agent).await?,
@@ -95,6 +95,11 @@ async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committ
         (false, false) => Place::Offline,
     };
     Ok(Committed { place, replayed, warnings: freshness::warnings(agent) })
+}
+
+/// Nothing is known of when push brings a sale to the channel: it stands still, or a rule fails on the way up.
+fn push_stands(agent: &Agent) -> bool {
+    agent.scope_report(PUSH).fault.is_some() || agent.register().plugins.book.push_fails()
 }
 
 struct Committed {
@@ -223,7 +228,7 @@ impl Sale {
         let settled = async {
             loop {
                 let place = self.place(agent).await?;
-                let stands = agent.scope_report(PUSH).fault.is_some();
+                let stands = push_stands(agent);
                 if !matches!(place, Place::Offline) || !agent.state().sells_on_channel() || stands {
                     return Ok(place);
                 }
@@ -237,6 +242,8 @@ impl Sale {
         let limit = agent.register().profile.offline_timeout;
         match tokio::time::timeout(limit, settled).await {
             Ok(place) => place,
+            // The channel is not to blame for a rule.
+            Err(_elapsed) if agent.register().plugins.book.holds_push_up() => Ok(Place::Offline),
             Err(_elapsed) => {
                 agent.suffer(ChannelError::Timeout { what: "take a sale", limit });
                 Ok(Place::Offline)

@@ -3,17 +3,30 @@
 //! * One account a component: a name with its digest. What another component of the same name did stays in the name's
 //!   sums, so that counters only grow.
 //! * Of a batch, rows in = kept + dropped + refused + passed + aside + halted.
+//! * A component that was refused is noted too, beside the one that stays at work in its place.
 //! * A failure is counted every time. It is said once, and again when another came between or the plugin had a success.
 
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tillhold_core::limits;
+use tillhold_core::profile::PluginUse;
 use tillhold_plugin::{PluginError, PluginId};
 
 #[derive(Default)]
-pub struct Book(Mutex<BTreeMap<String, Named>>);
+pub struct Book {
+    names: Mutex<BTreeMap<String, Named>>,
+    push: OnTheWayUp,
+}
+
+/// Sales wait for push, so what rules do to it has to be known at any moment.
+#[derive(Default)]
+struct OnTheWayUp {
+    calls_under_way: AtomicUsize,
+    last_has_failed: AtomicBool,
+}
 
 /// What became of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,8 +83,22 @@ pub struct Failure {
 #[derive(Default)]
 struct Named {
     accounts: Vec<Account>,
+    /// Why what lies in the folder is not at work, by the config that it would have.
+    refused: BTreeMap<String, Refusal>,
+    refusals: BTreeMap<&'static str, u64>,
     /// Of components whose accounts are not kept any more.
     earlier: Sums,
+}
+
+/// Why a component was not put to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    at_ms: i64,
+    /// Of one that could be read.
+    digest: Option<String>,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
 }
 
 /// One component's.
@@ -94,7 +121,7 @@ pub struct Sums {
 
 impl Book {
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Named>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// These are at work from now on, and no others.
@@ -115,11 +142,75 @@ impl Book {
             named.account(&plugin.digest).since_ms.get_or_insert(now_ms);
             named.forget();
         }
+        for named in names.values_mut() {
+            if named.accounts.iter().all(|account| account.since_ms.is_none()) {
+                named.refused.clear();
+            }
+        }
+    }
+
+    /// What lies in the folder cannot be used; what to say of it, if it is news.
+    pub fn refuse(&self, of: &PluginUse, error: &PluginError, at_ms: i64) -> Option<String> {
+        let digest = error.plugin().map(|plugin| plugin.digest.clone());
+        let (code, message, hint) = (error.code(), error.to_string(), error.hint());
+        let refusal = Refusal { at_ms, digest, code, message, hint };
+        let mut names = self.names();
+        let named = names.entry(of.name.clone()).or_default();
+        let same = |known: &Refusal| {
+            (known.code, &known.digest, &known.message)
+                == (refusal.code, &refusal.digest, &refusal.message)
+        };
+        if named.refused.get(&of.config).is_some_and(same) {
+            return None;
+        }
+        *named.refusals.entry(code).or_default() += 1;
+        let stays = match named.accounts.iter().any(|account| account.since_ms.is_some()) {
+            true => "; the one at work stays",
+            false => "",
+        };
+        let said = format!("{} [{code}]{stays}", refusal.message);
+        named.refused.insert(of.config.clone(), refusal);
+        Some(said)
+    }
+
+    /// What lies in the folder can be used.
+    pub fn accept(&self, of: &PluginUse) {
+        if let Some(named) = self.names().get_mut(&of.name) {
+            named.refused.remove(&of.config);
+        }
+    }
+
+    /// By name and code, how many were refused.
+    pub fn refusals(&self) -> Vec<(String, &'static str, u64)> {
+        let names = self.names();
+        let of_name = |(name, named): (&String, &Named)| -> Vec<_> {
+            named.refusals.iter().map(|(code, count)| (name.clone(), *code, *count)).collect()
+        };
+        names.iter().flat_map(of_name).collect()
     }
 
     pub fn note(&self, plugin: &PluginId, work: Work) {
         let mut names = self.names();
         names.entry(plugin.name.clone()).or_default().account(&plugin.digest).sums.work += work;
+    }
+
+    /// Runs a call on the way up.
+    pub fn on_the_way_up<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.push.calls_under_way.fetch_add(1, Ordering::Relaxed);
+        let answer = call();
+        self.push.last_has_failed.store(answer.is_err(), Ordering::Relaxed);
+        self.push.calls_under_way.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// A rule fails on the way up, and may take its time to: no sale should wait for push.
+    pub fn push_fails(&self) -> bool {
+        self.push.last_has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Whatever push is late with, a rule may be to blame.
+    pub fn holds_push_up(&self) -> bool {
+        self.push_fails() || self.push.calls_under_way.load(Ordering::Relaxed) > 0
     }
 
     /// The plugin gave a whole answer.
@@ -170,7 +261,10 @@ impl Book {
     /// What the component that is at work did.
     pub fn shown(&self, plugin: &PluginId) -> Map<String, Json> {
         let mut names = self.names();
-        let account = names.entry(plugin.name.clone()).or_default().account(&plugin.digest);
+        let named = names.entry(plugin.name.clone()).or_default();
+        let refused = named.refused.values().max_by_key(|refused| refused.at_ms);
+        let refused = refused.map(Refusal::shown);
+        let account = named.account(&plugin.digest);
         let Work { calls, rows, conflicts } = account.sums.work;
         let shown = json!({
             "name": plugin.name,
@@ -193,6 +287,7 @@ impl Book {
             },
             "failures": account.sums.failures,
             "last_failure": account.last.as_ref().map(Failure::shown),
+            "refused": refused,
         });
         match shown {
             Json::Object(shown) => shown,
@@ -225,6 +320,13 @@ impl Named {
             let Some(at) = idle else { return };
             self.earlier += &self.accounts.remove(at).sums;
         }
+    }
+}
+
+impl Refusal {
+    fn shown(&self) -> Json {
+        let Refusal { at_ms, digest, code, message, hint } = self;
+        json!({ "at_ms": at_ms, "digest": digest, "code": code, "message": message, "hint": hint })
     }
 }
 

@@ -114,6 +114,18 @@ impl ProfileFile {
         Ok(ProfileFile::of(&source))
     }
 
+    /// Those that it names, as often as it does.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
+        self.scopes.iter().flat_map(|scope| {
+            let resolver = match scope.resolver.as_ref().map(|resolver| &resolver.value) {
+                Some(Resolver::Plugin(plugin)) => Some(plugin),
+                _ => None,
+            };
+            let transformers = scope.transformers.iter().flatten().map(|plugin| &plugin.value);
+            transformers.chain(resolver)
+        })
+    }
+
     pub fn of(source: &Source) -> Parsed<ProfileFile> {
         let mut parsed = source.parse_anyway(|top| ProfileFile::build(source.file(), top));
         let twice = parsed.built.named_twice();

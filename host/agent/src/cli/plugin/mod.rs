@@ -1,9 +1,10 @@
-//! `tillhold plugin …`: for authors of rules, with no database and no agent running.
+//! `tillhold plugin …`: for authors of rules, with no database and no agent running, and for operators of a register.
 
 mod bench;
 mod build;
 mod check;
 mod fuzz;
+mod list;
 mod new;
 mod run;
 mod subject;
@@ -27,6 +28,8 @@ pub enum PluginCommand {
     Fuzz(fuzz::FuzzArgs),
     /// Measure what it costs a row, beside handing the same rows on without it
     Bench(bench::BenchArgs),
+    /// Which plugins are at work on the running register, and why a newer file is not
+    List(list::ListArgs),
     /// Pipe rows through a transformer: CSV or JSON lines in and out
     Run(run::RunArgs),
 }
@@ -39,6 +42,7 @@ pub async fn plugin(env: &Env, command: PluginCommand) -> anyhow::Result<Done> {
         PluginCommand::Test(args) => test::test(env, &args),
         PluginCommand::Fuzz(args) => fuzz::fuzz(env, &args),
         PluginCommand::Bench(args) => bench::bench(env, &args),
+        PluginCommand::List(args) => list::list(env, &args).await,
         PluginCommand::Run(args) => run::run(env, &args),
     }
 }

@@ -63,6 +63,11 @@ fn standing() -> Vec<Operation> {
         get("/v1/status", "State, scopes, what is unsent")
             .query("rows", YES, "Whether the rows of every table are counted, which takes its time")
             .answers(200, JSON, named("Status")),
+        get("/v1/plugins", "Which plugins are at work, and what each did").answers(
+            200,
+            JSON,
+            named("Plugins"),
+        ),
         get("/v1/selection", "Which products and customers are offline")
             .query("would_change", TRUE, "Whether the channel is asked who would join and leave")
             .answers(200, JSON, named("Selection")),

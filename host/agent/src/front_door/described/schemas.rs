@@ -65,6 +65,7 @@ fn standing() -> Named {
         ("Scope", scope),
         ("Unsent", unsent),
         ("Plugin", plugin()),
+        ("Plugins", object(&[("plugins", list(named("Plugin")))])),
         ("Status", status()),
     ]
 }
@@ -132,6 +133,13 @@ fn plugin() -> Json {
         ("table", text()),
         ("key", or_null(text())),
     ]);
+    let refused = object(&[
+        ("at_ms", whole()),
+        ("digest", or_null(text())),
+        ("code", text()),
+        ("message", text()),
+        ("hint", or_null(text())),
+    ]);
     object(&[
         ("name", text()),
         ("digest", text()),
@@ -142,6 +150,7 @@ fn plugin() -> Json {
         ("conflicts", counts(&["asked", "decided", "deferred"])),
         ("failures", map(whole())),
         ("last_failure", or_null(failure)),
+        ("refused", or_null(refused)),
     ])
 }
 

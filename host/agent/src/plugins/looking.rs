@@ -1,0 +1,115 @@
+//! Changed component files are noticed, loaded and checked beside the work, so that nothing waits for a compiler: no sale,
+//! no pull, no push.
+//!
+//! * A file that is still being written is left until two looks in a row find it the same.
+//! * The plugins of a changed profile are loaded here too, before the renewal takes the profile.
+//! * Nothing is exchanged here: the renewal does that, between two passes.
+
+use super::{Plugins, Stamp, named_by};
+use crate::agent::Agent;
+use crate::register::Register;
+use crate::settings::profile_file::{ProfileChoice, ProfileFile};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tillhold_core::profile::PluginUse;
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the last finished look was at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub profile: Option<Stamp>,
+    /// Counts those that loaded something.
+    pub number: u64,
+}
+
+/// What a look finds.
+#[derive(PartialEq)]
+struct Found {
+    profile: Option<Stamp>,
+    files: BTreeMap<String, Option<Stamp>>,
+}
+
+impl Plugins {
+    /// `None` where nobody looks in the background.
+    pub fn prepared(&self) -> Option<Prepared> {
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_prepared(&self, profile: Option<Stamp>) {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = prepared.map_or(0, |before| before.number + 1);
+        *prepared = Some(Prepared { profile, number });
+    }
+
+    /// Refusals are noted where they are met; the renewal meets them too.
+    async fn prepare(&self, register: &Register, wanted: &[PluginUse]) {
+        for plugin in wanted {
+            let of_plugin = |run: &&crate::register::ScopeRun| {
+                named_by(&run.scope).any(|named| named == plugin)
+            };
+            let runs = register.scopes.iter().filter(of_plugin);
+            let tables: Vec<_> = runs.flat_map(|run| run.tables.iter().cloned()).collect();
+            // What is wrong is said there.
+            let _ = self.load(plugin, &tables).await;
+        }
+    }
+}
+
+/// Of the profile's file; `None` where there is none.
+pub fn profile_stamp(register: &Register) -> Option<Stamp> {
+    let ProfileChoice::File(file) = &register.file.profile else { return None };
+    Stamp::of(file)
+}
+
+/// Runs until the agent stops, in every state.
+pub async fn keep_looking(agent: Arc<Agent>) {
+    let register = agent.register();
+    let plugins = register.plugins.clone();
+    let mut wanted = wanted(&register);
+    let mut found = look(&plugins, &register, &wanted);
+    // The register was opened with these.
+    plugins.note_prepared(found.profile);
+    let mut is_prepared = true;
+    drop(register);
+    loop {
+        tokio::select! {
+            biased;
+            () = agent.stopped() => return,
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+        let register = agent.register();
+        let is_other_profile = profile_stamp(&register) != found.profile;
+        if is_other_profile {
+            wanted = self::wanted(&register);
+        }
+        let now = look(&plugins, &register, &wanted);
+        let is_still = now == found;
+        is_prepared &= is_still;
+        found = now;
+        if !is_prepared && (is_still || is_other_profile) {
+            plugins.prepare(&register, &wanted).await;
+            plugins.note_prepared(found.profile);
+            is_prepared = true;
+        }
+    }
+}
+
+fn look(plugins: &Plugins, register: &Register, wanted: &[PluginUse]) -> Found {
+    let stamp =
+        |plugin: &PluginUse| (plugin.name.clone(), Stamp::of(&plugins.file_of(&plugin.name)));
+    Found { profile: profile_stamp(register), files: wanted.iter().map(stamp).collect() }
+}
+
+/// What the profile's file names now: plugins stand nowhere else.
+fn wanted(register: &Register) -> Vec<PluginUse> {
+    let mut wanted: Vec<PluginUse> = match ProfileFile::open(&register.file.profile) {
+        Ok(file) => file.plugins().cloned().collect(),
+        // The renewal's to refuse; the register goes on with what it has.
+        Err(_) => register.scopes.iter().flat_map(|run| named_by(&run.scope)).cloned().collect(),
+    };
+    wanted.sort_by(|one, other| (&one.name, &one.config).cmp(&(&other.name, &other.config)));
+    wanted.dedup();
+    wanted
+}
