@@ -24,6 +24,10 @@ clients *names:
 door *examples:
     tests/door/run {{examples}}
 
+# Plugins in every language (just tongues python)
+tongues *names:
+    tests/tongues/run {{names}}
+
 # Microsoft's own parser over every statement for SQL Server
 grammar:
     tests/grammar/run

@@ -191,6 +191,8 @@ pub const APT_TIMEOUT: Duration = Duration::from_secs(1_200);
 pub const STD_BUILD_TIMEOUT: Duration = Duration::from_secs(2_400);
 /// One guest, with all its dependencies: 75 s of one core when nothing else runs.
 pub const GUEST_BUILD_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// Fetching a tool of another language from its registry: at most 120 MB.
+pub const TOOL_FETCH_TIMEOUT: Duration = Duration::from_secs(900);
 /// A question to a compiler (its version, a folder), which it answers in milliseconds.
 pub const COMPILER_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Waiting for another program that builds into the same cache folder: its longest build.

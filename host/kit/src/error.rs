@@ -21,12 +21,14 @@ pub enum KitError {
     Case { folder: PathBuf, reason: String },
     #[error("{} holds no case: a case is a folder with a case.toml", folder.display())]
     NoCases { folder: PathBuf },
-    #[error("{} has neither a Cargo.toml nor one component alone, but {found}", folder.display())]
+    #[error("{} has neither a project's manifest nor one component alone, but {found}", folder.display())]
     WhichPlugin { folder: PathBuf, found: usize },
     #[error("'{name}' cannot be a plugin's name")]
     ProjectName { name: String },
     #[error("{} is there already", folder.display())]
     ProjectThere { folder: PathBuf },
+    #[error("only a project in Rust can name a kit that lies elsewhere")]
+    SdkElsewhere,
     #[error("an answer depends on more than its row and its context: {by}")]
     Unsteady { by: &'static str },
     #[error(transparent)]
@@ -46,7 +48,8 @@ impl KitError {
             | KitError::NoCases { .. }
             | KitError::WhichPlugin { .. }
             | KitError::ProjectName { .. }
-            | KitError::ProjectThere { .. } => Class::Reconfigure,
+            | KitError::ProjectThere { .. }
+            | KitError::SdkElsewhere => Class::Reconfigure,
             KitError::Unsteady { .. } => Class::Park,
             KitError::Plugin(error) => error.class(),
             KitError::Toolchain(error) => error.class(),
@@ -64,6 +67,7 @@ impl KitError {
             KitError::WhichPlugin { .. } => "kit-which-plugin",
             KitError::ProjectName { .. } => "kit-project-name",
             KitError::ProjectThere { .. } => "kit-project-there",
+            KitError::SdkElsewhere => "kit-sdk-elsewhere",
             KitError::Unsteady { .. } => "kit-unsteady",
             KitError::Plugin(error) => error.code(),
             KitError::Toolchain(error) => error.code(),
@@ -86,6 +90,9 @@ impl KitError {
                 "lower-case letters, digits and hyphens, a letter first: price-rules".to_string()
             }
             KitError::ProjectThere { .. } => "choose another name, or remove it".to_string(),
+            KitError::SdkElsewhere => {
+                "leave --sdk out: the kit is written into the project".to_string()
+            }
             KitError::Unsteady { .. } => {
                 "an answer may depend on the rows and the context alone: no addresses, no order of a hash table".to_string()
             }

@@ -1,8 +1,8 @@
 //! `plugin new`: a project that builds, and whose own test and cases pass at once.
 //!
 //! ```text
-//! guest/templates/rust, carried in the program --my-plugin becomes NAME, what is not of its kind is left out--> NAME/
-//! guest/sdk, carried too -------------------------------------------------------------------------------> NAME/sdk/
+//! guest/templates/LANGUAGE, carried in the program --my-plugin becomes NAME, what is not of its kind is left out--> NAME/
+//! the language's kit, carried too ------------------------------------------------------> NAME/sdk/ (Python: tillhold_sdk/)
 //! ```
 //! * The kit is written into the project: it is in no registry, it has no dependencies, and so the project builds
 //!   without a network and stays with the version of the contract that it was made for.
@@ -13,14 +13,15 @@ use crate::schema::{Schema, schema_text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tillhold_core::table::Table;
-use tillhold_toolchain::sdk_sources;
+use tillhold_toolchain::{Language, World};
 
 #[derive(Clone, Debug)]
 pub struct Project {
     pub name: String,
+    pub language: Language,
     pub transforms: bool,
     pub resolves: bool,
-    /// A kit that lies elsewhere, instead of one in the project.
+    /// A kit for Rust that lies elsewhere, instead of one in the project.
     pub sdk: Option<PathBuf>,
 }
 
@@ -38,19 +39,22 @@ enum Of {
     Resolve,
 }
 
-/// Place in the project, kind and text; a test holds the list against the folder.
+/// A language's template: place in its folder, place in the project, kind and text; a test holds the lists against the
+/// folders.
+type Template = &'static [(&'static str, &'static str, Of, &'static str)];
+
 macro_rules! template {
-    ($($of:ident $path:literal as $place:literal)*) => {
+    ($folder:literal: $($of:ident $path:literal as $place:literal)*) => {
         &[$((
             $path,
             $place,
             Of::$of,
-            include_str!(concat!("../../../guest/templates/rust/", $path)),
+            include_str!(concat!("../../../guest/templates/", $folder, "/", $path)),
         )),*]
     };
 }
 
-const TEMPLATE: &[(&str, &str, Of, &str)] = template![
+const RUST: Template = template!["rust":
     All "Cargo.toml" as "Cargo.toml"
     All "README.md" as "README.md"
     Resolve "cases/the-till-knows-the-address/case.toml" as "cases/the-till-knows-the-address/case.toml"
@@ -65,9 +69,36 @@ const TEMPLATE: &[(&str, &str, Of, &str)] = template![
     Transform "src/transform.rs" as "src/transform.rs"
 ];
 
+const PYTHON: Template = template!["python":
+    All "README.md" as "README.md"
+    All "gitignore" as ".gitignore"
+    All "plugin.py" as "plugin.py"
+    All "pyproject.toml" as "pyproject.toml"
+    Resolve "resolve.py" as "resolve.py"
+    Resolve "test_resolve.py" as "test_resolve.py"
+    Transform "test_transform.py" as "test_transform.py"
+    Transform "transform.py" as "transform.py"
+];
+
+/// The template, and of its lines those that only one kind of plugin has.
+fn template(language: Language) -> (Template, [(Of, &'static str); 2]) {
+    match language {
+        Language::Rust => {
+            (RUST, [(Of::Resolve, "pub mod resolve;"), (Of::Transform, "pub mod transform;")])
+        }
+        Language::Python => {
+            (PYTHON, [(Of::Resolve, "import resolve"), (Of::Transform, "import transform")])
+        }
+        Language::JavaScript | Language::C => unreachable!("no project of it can be begun"),
+    }
+}
+
 impl Project {
     /// Into `folder`/NAME; the folder that was made.
     pub fn make(&self, folder: &Path) -> Result<PathBuf, KitError> {
+        if self.sdk.is_some() && self.language != Language::Rust {
+            return Err(KitError::SdkElsewhere);
+        }
         if !is_name(&self.name) {
             return Err(KitError::ProjectName { name: self.name.clone() });
         }
@@ -82,42 +113,58 @@ impl Project {
     }
 
     fn files(&self) -> Result<Vec<(String, String)>, KitError> {
-        let is_wanted = |of: Of| match of {
-            Of::All => true,
-            Of::Transform => self.transforms,
-            Of::Resolve => self.resolves,
-        };
-        let wanted = TEMPLATE.iter().filter(|(_, _, of, _)| is_wanted(*of));
-        let mut files: Vec<(String, String)> =
-            wanted.map(|(_, place, _, text)| (place.to_string(), self.text(place, text))).collect();
+        let (template, lines) = template(self.language);
+        // The cases are the same in all languages, and so they lie in one of the templates.
+        let cases = RUST.iter().filter(|(path, ..)| path.starts_with("cases/"));
+        let others = template.iter().filter(|(path, ..)| !path.starts_with("cases/"));
+        let mut files: Vec<(String, String)> = cases
+            .chain(others)
+            .filter(|(_, _, of, _)| self.is(*of))
+            .map(|(_, place, _, text)| (place.to_string(), self.text(place, text, &lines)))
+            .collect();
         let table = Table::clone(Schema::published()?.find(TABLE)?);
         files.push(("schema.json".to_string(), schema_text(&[table])));
         if self.sdk.is_none() {
-            let sdk = sdk_sources().map(|(path, text)| (format!("sdk/{path}"), text.to_string()));
-            files.extend(sdk);
+            let folder = self.language.kit_folder();
+            let kit = self.language.kit().into_iter();
+            files.extend(kit.map(|(path, text)| (format!("{folder}/{path}"), text.to_string())));
         }
         Ok(files)
     }
 
-    fn text(&self, place: &str, text: &str) -> String {
-        let text = text.replace(UNNAMED, &self.name);
+    fn is(&self, of: Of) -> bool {
+        match of {
+            Of::All => true,
+            Of::Transform => self.transforms,
+            Of::Resolve => self.resolves,
+        }
+    }
+
+    fn text(&self, place: &str, text: &str, lines: &[(Of, &str)]) -> String {
+        let text = text.replace(UNNAMED, &self.name).replace("\"both\"", &self.world());
+        let is_left_out =
+            |line: &str| lines.iter().any(|(of, of_kind)| line == *of_kind && !self.is(*of));
+        let text: String = text
+            .lines()
+            .filter(|line| !is_left_out(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
         match (place, &self.sdk) {
-            ("src/lib.rs", _) => {
-                let left_out = |line: &&str| {
-                    *line == "pub mod resolve;" && !self.resolves
-                        || *line == "pub mod transform;" && !self.transforms
-                };
-                text.lines()
-                    .filter(|line| !left_out(line))
-                    .map(|line| format!("{line}\n"))
-                    .collect()
-            }
             ("Cargo.toml", Some(sdk)) => {
                 let path = toml::Value::from(sdk.display().to_string()).to_string();
                 text.replace("path = \"sdk\"", &format!("path = {path}"))
             }
             _ => text,
         }
+    }
+
+    fn world(&self) -> String {
+        let world = match (self.transforms, self.resolves) {
+            (true, false) => World::Transformer,
+            (false, true) => World::Resolver,
+            _ => World::Both,
+        };
+        format!("\"{}\"", world.name())
     }
 }
 
@@ -142,7 +189,7 @@ fn write(file: &Path, text: &str) -> Result<(), KitError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Of, Project, TEMPLATE, is_name};
+    use super::{Language, Of, PYTHON, Project, RUST, is_name};
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -161,17 +208,49 @@ mod tests {
     }
 
     fn project(transforms: bool, resolves: bool, sdk: Option<PathBuf>) -> Project {
-        Project { name: "price-rules".to_string(), transforms, resolves, sdk }
+        let language = Language::Rust;
+        Project { name: "price-rules".to_string(), language, transforms, resolves, sdk }
     }
 
     #[test]
-    fn the_template_is_the_folder() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/templates/rust");
-        let mut there = Vec::new();
-        walk(&root, &root, &mut there);
-        let listed: Vec<&str> = TEMPLATE.iter().map(|(path, ..)| *path).collect();
-        assert_eq!(listed, there);
-        assert!(TEMPLATE.iter().any(|(.., of, _)| *of == Of::Transform));
+    fn the_templates_are_the_folders() {
+        for (folder, template) in [("rust", RUST), ("python", PYTHON)] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/templates");
+            let root = root.join(folder);
+            let mut there = Vec::new();
+            walk(&root, &root, &mut there);
+            let listed: Vec<&str> = template.iter().map(|(path, ..)| *path).collect();
+            assert_eq!(listed, there, "{folder}");
+            assert!(template.iter().any(|(.., of, _)| *of == Of::Transform));
+        }
+    }
+
+    #[test]
+    fn a_project_in_any_language_has_its_name_its_kind_and_the_contract() {
+        for (language, manifest, contract) in
+            [(Language::Python, "pyproject.toml", "tillhold_sdk/wit/types.wit")]
+        {
+            let folder = tempfile::tempdir().expect("a folder");
+            let wanted = Project { language, ..project(true, false, None) };
+            let root = wanted.make(folder.path()).expect("a project");
+            let text = |file: &str| fs::read_to_string(root.join(file)).expect("a file");
+            assert!(text(manifest).contains("price-rules"), "{language:?}");
+            assert!(text(manifest).contains("\"transformer\""), "{language:?}");
+            assert!(text(contract).starts_with("/// The contract between"), "{language:?}");
+            assert!(root.join("cases/tidies-addresses/input.csv").is_file(), "{language:?}");
+            assert!(!root.join("cases/the-till-knows-the-address").exists(), "{language:?}");
+            let mut files = Vec::new();
+            walk(&root, &root, &mut files);
+            let own = |file: &&String| !file.starts_with(language.kit_folder());
+            for file in files.iter().filter(own) {
+                assert!(!file.contains("resolve"), "{file}");
+                assert!(!text(file).contains("my-plugin"), "{file}");
+            }
+            let elsewhere = Some(PathBuf::from("/shared"));
+            let refused =
+                Project { language, name: "b".to_string(), ..project(true, true, elsewhere) };
+            assert_eq!(refused.make(folder.path()).expect_err("no").code(), "kit-sdk-elsewhere");
+        }
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! Compiled code is kept in the cache folder of this account, so that a plugin of a scripted language is compiled once.
 
 use crate::KitError;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_env::Env;
 use tillhold_plugin::{
     ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginLimits, PluginSource,
+    digest_of,
 };
 use tillhold_toolchain::cache_folder;
 
 pub struct Sandbox {
     host: PluginHost,
     said: Arc<Mutex<Vec<LogLine>>>,
+    /// Where the compiled code is kept.
+    compiled: PathBuf,
 }
 
 /// A component in memory, so that one command judges one state of its file.
@@ -30,7 +33,7 @@ impl Sandbox {
         let sink = move |line| hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let folder = cache_folder()?.join("compiled-plugins");
         let host = PluginHost::new(env, &folder, PluginLimits::default())?;
-        Ok(Sandbox { host: host.with_log(Arc::new(sink)), said })
+        Ok(Sandbox { host: host.with_log(Arc::new(sink)), said, compiled: folder })
     }
 
     pub fn limits(&self) -> &PluginLimits {
@@ -44,6 +47,16 @@ impl Sandbox {
             digest: None,
             config: config.to_string(),
         })
+    }
+
+    /// Whether loading it would compile it first: seconds for a compiled language, half a minute for an interpreter.
+    pub fn must_compile(&self, component: &Component) -> bool {
+        let digest = digest_of(&component.wasm);
+        let digest = digest.trim_start_matches("sha256:");
+        let entries = std::fs::read_dir(&self.compiled).into_iter().flatten().flatten();
+        !entries
+            .map(|entry| entry.file_name())
+            .any(|name| name.to_string_lossy().starts_with(digest))
     }
 
     /// What plugins wrote for the operator since this was last asked.

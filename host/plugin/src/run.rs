@@ -180,6 +180,8 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         .relaxed_simd_deterministic(true)
         .shared_memory(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false);
+        // A component made of components has a memory each, and wasmtime's own code between two of them needs both at
+        // once; without this it panics on such a component. How many there may be is a limit of its own.
+        .wasm_multi_memory(true);
     Engine::new(&config)
 }

@@ -36,6 +36,8 @@ pub enum ToolchainError {
     Locked { what: String, lock: PathBuf, seconds: u64 },
     #[error("there is no Cargo.toml in {}", .folder.display())]
     NoGuest { folder: PathBuf },
+    #[error("{what} is not on this machine")]
+    NoProgram { what: &'static str, install: &'static str },
     #[error("the guest {package} does not build\n{said}")]
     GuestBuild { package: String, said: String },
     #[error("the guest {package} builds no WebAssembly module")]
@@ -98,6 +100,7 @@ impl ToolchainError {
             | Self::NoLinker
             | Self::Failed { .. }
             | Self::NoGuest { .. }
+            | Self::NoProgram { .. }
             | Self::NotShipped { .. }
             | Self::NoCacheFolder
             | Self::Io { .. } => Class::Reconfigure,
@@ -119,6 +122,7 @@ impl ToolchainError {
             Self::TimedOut { .. } => "guest-timeout",
             Self::Locked { .. } => "guest-locked",
             Self::NoGuest { .. } => "guest-folder",
+            Self::NoProgram { .. } => "guest-program",
             Self::GuestBuild { .. } => "guest-build",
             Self::NoModule { .. } => "guest-module",
             Self::NoContract { .. } => "guest-contract",
@@ -145,6 +149,7 @@ impl ToolchainError {
             Self::NoLinker => NO_LINKER,
             Self::TimedOut { .. } => "try again; if it hangs again, look at the network",
             Self::Locked { .. } => "wait for the other program, or end it, then try again",
+            Self::NoProgram { install, .. } => return Some(format!("install {install}")),
             Self::NoGuest { .. } => "name the folder that holds the guest's Cargo.toml",
             Self::GuestBuild { .. } => "mend what the compiler says, then build again",
             Self::NoModule { .. } => {

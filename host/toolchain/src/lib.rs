@@ -1,7 +1,8 @@
 //! Builds WebAssembly guests: finds or gets a compiler, builds a guest crate, and makes a component of it.
 //!
 //! ```text
-//! Finder::find -> Toolchain::build(GuestSource) -> Built { component, digest }
+//! Project::build, in any of the languages -> Built { component, digest }
+//! Finder::find -> Toolchain::build(GuestSource) -> Built: what a project in Rust does
 //!                                     ^
 //! shipped(name): the plugins that live in this program, written out, built once, kept
 //! ```
@@ -16,9 +17,13 @@ mod component;
 mod error;
 mod find;
 mod guest;
+mod kept_tools;
+mod language;
 mod lock;
 mod machine;
 mod progress;
+mod project;
+mod python;
 mod rustc;
 mod shipped;
 mod surroundings;
@@ -27,8 +32,10 @@ mod sysroot;
 pub use error::{Step, ToolchainError, Tried};
 pub use find::Finder;
 pub use guest::{Built, GuestSource, Toolchain};
+pub use language::{Language, World};
 pub use machine::Machine;
 pub use progress::{Listener, Progress};
+pub use project::Project;
 pub use shipped::{SHIPPED, sdk_sources, shipped};
 
 use std::env;

@@ -17,6 +17,8 @@ pub struct Machine {
     /// Linkers for WebAssembly, should no Rust toolchain bring one; the first that is there is used.
     pub linkers: Vec<PathBuf>,
     pub root: bool,
+    /// Where programs are looked for, in this order.
+    pub path: Vec<PathBuf>,
 }
 
 /// Debian's names, newest first.
@@ -47,7 +49,13 @@ impl Machine {
             apt_get: find("apt-get"),
             linkers: LINKERS.iter().filter_map(|name| find(name)).chain([DEBIANS.into()]).collect(),
             root: is_root(),
+            path,
         }
+    }
+
+    /// The first of these names that is a program here.
+    pub(crate) fn program(&self, names: &[&str]) -> Option<PathBuf> {
+        names.iter().find_map(|name| search(&self.path, name))
     }
 }
 

@@ -126,6 +126,38 @@ fn functions_of_other_types_are_told_at_load() {
     assert_eq!(error.code(), "plugin-other-shape", "{error}");
 }
 
+/// wasmtime's own code between two memories stopped the whole program, not only the loading, while its setting forbade
+/// more than one memory; the tools for JavaScript make such components.
+#[test]
+fn a_component_of_components_with_a_memory_each_is_compiled() {
+    let text = r#"(component
+        (component $one
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+                (func (export "take") (param i32 i32)))
+            (core instance $i (instantiate $m))
+            (func (export "take") (param "text" string)
+                (canon lift (core func $i "take") (memory (core memory $i "memory"))
+                    (realloc (core func $i "realloc")))))
+        (component $other
+            (import "take" (func $take (param "text" string)))
+            (core module $memory (memory (export "memory") 1))
+            (core instance $memory (instantiate $memory))
+            (core func $take (canon lower (func $take) (memory (core memory $memory "memory"))))
+            (core module $m
+                (import "" "take" (func $take (param i32 i32)))
+                (func (export "go") i32.const 0 i32.const 1 call $take))
+            (core instance $i (instantiate $m
+                (with "" (instance (export "take" (func $take))))))
+            (func (export "go") (canon lift (core func $i "go"))))
+        (instance $one (instantiate $one))
+        (instance $other (instantiate $other (with "take" (func $one "take"))))
+        (export "go" (func $other "go")))"#;
+    let error = refused(Shop::new().load_bytes(wat(text), ""));
+    assert_eq!(error.code(), "plugin-other-world", "{error}");
+}
+
 #[test]
 fn a_pinned_digest_holds() {
     let shop = Shop::new();

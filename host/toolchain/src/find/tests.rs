@@ -328,6 +328,7 @@ impl MadeUp {
             apt_get: there("usr/bin/apt-get"),
             linkers: vec![self.path("usr/bin/wasm-ld")],
             root: self.root,
+            path: Vec::new(),
         };
         let finder =
             Finder { machine, cache: self.cache(), rustup_limit: Duration::from_millis(300) };

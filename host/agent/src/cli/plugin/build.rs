@@ -1,15 +1,15 @@
-//! `tillhold plugin build`: a Rust plugin into a component.
+//! `tillhold plugin build`: a project into a component.
 
+use super::manifest::project;
 use crate::cli::Done;
-use crate::settings::reader::{Mistake, Mistakes, Source};
 use anyhow::Context as _;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use tillhold_toolchain::{Built, GuestSource, Progress, cache_folder, find};
+use tillhold_toolchain::{Built, Progress, cache_folder};
 
 #[derive(Args)]
 pub struct BuildArgs {
-    /// The plugin's crate
+    /// The plugin's project
     #[arg(default_value = ".", value_name = "FOLDER")]
     folder: PathBuf,
     /// Where the component goes; NAME.wasm in the present folder by default
@@ -26,28 +26,12 @@ pub fn build(args: BuildArgs) -> anyhow::Result<Done> {
     Ok(Done::Yes)
 }
 
-/// The crate's name, and its component as it is now.
+/// The project's name, and its component as it is now.
 pub fn built(folder: &Path) -> anyhow::Result<(String, Built)> {
-    let package = package_of(folder)?;
     // Where this machine keeps the folder is cut out of the component, so it must be the whole path.
-    let folder = std::path::absolute(folder)?;
-    let toolchain = find(&cache_folder()?, &mut talk)?;
-    let source = GuestSource::new(&folder, &package);
-    let built = toolchain.build(&source, &folder.join("target"), &mut talk)?;
-    Ok((package, built))
-}
-
-/// The crate's name, from its Cargo.toml.
-fn package_of(folder: &Path) -> Result<String, Mistakes> {
-    let file = folder.join("Cargo.toml");
-    let source = Source::read(&file)?;
-    let wrong = |message: &str| {
-        Mistakes(vec![Mistake { file: file.clone(), line: None, message: message.to_string() }])
-    };
-    let manifest: toml::Table =
-        source.text().parse().map_err(|_| wrong("is not a manifest that cargo reads"))?;
-    let name = manifest.get("package").and_then(|package| package.get("name")?.as_str());
-    name.map(str::to_string).ok_or_else(|| wrong("names no [package]: give a plugin's own crate"))
+    let project = project(&std::path::absolute(folder)?)?;
+    let built = project.build(&cache_folder()?, &mut talk)?;
+    Ok((project.name, built))
 }
 
 /// Progress as lines on stderr; what the compiler itself prints is left out.

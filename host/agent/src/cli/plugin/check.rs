@@ -2,6 +2,7 @@
 //!
 //! stdout: a page for eyes or one JSON object. Exit status 1 when a register would refuse it.
 
+use super::subject::say_what_is_awaited;
 use crate::cli::Done;
 use crate::cli::told::{Grid, shown};
 use clap::Args;
@@ -32,6 +33,7 @@ pub fn check(env: &Env, args: &CheckArgs) -> anyhow::Result<Done> {
     let schema = args.schema.as_deref().map(Schema::open).transpose()?;
     let sandbox = Sandbox::open(env)?;
     let component = Component::read(&args.file)?;
+    say_what_is_awaited(&sandbox, &component);
     let checked = tillhold_kit::check(&sandbox, &component, &args.config, schema.as_ref());
     let answer = as_json(args, &checked, sandbox.limits());
     if !shown(&answer, args.json)? {

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod fuzz;
 mod list;
+mod manifest;
 mod new;
 mod run;
 mod subject;
@@ -18,7 +19,7 @@ use tillhold_env::Env;
 pub enum PluginCommand {
     /// Begin a plugin: a project that builds, with a rule, its test and a case
     New(new::NewArgs),
-    /// Build a Rust plugin into a component, with a compiler that is found or fetched
+    /// Build a project into a component, with tools that are found or fetched
     Build(build::BuildArgs),
     /// Say whether a register would load a component, what it works on, and what would have to change
     Check(check::CheckArgs),

@@ -15,7 +15,7 @@ pub struct NewArgs {
     /// What it is asked for: rows on their way, rows that both sides changed, or both
     #[arg(long, value_enum, default_value_t = Kind::Transform)]
     kind: Kind,
-    /// Depend on the kit in this folder instead of one that is written into the project
+    /// Rust: depend on the kit in this folder instead of one that is written into the project
     #[arg(long, value_name = "FOLDER")]
     sdk: Option<PathBuf>,
 }
@@ -23,6 +23,24 @@ pub struct NewArgs {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
     Rust,
+    Python,
+}
+
+impl Language {
+    fn of_the_toolchain(self) -> tillhold_toolchain::Language {
+        match self {
+            Language::Rust => tillhold_toolchain::Language::Rust,
+            Language::Python => tillhold_toolchain::Language::Python,
+        }
+    }
+
+    /// What runs the rules as they are.
+    fn test(self) -> &'static str {
+        match self {
+            Language::Rust => "cargo test",
+            Language::Python => "python3 -m unittest",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,9 +51,9 @@ enum Kind {
 }
 
 pub fn new(args: &NewArgs) -> anyhow::Result<Done> {
-    let Language::Rust = args.lang;
     let project = Project {
         name: args.name.clone(),
+        language: args.lang.of_the_toolchain(),
         transforms: args.kind != Kind::Resolve,
         resolves: args.kind != Kind::Transform,
         sdk: args.sdk.as_deref().map(std::path::absolute).transpose()?,
@@ -44,7 +62,7 @@ pub fn new(args: &NewArgs) -> anyhow::Result<Done> {
     println!("{}", made.display());
     eprintln!("next: cd {}", made.display());
     for (command, what) in [
-        ("cargo test", "the rules as they are"),
+        (args.lang.test(), "the rules as they are"),
         ("tillhold plugin test", "the cases, in the sandbox of a register"),
         ("tillhold plugin build", "the component"),
     ] {

@@ -21,6 +21,19 @@ pub struct Subject {
 impl Subject {
     pub fn open(&self, sandbox: &Sandbox) -> anyhow::Result<(Schema, Plugin)> {
         let schema = Schema::open(&self.schema)?;
-        Ok((schema, sandbox.load(&Component::read(&self.file)?, &self.config)?))
+        let component = Component::read(&self.file)?;
+        say_what_is_awaited(sandbox, &component);
+        Ok((schema, sandbox.load(&component, &self.config)?))
+    }
+}
+
+/// The interpreter of a scripted language is compiled with the plugin: a still screen would look like a hang.
+pub fn say_what_is_awaited(sandbox: &Sandbox, component: &Component) {
+    let mb = component.wasm.len() / 1_000_000;
+    if mb > 0 && sandbox.must_compile(component) {
+        eprintln!(
+            "compiling {} ({mb} MB) for this machine, up to half a minute; it is kept",
+            component.name
+        );
     }
 }

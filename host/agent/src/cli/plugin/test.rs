@@ -3,6 +3,8 @@
 //! stdout: a line a case, below a failed one what differs, then the sum. Exit status 1 when a case failed.
 
 use super::build::built;
+use super::manifest::is_project;
+use super::subject::say_what_is_awaited;
 use crate::cli::Done;
 use crate::cli::told::paint;
 use clap::Args;
@@ -34,6 +36,7 @@ pub fn test(env: &Env, args: &TestArgs) -> anyhow::Result<Done> {
     let schema = Schema::open(&args.schema.clone().unwrap_or_else(|| in_folder("schema.json")))?;
     let component = component(args)?;
     let sandbox = Sandbox::open(env)?;
+    say_what_is_awaited(&sandbox, &component);
     let trial =
         Trial { sandbox: &sandbox, component: &component, schema: &schema, bless: args.bless };
     let paint = paint();
@@ -53,7 +56,7 @@ fn component(args: &TestArgs) -> anyhow::Result<Component> {
     if let Some(file) = &args.plugin {
         return Ok(Component::read(file)?);
     }
-    if args.folder.join("Cargo.toml").is_file() {
+    if is_project(&args.folder) {
         let (name, built) = built(&args.folder)?;
         return Ok(Component { name, wasm: built.component });
     }

@@ -1,0 +1,110 @@
+//! What a folder's manifest says of the plugin in it: its language, its name, its world.
+//!
+//! | manifest | language | name | world |
+//! |---|---|---|---|
+//! | Cargo.toml | Rust | `[package] name` | the macros that it calls |
+//! | pyproject.toml | Python | `[project] name` | `[tool.tillhold] world` |
+
+use crate::settings::reader::{Mistake, Mistakes, Source};
+use std::path::{Path, PathBuf};
+use tillhold_toolchain::{Language, Project, World};
+
+/// In this order: the first that is there says what the project is.
+const MANIFESTS: [(&str, Language); 2] =
+    [("Cargo.toml", Language::Rust), ("pyproject.toml", Language::Python)];
+
+pub fn is_project(folder: &Path) -> bool {
+    MANIFESTS.iter().any(|(name, _)| folder.join(name).is_file())
+}
+
+pub fn project(folder: &Path) -> Result<Project, Mistakes> {
+    let there = MANIFESTS.iter().find(|(name, _)| folder.join(name).is_file());
+    let Some((name, language)) = there else {
+        let names: Vec<&str> = MANIFESTS.iter().map(|(name, _)| *name).collect();
+        let message = format!("is no plugin's project: it has none of {}", names.join(", "));
+        return Err(mistake(folder, message));
+    };
+    let manifest = Manifest::read(folder.join(name))?;
+    let (name, world) = match language {
+        Language::Rust => (manifest.text(&["package", "name"])?, World::Both),
+        Language::Python => {
+            (manifest.text(&["project", "name"])?, manifest.world(&["tool", "tillhold", "world"])?)
+        }
+        Language::JavaScript | Language::C => unreachable!("no manifest says so"),
+    };
+    Ok(Project { folder: folder.to_path_buf(), name, language: *language, world })
+}
+
+struct Manifest {
+    file: PathBuf,
+    table: toml::Table,
+}
+
+impl Manifest {
+    fn read(file: PathBuf) -> Result<Manifest, Mistakes> {
+        let source = Source::read(&file)?;
+        let unread = |error: toml::de::Error| mistake(&file, error.message().to_string());
+        let table = source.text().parse().map_err(unread)?;
+        Ok(Manifest { file, table })
+    }
+
+    fn text(&self, place: &[&str]) -> Result<String, Mistakes> {
+        let mut value = self.table.get(place[0]);
+        for name in &place[1..] {
+            value = value.and_then(|table| table.get(name));
+        }
+        let text = value.and_then(|value| value.as_str()).map(str::to_string);
+        text.ok_or_else(|| {
+            let (name, tables) = place.split_last().expect("a place has a name");
+            mistake(
+                &self.file,
+                format!("says no [{}] {name}: give a plugin's own project", tables.join(".")),
+            )
+        })
+    }
+
+    fn world(&self, place: &[&str]) -> Result<World, Mistakes> {
+        let name = self.text(place)?;
+        let known = World::ALL.map(World::name).join(", ");
+        World::named(&name)
+            .ok_or_else(|| mistake(&self.file, format!("world = \"{name}\": there are {known}")))
+    }
+}
+
+fn mistake(file: &Path, message: String) -> Mistakes {
+    Mistakes(vec![Mistake { file: file.to_path_buf(), line: None, message }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Language, World, project};
+
+    #[track_caller]
+    fn check(file: &str, text: &str, expected: Result<(Language, World), &str>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(file), text).expect("a manifest");
+        match (project(folder.path()), expected) {
+            (Ok(project), Ok(expected)) => {
+                assert_eq!(project.name, "price-rules");
+                assert_eq!((project.language, project.world), expected);
+            }
+            (Err(mistakes), Err(part)) => {
+                assert!(mistakes.to_string().contains(part), "{mistakes}");
+            }
+            (got, expected) => panic!("{got:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_manifest_says_what_the_project_is() {
+        let rust = "[package]\nname = \"price-rules\"\n";
+        check("Cargo.toml", rust, Ok((Language::Rust, World::Both)));
+        check("Cargo.toml", "[workspace]\n", Err("says no [package] name"));
+        let python = "[project]\nname = \"price-rules\"\n[tool.tillhold]\nworld = \"resolver\"\n";
+        check("pyproject.toml", python, Ok((Language::Python, World::Resolver)));
+        let wrong = python.replace("resolver", "resolve");
+        check("pyproject.toml", &wrong, Err("there are transformer, resolver, both"));
+        check("pyproject.toml", "[project", Err("pyproject.toml"));
+        check("setup.py", "", Err("none of Cargo.toml, pyproject.toml"));
+    }
+}
