@@ -21,6 +21,7 @@ mod first_plugin;
 mod fleet;
 mod flows;
 mod freshness;
+mod granted;
 mod harness;
 mod images;
 mod killed;

@@ -62,10 +62,11 @@ impl transform::Guest for Hostile {
         columns: Vec<types::Column>,
     ) -> Result<Answer, String> {
         log::speak_when_panicking();
-        let harm = context.config.split_once('@').map_or(&*context.config, |(harm, _)| harm);
-        if let Some(text) = harm.strip_prefix("panics-at-") {
+        let elsewhere = context.config.split_once('@').map(|(harm, _)| harm);
+        if let Some(text) = elsewhere.and_then(|harm| harm.strip_prefix("panics-at-")) {
             return panic_at(text, rows, &columns[0]);
         }
+        let harm = elsewhere.unwrap_or(&context.config);
         if context.config == "mirrors" {
             return Ok(mirror(rows, columns));
         }
@@ -289,7 +290,7 @@ fn recurse(number: u64) -> u64 {
 impl resolve::Guest for Hostile {
     fn describe(config: String) -> Result<Vec<TableUse>, String> {
         match config.as_str() {
-            "resolve-every" => Ok(vec![used(TABLE, &["*"], &["*"])]),
+            every if every.ends_with("-every") => Ok(vec![used(TABLE, &["*"], &["*"])]),
             _ => Ok(vec![used(TABLE, &["NAME"], &["NAME"])]),
         }
     }
@@ -306,13 +307,14 @@ impl resolve::Guest for Hostile {
         let answer = match context.config.as_str() {
             "resolve-too-few" => return Ok(vec![]),
             "resolve-refuses" => return Err("no".to_string()),
+            "resolve-unseen-every" => merged("UNSEEN", text("seen")),
             "resolve-undeclared" => merged("NUMBER", types::Value::Integer(1)),
             "resolve-unknown" => merged("NOWHERE", types::Value::Null),
             "resolve-key" | "resolve-every" => merged("ID", types::Value::Integer(9)),
             "resolve-too-long" => merged("NAME", text("four and more")),
             "resolve-guid" => merged("NAME", types::Value::Guid(vec![1])),
             // Says what it was shown, for the test of what a resolver sees.
-            "resolve-shown" => resolve::Resolution::Deferred(
+            "resolve-shown" | "resolve-shown-every" => resolve::Resolution::Deferred(
                 conflicts.iter().flat_map(|c| c.columns.clone()).collect::<Vec<_>>().join(","),
             ),
             _ => merged("NAME", text("won")),

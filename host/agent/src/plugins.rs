@@ -167,12 +167,7 @@ impl Plugins {
         if let Some(loaded) = self.all_loaded().iter().find(is) {
             return Ok(loaded.plugin.clone());
         }
-        let source = PluginSource {
-            name: of.name.clone(),
-            component: ComponentSource::File(file),
-            digest: of.digest.clone(),
-            config: of.config.clone(),
-        };
+        let source = source(of, &self.folder);
         let host = self.host.clone();
         let plugin = self.env.blocking("load plugin", move || host.load(&source)).await;
         let plugin =
@@ -192,6 +187,16 @@ impl Plugins {
 
     fn file_of(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.wasm"))
+    }
+}
+
+/// A plugin as the profile has it loaded for this use.
+pub fn source(of: &PluginUse, folder: &Path) -> PluginSource {
+    let file = ComponentSource::File(folder.join(format!("{}.wasm", of.name)));
+    PluginSource {
+        digest: of.pinned().cloned(),
+        grants: of.terms.grants.clone(),
+        ..PluginSource::plain(&of.name, file, &of.config)
     }
 }
 

@@ -17,6 +17,7 @@
 //! * [`picture`]: which names of pictures are safe, and which pictures go when there is no more room.
 //! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
 //! * [`selection`]: which products and customers a register has offline.
+//! * [`grant`]: which columns a plugin may see and change, held against what it asks for.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
@@ -30,6 +31,7 @@ pub mod failover;
 pub mod fault;
 pub mod filter;
 pub mod freshness;
+pub mod grant;
 pub mod limits;
 pub mod migration;
 pub mod moment;

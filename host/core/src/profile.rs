@@ -5,6 +5,7 @@ use crate::condition::Condition;
 use crate::conflict::Policy;
 use crate::failover::Steadiness;
 use crate::freshness::FreshnessRules;
+use crate::grant::Grants;
 use crate::pace::Pace;
 use crate::selection::Selections;
 use crate::table::{Table, TableName};
@@ -27,6 +28,8 @@ pub struct Profile {
     pub selections: Selections,
     /// In the order in which they are pulled.
     pub scopes: Vec<Scope>,
+    /// What holds for plugins wherever they are used; for one that is not named here, what is usual.
+    pub plugins: Vec<PluginTerms>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +185,26 @@ pub struct PluginUse {
     pub digest: Option<String>,
     /// Handed to the plugin's `describe`, as it is.
     pub config: String,
+    /// What holds for the plugin in every use.
+    pub terms: PluginTerms,
+}
+
+impl PluginUse {
+    /// The digest that this use is held to: its own, or the one that holds for the plugin.
+    pub fn pinned(&self) -> Option<&String> {
+        self.digest.as_ref().or(self.terms.digest.as_ref())
+    }
+}
+
+/// What the operator says of a plugin, wherever it is used.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginTerms {
+    /// As [`PluginUse::name`].
+    pub name: String,
+    /// `sha256:…`, for uses that do not say one themselves.
+    pub digest: Option<String>,
+    /// `None`: it gets what it declares.
+    pub grants: Option<Grants>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

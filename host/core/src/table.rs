@@ -25,6 +25,12 @@ impl TableName {
         (plain(schema) && plain(name)).then(|| TableName::new(schema, name))
     }
 
+    /// Blind to case, as SQL Server compares names.
+    pub fn is_same(&self, other: &TableName) -> bool {
+        self.schema.eq_ignore_ascii_case(&other.schema)
+            && self.name.eq_ignore_ascii_case(&other.name)
+    }
+
     /// `[schema].[NAME]` for T-SQL.
     pub fn bracketed(&self) -> String {
         format!("{}.{}", bracket(&self.schema), bracket(&self.name))

@@ -10,6 +10,7 @@ use crate::KitError;
 use crate::sandbox::{Component, Sandbox};
 use crate::schema::Schema;
 use std::sync::Arc;
+use tillhold_core::grant::Grant;
 use tillhold_core::spelling::nearest;
 use tillhold_core::table::{Assigned, Table};
 use tillhold_plugin::{EVERY_COLUMN, Plugin, PluginError, Role, TableUse, digest_of};
@@ -22,6 +23,8 @@ pub struct Checked {
     pub plugin: Option<Plugin>,
     /// What it works on, a column after another.
     pub columns: Vec<UsedColumn>,
+    /// The grants with which it would work, as a profile writes them; with a schema the keys that a resolver gets too.
+    pub grants: Vec<Grant>,
     /// Why a register would not load it, or not for these tables; empty when all is well.
     pub findings: Vec<Finding>,
 }
@@ -54,6 +57,7 @@ pub fn check(
         digest: digest_of(&component.wasm),
         plugin: None,
         columns: Vec::new(),
+        grants: Vec::new(),
         findings: Vec::new(),
     };
     match sandbox.load(component, config) {
@@ -69,6 +73,11 @@ pub fn check(
                     None => {}
                 }
             }
+            let names = plugin.uses().iter().map(|used| used.table.to_string());
+            let known = schema.map(|schema| names.filter_map(|name| schema.find(&name).ok()));
+            let known: Vec<Table> =
+                known.into_iter().flatten().map(|table| table.travelling(&[])).collect();
+            checked.grants = plugin.grants_needed(&known.iter().collect::<Vec<_>>());
             checked.plugin = Some(plugin);
         }
     }

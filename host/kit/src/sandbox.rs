@@ -41,12 +41,13 @@ impl Sandbox {
     }
 
     pub fn load(&self, component: &Component, config: &str) -> Result<Plugin, PluginError> {
-        self.host.load(&PluginSource {
-            name: component.name.clone(),
-            component: ComponentSource::Bytes(component.wasm.clone()),
-            digest: None,
-            config: config.to_string(),
-        })
+        let wasm = ComponentSource::Bytes(component.wasm.clone());
+        self.host.load(&PluginSource::plain(&component.name, wasm, config))
+    }
+
+    /// As a register would load it, with all that its profile says.
+    pub fn load_as(&self, source: &PluginSource) -> Result<Plugin, PluginError> {
+        self.host.load(source)
     }
 
     /// Whether loading it would compile it first: seconds for a compiled language, half a minute for an interpreter.

@@ -45,12 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = std::path::Path::new(repository).join("target/guests");
     let component = find(&cache_folder()?, &mut |_| {})?.build(&guest, &target, &mut |_| {})?;
     let host = PluginHost::new(&env, folder.path(), PluginLimits::default())?;
-    let plugin = host.load(&PluginSource {
-        name: "store-customers".to_string(),
-        component: ComponentSource::Bytes(component.component),
-        digest: None,
-        config: String::new(),
-    })?;
+    let component = ComponentSource::Bytes(component.component);
+    let plugin = host.load(&PluginSource::plain("store-customers", component, ""))?;
     let (table, rows) = (table(), rows());
     let context = BatchContext {
         flow: Flow::Pull,

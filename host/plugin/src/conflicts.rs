@@ -77,6 +77,9 @@ fn writable(table: &Table, plan: &Plan, column: &str) -> Result<usize, String> {
     let at = table.position(column).ok_or_else(|| format!("there is no column {column}"))?;
     match plan.writes.contains(&at) {
         true => Ok(at),
+        false if plan.writes_granted && !table.is_key(at) => {
+            Err(format!("{column} is merged, but the profile does not grant it for writing"))
+        }
         false => Err(format!("{column} is merged, but was not declared as written")),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_core::fault::Class;
+use tillhold_core::grant::Grant;
 use tillhold_core::limits::PLUGIN_TICK;
 use tillhold_core::row::Row;
 use tillhold_core::table::{Table, TableName};
@@ -58,6 +59,8 @@ pub enum PluginError {
     ColumnUnknown { plugin: Arc<PluginId>, table: TableName, column: String },
     #[error("{plugin} would write {column} of {table}, which is part of its key")]
     KeyWritten { plugin: Arc<PluginId>, table: TableName, column: String },
+    #[error("{plugin} asks for more than the profile grants it: {}", asked(missing))]
+    NotGranted { plugin: Arc<PluginId>, missing: Vec<Grant> },
     #[error("{plugin} refused a batch of {table}: {message}")]
     Refused { plugin: Arc<PluginId>, table: TableName, message: String },
     #[error("{plugin} trapped in {call}: {what}{}", after(said))]
@@ -105,6 +108,7 @@ impl PluginError {
             | E::Role { .. }
             | E::ColumnUnknown { .. }
             | E::KeyWritten { .. }
+            | E::NotGranted { .. }
             | E::Cache { .. } => Class::Reconfigure,
             E::Refused { .. }
             | E::Trap { .. }
@@ -132,6 +136,7 @@ impl PluginError {
             | E::Role { plugin, .. }
             | E::ColumnUnknown { plugin, .. }
             | E::KeyWritten { plugin, .. }
+            | E::NotGranted { plugin, .. }
             | E::Refused { plugin, .. }
             | E::Trap { plugin, .. }
             | E::Deadline { plugin, .. }
@@ -164,6 +169,7 @@ impl PluginError {
             E::Role { .. } => "plugin-role",
             E::ColumnUnknown { .. } => "plugin-column-unknown",
             E::KeyWritten { .. } => "plugin-key-written",
+            E::NotGranted { .. } => "plugin-not-granted",
             E::Refused { .. } => "plugin-refused",
             E::Trap { .. } => "plugin-trap",
             E::Deadline { .. } => "plugin-deadline",
@@ -211,6 +217,14 @@ impl PluginError {
                 "let the column travel (excluded columns of the scope), or change the plugin".into()
             }
             E::KeyWritten { .. } => "a plugin cannot change which row a row is: drop it instead".into(),
+            E::NotGranted { plugin, missing } => {
+                let text: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                format!(
+                    "if it may have that, add to its grants in the profile (name = \"{}\" under [[plugin]]): {}",
+                    plugin.name,
+                    text.join(", ")
+                )
+            }
             E::Refused { .. } | E::Trap { .. } => {
                 "tell the plugin's author, with the digest; the profile says what happens to the batch meanwhile".into()
             }
@@ -239,6 +253,19 @@ fn cure_of_import(import: &str) -> String {
         return "this host does not offer it; build against wit/0.1.0".into();
     }
     "remove what needs it: a plugin gets rows and gives verdicts, nothing else".into()
+}
+
+/// `ax.A: reads B, C, writes C; ax.D: the table`
+fn asked(missing: &[Grant]) -> String {
+    let of_table = |grant: &Grant| {
+        let parts = [("reads", &grant.reads), ("writes", &grant.writes)];
+        let parts = parts.iter().filter(|(_, columns)| !columns.is_empty());
+        let parts: Vec<String> =
+            parts.map(|(how, columns)| format!("{how} {}", columns.join(", "))).collect();
+        let parts = if parts.is_empty() { "the table".to_string() } else { parts.join(", ") };
+        format!("{}: {parts}", grant.table)
+    };
+    missing.iter().map(of_table).collect::<Vec<_>>().join("; ")
 }
 
 fn listed(names: &[String]) -> String {

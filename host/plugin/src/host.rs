@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes -> size -> digest -> not machine code -> compiled (cache) -> imports -> exports, version, types -> describe
+//!       -> what it declares, held against what it is granted
 //! ```
 //!
 //! * A component that asks for anything but log lines is refused with the name of what it asks for.
@@ -19,11 +20,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use tillhold_core::grant::Grants;
 use tillhold_core::limits;
 use tillhold_core::text::hexadecimal;
 use tillhold_env::Env;
-use wasmtime::Engine;
 use wasmtime::component::Linker;
+use wasmtime::{Config, Engine};
 
 /// Where a component comes from, and what the profile says about it.
 #[derive(Clone, Debug)]
@@ -34,6 +36,16 @@ pub struct PluginSource {
     pub digest: Option<String>,
     /// Handed to the plugin as it is.
     pub config: String,
+    /// `None`: it gets what it declares.
+    pub grants: Option<Grants>,
+}
+
+impl PluginSource {
+    /// Any component, with all that it declares.
+    pub fn plain(name: &str, component: ComponentSource, config: &str) -> PluginSource {
+        let (name, config) = (name.to_string(), config.to_string());
+        PluginSource { name, component, digest: None, config, grants: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -84,8 +96,17 @@ impl PluginHost {
         cache_folder: &Path,
         limits: PluginLimits,
     ) -> Result<PluginHost, PluginError> {
+        PluginHost::with_engine(env, cache_folder, limits, &run::engine_config())
+    }
+
+    pub(crate) fn with_engine(
+        env: &Env,
+        cache_folder: &Path,
+        limits: PluginLimits,
+        config: &Config,
+    ) -> Result<PluginHost, PluginError> {
         let not_started = |error: &dyn ToString| PluginError::Engine { reason: error.to_string() };
-        let engine = run::engine().map_err(|error| not_started(&error))?;
+        let engine = Engine::new(config).map_err(|error| not_started(&error))?;
         let linker = run::linker(&engine).map_err(|error| not_started(&error))?;
         let ticker = Ticker::start(env, &engine).map_err(|error| not_started(&error))?;
         let cache = Cache::open(env, cache_folder, &engine)
@@ -131,6 +152,7 @@ impl PluginHost {
         Plugin::described(Shared {
             id,
             config: source.config.clone(),
+            grants: source.grants.clone(),
             stored,
             engine: self.engine.clone(),
             linked,

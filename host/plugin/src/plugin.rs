@@ -17,6 +17,7 @@ use crate::wire;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tillhold_core::conflict::{Conflict, Resolution};
+use tillhold_core::grant::{Grant, Grants};
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::Row;
@@ -60,6 +61,7 @@ pub struct Plugin {
 pub(crate) struct Shared {
     pub id: Arc<PluginId>,
     pub config: String,
+    pub grants: Option<Grants>,
     pub stored: Stored,
     pub engine: Engine,
     pub linked: Linked,
@@ -104,6 +106,12 @@ impl Plugin {
     /// What the plugin declared, transforms first.
     pub fn uses(&self) -> &[TableUse] {
         &self.uses
+    }
+
+    /// The grants with which it would work, in the order in which it names its tables. A resolver gets the key of each
+    /// row too, so it needs the key's columns, which only `tables` can tell.
+    pub fn grants_needed(&self, tables: &[&Table]) -> Vec<Grant> {
+        uses::needed(&self.uses, tables)
     }
 
     /// The most memory that one call had so far.
@@ -276,6 +284,7 @@ impl Plugin {
             uses.extend(plugin.describe(Role::Resolve, exported)?);
         }
         plugin.uses = Arc::new(uses);
+        uses::check_grants(&plugin.shared.id, &plugin.uses, plugin.shared.grants.as_ref())?;
         Ok(plugin)
     }
 
@@ -340,7 +349,7 @@ impl Plugin {
         let first_resolve = self.uses.partition_point(|used| used.role == Role::Transform);
         let (transforms, resolves) = self.uses.split_at(first_resolve);
         let uses = if role == Role::Transform { transforms } else { resolves };
-        uses::plan(&self.shared.id, uses, table)
+        uses::plan(&self.shared.id, uses, self.shared.grants.as_ref(), table)
     }
 
     fn context(&self, context: &BatchContext) -> wire::Context {

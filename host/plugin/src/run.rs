@@ -167,8 +167,8 @@ impl ResourceLimiter for State {
 /// A component whose imports have been met and checked once.
 pub(crate) type Linked = wasmtime::component::InstancePre<State>;
 
-/// The engine, with everything off that a pure function does not need or that could make two runs differ.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// The engine's settings, with everything off that a pure function does not need or that could make two runs differ.
+pub(crate) fn engine_config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .wasm_component_model(true)
@@ -183,5 +183,5 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         // A component made of components has a memory each, and wasmtime's own code between two of them needs both at
         // once; without this it panics on such a component. How many there may be is a limit of its own.
         .wasm_multi_memory(true);
-    Engine::new(&config)
+    config
 }

@@ -3,8 +3,10 @@
 mod admission;
 mod conflicts;
 mod contract;
+mod grants;
 mod harm;
 mod kept;
+mod memories;
 mod raw;
 mod released;
 mod rows;

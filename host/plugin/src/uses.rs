@@ -1,15 +1,15 @@
 //! What a plugin says of itself: the tables it works on, and which columns pass.
 //!
-//! Held against the table as it travels before a row is shown: a plugin can neither see nor write past it.
+//! Held against what the operator grants when the plugin is loaded, and against the table as it travels before a row is
+//! shown: a plugin can neither see nor write past either. One that names more than it is granted is refused whole, since it
+//! was written to see all that it names; `*`, which means as much as there is, means what is granted.
 
 use crate::error::{PluginError, PluginId};
 use crate::wire;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tillhold_core::grant::{EVERY_COLUMN, Grant, Grants};
 use tillhold_core::table::{Assigned, Table, TableName};
-
-/// `*` in a resolver's `reads` or `writes`.
-pub const EVERY_COLUMN: &str = "*";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub spelled: String,
     pub reads: Vec<usize>,
     pub writes: Vec<usize>,
+    /// It may write whatever it is granted, and no more is granted than `writes`.
+    pub writes_granted: bool,
 }
 
 /// Checks what `describe` answered; the error is what is wrong with it.
@@ -50,7 +52,7 @@ pub(crate) fn checked(role: Role, described: Vec<wire::TableUse>) -> Result<Vec<
         let table = TableName::parse(&spelled)
             .filter(|_| spelled.contains('.'))
             .ok_or_else(|| format!("'{spelled}' is not a table's name such as ax.CUSTTABLE"))?;
-        if uses.iter().any(|used| same_name(&used.table, &table)) {
+        if uses.iter().any(|used| used.table.is_same(&table)) {
             return Err(format!("it describes {table} twice"));
         }
         for columns in [&reads, &writes] {
@@ -77,24 +79,89 @@ fn check_columns(role: Role, table: &TableName, columns: &[String]) -> Result<()
 pub(crate) fn plan(
     plugin: &Arc<PluginId>,
     uses: &[TableUse],
+    grants: Option<&Grants>,
     table: &Table,
 ) -> Result<Option<Plan>, PluginError> {
-    let Some(used) = uses.iter().find(|used| same_name(&used.table, &table.name)) else {
+    let Some(used) = uses.iter().find(|used| used.table.is_same(&table.name)) else {
         return Ok(None);
     };
-    let all: Vec<usize> = (0..table.columns.len()).collect();
+    check_key(plugin, used, grants, table)?;
+    let all = 0..table.columns.len();
+    let name = |at: &usize| table.columns[*at].name.as_str();
+    let may_read = |at: &usize| grants.is_none_or(|grants| grants.reads(&table.name, name(at)));
+    let may_write = |at: &usize| grants.is_none_or(|grants| grants.writes(&table.name, name(at)));
     let reads = match is_every(&used.reads) {
-        true => all.clone(),
+        true => all.clone().filter(may_read).collect(),
         false => positions(plugin, table, &used.reads)?,
     };
     let writes = match is_every(&used.writes) {
-        true => all.into_iter().filter(|at| !table.is_key(*at)).collect(),
+        true => all.filter(|at| !table.is_key(*at) && may_write(at)).collect(),
         false => positions(plugin, table, &used.writes)?,
     };
     for at in &writes {
         check_writable(plugin, table, *at)?;
     }
-    Ok(Some(Plan { spelled: used.table.to_string(), reads, writes }))
+    let writes_granted = grants.is_some() && is_every(&used.writes);
+    Ok(Some(Plan { spelled: used.table.to_string(), reads, writes, writes_granted }))
+}
+
+/// Whether all that the plugin names is granted; what is not is told at once.
+pub(crate) fn check_grants(
+    plugin: &Arc<PluginId>,
+    uses: &[TableUse],
+    grants: Option<&Grants>,
+) -> Result<(), PluginError> {
+    let Some(grants) = grants else { return Ok(()) };
+    let asked = needed(uses, &[]);
+    let missing: Vec<Grant> = asked.iter().filter_map(|asked| grants.missing(asked)).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(PluginError::NotGranted { plugin: plugin.clone(), missing }),
+    }
+}
+
+/// A resolver gets the key of every row, whether it reads it or not.
+fn check_key(
+    plugin: &Arc<PluginId>,
+    used: &TableUse,
+    grants: Option<&Grants>,
+    table: &Table,
+) -> Result<(), PluginError> {
+    let Some(grants) = grants.filter(|_| used.role == Role::Resolve) else { return Ok(()) };
+    let reads = table.key_columns().map(|column| column.name.clone()).collect();
+    let asked = Grant { table: used.table.clone(), reads, writes: Vec::new() };
+    match grants.missing(&asked) {
+        None => Ok(()),
+        Some(missing) => {
+            Err(PluginError::NotGranted { plugin: plugin.clone(), missing: vec![missing] })
+        }
+    }
+}
+
+/// What `uses` ask for, each table once; with the key of those of `tables` that a resolver works on.
+pub(crate) fn needed(uses: &[TableUse], tables: &[&Table]) -> Vec<Grant> {
+    let mut needed: Vec<Grant> = Vec::new();
+    for used in uses {
+        let known = tables.iter().find(|table| table.name.is_same(&used.table));
+        let key = known.filter(|_| used.role == Role::Resolve).into_iter();
+        let key = key.flat_map(|table| table.key_columns().map(|column| &column.name));
+        let at = needed.iter().position(|grant| grant.table.is_same(&used.table));
+        let at = at.unwrap_or_else(|| {
+            let table = used.table.clone();
+            needed.push(Grant { table, reads: Vec::new(), writes: Vec::new() });
+            needed.len() - 1
+        });
+        used.reads.iter().chain(key).for_each(|column| add(&mut needed[at].reads, column));
+        used.writes.iter().for_each(|column| add(&mut needed[at].writes, column));
+    }
+    needed
+}
+
+fn add(columns: &mut Vec<String>, column: &str) {
+    let is_there = |one: &String| one == EVERY_COLUMN || one.eq_ignore_ascii_case(column);
+    if !columns.iter().any(is_there) {
+        columns.push(column.to_string());
+    }
 }
 
 /// Everything of `uses` that does not hold for `table`, in the order in which the plugin names it.
@@ -104,7 +171,7 @@ pub(crate) fn mistakes(
     table: &Table,
 ) -> Vec<PluginError> {
     let mut mistakes = Vec::new();
-    for used in uses.iter().filter(|used| same_name(&used.table, &table.name)) {
+    for used in uses.iter().filter(|used| used.table.is_same(&table.name)) {
         for column in used.reads.iter().filter(|column| *column != EVERY_COLUMN) {
             mistakes.extend(position(plugin, table, column).err());
         }
@@ -149,8 +216,4 @@ fn position(plugin: &Arc<PluginId>, table: &Table, column: &str) -> Result<usize
         table: table.name.clone(),
         column: column.to_string(),
     })
-}
-
-fn same_name(a: &TableName, b: &TableName) -> bool {
-    a.schema.eq_ignore_ascii_case(&b.schema) && a.name.eq_ignore_ascii_case(&b.name)
 }

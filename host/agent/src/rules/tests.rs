@@ -49,12 +49,7 @@ impl Bench {
     /// A plugin for each config, by that name.
     fn chain(&self, configs: &[&str], on_failure: OnPluginFailure) -> Chain {
         let load = |config: &&str| {
-            let source = PluginSource {
-                name: config.to_string(),
-                component: ComponentSource::Bytes(hostile()),
-                digest: None,
-                config: config.to_string(),
-            };
+            let source = PluginSource::plain(config, ComponentSource::Bytes(hostile()), config);
             Arc::new(self.host.load(&source).expect("it loads"))
         };
         let context = BatchContext {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tillhold_channel::schema::{self, Described, Uncarried};
 use tillhold_core::condition::Parameters;
 use tillhold_core::conflict::Policy;
+use tillhold_core::grant::{EVERY_COLUMN, Grant};
 use tillhold_core::profile::{Direction, PluginUse, Resolver, ScopeTable};
 use tillhold_core::selection::Restriction;
 use tillhold_core::table::{Assigned, Table, TableName};
@@ -46,21 +47,21 @@ impl Findings {
         self
     }
 
-    fn mistake(&mut self, place: Place, message: String) {
+    pub fn mistake(&mut self, place: Place, message: String) {
         self.mistakes.push(Mistake { file: place.file, line: place.line, message });
     }
 
-    fn note(&mut self, place: Place, message: String) {
+    pub fn note(&mut self, place: Place, message: String) {
         self.notes.push(Mistake { file: place.file, line: place.line, message });
     }
 }
 
-struct Place {
+pub struct Place {
     file: PathBuf,
     line: Option<usize>,
 }
 
-fn place(profile: &Effective, from: Origin) -> Place {
+pub fn place(profile: &Effective, from: Origin) -> Place {
     match from {
         Origin::File { line } => Place { file: profile.file.clone(), line: Some(line) },
         Origin::Default => Place { file: profile.file.clone(), line: None },
@@ -71,6 +72,7 @@ fn place(profile: &Effective, from: Origin) -> Place {
 /// What the profile alone shows.
 pub fn alone(profile: &Effective, found: &mut Findings) {
     staleness(profile, found);
+    unused_grants(profile, found);
     for scope in &profile.scopes {
         let pulled_only = scope.direction.value == Direction::Download;
         if pulled_only && scope.resolver.from != Origin::Default {
@@ -79,6 +81,45 @@ pub fn alone(profile: &Effective, found: &mut Findings) {
                 scope.name.value
             );
             found.note(place(profile, scope.resolver.from), message);
+        }
+    }
+}
+
+/// Grants of tables that do not come to the register anyway.
+fn unused_grants(profile: &Effective, found: &mut Findings) {
+    let named = |table: &TableName| {
+        profile.scopes.iter().flat_map(|scope| &scope.tables).any(|t| t.name.value.is_same(table))
+    };
+    for (plugin, grant) in grants(profile).filter(|(_, grant)| !named(&grant.value.table)) {
+        let table = &grant.value.table;
+        let message = format!("plugin {plugin} is granted columns of {table}, which no scope has");
+        found.note(place(profile, grant.from), message);
+    }
+}
+
+fn grants(profile: &Effective) -> impl Iterator<Item = (&str, &Given<Grant>)> {
+    profile.plugins.iter().flat_map(|plugin| {
+        let grants = plugin.grants.iter().flatten();
+        grants.map(move |grant| (plugin.name.value.as_str(), grant))
+    })
+}
+
+/// Columns that are granted and are not there.
+fn granted_columns(profile: &Effective, catalogue: &Catalogue, found: &mut Findings) {
+    for (plugin, given) in grants(profile) {
+        let Some(described) = catalogue.table(&given.value.table) else { continue };
+        let table = &described.table;
+        let named = given.value.reads.iter().chain(&given.value.writes);
+        for column in named.filter(|name| *name != EVERY_COLUMN) {
+            if table.position(column).is_none() {
+                let names = table.columns.iter().map(|column| column.name.as_str());
+                let hint = did_you_mean(column, names);
+                let message = format!(
+                    "plugin {plugin} is granted {column} of {}, which is not there{hint}",
+                    table.name
+                );
+                found.mistake(place(profile, given.from), message);
+            }
         }
     }
 }
@@ -131,6 +172,7 @@ pub fn against(
         }
         policy_columns(profile, scope, catalogue, found);
     }
+    granted_columns(profile, catalogue, found);
     choice(profile, catalogue, found);
 }
 
@@ -328,12 +370,8 @@ fn is_numeric(of: SqlType) -> bool {
 /// The plugins that the profile names, in the register's folder.
 pub fn plugins(profile: &Effective, folder: &Path, found: &mut Findings) {
     for scope in &profile.scopes {
-        for transformer in &scope.transformers {
-            plugin(profile, transformer, folder, found);
-        }
-        if let Resolver::Plugin(plugin_use) = &scope.resolver.value {
-            let given = Given { value: plugin_use.clone(), from: scope.resolver.from };
-            plugin(profile, &given, folder, found);
+        for used in scope.plugins() {
+            plugin(profile, &used, folder, found);
         }
     }
 }
@@ -354,7 +392,7 @@ fn plugin(profile: &Effective, given: &Given<PluginUse>, folder: &Path, found: &
         }
     };
     let digest = digest_of(&component);
-    match &named.digest {
+    match profile.governed(named).pinned() {
         None => {
             let message = format!(
                 "plugin {}: any component of that name is taken; digest = \"{digest}\" pins this one",

@@ -3,8 +3,9 @@
 use super::conduct::told;
 use super::effective::same_table;
 use super::field::Field;
+use super::plugin_fields::PLUGINS;
 use super::profile_fields as fields;
-use super::profile_text::{number, plugin_text, resolver_text};
+use super::profile_text::{number, plugin_text, resolver_text, terms_text};
 use super::selection_settings;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -59,6 +60,7 @@ pub fn differences(from: &Profile, to: &Profile, shapes: &[Table]) -> Vec<Differ
         }
     }
     of_tables(from, to, shapes, &mut found);
+    of_plugins(from, to, &mut found);
     found.0
 }
 
@@ -215,6 +217,19 @@ fn of_columns(
     }
 }
 
+fn of_plugins(from: &Profile, to: &Profile, found: &mut Found) {
+    let text = |profile: &Profile, name: &str| {
+        profile.plugins.iter().find(|terms| terms.name == name).map(terms_text)
+    };
+    let added = to.plugins.iter().filter(|one| text(from, &one.name).is_none());
+    for terms in from.plugins.iter().chain(added) {
+        let (before, now) = (text(from, &terms.name), text(to, &terms.name));
+        if before != now {
+            found.push(None, None, Some(PLUGINS.key), before, now);
+        }
+    }
+}
+
 fn of_filter(scope: &Scope, from: &ScopeTable, to: &ScopeTable, found: &mut Found) {
     let said = |table: &ScopeTable| table.filter.as_ref().map(ToString::to_string);
     let (before, now) = (said(from), said(to));
@@ -263,8 +278,19 @@ mod tests {
         let base = format!("{one}{two}");
         let excluded = scope("One", "tables = ['A', { name = 'b', exclude = ['Y', 'x'] }]");
         let chain = "tables = ['A', 'B']\ntransformer = [{ plugin = 'p' }, { plugin = 'q' }]";
-        let cases: [(String, &[&str]); 11] = [
+        let granted = "[[plugin]]\nname = 'p'\ngrants = [{ table = 'A', reads = ['X'] }]";
+        let cases: [(String, &[&str]); 12] = [
             (base.clone(), &[]),
+            (
+                format!(
+                    "{}{two}{granted}",
+                    scope("One", "tables = ['A', 'B']\nresolver = { plugin = 'p' }")
+                ),
+                &[
+                    "scope One: resolver: \"channel-wins\" -> { plugin = \"p\" }",
+                    "plugin: added ({ name = \"p\", grants = [{ table = \"ax.A\", reads = [\"X\"] }] })",
+                ],
+            ),
             (
                 format!("{}{two}", scope("One", chain)),
                 &["scope One: transformer: none -> { plugin = \"p\" }, then { plugin = \"q\" }"],

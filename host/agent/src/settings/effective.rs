@@ -7,6 +7,7 @@
 //! [`CHANNEL_ORDER`], others after them by name, and upload scopes last.
 
 use super::conduct::ConductSettings;
+use super::plugin_settings::{self, PluginEntry};
 use super::profile_fields as fields;
 use super::profile_file::{ProfileFile, ProfileSource, ScopeEntry, TableEntry};
 use super::reader::{Mistake, Mistakes, Placed, nearest};
@@ -58,6 +59,7 @@ pub struct Effective {
     pub conduct: ConductSettings,
     pub selections: SelectionSettings,
     pub scopes: Vec<EffectiveScope>,
+    pub plugins: Vec<PluginEntry>,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +123,7 @@ impl ProfileFile {
         }
         self.sort(&mut entries);
         self.refuse_table_twice(&entries, &mut mistakes);
+        mistakes.extend(plugin_settings::mistakes(&self.plugins, &uses(&entries), &self.file));
         let mut scopes = Vec::new();
         for entry in entries {
             if !is_partial {
@@ -159,6 +162,7 @@ impl ProfileFile {
             conduct: self.conduct.clone(),
             selections: self.selections.clone(),
             scopes,
+            plugins: self.plugins.clone(),
         }
     }
 
@@ -250,7 +254,19 @@ impl ProfileFile {
 
 /// SQL Server compares names blind to case.
 pub fn same_table(one: &TableName, other: &TableName) -> bool {
-    one.schema.eq_ignore_ascii_case(&other.schema) && one.name.eq_ignore_ascii_case(&other.name)
+    one.is_same(other)
+}
+
+/// Every place where a scope names a plugin.
+fn uses(scopes: &[ScopeEntry]) -> Vec<Given<PluginUse>> {
+    let of_scope = |scope: &ScopeEntry| {
+        let resolver = scope.resolver.as_ref().and_then(|given| match &given.value {
+            Resolver::Plugin(plugin) => Some(Given { value: plugin.clone(), from: given.from }),
+            Resolver::BuiltIn(_) => None,
+        });
+        scope.transformers.clone().unwrap_or_default().into_iter().chain(resolver)
+    };
+    scopes.iter().flat_map(of_scope).collect()
 }
 
 pub fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
@@ -340,6 +356,12 @@ fn of_channel(scope: &ChannelScope, mistakes: &mut Vec<Mistake>) -> ScopeEntry {
 }
 
 impl Effective {
+    /// A use with what holds for its plugin everywhere.
+    pub fn governed(&self, of: &PluginUse) -> PluginUse {
+        let entry = self.plugins.iter().find(|entry| entry.name.value == of.name);
+        PluginUse { terms: entry.map(PluginEntry::terms).unwrap_or_default(), ..of.clone() }
+    }
+
     pub fn profile(&self) -> Profile {
         Profile {
             name: self.name.value.clone(),
@@ -351,20 +373,36 @@ impl Effective {
             capture: self.capture.value,
             conduct: self.conduct.conduct(),
             selections: self.selections.selections(),
-            scopes: self.scopes.iter().map(EffectiveScope::scope).collect(),
+            scopes: self.scopes.iter().map(|scope| scope.scope(self)).collect(),
+            plugins: self.plugins.iter().map(PluginEntry::terms).collect(),
         }
     }
 }
 
 impl EffectiveScope {
-    fn scope(&self) -> Scope {
+    /// Every plugin that it names: its transformers in their order, then its resolver.
+    pub fn plugins(&self) -> Vec<Given<PluginUse>> {
+        let resolver = match &self.resolver.value {
+            Resolver::Plugin(plugin) => {
+                Some(Given { value: plugin.clone(), from: self.resolver.from })
+            }
+            Resolver::BuiltIn(_) => None,
+        };
+        self.transformers.iter().cloned().chain(resolver).collect()
+    }
+
+    fn scope(&self, profile: &Effective) -> Scope {
+        let governed = |plugin: &Given<PluginUse>| profile.governed(&plugin.value);
         Scope {
             name: self.name.value.clone(),
             direction: self.direction.value,
             frequency: self.frequency.value,
             tables: self.tables.iter().map(TableEntry::scope_table).collect(),
-            transformers: self.transformers.iter().map(|plugin| plugin.value.clone()).collect(),
-            resolver: self.resolver.value.clone(),
+            transformers: self.transformers.iter().map(governed).collect(),
+            resolver: match &self.resolver.value {
+                Resolver::Plugin(plugin) => Resolver::Plugin(profile.governed(plugin)),
+                policy => policy.clone(),
+            },
             on_plugin_failure: self.on_plugin_failure.value,
         }
     }

@@ -12,6 +12,8 @@ pub mod difference;
 pub mod effective;
 pub mod field;
 pub mod password;
+pub mod plugin_fields;
+pub mod plugin_settings;
 pub mod profile_fields;
 pub mod profile_file;
 pub mod profile_text;

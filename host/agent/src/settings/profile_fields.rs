@@ -6,6 +6,7 @@ use super::conduct_fields::{
 use super::field::{
     Field, Kind, Number, Presence, Shape, TableOrTables, Tables, Text, Texts, TextsOrTables, Word,
 };
+use super::plugin_fields::PLUGINS;
 use super::profile_file::ProfileSource;
 use super::selection_fields::{OFFLINE_CUSTOMERS, OFFLINE_PRODUCTS};
 use serde_json::{Value as Json, json};
@@ -32,6 +33,7 @@ pub static PROFILE: Shape = Shape {
         &OFFLINE_PRODUCTS,
         &OFFLINE_CUSTOMERS,
         &SCOPES,
+        &PLUGINS,
     ],
 };
 

@@ -5,6 +5,8 @@
 use super::conduct::ConductSettings;
 use super::effective::{Given, Origin};
 use super::field::{Field, Kind, Number, Word};
+use super::plugin_fields::PLUGINS;
+use super::plugin_settings::PluginEntry;
 use super::profile_fields as fields;
 use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
 use super::selection_settings::SelectionSettings;
@@ -13,7 +15,9 @@ use std::time::Duration;
 use tillhold_core::condition::Condition;
 use tillhold_core::conflict::Policy;
 use tillhold_core::limits;
-use tillhold_core::profile::{Capture, Direction, OnPluginFailure, PluginUse, Resolver, WritePath};
+use tillhold_core::profile::{
+    Capture, Direction, OnPluginFailure, PluginTerms, PluginUse, Resolver, WritePath,
+};
 use tillhold_core::table::TableName;
 
 /// The profile that this program carries.
@@ -55,6 +59,7 @@ pub struct ProfileFile {
     pub(super) selections: SelectionSettings,
     pub(super) order: Vec<Placed>,
     pub(super) scopes: Vec<ScopeEntry>,
+    pub(super) plugins: Vec<PluginEntry>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,17 +153,20 @@ impl ProfileFile {
             selections: SelectionSettings::read(top),
             order: top.texts(&fields::ORDER).unwrap_or_default(),
             scopes: top.sections(&fields::SCOPES).iter().map(scope_entry).collect(),
+            plugins: top.sections(&PLUGINS).iter().map(PluginEntry::read).collect(),
         }
     }
 
-    /// Scopes that the file describes twice, and names that its order has twice.
+    /// Scopes and plugins that the file describes twice, and names that its order has twice.
     fn named_twice(&self) -> Vec<Mistake> {
         let mut found = Vec::new();
         let scopes: Vec<(&str, usize)> =
             self.scopes.iter().map(|s| (s.name.value.as_str(), s.name.from.line())).collect();
         let order: Vec<(&str, usize)> =
             self.order.iter().map(|name| (name.text.as_str(), name.line)).collect();
-        for (what, list) in [("scope", scopes), ("order names", order)] {
+        let plugins: Vec<(&str, usize)> =
+            self.plugins.iter().map(|p| (p.name.value.as_str(), p.name.from.line())).collect();
+        for (what, list) in [("scope", scopes), ("order names", order), ("plugin", plugins)] {
             for (at, (name, line)) in list.iter().enumerate() {
                 // The channel keeps scopes under names that differ in more than case.
                 let first = list[..at].iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -333,5 +341,6 @@ fn plugin_use(section: &Section<'_>) -> PluginUse {
         name: section.required_text(&fields::PLUGIN_NAME),
         digest: section.text(&fields::DIGEST),
         config: section.text(&fields::CONFIG).unwrap_or_default(),
+        terms: PluginTerms::default(),
     }
 }

@@ -3,12 +3,14 @@
 use super::conduct::ConductEntry;
 use super::effective::{Effective, EffectiveScope, Given, Origin};
 use super::field::{Field, Number};
+use super::plugin_fields;
+use super::plugin_settings::PluginEntry;
 use super::profile_fields::{self as fields, PolicyWord};
 use super::profile_file::TableEntry;
 use std::fmt::Write as _;
 use std::time::Duration;
 use tillhold_core::conflict::Policy;
-use tillhold_core::profile::{PluginUse, Resolver};
+use tillhold_core::profile::{PluginTerms, PluginUse, Resolver};
 
 /// Where a comment begins, when the value before it is short enough.
 const COMMENT_COLUMN: usize = 44;
@@ -45,6 +47,9 @@ pub fn text(profile: &Effective, told: Told) -> String {
     page.sections(profile.selections.entries());
     for scope in &profile.scopes {
         page.scope(scope);
+    }
+    for plugin in &profile.plugins {
+        page.plugin(plugin);
     }
     page.text
 }
@@ -120,6 +125,21 @@ impl Page {
 }
 
 impl Page {
+    fn plugin(&mut self, plugin: &PluginEntry) {
+        let _ = writeln!(self.text, "\n[[{}]]", plugin_fields::PLUGINS.key);
+        self.entry(plugin_fields::NAME.key, &plugin.name, |name| quoted(name));
+        if let Some(digest) = &plugin.digest {
+            self.entry(plugin_fields::DIGEST.key, digest, |digest| quoted(digest));
+        }
+        if let Some(grants) = &plugin.grants {
+            let _ = writeln!(self.text, "{} = [", plugin_fields::GRANTS.key);
+            for grant in grants {
+                self.line(&format!("    {},", grant.value), grant.from);
+            }
+            self.text.push_str("]\n");
+        }
+    }
+
     /// A table for one plugin, a list with a line for each of several.
     fn transformers(&mut self, plugins: &[Given<PluginUse>]) {
         match plugins {
@@ -188,6 +208,19 @@ pub fn plugin_text(plugin: &PluginUse) -> String {
     }
     if let Some(digest) = &plugin.digest {
         parts.push(format!("{} = {}", fields::DIGEST.key, quoted(digest)));
+    }
+    format!("{{ {} }}", parts.join(", "))
+}
+
+/// On one line, to be compared.
+pub fn terms_text(terms: &PluginTerms) -> String {
+    let mut parts = vec![format!("{} = {}", plugin_fields::NAME.key, quoted(&terms.name))];
+    if let Some(digest) = &terms.digest {
+        parts.push(format!("{} = {}", plugin_fields::DIGEST.key, quoted(digest)));
+    }
+    if let Some(grants) = &terms.grants {
+        let grants: Vec<String> = grants.0.iter().map(ToString::to_string).collect();
+        parts.push(format!("{} = [{}]", plugin_fields::GRANTS.key, grants.join(", ")));
     }
     format!("{{ {} }}", parts.join(", "))
 }
@@ -322,6 +355,18 @@ direction = "download"
 tables = ["ax.D"]
 transformer = [{ plugin = "q" }, { plugin = "p", config = "x" }, { plugin = "q" }]
 resolver = { plugin = "q" }
+
+[[plugin]]
+name = "q"
+
+[[plugin]]
+name = "p"
+digest = "sha256:00"
+grants = [
+    { table = "C", reads = ["A", "a b"], writes = ["A"] },
+    { table = "dbo.D" },
+    { table = "ax.C", reads = ["*"] },
+]
 "#;
 
     fn read(text: &str) -> super::Effective {

@@ -3,6 +3,7 @@
 use super::checks::Catalogue;
 use super::effective::Effective;
 use super::field::Field;
+use super::plugin_fields::PLUGINS;
 use super::profile_fields as fields;
 use super::profile_file::{ProfileChoice, ProfileFile, TableEntry};
 use super::reader::Mistakes;
@@ -85,8 +86,10 @@ fn of_profile(profile: &Effective) -> Vec<String> {
         .chain(profile.selections.entries())
         .filter(|entry| !entry.is_default);
     let conduct = conduct.map(|entry| format!("{}.{}", entry.section, entry.key));
+    let plugins = profile.plugins.iter();
+    let plugins = plugins.map(|plugin| format!("{} {}", PLUGINS.key, plugin.name.value));
     let own = differing.iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string());
-    own.chain(conduct).collect()
+    own.chain(conduct).chain(plugins).collect()
 }
 
 /// AX writes its own tables without a schema.

@@ -47,7 +47,8 @@ mod tests {
     use crate::settings::reader::Source;
     use crate::settings::register_file::RegisterFile;
     use crate::settings::{
-        conduct_fields, device_fields, profile_fields, register_fields, selection_fields,
+        conduct_fields, device_fields, plugin_fields, profile_fields, register_fields,
+        selection_fields,
     };
     use serde_json::Value as Json;
     use std::collections::BTreeSet;
@@ -65,7 +66,7 @@ mod tests {
     };
 
     /// The name of a table in docs/settings.md, and what it describes.
-    const TABLES: [(&str, &Shape); 22] = [
+    const TABLES: [(&str, &Shape); 24] = [
         ("register.toml", &register_fields::REGISTER),
         ("[channel]", &register_fields::CHANNEL_SHAPE),
         ("[front_door]", &register_fields::FRONT_DOOR_SHAPE),
@@ -78,6 +79,8 @@ mod tests {
         ("tables", &profile_fields::TABLE),
         ("plugin", &profile_fields::PLUGIN),
         ("policy", &POLICIES),
+        ("[[plugin]]", &plugin_fields::PLUGIN_TERMS),
+        ("grants", &plugin_fields::GRANT),
         ("[capture]", &profile_fields::CAPTURE_SHAPE),
         ("[synchronization]", &conduct_fields::SYNCHRONIZATION_SHAPE),
         ("[failover]", &conduct_fields::FAILOVER_SHAPE),
@@ -157,7 +160,8 @@ mod tests {
         transformer = { plugin = 'p', digest = 'd', config = 'c' }\n\
         resolver = { plugin = 'p', digest = 'd', config = 'c' }\non_plugin_failure = 'halt'\n\
         [[scope]]\nname = 't'\ntables = [{ name = 'ax.B', filter = 'C = 1' }]\nresolver = { policy = 'newest', column = 'C' }\n\
-        [[scope]]\nname = 'u'\nresolver = { policy = 'delta', columns = ['C'] }\n";
+        [[scope]]\nname = 'u'\nresolver = { policy = 'delta', columns = ['C'] }\n\
+        [[plugin]]\nname = 'p'\ndigest = 'd'\ngrants = [{ table = 'A', reads = ['B'], writes = [] }]\n";
 
     /// What the reader asks for, in files that say everything.
     fn asked(text: &str, read: impl Fn(&Source)) -> BTreeSet<String> {

@@ -42,6 +42,26 @@ fn a_sound_plugin_says_what_it_works_on() {
             ("ax.LOGISTICSELECTRONICADDRESS", "LOCATOR", Some("nvarchar(255)"), true),
         ]
     );
+    let granted = |checked: &Checked| -> Vec<String> {
+        checked.grants.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        granted(&checked),
+        [
+            r#"{ table = "ax.CUSTTABLE", reads = ["INVENTLOCATION"] }"#,
+            r#"{ table = "ax.RETAILCUSTTABLE", reads = ["RECEIPTEMAIL"], writes = ["RECEIPTEMAIL"] }"#,
+            r#"{ table = "ax.LOGISTICSELECTRONICADDRESS", reads = ["TYPE", "LOCATOR"], writes = ["LOCATOR"] }"#,
+        ]
+    );
+    let of_names = check(&sandbox(), &component("hostile"), "", None);
+    let without = granted(&of_names);
+    assert!(without[0].contains(r#"reads = ["NUMBER", "NAME"]"#), "{without:?}");
+    let victim = r#"{ "ax.VICTIM": {
+        "columns": [["ID", "bigint", "not null"], ["NUMBER", "int", "not null"], ["NAME", "nvarchar(8)", "not null"]],
+        "keys": [{ "kind": "PK", "cols": ["ID"] }] } }"#;
+    let victim = Schema::read("schema.json", victim).expect("a schema");
+    let with_key = granted(&check(&sandbox(), &component("hostile"), "", Some(&victim)));
+    assert!(with_key[0].contains(r#"reads = ["NUMBER", "NAME", "ID"]"#), "{with_key:?}");
     let resolver = check(&sandbox(), &component("customer-merge"), "", Some(&schema));
     assert_eq!(told(&resolver), []);
     assert!(resolver.columns.iter().all(|c| c.role == Role::Resolve && c.column == "*"));

@@ -43,12 +43,7 @@ impl Shop {
 }
 
 pub(super) fn source(bytes: Vec<u8>, config: &str) -> PluginSource {
-    PluginSource {
-        name: "tested".to_string(),
-        component: ComponentSource::Bytes(bytes),
-        digest: None,
-        config: config.to_string(),
-    }
+    PluginSource::plain("tested", ComponentSource::Bytes(bytes), config)
 }
 
 /// The refusal, or a test that fails.

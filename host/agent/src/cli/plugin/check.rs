@@ -8,10 +8,11 @@ use crate::cli::told::{Grid, shown};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
+use tillhold_core::grant::Grant;
 use tillhold_core::limits;
 use tillhold_env::Env;
 use tillhold_kit::{Checked, Component, Finding, Sandbox, Schema, UsedColumn};
-use tillhold_plugin::{Plugin, PluginLimits};
+use tillhold_plugin::{Plugin, PluginLimits, Role};
 
 #[derive(Args)]
 pub struct CheckArgs {
@@ -58,6 +59,7 @@ fn tell(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) {
     }
     if checked.plugin.is_some() {
         println!("\n{}", columns_text(&checked.columns));
+        println!("\n{}", grants_text(checked, args.schema.is_some()));
     }
     println!();
     match checked.findings.is_empty() {
@@ -93,6 +95,22 @@ fn columns_text(columns: &[UsedColumn]) -> String {
     grid.to_string()
 }
 
+/// Ready to be pasted into a profile.
+fn grants_text(checked: &Checked, has_schema: bool) -> String {
+    let mut text = "what a profile grants it with, and nothing more:\n\n[[plugin]]\n".to_string();
+    let name = checked.plugin.as_ref().map_or("", Plugin::name);
+    text.push_str(&format!("name = \"{name}\"\ndigest = \"{}\"\ngrants = [\n", checked.digest));
+    checked.grants.iter().for_each(|grant| text.push_str(&format!("    {grant},\n")));
+    text.push(']');
+    let resolves = checked.columns.iter().any(|used| used.role == Role::Resolve);
+    if resolves && !has_schema {
+        text.push_str(
+            "\n# a resolver also reads the columns of each key: --schema FILE names them",
+        );
+    }
+    text
+}
+
 fn limits_text(limits: &PluginLimits) -> String {
     const MIB: usize = 1 << 20;
     format!(
@@ -125,6 +143,7 @@ fn as_json(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) -> Json {
             "writes": used.is_written,
         })
     };
+    let grant = |grant: &Grant| json!({ "table": grant.table.to_string(), "reads": grant.reads, "writes": grant.writes });
     let finding = |finding: &Finding| json!({ "code": finding.code, "message": finding.message, "hint": finding.hint });
     json!({
         "file": args.file.display().to_string(),
@@ -133,6 +152,7 @@ fn as_json(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) -> Json {
         "exports": checked.plugin.as_ref().map(exports),
         "imports": checked.plugin.as_ref().map(Plugin::imports),
         "columns": checked.columns.iter().map(column).collect::<Vec<_>>(),
+        "grants": checked.grants.iter().map(grant).collect::<Vec<_>>(),
         "limits": {
             "file_bytes": limits.file_bytes_max,
             "batch_rows": limits::PULL_PAGE_ROWS_MAX,

@@ -3,13 +3,13 @@
 //! ```text
 //! register.toml -> profile -> what the channel's tables hold -> the profile's own text
 //!                                                            -> the channel's real tables and columns
-//!                                                            -> the plugins' files
+//!                                                            -> the plugins, loaded as a register loads them
 //! ```
 //!
 //! * stdout: one line a mistake, `FILE:LINE: …`, notes as `FILE:LINE: note: …`; or one JSON object.
 //! * Exit status: 1 with a mistake; otherwise 2 when the channel was to be looked at and could not be; otherwise 0.
 
-use super::{Which, catalogue};
+use super::{Which, catalogue, plugins};
 use crate::cli::Done;
 use crate::report;
 use crate::settings::checks::{self, Catalogue, Findings};
@@ -118,18 +118,23 @@ async fn check_profile(
     let (profile, mistakes) = file.effective(published.as_ref().ok().and_then(Option::as_ref));
     found.mistakes.extend(mistakes);
     checks::alone(&profile, found);
+    let looked = match (&mut channel, published) {
+        (Some((link, register)), Ok(_)) => match catalogue(link, &profile.profile()).await {
+            Ok(catalogue) => Ok((catalogue, *register)),
+            Err(error) => Err(Looked::Failed(error)),
+        },
+        (Some(_), Err(error)) => Err(Looked::Failed(error)),
+        (None, _) if args.offline => Err(Looked::NotAsked),
+        (None, _) => Err(Looked::NotKnown),
+    };
     if let Some(register) = register {
         checks::plugins(&profile, &register.plugin_folder, found);
+        let catalogue = looked.as_ref().ok().map(|(catalogue, _)| catalogue);
+        plugins::load(env, &profile, &register.plugin_folder, catalogue, found);
     }
-    let (looked, register) = match (&mut channel, published) {
-        (Some((link, register)), Ok(_)) => (catalogue(link, &profile.profile()).await, *register),
-        (Some(_), Err(error)) => return Looked::Failed(error),
-        (None, _) if args.offline => return Looked::NotAsked,
-        (None, _) => return Looked::NotKnown,
-    };
     match looked {
-        Ok(catalogue) => against(&profile, &catalogue, register, found),
-        Err(error) => Looked::Failed(error),
+        Ok((catalogue, register)) => against(&profile, &catalogue, register, found),
+        Err(looked) => looked,
     }
 }
 

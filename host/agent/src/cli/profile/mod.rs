@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod exchange;
+mod plugins;
 mod show;
 
 pub use diff::DiffError;

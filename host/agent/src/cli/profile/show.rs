@@ -5,11 +5,14 @@
 use super::Which;
 use crate::cli::Done;
 use crate::settings::effective::{Effective, EffectiveScope, Given, Origin};
+use crate::settings::plugin_fields;
+use crate::settings::plugin_settings::PluginEntry;
 use crate::settings::profile_fields as fields;
 use crate::settings::profile_file::TableEntry;
 use crate::settings::profile_text::{Told, resolver_text, text};
 use clap::Args;
 use serde_json::{Value as Json, json};
+use tillhold_core::grant::Grant;
 use tillhold_env::Env;
 
 #[derive(Args)]
@@ -52,6 +55,8 @@ fn as_json(profile: &Effective) -> Json {
     for entry in profile.conduct.entries() {
         shown[entry.section][entry.key] = said(entry.value, entry.from);
     }
+    let plugins = profile.plugins.iter().map(|of| plugin(of, &file));
+    shown[plugin_fields::PLUGINS.key] = plugins.collect();
     shown
 }
 
@@ -75,6 +80,25 @@ fn scope(scope: &EffectiveScope, file: &str) -> Json {
             said(json!(resolver_text(&scope.resolver.value)), scope.resolver.from),
         (fields::ON_PLUGIN_FAILURE.key):
             said(json!(fields::ON_PLUGIN_FAILURE.spelled(&failure.value)), failure.from),
+    })
+}
+
+fn plugin(plugin: &PluginEntry, file: &str) -> Json {
+    let said = |value: &str, from: Origin| json!({ "value": value, "from": from.told(file) });
+    let grant = |given: &Given<Grant>| {
+        json!({
+            (plugin_fields::TABLE.key): given.value.table.to_string(),
+            (plugin_fields::READS.key): given.value.reads,
+            (plugin_fields::WRITES.key): given.value.writes,
+            "from": given.from.told(file),
+        })
+    };
+    let grants = plugin.grants.as_ref().map(|all| all.iter().map(grant).collect::<Vec<_>>());
+    json!({
+        (plugin_fields::NAME.key): said(&plugin.name.value, plugin.name.from),
+        (plugin_fields::DIGEST.key):
+            plugin.digest.as_ref().map(|digest| said(&digest.value, digest.from)),
+        (plugin_fields::GRANTS.key): grants,
     })
 }
 

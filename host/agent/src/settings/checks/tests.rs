@@ -244,6 +244,13 @@ fn plugins_are_looked_for_and_held_to_their_digest() {
         ("{ plugin = 'good', digest = 'md5:0' }".to_string(), "64 hexadecimal digits".to_string()),
         ("{ plugin = 'bad' }".to_string(), "bad.wasm cannot be read".to_string()),
     ];
+    let pinned = |digest: &str| {
+        format!("{{ plugin = 'good' }}\n[[plugin]]\nname = 'good'\ndigest = '{digest}'")
+    };
+    let cases = cases.into_iter().chain([
+        (pinned(&digest), String::new()),
+        (pinned(&other), "is another component".to_string()),
+    ]);
     for (plugin, expected) in cases {
         for key in ["transformer", "resolver"] {
             let text = format!("{}{key} = {plugin}\n", scope("S", "upload", "'CUSTTABLE'"));
@@ -256,6 +263,51 @@ fn plugins_are_looked_for_and_held_to_their_digest() {
             assert_eq!(all.len(), usize::from(!expected.is_empty()), "{plugin}: {all:?}");
             assert!(all.iter().all(|line| line.contains(&expected) && line.starts_with("p:5: ")));
         }
+    }
+}
+
+#[test]
+fn grants_are_held_to_scopes_and_to_the_channels_columns() {
+    let customers = scope("S", "upload", "'CUSTTABLE'");
+    let with = |rest: &str| format!("{customers}transformer = {{ plugin = 'mask' }}\n{rest}\n");
+    let granted = |grant: &str| with(&format!("[[plugin]]\nname = 'mask'\ngrants = [{grant}]"));
+    let cases = [
+        (with(""), ""),
+        (granted(""), ""),
+        (granted("{ table = 'custtable', reads = ['points', '*'], writes = ['PARTY'] }"), ""),
+        (
+            granted("{ table = 'CUSTTABLE', reads = ['POINT'] }"),
+            "p:8: plugin mask is granted POINT of ax.CUSTTABLE, which is not there; did you mean POINTS?",
+        ),
+        (
+            granted("{ table = 'CUSTGROUP', writes = ['NAME'] }"),
+            "note p:8: plugin mask is granted columns of ax.CUSTGROUP, which no scope has",
+        ),
+        (granted("{ table = 'a table' }"), "p:8: table is 'a table', which is not schema.TABLE"),
+        (granted("{ reads = ['POINTS'] }"), "p:8: table is missing in plugin.grants"),
+        (
+            granted("{ table = 'CUSTTABLE', read = [] }"),
+            "p:8: unknown setting read; did you mean reads?",
+        ),
+        (
+            with("[[plugin]]\nname = 'masc'"),
+            "p:6: no scope uses the plugin masc; did you mean mask?",
+        ),
+        (with("[[plugin]]"), "p:6: name is missing in plugin"),
+        (
+            with("[[plugin]]\nname = 'mask'\n[[plugin]]\nname = 'mask'"),
+            "p:8: plugin mask twice: it stands on line 6 already",
+        ),
+        (
+            format!(
+                "{customers}transformer = {{ plugin = 'mask', digest = 'a' }}\n\
+                 [[plugin]]\nname = 'mask'\ndigest = 'b'\n"
+            ),
+            "p:5: plugin mask: its digest is another one on line 8",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(check(&text), expected, "{text}");
     }
 }
 
