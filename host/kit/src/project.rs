@@ -80,6 +80,17 @@ const PYTHON: Template = template!["python":
     Transform "transform.py" as "transform.py"
 ];
 
+const JAVASCRIPT: Template = template!["javascript":
+    All "README.md" as "README.md"
+    All "gitignore" as ".gitignore"
+    All "package.json" as "package.json"
+    All "plugin.js" as "plugin.js"
+    Resolve "resolve.js" as "resolve.js"
+    Resolve "resolve.test.js" as "resolve.test.js"
+    Transform "transform.js" as "transform.js"
+    Transform "transform.test.js" as "transform.test.js"
+];
+
 /// The template, and of its lines those that only one kind of plugin has.
 fn template(language: Language) -> (Template, [(Of, &'static str); 2]) {
     match language {
@@ -89,7 +100,14 @@ fn template(language: Language) -> (Template, [(Of, &'static str); 2]) {
         Language::Python => {
             (PYTHON, [(Of::Resolve, "import resolve"), (Of::Transform, "import transform")])
         }
-        Language::JavaScript | Language::C => unreachable!("no project of it can be begun"),
+        Language::JavaScript => (
+            JAVASCRIPT,
+            [
+                (Of::Resolve, "import \"./resolve.js\";"),
+                (Of::Transform, "import \"./transform.js\";"),
+            ],
+        ),
+        Language::C => unreachable!("no project of it can be begun"),
     }
 }
 
@@ -189,7 +207,7 @@ fn write(file: &Path, text: &str) -> Result<(), KitError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Language, Of, PYTHON, Project, RUST, is_name};
+    use super::{JAVASCRIPT, Language, Of, PYTHON, Project, RUST, is_name};
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -214,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_the_folders() {
-        for (folder, template) in [("rust", RUST), ("python", PYTHON)] {
+        for (folder, template) in [("rust", RUST), ("python", PYTHON), ("javascript", JAVASCRIPT)] {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/templates");
             let root = root.join(folder);
             let mut there = Vec::new();
@@ -227,9 +245,10 @@ mod tests {
 
     #[test]
     fn a_project_in_any_language_has_its_name_its_kind_and_the_contract() {
-        for (language, manifest, contract) in
-            [(Language::Python, "pyproject.toml", "tillhold_sdk/wit/types.wit")]
-        {
+        for (language, manifest, contract) in [
+            (Language::Python, "pyproject.toml", "tillhold_sdk/wit/types.wit"),
+            (Language::JavaScript, "package.json", "sdk/wit/types.wit"),
+        ] {
             let folder = tempfile::tempdir().expect("a folder");
             let wanted = Project { language, ..project(true, false, None) };
             let root = wanted.make(folder.path()).expect("a project");

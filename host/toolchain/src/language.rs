@@ -100,7 +100,18 @@ const PYTHON: Sources = sources![
     "guest/python/tillhold_sdk/wire.py"
 ];
 
-const JAVASCRIPT: Sources = sources![];
+const JAVASCRIPT: Sources = sources![
+    "guest/javascript/sdk/cells.js"
+    "guest/javascript/sdk/component.js"
+    "guest/javascript/sdk/conflict.js"
+    "guest/javascript/sdk/context.js"
+    "guest/javascript/sdk/index.js"
+    "guest/javascript/sdk/log.js"
+    "guest/javascript/sdk/registry.js"
+    "guest/javascript/sdk/row.js"
+    "guest/javascript/sdk/testing.js"
+    "guest/javascript/sdk/values.js"
+];
 
 const C: Sources = sources![];
 

@@ -17,6 +17,7 @@ mod component;
 mod error;
 mod find;
 mod guest;
+mod javascript;
 mod kept_tools;
 mod language;
 mod lock;

@@ -11,6 +11,7 @@ use crate::component;
 use crate::error::ToolchainError;
 use crate::find::Finder;
 use crate::guest::{Built, GuestSource};
+use crate::javascript;
 use crate::language::{Language, World};
 use crate::progress::{Listener, Progress};
 use crate::python;
@@ -36,7 +37,10 @@ impl Project {
                 finder.find(listener)?.build(&source, &self.folder.join("target"), listener)
             }
             Language::Python => self.build_by(&python::Builder::find(&finder, listener)?, listener),
-            Language::JavaScript | Language::C => unreachable!("no project of it can be opened"),
+            Language::JavaScript => {
+                self.build_by(&javascript::Builder::find(&finder, listener)?, listener)
+            }
+            Language::C => unreachable!("no project of it can be opened"),
         }
     }
 

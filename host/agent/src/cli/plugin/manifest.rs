@@ -4,14 +4,19 @@
 //! |---|---|---|---|
 //! | Cargo.toml | Rust | `[package] name` | the macros that it calls |
 //! | pyproject.toml | Python | `[project] name` | `[tool.tillhold] world` |
+//! | package.json | JavaScript | `name` | `world` of `tillhold` |
 
 use crate::settings::reader::{Mistake, Mistakes, Source};
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use tillhold_toolchain::{Language, Project, World};
 
 /// In this order: the first that is there says what the project is.
-const MANIFESTS: [(&str, Language); 2] =
-    [("Cargo.toml", Language::Rust), ("pyproject.toml", Language::Python)];
+const MANIFESTS: [(&str, Language); 3] = [
+    ("Cargo.toml", Language::Rust),
+    ("pyproject.toml", Language::Python),
+    ("package.json", Language::JavaScript),
+];
 
 pub fn is_project(folder: &Path) -> bool {
     MANIFESTS.iter().any(|(name, _)| folder.join(name).is_file())
@@ -30,30 +35,35 @@ pub fn project(folder: &Path) -> Result<Project, Mistakes> {
         Language::Python => {
             (manifest.text(&["project", "name"])?, manifest.world(&["tool", "tillhold", "world"])?)
         }
-        Language::JavaScript | Language::C => unreachable!("no manifest says so"),
+        Language::JavaScript => {
+            (manifest.text(&["name"])?, manifest.world(&["tillhold", "world"])?)
+        }
+        Language::C => unreachable!("no manifest says so"),
     };
     Ok(Project { folder: folder.to_path_buf(), name, language: *language, world })
 }
 
 struct Manifest {
     file: PathBuf,
-    table: toml::Table,
+    /// As JSON, whatever the manifest is written in.
+    values: Json,
 }
 
 impl Manifest {
     fn read(file: PathBuf) -> Result<Manifest, Mistakes> {
         let source = Source::read(&file)?;
-        let unread = |error: toml::de::Error| mistake(&file, error.message().to_string());
-        let table = source.text().parse().map_err(unread)?;
-        Ok(Manifest { file, table })
+        let unread = |reason: String| mistake(&file, reason);
+        let values = if file.extension().is_some_and(|ending| ending == "json") {
+            serde_json::from_str(source.text()).map_err(|error| unread(error.to_string()))?
+        } else {
+            toml::from_str(source.text()).map_err(|error| unread(error.message().to_string()))?
+        };
+        Ok(Manifest { file, values })
     }
 
     fn text(&self, place: &[&str]) -> Result<String, Mistakes> {
-        let mut value = self.table.get(place[0]);
-        for name in &place[1..] {
-            value = value.and_then(|table| table.get(name));
-        }
-        let text = value.and_then(|value| value.as_str()).map(str::to_string);
+        let value = place.iter().try_fold(&self.values, |table, name| table.get(name));
+        let text = value.and_then(Json::as_str).map(str::to_string);
         text.ok_or_else(|| {
             let (name, tables) = place.split_last().expect("a place has a name");
             mistake(
@@ -105,6 +115,10 @@ mod tests {
         let wrong = python.replace("resolver", "resolve");
         check("pyproject.toml", &wrong, Err("there are transformer, resolver, both"));
         check("pyproject.toml", "[project", Err("pyproject.toml"));
+        let javascript = "{\"name\": \"price-rules\", \"tillhold\": {\"world\": \"both\"}}";
+        check("package.json", javascript, Ok((Language::JavaScript, World::Both)));
+        check("package.json", "{\"name\": \"price-rules\"}", Err("says no [tillhold] world"));
+        check("package.json", "{", Err("package.json"));
         check("setup.py", "", Err("none of Cargo.toml, pyproject.toml"));
     }
 }

@@ -24,6 +24,8 @@ pub struct NewArgs {
 enum Language {
     Rust,
     Python,
+    #[value(name = "js", alias = "javascript")]
+    JavaScript,
 }
 
 impl Language {
@@ -31,6 +33,7 @@ impl Language {
         match self {
             Language::Rust => tillhold_toolchain::Language::Rust,
             Language::Python => tillhold_toolchain::Language::Python,
+            Language::JavaScript => tillhold_toolchain::Language::JavaScript,
         }
     }
 
@@ -39,6 +42,7 @@ impl Language {
         match self {
             Language::Rust => "cargo test",
             Language::Python => "python3 -m unittest",
+            Language::JavaScript => "npm test",
         }
     }
 }
