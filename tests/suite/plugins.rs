@@ -287,3 +287,56 @@ fn a_rule_that_fails_on_the_way_up_is_no_trouble_of_the_channel() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// Our own store's customers, as the channel has them and as they are here.
+#[test]
+fn a_preview_says_what_a_new_version_would_do_and_does_nothing() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("a synchronisation");
+        let before = stage.rehearsal.get("/v1/plugins").await.expect("plugins").body;
+        let file = component(&stage, "store-customers").display().to_string();
+        let preview = |more: &[&str]| {
+            let words = ["plugin", "preview", &file, "--scope", SCOPE, "--json"];
+            let ran = stage.tillhold(&[&words[..], more].concat());
+            (ran.status, ran.json())
+        };
+        let table = |told: &Json, name: &str| {
+            let tables = told["tables"].as_array().expect("tables");
+            tables.iter().find(|table| table["table"] == name).expect("a table").clone()
+        };
+        // The very same version: nothing, from either side.
+        for side in ["offline", "channel"] {
+            let (status, same) = preview(&["--from", side]);
+            assert_eq!((status, &same["same"]), (Some(0), &same["rows"]), "{side}: {same:#}");
+            assert!(same["rows"].as_u64() > Some(0), "{side}: {same:#}");
+        }
+        // Another store: our customers would go, and from the channel others would come.
+        let (status, other) = preview(&["--with-config", "store=S9999", "--limit", "1"]);
+        let here = table(&other, "ax.CUSTTABLE");
+        assert_eq!(status, Some(0), "{other:#}");
+        assert!(here["dropped"].as_u64() > Some(1), "{here:#}");
+        assert_eq!(
+            (&here["comes"], here["examples"].as_array().map(Vec::len)),
+            (&0.into(), Some(1))
+        );
+        let (_, other) = preview(&["--with-config", "store=S9999", "--from", "channel"]);
+        assert_eq!(table(&other, "ax.CUSTTABLE")["dropped"], here["dropped"], "{other:#}");
+        // A version that fails at each row: told as refused, with its code, and in no book.
+        std::fs::write(stage.rehearsal.folder().join("hostile.wasm"), hostile()).expect("a file");
+        let file = stage.rehearsal.folder().join("hostile.wasm").display().to_string();
+        let words = ["plugin", "preview", &file, "--with-config", "panics@ax.CUSTTABLE/ACCOUNTNUM"];
+        let ran = stage.tillhold(&words);
+        assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+        assert!(ran.stdout.contains("refused: plugin hostile"), "{}", ran.stdout);
+        std::fs::write(&file, b"no component").expect("a file");
+        let ran = stage.tillhold(&words);
+        assert!(ran.stderr.contains("plugin-not-a-component"), "{}", ran.stderr);
+        let after = stage.rehearsal.get("/v1/plugins").await.expect("plugins").body;
+        assert_eq!(before, after, "nothing is written, counted or exchanged");
+        assert!(!stage.rehearsal.log().contains("hostile"), "{}", stage.rehearsal.log());
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

@@ -11,6 +11,7 @@
 
 pub mod book;
 pub mod looking;
+pub mod preview;
 
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun, ids_of, plugins_of};

@@ -7,6 +7,7 @@ mod fuzz;
 mod list;
 mod manifest;
 mod new;
+mod preview;
 mod run;
 mod subject;
 mod test;
@@ -31,6 +32,8 @@ pub enum PluginCommand {
     Bench(bench::BenchArgs),
     /// Which plugins are at work on the running register, and why a newer file is not
     List(list::ListArgs),
+    /// What a new version would do to the rows of this register; nothing is written
+    Preview(preview::PreviewArgs),
     /// Pipe rows through a transformer: CSV or JSON lines in and out
     Run(run::RunArgs),
 }
@@ -44,6 +47,7 @@ pub async fn plugin(env: &Env, command: PluginCommand) -> anyhow::Result<Done> {
         PluginCommand::Fuzz(args) => fuzz::fuzz(env, &args),
         PluginCommand::Bench(args) => bench::bench(env, &args),
         PluginCommand::List(args) => list::list(env, &args).await,
+        PluginCommand::Preview(args) => preview::preview(env, &args).await,
         PluginCommand::Run(args) => run::run(env, &args),
     }
 }

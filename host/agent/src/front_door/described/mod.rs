@@ -13,6 +13,7 @@
 
 mod document;
 mod operations;
+mod plugins;
 mod schemas;
 
 pub use document::get;

@@ -58,6 +58,8 @@ fn selling() -> Vec<Operation> {
 
 fn standing() -> Vec<Operation> {
     const YES: Kind = Kind::Word(&["yes", "no"]);
+    const SIDE: Kind = Kind::Word(&["offline", "channel"]);
+    let some = Kind::Whole { least: 0, most: limits::LISTING_ROWS_MAX as u64 };
     const TRUE: Kind = Kind::Word(&["true", "false"]);
     vec![
         get("/v1/status", "State, scopes, what is unsent")
@@ -82,6 +84,18 @@ fn standing() -> Vec<Operation> {
             .answers(200, JSON, named("Synchronised"))
             .refuses(404, &["scope-unknown"])
             .refuses(503, &["sync-offline"]),
+        post("/v1/plugins-preview", "What a new version of a plugin would do; nothing is written")
+            .body(vec![
+                required("file", Kind::Text, "The component's path on this machine"),
+                optional("scope", Kind::Text, "One scope only"),
+                optional("config", Kind::Text, "Otherwise what the profile says"),
+                optional("from", SIDE, "Whose rows; offline unless given"),
+                optional("examples", some, "Of each kind, for each table; 3 unless given"),
+            ])
+            .answers(200, JSON, named("Preview"))
+            .refuses(404, &["scope-unknown"])
+            .refuses(422, &["plugin-unreadable", "plugin-not-a-component", "plugin-config"])
+            .refuses(503, &["preview-stopped"]),
         post("/v1/verify", "Hold the offline database against the channel")
             .body(vec![
                 optional("scope", Kind::Text, "One scope only"),

@@ -1,5 +1,6 @@
 //! The shapes of answers. A name that ends in `?` may be missing; all else is there.
 
+use super::plugins;
 use serde_json::{Map, Value as Json, json};
 use tillhold_core::limits;
 
@@ -64,7 +65,8 @@ fn standing() -> Named {
         ("Data", data),
         ("Scope", scope),
         ("Unsent", unsent),
-        ("Plugin", plugin()),
+        ("Plugin", plugins::plugin()),
+        ("Preview", plugins::preview()),
         ("Plugins", object(&[("plugins", list(named("Plugin")))])),
         ("Status", status()),
     ]
@@ -119,38 +121,6 @@ fn status() -> Json {
         ("size", named("Size")),
         ("plugins", list(named("Plugin"))),
         ("scopes", list(named("Scope"))),
-    ])
-}
-
-fn plugin() -> Json {
-    const ROWS: [&str; 7] = ["in", "kept", "dropped", "refused", "passed", "aside", "halted"];
-    let failure = object(&[
-        ("at_ms", whole()),
-        ("code", text()),
-        ("message", text()),
-        ("hint", or_null(text())),
-        ("scope", text()),
-        ("table", text()),
-        ("key", or_null(text())),
-    ]);
-    let refused = object(&[
-        ("at_ms", whole()),
-        ("digest", or_null(text())),
-        ("code", text()),
-        ("message", text()),
-        ("hint", or_null(text())),
-    ]);
-    object(&[
-        ("name", text()),
-        ("digest", text()),
-        ("scopes", list(text())),
-        ("since_ms", or_null(whole())),
-        ("calls", whole()),
-        ("rows", counts(&ROWS)),
-        ("conflicts", counts(&["asked", "decided", "deferred"])),
-        ("failures", map(whole())),
-        ("last_failure", or_null(failure)),
-        ("refused", or_null(refused)),
     ])
 }
 
@@ -544,7 +514,7 @@ fn outcome_or_null() -> Json {
     or_null(named("Outcome"))
 }
 
-fn fault() -> Json {
+pub fn fault() -> Json {
     or_null(named("Fault"))
 }
 
@@ -552,7 +522,7 @@ fn uuid() -> Json {
     json!({ "type": "string", "format": "uuid" })
 }
 
-fn whole() -> Json {
+pub fn whole() -> Json {
     json!({ "type": "integer" })
 }
 
@@ -560,24 +530,24 @@ fn flag() -> Json {
     json!({ "type": "boolean" })
 }
 
-fn words(words: &[&str]) -> Json {
+pub fn words(words: &[&str]) -> Json {
     json!({ "type": "string", "enum": words })
 }
 
-fn list(of: Json) -> Json {
+pub fn list(of: Json) -> Json {
     json!({ "type": "array", "items": of })
 }
 
-fn map(of: Json) -> Json {
+pub fn map(of: Json) -> Json {
     json!({ "type": "object", "additionalProperties": of })
 }
 
-fn counts(names: &[&'static str]) -> Json {
+pub fn counts(names: &[&'static str]) -> Json {
     let members: Vec<(&str, Json)> = names.iter().map(|name| (*name, whole())).collect();
     object(&members)
 }
 
-fn object(members: &[(&str, Json)]) -> Json {
+pub fn object(members: &[(&str, Json)]) -> Json {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, schema) in members {
