@@ -340,3 +340,52 @@ fn a_preview_says_what_a_new_version_would_do_and_does_nothing() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+#[test]
+fn an_earlier_component_comes_back_by_a_persons_word_or_by_the_profile() {
+    proof(async {
+        let mut stage = with_hostile("keeps", "halt").await;
+        stage.start().await;
+        let (first, second) = (hostile().to_vec(), another_build(hostile(), b"two "));
+        let third = another_build(hostile(), b"thre");
+        let at_work = |status: &Json, bytes: &[u8]| {
+            plugin(status, "hostile")["digest"].as_str() == Some(&digest(bytes))
+        };
+        let words = ["plugin", "rollback", "hostile", "--why", "wrong prices", "--by", "Ann"];
+        let nothing = stage_command(&stage, &words).1;
+        assert!(nothing.contains("plugin-no-earlier"), "{nothing}");
+        std::fs::write(component(&stage, "hostile"), &second).expect("a component");
+        until(&stage, "the second", |status| at_work(status, &second)).await;
+        let (code, told) = stage_command(&stage, &words);
+        assert_eq!(code, Some(0), "{told}");
+        let back = until(&stage, "the first", |status| at_work(status, &first)).await;
+        let word = &plugin(&back, "hostile")["rolled_back"];
+        assert_eq!((&word["who"], &word["from"]), (&"Ann".into(), &digest(&second).into()));
+        let audit = stage.tillhold(&["audit", "list", "--json"]).json();
+        assert_eq!(audit["acts"][0]["action"], "plugin-rollback", "{audit:#}");
+        assert_eq!(audit["acts"][0]["why"], "wrong prices");
+
+        // The second file still lies there. A start remembers.
+        stage.rehearsal.kill();
+        stage.start().await;
+        until(&stage, "still the first", |status| at_work(status, &first)).await;
+        // Another file is news.
+        std::fs::write(component(&stage, "hostile"), &third).expect("a component");
+        let third_there = until(&stage, "the third", |status| at_work(status, &third)).await;
+        assert!(plugin(&third_there, "hostile")["rolled_back"].is_null());
+
+        // A pin takes what it names out of what is kept, and lets nobody go elsewhere.
+        let pinned = format!("plugin = \"hostile\", digest = \"{}\"", digest(&second));
+        rewrite(&stage, "plugin = \"hostile\"", &pinned);
+        let seen = until(&stage, "the pinned one", |status| at_work(status, &second)).await;
+        assert_eq!(plugin(&seen, "hostile")["refused"]["code"], "plugin-digest", "{seen:#}");
+        assert!(stage_command(&stage, &words).1.contains("plugin-pinned"));
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+fn stage_command(stage: &Stage, words: &[&str]) -> (Option<i32>, String) {
+    let ran = stage.tillhold(words);
+    (ran.status, ran.stdout + &ran.stderr)
+}

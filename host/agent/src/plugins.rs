@@ -10,6 +10,7 @@
 //! * A scope works with one set of plugins from the beginning of a pass to its end.
 
 pub mod book;
+pub mod earlier;
 pub mod looking;
 pub mod preview;
 
@@ -18,6 +19,7 @@ use crate::register::{Register, ScopeRun, ids_of, plugins_of};
 use crate::report;
 use crate::settings::register_file::RegisterFile;
 use book::Book;
+use earlier::WayBack;
 use looking::Prepared;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,11 +30,14 @@ use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
-use tillhold_plugin::{ComponentSource, LogLine, Plugin, PluginHost, PluginLimits, PluginSource};
+use tillhold_plugin::{LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits};
 
 pub struct Plugins {
     env: Env,
     folder: PathBuf,
+    /// What was at work, to go back to.
+    kept: PathBuf,
+    ways_back: Mutex<BTreeMap<String, WayBack>>,
     host: Arc<PluginHost>,
     pub book: Arc<Book>,
     loaded: Mutex<Vec<Loaded>>,
@@ -43,8 +48,14 @@ pub struct Plugins {
 struct Loaded {
     of: PluginUse,
     stamp: Option<Stamp>,
+    back: Option<WayBack>,
     plugin: Arc<Plugin>,
+    /// The digest of the file that lies in the folder, where a kept one is wanted instead.
+    passed_over: Option<String>,
 }
+
+/// A component, and the digest of the file that it was taken instead of.
+type Checked = (Arc<Plugin>, Option<String>);
 
 /// Tells one writing of a file from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +84,8 @@ impl Plugins {
         Ok(Plugins {
             env: env.clone(),
             folder: file.plugin_folder.clone(),
+            kept: file.folder.join("plugins-kept"),
+            ways_back: Mutex::default(),
             host: Arc::new(host),
             book: Arc::default(),
             loaded: Mutex::default(),
@@ -137,49 +150,62 @@ impl Plugins {
     ) -> Result<Arc<Plugin>, FlowError> {
         let loaded = self.checked(plugin, tables).await;
         match &loaded {
-            Ok(_) => self.book.accept(plugin),
-            Err(FlowError::Plugin(error)) => {
-                if let Some(said) = self.book.refuse(plugin, error, self.env.clock.wall_ms()) {
-                    report::line(&self.env, &said);
-                }
+            Ok((_, Some(digest))) if plugin.digest.is_some() => {
+                let plugin_id = PluginId { name: plugin.name.clone(), digest: digest.clone() };
+                let expected = plugin.digest.clone().unwrap_or_default();
+                let plugin_id = Arc::new(plugin_id);
+                self.refuse(plugin, &PluginError::DigestMismatch { plugin: plugin_id, expected });
             }
+            Ok(_) => self.book.accept(plugin),
+            Err(FlowError::Plugin(error)) => self.refuse(plugin, error),
             Err(_) => {}
         }
-        loaded
+        loaded.map(|(plugin, _)| plugin)
+    }
+
+    fn refuse(&self, plugin: &PluginUse, error: &PluginError) {
+        if let Some(said) = self.book.refuse(plugin, error, self.env.clock.wall_ms()) {
+            report::line(&self.env, &said);
+        }
     }
 
     async fn checked(
         &self,
         plugin: &PluginUse,
         tables: &[Arc<Table>],
-    ) -> Result<Arc<Plugin>, FlowError> {
-        let loaded = self.loaded(plugin).await?;
+    ) -> Result<Checked, FlowError> {
+        let (loaded, passed_over) = self.loaded(plugin).await?;
         for table in tables {
             loaded.check_against(table).map_err(FlowError::Plugin)?;
         }
-        Ok(loaded)
+        Ok((loaded, passed_over))
     }
 
-    async fn loaded(&self, of: &PluginUse) -> Result<Arc<Plugin>, FlowError> {
-        let file = self.file_of(&of.name);
+    async fn loaded(&self, of: &PluginUse) -> Result<Checked, FlowError> {
+        let (places, back) = (self.places(&of.name), self.way_back(&of.name));
         // Before the file is read: what is written meanwhile is another.
-        let stamp = Stamp::of(&file);
-        let is = |loaded: &&Loaded| loaded.of == *of && loaded.stamp == stamp;
+        let stamp = Stamp::of(&places.file);
+        let is =
+            |loaded: &&Loaded| loaded.of == *of && loaded.stamp == stamp && loaded.back == back;
         if let Some(loaded) = self.all_loaded().iter().find(is) {
-            return Ok(loaded.plugin.clone());
+            return Ok((loaded.plugin.clone(), loaded.passed_over.clone()));
         }
-        let source = source(of, &self.folder);
-        let host = self.host.clone();
-        let plugin = self.env.blocking("load plugin", move || host.load(&source)).await;
-        let plugin =
-            plugin.ok_or(FlowError::BrokeOff("loading a plugin"))?.map_err(FlowError::Plugin)?;
+        let (host, wanted, word) = (self.host.clone(), of.clone(), back.clone());
+        let load = move || {
+            let (source, passed_over) = places.choose(&wanted, word.as_ref());
+            host.load(&source).map(|plugin| (plugin, passed_over))
+        };
+        let loaded = self.env.blocking("load plugin", load).await;
+        let loaded = loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?;
+        let (plugin, passed_over) = loaded.map_err(FlowError::Plugin)?;
         let plugin = Arc::new(plugin);
         let mut all = self.all_loaded();
         all.retain(|loaded| loaded.of != *of);
-        all.push(Loaded { of: of.clone(), stamp, plugin: plugin.clone() });
+        let (of, kept) = (of.clone(), plugin.clone());
+        all.push(Loaded { of, stamp, back, plugin: kept, passed_over: passed_over.clone() });
         let too_many = all.len().saturating_sub(limits::PLUGINS_LOADED_MAX);
         all.drain(..too_many);
-        Ok(plugin)
+        Ok((plugin, passed_over))
     }
 
     fn all_loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
@@ -234,7 +260,10 @@ pub fn shown(register: &Register) -> Json {
         let works = |run: &&ScopeRun| ids_of(std::slice::from_ref(run)).any(|id| id == plugin.id());
         let scopes = register.scopes.iter().filter(works);
         let scopes: Vec<&str> = scopes.map(|run| run.scope.name.as_str()).collect();
+        let (kept, back) = register.plugins.told_of_earlier(plugin.id());
         shown.insert("scopes".to_string(), json!(scopes));
+        shown.insert("kept".to_string(), json!(kept));
+        shown.insert("rolled_back".to_string(), back);
         Json::Object(shown)
     };
     at_work.into_values().map(one).collect()

@@ -90,8 +90,10 @@ impl Register {
             Err(error) => return Err(error.into()),
         };
         let plugins = Arc::new(Plugins::new(env, &file)?);
+        plugins.remember(&local).await?;
         let outlook = Outlook::of(&plugins, &local, &profile_file, shape).await?;
         let register = outlook.take(env, file, local, &channel).await?;
+        register.plugins.keep(&register.scopes).await;
         register.local.overwrite_removed(&[Place::Journal, Place::Catalogue]).await?;
         Ok(register)
     }

@@ -179,20 +179,27 @@ async fn install(agent: &Agent, link: &mut Link, outlook: Outlook) -> Result<(),
     let tables: usize = register.scopes.iter().map(|run| run.tables.len()).sum();
     *link = register.link();
     agent.become_register(register);
+    keep_plugins(agent).await;
     agent.say(&format!("the profile {name} was taken anew: {scopes} scopes, {tables} tables"));
     Ok(())
 }
 
-/// Other components under the same profile. No table changes, so sales need not wait.
-async fn exchange(agent: &Agent) -> Result<(), FlowError> {
+/// Other components under the same profile. No table changes, so sales need not wait; the caller holds the pull lane.
+pub async fn exchange(agent: &Agent) -> Result<(), FlowError> {
     let Some((register, said)) = agent.register().with_plugins_exchanged().await? else {
         return Ok(());
     };
     let _no_push = agent.push_lane().await;
     register.plugins.book.put_to_work(ids_of(&register.scopes), register.env.clock.wall_ms());
     agent.become_register(register);
+    keep_plugins(agent).await;
     for line in said {
         agent.say(&line);
     }
     Ok(())
+}
+
+async fn keep_plugins(agent: &Agent) {
+    let register = agent.register();
+    register.plugins.keep(&register.scopes).await;
 }

@@ -170,6 +170,8 @@ pub const PLUGINS_LOADED_MAX: usize = 64;
 /// How long the program's end waits for work on other threads that nobody waits for any more: a plugin's call is over
 /// by its deadline, but the halves of its batch would each have one.
 pub const LEFT_BEHIND_END_MAX: Duration = Duration::from_secs(5);
+/// Components of one name that are kept beside the one at work, to go back to.
+pub const PLUGIN_FILES_KEPT: usize = 5;
 /// Letters of a guilty row's key in the log and in status: a long text column must not flood either.
 pub const PLUGIN_KEY_LETTERS_MAX: usize = 200;
 /// A line of rows that an author tries a plugin with, and a file that is read whole: eight times a full batch.

@@ -84,6 +84,7 @@ pub fn all() -> Vec<Route> {
         get("/v1/audit", ReadOnly, Short, audit::list),
         post("/v1/sync", Pos, Work, status::sync),
         post("/v1/verify", Operator, Work, verify::post),
+        post("/v1/plugins/{name}/rollback", Operator, Work, plugins::rollback),
         post("/v1/plugins-preview", Operator, Work, plugins::preview),
         post("/v1/unsent-export", Operator, Work, unsent::export),
         post("/v1/unsent-import", Operator, Work, unsent::bring_in),

@@ -8,6 +8,7 @@ mod list;
 mod manifest;
 mod new;
 mod preview;
+mod rollback;
 mod run;
 mod subject;
 mod test;
@@ -34,6 +35,8 @@ pub enum PluginCommand {
     List(list::ListArgs),
     /// What a new version would do to the rows of this register; nothing is written
     Preview(preview::PreviewArgs),
+    /// Put the component that was at work before back to work
+    Rollback(rollback::RollbackArgs),
     /// Pipe rows through a transformer: CSV or JSON lines in and out
     Run(run::RunArgs),
 }
@@ -48,6 +51,7 @@ pub async fn plugin(env: &Env, command: PluginCommand) -> anyhow::Result<Done> {
         PluginCommand::Bench(args) => bench::bench(env, &args),
         PluginCommand::List(args) => list::list(env, &args).await,
         PluginCommand::Preview(args) => preview::preview(env, &args).await,
+        PluginCommand::Rollback(args) => rollback::rollback(env, args).await,
         PluginCommand::Run(args) => run::run(env, &args),
     }
 }

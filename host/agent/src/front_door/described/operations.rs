@@ -84,6 +84,16 @@ fn standing() -> Vec<Operation> {
             .answers(200, JSON, named("Synchronised"))
             .refuses(404, &["scope-unknown"])
             .refuses(503, &["sync-offline"]),
+        post("/v1/plugins/{name}/rollback", "Put an earlier component of a plugin back to work")
+            .body(vec![
+                optional("to", Kind::Text, "Its digest; otherwise the one that was at work before"),
+                WHO,
+                WHY,
+            ])
+            .answers(200, JSON, named("RolledBack"))
+            .refuses(404, &["plugin-unknown"])
+            .refuses(409, &["plugin-pinned", "plugin-no-earlier", "plugin-no-way-back"])
+            .refuses(422, &["person-text", "person-unnamed", "reason-missing"]),
         post("/v1/plugins-preview", "What a new version of a plugin would do; nothing is written")
             .body(vec![
                 required("file", Kind::Text, "The component's path on this machine"),

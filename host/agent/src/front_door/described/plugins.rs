@@ -21,6 +21,8 @@ pub fn plugin() -> Json {
         ("message", text()),
         ("hint", or_null(text())),
     ]);
+    let back = ["from", "to", "who", "why"].map(|name| (name, text()));
+    let back = object(&[&back[..], &[("at_ms", whole())]].concat());
     object(&[
         ("name", text()),
         ("digest", text()),
@@ -32,6 +34,8 @@ pub fn plugin() -> Json {
         ("failures", map(whole())),
         ("last_failure", or_null(failure)),
         ("refused", or_null(refused)),
+        ("kept", list(text())),
+        ("rolled_back", or_null(back)),
     ])
 }
 

@@ -67,6 +67,7 @@ fn standing() -> Named {
         ("Unsent", unsent),
         ("Plugin", plugins::plugin()),
         ("Preview", plugins::preview()),
+        ("RolledBack", object(&[("plugin", text()), ("digest", text()), ("audit", whole())])),
         ("Plugins", object(&[("plugins", list(named("Plugin")))])),
         ("Status", status()),
     ]

@@ -1,0 +1,276 @@
+//! The components that were at work before, kept by digest, and the way back to one of them.
+//!
+//! * A component is kept when it is put to work: in `plugins-kept/NAME` of the offline folder, so many of each name. Each is
+//!   hashed again whenever it is loaded from there.
+//! * The profile stays the authority. A pinned component is taken from the plugins' folder, or from here when another file
+//!   lies there: whoever pins the earlier digest has it back.
+//! * Without a pin a person goes back. Their word holds against the file that they went back from, over restarts too;
+//!   another file is news, and ends it.
+
+use super::Plugins;
+use crate::fault::FlowError;
+use crate::register::{ScopeRun, ids_of};
+use crate::report;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::SystemTime;
+use tillhold_core::limits;
+use tillhold_core::profile::PluginUse;
+use tillhold_local::LocalDatabase;
+use tillhold_plugin::{ComponentSource, PluginId, PluginSource, digest_of};
+
+/// The fact's name in the offline database.
+const FACT: &str = "plugins-rolled-back";
+
+/// A person's word, by the plugin's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayBack {
+    /// Of the file that they went back from.
+    pub from: String,
+    pub to: String,
+    pub who: String,
+    pub why: String,
+    pub at_ms: i64,
+}
+
+/// Where a plugin's components are.
+#[derive(Clone)]
+pub(super) struct Places {
+    pub file: PathBuf,
+    /// Of this name.
+    pub kept: PathBuf,
+}
+
+impl Places {
+    /// What is loaded for an entry of the profile, and the digest of the file that is passed over for a kept one.
+    pub fn choose(&self, of: &PluginUse, back: Option<&WayBack>) -> (PluginSource, Option<String>) {
+        let source = |file: PathBuf, digest: Option<String>| PluginSource {
+            name: of.name.clone(),
+            component: ComponentSource::File(file),
+            digest,
+            config: of.config.clone(),
+        };
+        let there = digest_at(&self.file);
+        let wanted = match (&of.digest, back) {
+            (Some(pinned), _) => Some(pinned.to_ascii_lowercase()),
+            (None, Some(back)) if there.as_ref() == Some(&back.from) => Some(back.to.clone()),
+            (None, _) => None,
+        };
+        match wanted.filter(|wanted| there.as_ref() != Some(wanted)) {
+            Some(wanted) if self.kept_file(&wanted).is_file() => {
+                (source(self.kept_file(&wanted), Some(wanted)), there)
+            }
+            _ => (source(self.file.clone(), of.digest.clone()), None),
+        }
+    }
+
+    fn kept_file(&self, digest: &str) -> PathBuf {
+        self.kept.join(format!("{}.wasm", digest.trim_start_matches("sha256:")))
+    }
+
+    /// Digests, the last at work first.
+    fn digests(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.kept).into_iter().flatten().flatten();
+        let of = |file: fs::DirEntry| {
+            let path = file.path();
+            let digits = path.file_stem()?.to_str()?.to_string();
+            let is_kept = path.extension().is_some_and(|ending| ending == "wasm");
+            is_kept.then_some((file.metadata().ok()?.modified().ok()?, format!("sha256:{digits}")))
+        };
+        let mut all: Vec<(SystemTime, String)> = files.filter_map(of).collect();
+        all.sort_by(|one, other| other.cmp(one));
+        all.into_iter().map(|(_, digest)| digest).collect()
+    }
+
+    /// Keeps what lies in the folder, or notes that it was at work again; the oldest leave.
+    fn keep(&self, digest: &str) -> io::Result<()> {
+        let kept = self.kept_file(digest);
+        if kept.is_file() {
+            File::options().append(true).open(&kept)?.set_modified(SystemTime::now())?;
+        } else {
+            let bytes = fs::read(&self.file)?;
+            // Replaced since it was loaded: it cannot be had any more.
+            if digest_of(&bytes) != digest {
+                return Ok(());
+            }
+            fs::create_dir_all(&self.kept)?;
+            let aside = kept.with_extension("new");
+            fs::write(&aside, bytes)?;
+            fs::rename(&aside, &kept)?;
+        }
+        for old in self.digests().iter().skip(limits::PLUGIN_FILES_KEPT) {
+            fs::remove_file(self.kept_file(old))?;
+        }
+        Ok(())
+    }
+}
+
+fn digest_at(file: &Path) -> Option<String> {
+    let is_small = fs::metadata(file).ok()?.len() <= limits::PLUGIN_FILE_BYTES_MAX;
+    let bytes = is_small.then(|| fs::read(file).ok()).flatten()?;
+    Some(digest_of(&bytes))
+}
+
+impl Plugins {
+    fn ways_back(&self) -> MutexGuard<'_, BTreeMap<String, WayBack>> {
+        self.ways_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn places(&self, name: &str) -> Places {
+        Places { file: self.file_of(name), kept: self.kept.join(name) }
+    }
+
+    pub fn way_back(&self, name: &str) -> Option<WayBack> {
+        self.ways_back().get(name).cloned()
+    }
+
+    /// What people said before the agent started.
+    pub async fn remember(&self, local: &LocalDatabase) -> Result<(), FlowError> {
+        let text = local.fact(FACT).await?.unwrap_or_default();
+        let all: Json = serde_json::from_str(&text).unwrap_or_default();
+        for (name, one) in all.as_object().into_iter().flatten() {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().to_string();
+            let at_ms = one["at_ms"].as_i64().unwrap_or_default();
+            let back = WayBack {
+                from: text("from"),
+                to: text("to"),
+                who: text("who"),
+                why: text("why"),
+                at_ms,
+            };
+            self.ways_back().insert(name.clone(), back);
+        }
+        Ok(())
+    }
+
+    /// Keeps what is at work now. A full disk costs the way back, not the sale.
+    pub async fn keep(&self, scopes: &[ScopeRun]) {
+        let at_work: Vec<PluginId> = ids_of(scopes).cloned().collect();
+        let places: Vec<_> = at_work.into_iter().map(|id| (self.places(&id.name), id)).collect();
+        let keep = move || {
+            let kept = places.iter().map(|(places, id)| (id, places.keep(&id.digest)));
+            let failed =
+                kept.filter_map(|(id, kept)| Some(format!("{id} is not kept: {}", kept.err()?)));
+            failed.collect::<Vec<String>>()
+        };
+        for line in self.env.blocking("keep plugins", keep).await.unwrap_or_default() {
+            report::line(&self.env, &line);
+        }
+    }
+
+    /// Where a person may go back to: `to`, or what was at work last before `now`. `None`: nothing is kept.
+    pub async fn find_way_back(
+        &self,
+        name: &str,
+        now: &str,
+        to: Option<String>,
+    ) -> Option<(String, String)> {
+        let (places, now) = (self.places(name), now.to_string());
+        let find = move || {
+            let from = digest_at(&places.file)?;
+            let mut kept = places.digests().into_iter().chain([from.clone()]);
+            let to = match to {
+                Some(to) => kept.find(|digest| *digest == to)?,
+                None => kept.find(|digest| *digest != now)?,
+            };
+            Some((from, to))
+        };
+        self.env.blocking("find plugin", find).await.flatten()
+    }
+
+    /// A person's word: holds until another file comes, or the profile pins. Back to the file itself, or `None`, takes
+    /// it away.
+    pub async fn go_back(
+        &self,
+        local: &LocalDatabase,
+        name: &str,
+        back: Option<WayBack>,
+    ) -> Result<(), FlowError> {
+        let told = {
+            let mut all = self.ways_back();
+            match back.filter(|back| back.from != back.to) {
+                Some(back) => drop(all.insert(name.to_string(), back)),
+                None => drop(all.remove(name)),
+            }
+            let told = all.iter().map(|(name, back)| (name.clone(), back.told()));
+            Json::Object(told.collect()).to_string()
+        };
+        Ok(local.set_fact(FACT, &told).await?)
+    }
+
+    /// For status: what is kept, and who went back to the one at work.
+    pub(super) fn told_of_earlier(&self, plugin: &PluginId) -> (Vec<String>, Json) {
+        let back = self.way_back(&plugin.name).filter(|back| back.to == plugin.digest);
+        let kept = self.places(&plugin.name).digests();
+        (kept, back.map_or(Json::Null, |back| back.told()))
+    }
+}
+
+impl WayBack {
+    pub fn told(&self) -> Json {
+        let WayBack { from, to, who, why, at_ms } = self;
+        json!({ "from": from, "to": to, "who": who, "why": why, "at_ms": at_ms })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Places, WayBack, digest_of};
+    use std::fs;
+    use tillhold_core::limits;
+    use tillhold_core::profile::PluginUse;
+    use tillhold_plugin::ComponentSource;
+
+    /// What is loaded, by the profile, the file, a person's word and what is kept.
+    #[test]
+    fn the_profile_decides_and_a_word_holds_against_one_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places =
+            Places { file: folder.path().join("p.wasm"), kept: folder.path().join("kept") };
+        let [old, new, newer] = [b"old", b"new", b"nwr"].map(|bytes| digest_of(bytes));
+        fs::write(&places.file, b"old").expect("a file");
+        places.keep(&old).expect("kept");
+        let chosen = |there: &[u8], pin: Option<&String>, back: bool| {
+            fs::write(&places.file, there).expect("a file");
+            let of = PluginUse { name: "p".into(), digest: pin.cloned(), config: String::new() };
+            let (from, to) = (new.clone(), old.clone());
+            let back = back.then(|| WayBack { from, to, who: "".into(), why: "".into(), at_ms: 0 });
+            let (source, passed_over) = places.choose(&of, back.as_ref());
+            let ComponentSource::File(file) = source.component else { panic!("no file") };
+            (digest_of(&fs::read(file).expect("a component")), passed_over)
+        };
+        for (there, pin, back, expected, passed_over) in [
+            (b"new", None, false, &new, None),
+            (b"new", None, true, &old, Some(&new)),
+            (b"nwr", None, true, &newer, None),
+            (b"old", None, true, &old, None),
+            (b"new", Some(&new), true, &new, None),
+            (b"new", Some(&old), false, &old, Some(&new)),
+            // Not kept: the file that is there is refused by its digest.
+            (b"new", Some(&newer), false, &new, None),
+        ] {
+            let came = chosen(there, pin, back);
+            assert_eq!(came, (expected.clone(), passed_over.cloned()), "{there:?} {pin:?} {back}");
+        }
+    }
+
+    #[test]
+    fn so_many_are_kept_and_what_was_replaced_meanwhile_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places =
+            Places { file: folder.path().join("p.wasm"), kept: folder.path().join("kept") };
+        let versions = limits::PLUGIN_FILES_KEPT as u8 + 2;
+        for version in 0..versions {
+            fs::write(&places.file, [version]).expect("a file");
+            places.keep(&digest_of(&[version])).expect("kept");
+        }
+        let last = (0..versions).rev().take(limits::PLUGIN_FILES_KEPT);
+        assert_eq!(places.digests(), last.map(|version| digest_of(&[version])).collect::<Vec<_>>());
+        places.keep(&digest_of(b"loaded, then replaced")).expect("nothing to keep");
+        assert_eq!(places.digests().len(), limits::PLUGIN_FILES_KEPT);
+    }
+}
