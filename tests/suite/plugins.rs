@@ -294,6 +294,7 @@ fn a_preview_says_what_a_new_version_would_do_and_does_nothing() {
     proof(async {
         let mut stage = Stage::prepared(20).await;
         stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale");
         stage.rehearsal.settle().await.expect("a synchronisation");
         let before = stage.rehearsal.get("/v1/plugins").await.expect("plugins").body;
         let file = component(&stage, "store-customers").display().to_string();

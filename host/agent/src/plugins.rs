@@ -30,7 +30,9 @@ use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
-use tillhold_plugin::{LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits};
+use tillhold_plugin::{
+    ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits, PluginSource,
+};
 
 pub struct Plugins {
     env: Env,
@@ -150,9 +152,9 @@ impl Plugins {
     ) -> Result<Arc<Plugin>, FlowError> {
         let loaded = self.checked(plugin, tables).await;
         match &loaded {
-            Ok((_, Some(digest))) if plugin.digest.is_some() => {
+            Ok((_, Some(digest))) if plugin.pinned().is_some() => {
                 let plugin_id = PluginId { name: plugin.name.clone(), digest: digest.clone() };
-                let expected = plugin.digest.clone().unwrap_or_default();
+                let expected = plugin.pinned().cloned().unwrap_or_default();
                 let plugin_id = Arc::new(plugin_id);
                 self.refuse(plugin, &PluginError::DigestMismatch { plugin: plugin_id, expected });
             }

@@ -108,7 +108,7 @@ fn may_go_back(register: &Register, name: &str) -> Result<String, Problem> {
             .hint("`tillhold plugin list` shows which are at work"));
     };
     let named = register.scopes.iter().flat_map(|run| named_by(&run.scope));
-    let mut pins = named.filter(|plugin| plugin.name == name).filter_map(|p| p.digest.as_ref());
+    let mut pins = named.filter(|plugin| plugin.name == name).filter_map(|p| p.pinned());
     match pins.next() {
         None => Ok(now.digest.clone()),
         Some(pin) => {

@@ -40,6 +40,7 @@ pub struct WayBack {
 /// Where a plugin's components are.
 #[derive(Clone)]
 pub(super) struct Places {
+    pub folder: PathBuf,
     pub file: PathBuf,
     /// Of this name.
     pub kept: PathBuf,
@@ -49,13 +50,12 @@ impl Places {
     /// What is loaded for an entry of the profile, and the digest of the file that is passed over for a kept one.
     pub fn choose(&self, of: &PluginUse, back: Option<&WayBack>) -> (PluginSource, Option<String>) {
         let source = |file: PathBuf, digest: Option<String>| PluginSource {
-            name: of.name.clone(),
             component: ComponentSource::File(file),
             digest,
-            config: of.config.clone(),
+            ..super::source(of, &self.folder)
         };
         let there = digest_at(&self.file);
-        let wanted = match (&of.digest, back) {
+        let wanted = match (of.pinned(), back) {
             (Some(pinned), _) => Some(pinned.to_ascii_lowercase()),
             (None, Some(back)) if there.as_ref() == Some(&back.from) => Some(back.to.clone()),
             (None, _) => None,
@@ -64,7 +64,7 @@ impl Places {
             Some(wanted) if self.kept_file(&wanted).is_file() => {
                 (source(self.kept_file(&wanted), Some(wanted)), there)
             }
-            _ => (source(self.file.clone(), of.digest.clone()), None),
+            _ => (source(self.file.clone(), of.pinned().cloned()), None),
         }
     }
 
@@ -121,7 +121,8 @@ impl Plugins {
     }
 
     pub(super) fn places(&self, name: &str) -> Places {
-        Places { file: self.file_of(name), kept: self.kept.join(name) }
+        let folder = self.folder.clone();
+        Places { folder, file: self.file_of(name), kept: self.kept.join(name) }
     }
 
     pub fn way_back(&self, name: &str) -> Option<WayBack> {
@@ -221,22 +222,28 @@ impl WayBack {
 mod tests {
     use super::{Places, WayBack, digest_of};
     use std::fs;
+    use std::path::Path;
     use tillhold_core::limits;
-    use tillhold_core::profile::PluginUse;
+    use tillhold_core::profile::{PluginTerms, PluginUse};
     use tillhold_plugin::ComponentSource;
+
+    fn places(folder: &Path) -> Places {
+        let (file, kept) = (folder.join("p.wasm"), folder.join("kept"));
+        Places { folder: folder.to_path_buf(), file, kept }
+    }
 
     /// What is loaded, by the profile, the file, a person's word and what is kept.
     #[test]
     fn the_profile_decides_and_a_word_holds_against_one_file() {
         let folder = tempfile::tempdir().expect("a folder");
-        let places =
-            Places { file: folder.path().join("p.wasm"), kept: folder.path().join("kept") };
+        let places = places(folder.path());
         let [old, new, newer] = [b"old", b"new", b"nwr"].map(|bytes| digest_of(bytes));
         fs::write(&places.file, b"old").expect("a file");
         places.keep(&old).expect("kept");
         let chosen = |there: &[u8], pin: Option<&String>, back: bool| {
             fs::write(&places.file, there).expect("a file");
-            let of = PluginUse { name: "p".into(), digest: pin.cloned(), config: String::new() };
+            let (name, digest, terms) = ("p".to_string(), pin.cloned(), PluginTerms::default());
+            let of = PluginUse { name, digest, config: String::new(), terms };
             let (from, to) = (new.clone(), old.clone());
             let back = back.then(|| WayBack { from, to, who: "".into(), why: "".into(), at_ms: 0 });
             let (source, passed_over) = places.choose(&of, back.as_ref());
@@ -261,8 +268,7 @@ mod tests {
     #[test]
     fn so_many_are_kept_and_what_was_replaced_meanwhile_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
-        let places =
-            Places { file: folder.path().join("p.wasm"), kept: folder.path().join("kept") };
+        let places = places(folder.path());
         let versions = limits::PLUGIN_FILES_KEPT as u8 + 2;
         for version in 0..versions {
             fs::write(&places.file, [version]).expect("a file");

@@ -105,7 +105,7 @@ fn look(plugins: &Plugins, register: &Register, wanted: &[PluginUse]) -> Found {
 /// What the profile's file names now: plugins stand nowhere else.
 fn wanted(register: &Register) -> Vec<PluginUse> {
     let mut wanted: Vec<PluginUse> = match ProfileFile::open(&register.file.profile) {
-        Ok(file) => file.plugins().cloned().collect(),
+        Ok(file) => file.plugins().collect(),
         // The renewal's to refuse; the register goes on with what it has.
         Err(_) => register.scopes.iter().flat_map(|run| named_by(&run.scope)).cloned().collect(),
     };

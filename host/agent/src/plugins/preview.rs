@@ -26,7 +26,7 @@ use tillhold_channel::Link;
 use tillhold_channel::read::read;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
-use tillhold_core::profile::{OnPluginFailure, Scope};
+use tillhold_core::profile::{OnPluginFailure, Profile, Scope};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_kit::cells;
@@ -57,7 +57,7 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
     let is_asked =
         |run: &&ScopeRun| asked.scope.as_ref().is_none_or(|name| *name == run.scope.name);
     for run in register.scopes.iter().filter(is_asked) {
-        let candidate = register.plugins.candidate(asked, &name, run).await?;
+        let candidate = register.plugins.candidate(asked, &name, (&register.profile, run)).await?;
         digest = json!(candidate.digest());
         let trial = Trial::of(register, run, &candidate, asked);
         let used = run.tables.iter().filter(|table| candidate.works_on(table));
@@ -82,15 +82,16 @@ impl Plugins {
         &self,
         asked: &Asked,
         name: &str,
-        run: &ScopeRun,
+        (profile, run): (&Profile, &ScopeRun),
     ) -> Result<Arc<Plugin>, FlowError> {
         let said = run.scope.transformers.iter().find(|plugin| plugin.name == name);
         let config = asked.config.clone().or(said.map(|plugin| plugin.config.clone()));
+        let terms = profile.plugins.iter().find(|terms| terms.name == name);
+        let component = ComponentSource::File(asked.file.clone());
         let source = PluginSource {
-            name: name.to_string(),
-            component: ComponentSource::File(asked.file.clone()),
-            digest: None,
-            config: config.unwrap_or_default(),
+            // As the profile grants it; which digest is pinned is no question before it is pinned.
+            grants: terms.and_then(|terms| terms.grants.clone()),
+            ..PluginSource::plain(name, component, &config.unwrap_or_default())
         };
         let host = self.host.clone();
         let loaded = self.env.blocking("preview plugin", move || host.load(&source)).await;

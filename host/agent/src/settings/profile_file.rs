@@ -119,8 +119,16 @@ impl ProfileFile {
         Ok(ProfileFile::of(&source))
     }
 
-    /// Those that it names, as often as it does.
-    pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
+    /// Those that its scopes name, as often as they do, each with what holds for it everywhere.
+    pub fn plugins(&self) -> impl Iterator<Item = PluginUse> {
+        self.named_plugins().map(|plugin| {
+            let entry = self.plugins.iter().find(|entry| entry.name.value == plugin.name);
+            let terms = entry.map(PluginEntry::terms).unwrap_or_default();
+            PluginUse { terms, ..plugin.clone() }
+        })
+    }
+
+    fn named_plugins(&self) -> impl Iterator<Item = &PluginUse> {
         self.scopes.iter().flat_map(|scope| {
             let resolver = match scope.resolver.as_ref().map(|resolver| &resolver.value) {
                 Some(Resolver::Plugin(plugin)) => Some(plugin),
