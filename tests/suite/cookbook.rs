@@ -3,6 +3,8 @@
 //! * What is proven is the folder as it is copied: its code, its schema file, its cases.
 //! * docs/cookbook.md names each recipe, and none that is not there.
 
+mod at_work;
+
 use crate::harness::PROGRAM;
 use std::collections::BTreeSet;
 use std::fs;
