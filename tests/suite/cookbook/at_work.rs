@@ -68,7 +68,7 @@ fn catalogue(stage: &Stage, sql: &str) -> Vec<String> {
     cells(stage, "catalogue.db", sql)
 }
 
-fn is_in_coins(amount: &String) -> bool {
+fn is_in_coins(amount: &str) -> bool {
     let (_, decimals) = amount.split_once('.').expect("a decimal");
     let (cents, rest) = decimals.split_at(2);
     rest.bytes().all(|digit| digit == b'0') && (cents.ends_with('0') || cents.ends_with('5'))
