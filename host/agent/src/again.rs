@@ -1,6 +1,6 @@
 //! What was refused is tried again by itself, once, when what the refusal hung on has become another.
 //!
-//! * What a rule refused hangs on the plugin (its digest, its configuration, what is done when it fails) and on the
+//! * What a rule refused hangs on the plugin (its digest, configuration and limits, what is done when it fails) and on the
 //!   table's shape; what the channel refused also on when its tables were last altered.
 //! * Looked at when the register takes a profile, at the start, with every `tillhold sync`, and for the channel's tables
 //!   every [`limits::PROFILE_LOOK_INTERVAL`] while a sale stands in quarantine.
@@ -103,7 +103,8 @@ pub fn by_rule(run: &ScopeRun, table: &Table) -> String {
     let mut hash = Sha256::new();
     let on_failure = format!("{:?}", run.scope.on_plugin_failure);
     for (plugin, said) in run.transformers.iter().zip(&run.scope.transformers) {
-        for part in [plugin.name(), plugin.digest(), &said.config, &on_failure] {
+        let limits = format!("{:?}", plugin.limits());
+        for part in [plugin.name(), plugin.digest(), &said.config, &on_failure, &limits] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -225,6 +225,7 @@ pub fn source(of: &PluginUse, folder: &Path) -> PluginSource {
     PluginSource {
         digest: of.pinned().cloned(),
         grants: of.terms.grants.clone(),
+        bounds: of.terms.bounds.clone(),
         ..PluginSource::plain(&of.name, file, &of.config)
     }
 }

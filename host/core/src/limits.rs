@@ -151,6 +151,14 @@ pub const PLUGIN_MEMORIES_MAX: usize = 4;
 /// Transformers in a row of one scope: each may take [`PLUGIN_TICKS_MAX`] for a batch, so eight make a page wait a
 /// quarter of a minute at the very worst.
 pub const PLUGINS_IN_A_ROW_MAX: usize = 8;
+/// The most that a profile may allow one plugin. Memory: a register has 4 GB, and sells meanwhile.
+pub const PLUGIN_MEMORY_BYTES_MOST: usize = 512 << 20;
+/// Its scope waits so long for every batch; a page may have several.
+pub const PLUGIN_DEADLINE_MOST: Duration = Duration::from_secs(30);
+/// Every value of a full batch ([`PLUGIN_BATCH_BYTES_MAX`]) eight times as long.
+pub const PLUGIN_ANSWER_BYTES_MOST: usize = 64 << 20;
+/// Ten for each row of a batch: an author looks for something.
+pub const PLUGIN_LOG_LINES_MOST: u32 = 10_000;
 /// A plugin's own call stack; Rust's shadow stack lies in its memory.
 pub const PLUGIN_STACK_BYTES_MAX: usize = 256 << 10;
 /// A plugin's time for one batch, in epoch ticks of [`PLUGIN_TICK`]: 2 s, a hundred times what the slowest kit needs.

@@ -205,6 +205,19 @@ pub struct PluginTerms {
     pub digest: Option<String>,
     /// `None`: it gets what it declares.
     pub grants: Option<Grants>,
+    pub bounds: PluginBounds,
+}
+
+/// What a plugin may use, where it is another than every plugin's (`limits`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginBounds {
+    pub memory_bytes: Option<usize>,
+    /// For one batch.
+    pub deadline: Option<Duration>,
+    /// Of what it hands back for one batch.
+    pub answer_bytes: Option<usize>,
+    /// Of one batch.
+    pub log_lines: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

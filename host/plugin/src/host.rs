@@ -20,8 +20,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 use tillhold_core::grant::Grants;
 use tillhold_core::limits;
+use tillhold_core::profile::PluginBounds;
 use tillhold_core::text::hexadecimal;
 use tillhold_env::Env;
 use wasmtime::component::Linker;
@@ -38,13 +40,16 @@ pub struct PluginSource {
     pub config: String,
     /// `None`: it gets what it declares.
     pub grants: Option<Grants>,
+    /// Instead of the host's own limits.
+    pub bounds: PluginBounds,
 }
 
 impl PluginSource {
     /// Any component, with all that it declares.
     pub fn plain(name: &str, component: ComponentSource, config: &str) -> PluginSource {
         let (name, config) = (name.to_string(), config.to_string());
-        PluginSource { name, component, digest: None, config, grants: None }
+        let bounds = PluginBounds::default();
+        PluginSource { name, component, digest: None, config, grants: None, bounds }
     }
 }
 
@@ -75,6 +80,20 @@ impl Default for PluginLimits {
             file_bytes_max: limits::PLUGIN_FILE_BYTES_MAX,
             log_lines_max: limits::PLUGIN_LOG_LINES_MAX,
             log_line_bytes_max: limits::PLUGIN_LOG_LINE_BYTES_MAX,
+        }
+    }
+}
+
+impl PluginLimits {
+    /// The same, but what `bounds` say.
+    fn within(&self, bounds: &PluginBounds) -> PluginLimits {
+        let ticks = |time: Duration| time.as_millis().div_ceil(limits::PLUGIN_TICK.as_millis());
+        PluginLimits {
+            memory_bytes_max: bounds.memory_bytes.unwrap_or(self.memory_bytes_max),
+            ticks_max: bounds.deadline.map_or(self.ticks_max, |time| ticks(time) as u64),
+            answer_bytes_max: bounds.answer_bytes.unwrap_or(self.answer_bytes_max),
+            log_lines_max: bounds.log_lines.unwrap_or(self.log_lines_max),
+            ..self.clone()
         }
     }
 }
@@ -159,7 +178,7 @@ impl PluginHost {
             imports,
             exports,
             ticker: self.ticker.clone(),
-            limits: self.limits.clone(),
+            limits: self.limits.within(&source.bounds),
             log: self.log.clone(),
             memory_peak_bytes: AtomicUsize::new(0),
         })

@@ -119,6 +119,11 @@ impl Plugin {
         self.shared.memory_peak_bytes.load(Ordering::Relaxed)
     }
 
+    /// What each of its calls may use.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.shared.limits
+    }
+
     /// Whether its compiled code was there already.
     pub fn stored(&self) -> &Stored {
         &self.shared.stored

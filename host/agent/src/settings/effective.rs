@@ -358,8 +358,7 @@ fn of_channel(scope: &ChannelScope, mistakes: &mut Vec<Mistake>) -> ScopeEntry {
 impl Effective {
     /// A use with what holds for its plugin everywhere.
     pub fn governed(&self, of: &PluginUse) -> PluginUse {
-        let entry = self.plugins.iter().find(|entry| entry.name.value == of.name);
-        PluginUse { terms: entry.map(PluginEntry::terms).unwrap_or_default(), ..of.clone() }
+        plugin_settings::governed(&self.plugins, of)
     }
 
     pub fn profile(&self) -> Profile {

@@ -1,15 +1,21 @@
 //! The settings of `profile.toml` about plugins wherever they are used, described once (see [`super::field`]).
 
-use super::field::{Field, Presence, Shape, Tables, Text, Texts};
+use super::field::{Field, Number, Presence, Shape, Tables, Text, Texts};
+use tillhold_core::limits::{
+    PLUGIN_ANSWER_BYTES_MAX, PLUGIN_ANSWER_BYTES_MOST, PLUGIN_DEADLINE_MOST, PLUGIN_LOG_LINES_MAX,
+    PLUGIN_LOG_LINES_MOST, PLUGIN_MEMORY_BYTES_MAX, PLUGIN_MEMORY_BYTES_MOST, PLUGIN_TICK,
+    PLUGIN_TICKS_MAX,
+};
 
 pub const PLUGINS: Field<Tables> = Field {
     key: "plugin",
     kind: Tables { shape: &PLUGIN_TERMS },
-    meaning: "What holds for a plugin in every scope that uses it: the columns that it is granted. See \
-              [plugins](plugins.md#grant-columns).",
+    meaning: "What holds for a plugin in every scope that uses it: the columns that it is granted, and \
+              what it may use. See [plugins](plugins.md#grant-columns).",
 };
 
-pub static PLUGIN_TERMS: Shape = Shape { fields: &[&NAME, &DIGEST, &GRANTS] };
+pub static PLUGIN_TERMS: Shape =
+    Shape { fields: &[&NAME, &DIGEST, &GRANTS, &MEMORY, &DEADLINE, &ANSWER, &LOG_LINES] };
 
 pub const NAME: Field<Text> = Field {
     key: "name",
@@ -29,6 +35,49 @@ pub const GRANTS: Field<Tables> = Field {
     meaning: "The tables and columns that the plugin may see and change; a plugin that asks for more is refused. Without it \
               a plugin gets what it declares; `[]` grants nothing.",
 };
+
+const MIB: usize = 1 << 20;
+
+pub const MEMORY: Field<Number> = Field {
+    key: "memory_max_mb",
+    kind: whole(PLUGIN_MEMORY_BYTES_MOST / MIB, PLUGIN_MEMORY_BYTES_MAX / MIB),
+    meaning: "Megabytes of memory for one batch. A plugin in a scripted language may need more; a batch that needs more fails \
+              (`plugin-memory`).",
+};
+
+pub const DEADLINE: Field<Number> = Field {
+    key: "deadline_ms",
+    kind: Number {
+        least: PLUGIN_TICK.as_millis() as f64,
+        ..whole(PLUGIN_DEADLINE_MOST.as_millis() as usize, PLUGIN_TICKS_MAX as usize * TICK_MS)
+    },
+    meaning: "Milliseconds for one batch, in whole ticks of 10; then the plugin is stopped (`plugin-deadline`).",
+};
+
+const TICK_MS: usize = PLUGIN_TICK.as_millis() as usize;
+
+pub const ANSWER: Field<Number> = Field {
+    key: "answer_max_mb",
+    kind: whole(PLUGIN_ANSWER_BYTES_MOST / MIB, PLUGIN_ANSWER_BYTES_MAX / MIB),
+    meaning: "Megabytes that it may hand back for one batch, which bounds how much longer it makes rows; more is refused \
+              (`plugin-answer-too-large`).",
+};
+
+pub const LOG_LINES: Field<Number> = Field {
+    key: "log_lines_max",
+    kind: Number {
+        least: 0.0,
+        ..whole(PLUGIN_LOG_LINES_MOST as usize, PLUGIN_LOG_LINES_MAX as usize)
+    },
+    meaning: "Log lines of one batch; the rest is counted and dropped.",
+};
+
+/// What a plugin may use, in the order in which it is written.
+pub static BOUNDS: [&Field<Number>; 4] = [&MEMORY, &DEADLINE, &ANSWER, &LOG_LINES];
+
+const fn whole(most: usize, default: usize) -> Number {
+    Number { least: 1.0, most: most as f64, is_whole: true, default: default as f64 }
+}
 
 pub static GRANT: Shape = Shape { fields: &[&TABLE, &READS, &WRITES] };
 

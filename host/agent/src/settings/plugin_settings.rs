@@ -4,8 +4,9 @@ use super::effective::{Given, Origin, did_you_mean};
 use super::plugin_fields as fields;
 use super::reader::{Mistake, Placed, Section};
 use std::path::Path;
+use std::time::Duration;
 use tillhold_core::grant::{Grant, Grants};
-use tillhold_core::profile::{PluginTerms, PluginUse};
+use tillhold_core::profile::{PluginBounds, PluginTerms, PluginUse};
 use tillhold_core::table::TableName;
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct PluginEntry {
     pub digest: Option<Given<String>>,
     /// `None`: it gets what it declares.
     pub grants: Option<Vec<Given<Grant>>>,
+    /// As [`fields::BOUNDS`], where they are said.
+    pub bounds: [Option<Given<f64>>; 4],
 }
 
 impl PluginEntry {
@@ -29,10 +32,15 @@ impl PluginEntry {
             Some(Given { value: grant(inner)?, from: Origin::File { line: inner.line() } })
         });
         let grants = grants.collect();
+        let bounds = fields::BOUNDS.map(|field| {
+            let from = Origin::File { line: line(field.key) };
+            section.number(field).map(|value| Given { value, from })
+        });
         PluginEntry {
             name: Given { value: section.required_text(&fields::NAME), from: here },
             digest,
             grants: section.has(fields::GRANTS.key).then_some(grants),
+            bounds,
         }
     }
 
@@ -42,8 +50,40 @@ impl PluginEntry {
             name: self.name.value.clone(),
             digest: self.digest.as_ref().map(|digest| digest.value.clone()),
             grants: self.grants.as_ref().map(|all| Grants(grants(all))),
+            bounds: self.bounds(),
         }
     }
+}
+
+impl PluginEntry {
+    fn bounds(&self) -> PluginBounds {
+        let [memory, deadline, answer, lines] =
+            self.bounds.each_ref().map(|given| given.as_ref().map(|given| given.value));
+        PluginBounds {
+            memory_bytes: memory.map(|mb| (mb as usize) << 20),
+            deadline: deadline.map(|ms| Duration::from_millis(ms as u64)),
+            answer_bytes: answer.map(|mb| (mb as usize) << 20),
+            log_lines: lines.map(|lines| lines as u32),
+        }
+    }
+}
+
+/// A use with what holds for its plugin everywhere.
+pub(super) fn governed(entries: &[PluginEntry], of: &PluginUse) -> PluginUse {
+    let entry = entries.iter().find(|entry| entry.name.value == of.name);
+    PluginUse { terms: entry.map(PluginEntry::terms).unwrap_or_default(), ..of.clone() }
+}
+
+/// As the profile spells them; what is not said is left out.
+pub fn bounds_told(bounds: &PluginBounds) -> Vec<(&'static str, u64)> {
+    let values = [
+        bounds.memory_bytes.map(|bytes| (bytes >> 20) as u64),
+        bounds.deadline.map(|time| time.as_millis() as u64),
+        bounds.answer_bytes.map(|bytes| (bytes >> 20) as u64),
+        bounds.log_lines.map(u64::from),
+    ];
+    let told = fields::BOUNDS.iter().zip(values);
+    told.filter_map(|(field, value)| Some((field.key, value?))).collect()
 }
 
 fn grant(section: &Section<'_>) -> Option<Grant> {

@@ -6,7 +6,7 @@ use super::conduct::ConductSettings;
 use super::effective::{Given, Origin};
 use super::field::{Field, Kind, Number, Word};
 use super::plugin_fields::PLUGINS;
-use super::plugin_settings::PluginEntry;
+use super::plugin_settings::{PluginEntry, governed};
 use super::profile_fields as fields;
 use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
 use super::selection_settings::SelectionSettings;
@@ -121,11 +121,7 @@ impl ProfileFile {
 
     /// Those that its scopes name, as often as they do, each with what holds for it everywhere.
     pub fn plugins(&self) -> impl Iterator<Item = PluginUse> {
-        self.named_plugins().map(|plugin| {
-            let entry = self.plugins.iter().find(|entry| entry.name.value == plugin.name);
-            let terms = entry.map(PluginEntry::terms).unwrap_or_default();
-            PluginUse { terms, ..plugin.clone() }
-        })
+        self.named_plugins().map(|plugin| governed(&self.plugins, plugin))
     }
 
     fn named_plugins(&self) -> impl Iterator<Item = &PluginUse> {

@@ -4,7 +4,7 @@ use super::conduct::ConductEntry;
 use super::effective::{Effective, EffectiveScope, Given, Origin};
 use super::field::{Field, Number};
 use super::plugin_fields;
-use super::plugin_settings::PluginEntry;
+use super::plugin_settings::{PluginEntry, bounds_told};
 use super::profile_fields::{self as fields, PolicyWord};
 use super::profile_file::TableEntry;
 use std::fmt::Write as _;
@@ -138,6 +138,11 @@ impl Page {
             }
             self.text.push_str("]\n");
         }
+        for (field, given) in plugin_fields::BOUNDS.iter().zip(&plugin.bounds) {
+            if let Some(given) = given {
+                self.entry(field.key, given, |value| number(*value));
+            }
+        }
     }
 
     /// A table for one plugin, a list with a line for each of several.
@@ -222,6 +227,8 @@ pub fn terms_text(terms: &PluginTerms) -> String {
         let grants: Vec<String> = grants.0.iter().map(ToString::to_string).collect();
         parts.push(format!("{} = [{}]", plugin_fields::GRANTS.key, grants.join(", ")));
     }
+    let bounds = bounds_told(&terms.bounds).into_iter();
+    parts.extend(bounds.map(|(key, value)| format!("{key} = {value}")));
     format!("{{ {} }}", parts.join(", "))
 }
 
@@ -358,6 +365,10 @@ resolver = { plugin = "q" }
 
 [[plugin]]
 name = "q"
+memory_max_mb = 128
+deadline_ms = 5000
+answer_max_mb = 16
+log_lines_max = 0
 
 [[plugin]]
 name = "p"

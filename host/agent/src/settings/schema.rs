@@ -161,7 +161,8 @@ mod tests {
         resolver = { plugin = 'p', digest = 'd', config = 'c' }\non_plugin_failure = 'halt'\n\
         [[scope]]\nname = 't'\ntables = [{ name = 'ax.B', filter = 'C = 1' }]\nresolver = { policy = 'newest', column = 'C' }\n\
         [[scope]]\nname = 'u'\nresolver = { policy = 'delta', columns = ['C'] }\n\
-        [[plugin]]\nname = 'p'\ndigest = 'd'\ngrants = [{ table = 'A', reads = ['B'], writes = [] }]\n";
+        [[plugin]]\nname = 'p'\ndigest = 'd'\ngrants = [{ table = 'A', reads = ['B'], writes = [] }]\n\
+        memory_max_mb = 1\ndeadline_ms = 10\nanswer_max_mb = 1\nlog_lines_max = 1\n";
 
     /// What the reader asks for, in files that say everything.
     fn asked(text: &str, read: impl Fn(&Source)) -> BTreeSet<String> {

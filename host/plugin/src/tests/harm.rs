@@ -1,10 +1,12 @@
 //! Plugins that do harm: each harm ends as one error with its name, and the host goes on.
 
-use super::shop::{Shop, context, refused, victim, victims};
-use crate::{PluginError, PluginLimits, Verdict};
+use super::shop::{Shop, component, context, refused, source, victim, victims};
+use crate::{PluginError, PluginLimits, PluginSource, Verdict};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tillhold_core::fault::Class;
 use tillhold_core::moment::Timestamp;
+use tillhold_core::profile::PluginBounds;
 use tillhold_core::value::{Decimal, Value};
 
 /// Short limits, so that the test of a limit does not take the limit's time.
@@ -38,6 +40,46 @@ fn every_harm_has_its_own_end() {
     let kept = shop.load("hostile", "remembers").expect("the host goes on");
     let verdicts = kept.transform(&context(), &victim(), &victims(2));
     assert_eq!(verdicts.expect("an honest answer"), [Verdict::Keep, Verdict::Keep]);
+}
+
+#[test]
+fn a_plugin_may_have_limits_of_its_own() {
+    let heard = Arc::new(Mutex::new(0));
+    let (mut shop, ear) = (Shop::new(), heard.clone());
+    shop.host = shop.host.with_log(Arc::new(move |_| {
+        *ear.lock().expect("no test panics while holding it") += 1;
+    }));
+    let bounds = PluginBounds {
+        memory_bytes: Some(48 << 20),
+        deadline: None,
+        answer_bytes: Some(1 << 20),
+        log_lines: Some(3),
+    };
+    for (harm, expected) in [
+        ("loops", Some("stopped in transform after 50 ms")),
+        ("hoards", Some("50331648 are allowed")),
+        ("huge-refusal", Some("with more than 1048576 bytes")),
+        ("huge-answer", Some("with more than 1048576 bytes")),
+        ("chatters", None),
+    ] {
+        // Short for the one that never ends; the others must reach their own limit on a busy machine too.
+        let deadline = (harm == "loops").then_some(Duration::from_millis(41));
+        let bounds = PluginBounds { deadline, ..bounds.clone() };
+        let source = PluginSource { bounds, ..source(component("hostile"), harm) };
+        let plugin = shop.host.load(&source).expect("it loads");
+        let end = plugin.transform(&context(), &victim(), &victims(3));
+        let end = end.err().map(|error| error.to_string());
+        let is_so = match (&end, expected) {
+            (Some(words), Some(expected)) => words.contains(expected),
+            (end, expected) => end.as_deref() == expected,
+        };
+        assert!(is_so, "{harm}: {end:?}");
+    }
+    assert_eq!(
+        *heard.lock().expect("no test panics while holding it"),
+        4,
+        "three, and their count"
+    );
 }
 
 #[test]

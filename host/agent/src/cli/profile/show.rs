@@ -94,12 +94,17 @@ fn plugin(plugin: &PluginEntry, file: &str) -> Json {
         })
     };
     let grants = plugin.grants.as_ref().map(|all| all.iter().map(grant).collect::<Vec<_>>());
-    json!({
+    let mut shown = json!({
         (plugin_fields::NAME.key): said(&plugin.name.value, plugin.name.from),
         (plugin_fields::DIGEST.key):
             plugin.digest.as_ref().map(|digest| said(&digest.value, digest.from)),
         (plugin_fields::GRANTS.key): grants,
-    })
+    });
+    for (field, given) in plugin_fields::BOUNDS.iter().zip(&plugin.bounds) {
+        let bound = |given: &Given<f64>| json!({ "value": given.value as u64, "from": given.from.told(file) });
+        shown[field.key] = given.as_ref().map(bound).into();
+    }
+    shown
 }
 
 fn table(table: &TableEntry, file: &str) -> Json {

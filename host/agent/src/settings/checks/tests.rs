@@ -295,6 +295,15 @@ fn grants_are_held_to_scopes_and_to_the_channels_columns() {
         ),
         (with("[[plugin]]"), "p:6: name is missing in plugin"),
         (
+            with(
+                "[[plugin]]\nname = 'mask'\nmemory_max_mb = 513\ndeadline_ms = 9\nanswer_max_mb = 1.5\nlog_lines_max = -1",
+            ),
+            "p:8: memory_max_mb takes a whole number from 1 to 512\n\
+             p:9: deadline_ms takes a whole number from 10 to 30000\n\
+             p:10: answer_max_mb takes a whole number from 1 to 64\n\
+             p:11: log_lines_max takes a whole number from 0 to 10000",
+        ),
+        (
             with("[[plugin]]\nname = 'mask'\n[[plugin]]\nname = 'mask'"),
             "p:8: plugin mask twice: it stands on line 6 already",
         ),
