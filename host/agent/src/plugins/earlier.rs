@@ -17,7 +17,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tillhold_core::limits;
 use tillhold_core::profile::PluginUse;
 use tillhold_local::LocalDatabase;
@@ -87,11 +87,9 @@ impl Places {
     }
 
     /// Keeps what lies in the folder, or notes that it was at work again; the oldest leave.
-    fn keep(&self, digest: &str) -> io::Result<()> {
+    fn keep(&self, digest: &str, now_ms: i64) -> io::Result<()> {
         let kept = self.kept_file(digest);
-        if kept.is_file() {
-            File::options().append(true).open(&kept)?.set_modified(SystemTime::now())?;
-        } else {
+        if !kept.is_file() {
             let bytes = fs::read(&self.file)?;
             // Replaced since it was loaded: it cannot be had any more.
             if digest_of(&bytes) != digest {
@@ -102,6 +100,8 @@ impl Places {
             fs::write(&aside, bytes)?;
             fs::rename(&aside, &kept)?;
         }
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms.unsigned_abs());
+        File::options().append(true).open(&kept)?.set_modified(now)?;
         for old in self.digests().iter().skip(limits::PLUGIN_FILES_KEPT) {
             fs::remove_file(self.kept_file(old))?;
         }
@@ -150,10 +150,11 @@ impl Plugins {
 
     /// Keeps what is at work now. A full disk costs the way back, not the sale.
     pub async fn keep(&self, scopes: &[ScopeRun]) {
+        let now_ms = self.env.clock.wall_ms();
         let at_work: Vec<PluginId> = ids_of(scopes).cloned().collect();
         let places: Vec<_> = at_work.into_iter().map(|id| (self.places(&id.name), id)).collect();
         let keep = move || {
-            let kept = places.iter().map(|(places, id)| (id, places.keep(&id.digest)));
+            let kept = places.iter().map(|(places, id)| (id, places.keep(&id.digest, now_ms)));
             let failed =
                 kept.filter_map(|(id, kept)| Some(format!("{id} is not kept: {}", kept.err()?)));
             failed.collect::<Vec<String>>()
@@ -239,7 +240,7 @@ mod tests {
         let places = places(folder.path());
         let [old, new, newer] = [b"old", b"new", b"nwr"].map(|bytes| digest_of(bytes));
         fs::write(&places.file, b"old").expect("a file");
-        places.keep(&old).expect("kept");
+        places.keep(&old, 0).expect("kept");
         let chosen = |there: &[u8], pin: Option<&String>, back: bool| {
             fs::write(&places.file, there).expect("a file");
             let (name, digest, terms) = ("p".to_string(), pin.cloned(), PluginTerms::default());
@@ -272,11 +273,11 @@ mod tests {
         let versions = limits::PLUGIN_FILES_KEPT as u8 + 2;
         for version in 0..versions {
             fs::write(&places.file, [version]).expect("a file");
-            places.keep(&digest_of(&[version])).expect("kept");
+            places.keep(&digest_of(&[version]), version.into()).expect("kept");
         }
         let last = (0..versions).rev().take(limits::PLUGIN_FILES_KEPT);
         assert_eq!(places.digests(), last.map(|version| digest_of(&[version])).collect::<Vec<_>>());
-        places.keep(&digest_of(b"loaded, then replaced")).expect("nothing to keep");
+        places.keep(&digest_of(b"loaded, then replaced"), 0).expect("nothing to keep");
         assert_eq!(places.digests().len(), limits::PLUGIN_FILES_KEPT);
     }
 }
