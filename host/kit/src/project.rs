@@ -91,23 +91,35 @@ const JAVASCRIPT: Template = template!["javascript":
     Transform "transform.test.js" as "transform.test.js"
 ];
 
+const C: Template = template!["c":
+    All "Makefile" as "Makefile"
+    All "README.md" as "README.md"
+    All "gitignore" as ".gitignore"
+    All "plugin.toml" as "plugin.toml"
+    Resolve "src/resolve.c" as "src/resolve.c"
+    Transform "src/transform.c" as "src/transform.c"
+    Resolve "tests/test_resolve.c" as "tests/test_resolve.c"
+    Transform "tests/test_transform.c" as "tests/test_transform.c"
+];
+
 /// The template, and of its lines those that only one kind of plugin has.
-fn template(language: Language) -> (Template, [(Of, &'static str); 2]) {
+fn template(language: Language) -> (Template, Vec<(Of, &'static str)>) {
     match language {
         Language::Rust => {
-            (RUST, [(Of::Resolve, "pub mod resolve;"), (Of::Transform, "pub mod transform;")])
+            (RUST, vec![(Of::Resolve, "pub mod resolve;"), (Of::Transform, "pub mod transform;")])
         }
         Language::Python => {
-            (PYTHON, [(Of::Resolve, "import resolve"), (Of::Transform, "import transform")])
+            (PYTHON, vec![(Of::Resolve, "import resolve"), (Of::Transform, "import transform")])
         }
         Language::JavaScript => (
             JAVASCRIPT,
-            [
+            vec![
                 (Of::Resolve, "import \"./resolve.js\";"),
                 (Of::Transform, "import \"./transform.js\";"),
             ],
         ),
-        Language::C => unreachable!("no project of it can be begun"),
+        // All of its folder `src` is compiled: no file lists the others.
+        Language::C => (C, Vec::new()),
     }
 }
 
@@ -207,7 +219,7 @@ fn write(file: &Path, text: &str) -> Result<(), KitError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{JAVASCRIPT, Language, Of, PYTHON, Project, RUST, is_name};
+    use super::{C, JAVASCRIPT, Language, Of, PYTHON, Project, RUST, is_name};
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -232,7 +244,9 @@ mod tests {
 
     #[test]
     fn the_templates_are_the_folders() {
-        for (folder, template) in [("rust", RUST), ("python", PYTHON), ("javascript", JAVASCRIPT)] {
+        for (folder, template) in
+            [("rust", RUST), ("python", PYTHON), ("javascript", JAVASCRIPT), ("c", C)]
+        {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/templates");
             let root = root.join(folder);
             let mut there = Vec::new();
@@ -248,6 +262,7 @@ mod tests {
         for (language, manifest, contract) in [
             (Language::Python, "pyproject.toml", "tillhold_sdk/wit/types.wit"),
             (Language::JavaScript, "package.json", "sdk/wit/types.wit"),
+            (Language::C, "plugin.toml", "sdk/wit/types.wit"),
         ] {
             let folder = tempfile::tempdir().expect("a folder");
             let wanted = Project { language, ..project(true, false, None) };

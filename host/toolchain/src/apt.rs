@@ -32,6 +32,12 @@ pub(crate) const LINKER: Packages = Packages {
     usual: Duration::from_secs(30),
 };
 
+pub(crate) const C: Packages = Packages {
+    names: &["clang-19", "lld-19"],
+    what: "Debian's clang-19 and lld-19 (120 MB)",
+    usual: Duration::from_secs(60),
+};
+
 impl Packages {
     pub fn command(&self) -> String {
         format!("apt-get {} {}", INSTALL.join(" "), self.names.join(" "))

@@ -113,7 +113,21 @@ const JAVASCRIPT: Sources = sources![
     "guest/javascript/sdk/values.js"
 ];
 
-const C: Sources = sources![];
+const C: Sources = sources![
+    "guest/c/sdk/abi.h"
+    "guest/c/sdk/cells.c"
+    "guest/c/sdk/freestanding/integers.c"
+    "guest/c/sdk/freestanding/string.c"
+    "guest/c/sdk/freestanding/string.h"
+    "guest/c/sdk/memory.c"
+    "guest/c/sdk/resolver.c"
+    "guest/c/sdk/row.c"
+    "guest/c/sdk/testing.c"
+    "guest/c/sdk/testing.h"
+    "guest/c/sdk/text.c"
+    "guest/c/sdk/tillhold.h"
+    "guest/c/sdk/transformer.c"
+];
 
 #[cfg(test)]
 mod tests {

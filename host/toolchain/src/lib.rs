@@ -12,6 +12,7 @@
 //! * Refuses to guess: when no way leads to a compiler, one error lists the ways and what to install.
 
 mod apt;
+mod c;
 mod child;
 mod component;
 mod error;

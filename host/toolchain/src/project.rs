@@ -7,6 +7,7 @@
 //! * What was built from the same files by the same tool is taken as it is: a case that changed costs no build.
 //! * The component is written aside and renamed: a reader sees the old one or the new one.
 
+use crate::c;
 use crate::component;
 use crate::error::ToolchainError;
 use crate::find::Finder;
@@ -40,7 +41,7 @@ impl Project {
             Language::JavaScript => {
                 self.build_by(&javascript::Builder::find(&finder, listener)?, listener)
             }
-            Language::C => unreachable!("no project of it can be opened"),
+            Language::C => self.build_by(&c::Builder::find(&finder, listener)?, listener),
         }
     }
 

@@ -5,6 +5,7 @@
 //! | Cargo.toml | Rust | `[package] name` | the macros that it calls |
 //! | pyproject.toml | Python | `[project] name` | `[tool.tillhold] world` |
 //! | package.json | JavaScript | `name` | `world` of `tillhold` |
+//! | plugin.toml | C | `name` | `world` |
 
 use crate::settings::reader::{Mistake, Mistakes, Source};
 use serde_json::Value as Json;
@@ -12,10 +13,11 @@ use std::path::{Path, PathBuf};
 use tillhold_toolchain::{Language, Project, World};
 
 /// In this order: the first that is there says what the project is.
-const MANIFESTS: [(&str, Language); 3] = [
+const MANIFESTS: [(&str, Language); 4] = [
     ("Cargo.toml", Language::Rust),
     ("pyproject.toml", Language::Python),
     ("package.json", Language::JavaScript),
+    ("plugin.toml", Language::C),
 ];
 
 pub fn is_project(folder: &Path) -> bool {
@@ -38,7 +40,7 @@ pub fn project(folder: &Path) -> Result<Project, Mistakes> {
         Language::JavaScript => {
             (manifest.text(&["name"])?, manifest.world(&["tillhold", "world"])?)
         }
-        Language::C => unreachable!("no manifest says so"),
+        Language::C => (manifest.text(&["name"])?, manifest.world(&["world"])?),
     };
     Ok(Project { folder: folder.to_path_buf(), name, language: *language, world })
 }
@@ -66,10 +68,11 @@ impl Manifest {
         let text = value.and_then(Json::as_str).map(str::to_string);
         text.ok_or_else(|| {
             let (name, tables) = place.split_last().expect("a place has a name");
-            mistake(
-                &self.file,
-                format!("says no [{}] {name}: give a plugin's own project", tables.join(".")),
-            )
+            let table = match tables {
+                [] => String::new(),
+                tables => format!("[{}] ", tables.join(".")),
+            };
+            mistake(&self.file, format!("says no {table}{name}: give a plugin's own project"))
         })
     }
 
@@ -119,6 +122,9 @@ mod tests {
         check("package.json", javascript, Ok((Language::JavaScript, World::Both)));
         check("package.json", "{\"name\": \"price-rules\"}", Err("says no [tillhold] world"));
         check("package.json", "{", Err("package.json"));
+        let c = "name = \"price-rules\"\nworld = \"transformer\"\n";
+        check("plugin.toml", c, Ok((Language::C, World::Transformer)));
+        check("plugin.toml", "name = \"price-rules\"\n", Err("says no world"));
         check("setup.py", "", Err("none of Cargo.toml, pyproject.toml"));
     }
 }

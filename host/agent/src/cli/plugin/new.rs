@@ -26,6 +26,7 @@ enum Language {
     Python,
     #[value(name = "js", alias = "javascript")]
     JavaScript,
+    C,
 }
 
 impl Language {
@@ -34,6 +35,7 @@ impl Language {
             Language::Rust => tillhold_toolchain::Language::Rust,
             Language::Python => tillhold_toolchain::Language::Python,
             Language::JavaScript => tillhold_toolchain::Language::JavaScript,
+            Language::C => tillhold_toolchain::Language::C,
         }
     }
 
@@ -43,6 +45,7 @@ impl Language {
             Language::Rust => "cargo test",
             Language::Python => "python3 -m unittest",
             Language::JavaScript => "npm test",
+            Language::C => "make test",
         }
     }
 }
