@@ -6,7 +6,7 @@
 //! * No folder of this machine is named in the component.
 
 use crate::apt;
-use crate::child::{Bound, last_lines, run};
+use crate::child::{Bound, build, run};
 use crate::component;
 use crate::error::ToolchainError;
 use crate::find::Finder;
@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tillhold_core::limits::{COMPILER_ANSWER_TIMEOUT, GUEST_BUILD_TIMEOUT};
+use tillhold_core::limits::COMPILER_ANSWER_TIMEOUT;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -89,12 +89,7 @@ impl Builds for Builder {
             .arg("-o")
             .arg(&made)
             .current_dir(&project.folder);
-        let bound = Bound::new(format!("building {}", project.name), GUEST_BUILD_TIMEOUT);
-        let ended = run(&mut command, &bound, listener)?;
-        if !ended.ok() {
-            let said = last_lines(&ended.stderr);
-            return Err(ToolchainError::GuestBuild { package: project.name.clone(), said });
-        }
+        build(&project.name, &mut command, listener, str::to_owned)?;
         let mut module = fs::read(&made).map_err(ToolchainError::io("read", &made))?;
         embed(project, &mut module)?;
         component::encode(&project.name, &module)

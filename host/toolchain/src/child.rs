@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use tillhold_core::limits::{BUILD_LINES_KEPT, BUILD_OUTPUT_BYTES_MAX};
+use tillhold_core::limits::{BUILD_LINES_KEPT, BUILD_OUTPUT_BYTES_MAX, GUEST_BUILD_TIMEOUT};
 
 /// What ran, for messages, and how long it may.
 pub(crate) struct Bound {
@@ -75,6 +75,22 @@ impl Ended {
         let said = last_lines(&self.stderr);
         Err(ToolchainError::Failed { what: self.what, code: self.status.code(), said })
     }
+}
+
+/// Runs what makes the guest `package`. Where it fails, the error tells what `told` leaves of its words.
+pub(crate) fn build(
+    package: &str,
+    command: &mut Command,
+    listener: Listener<'_>,
+    told: impl Fn(&str) -> String,
+) -> Result<Ended, ToolchainError> {
+    let bound = Bound::new(format!("building {package}"), GUEST_BUILD_TIMEOUT);
+    let ended = run(command, &bound, listener)?;
+    if ended.ok() {
+        return Ok(ended);
+    }
+    let said = last_lines(&told(&ended.stderr));
+    Err(ToolchainError::GuestBuild { package: package.to_owned(), said })
 }
 
 /// `None`: it was killed because its time was up.

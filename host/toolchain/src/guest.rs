@@ -5,7 +5,7 @@
 //! * Nothing of the cargo that runs around us reaches the build, and no path of this machine reaches the plugin.
 //! * The component is written aside and renamed: a reader sees the old one or the new one.
 
-use crate::child::{Bound, last_lines, run};
+use crate::child;
 use crate::component;
 use crate::error::{Step, ToolchainError};
 use crate::progress::{Listener, Progress};
@@ -15,7 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tillhold_core::limits::GUEST_BUILD_TIMEOUT;
 
 /// A cargo and a compiler that has the guests' target.
 #[derive(Clone, Debug)]
@@ -87,12 +86,8 @@ impl Toolchain {
         if !source.folder.join("Cargo.toml").is_file() {
             return Err(ToolchainError::NoGuest { folder: source.folder.clone() });
         }
-        let bound = Bound::new(format!("building {}", source.package), GUEST_BUILD_TIMEOUT);
-        let ended = run(&mut self.command(source, target), &bound, listener)?;
-        if !ended.ok() {
-            let said = last_lines(&ended.stderr);
-            return Err(ToolchainError::GuestBuild { package: source.package.clone(), said });
-        }
+        let mut command = self.command(source, target);
+        let ended = child::build(&source.package, &mut command, listener, str::to_owned)?;
         let module = ended.stdout.lines().rev().find_map(module_of);
         module.ok_or_else(|| ToolchainError::NoModule { package: source.package.clone() })
     }

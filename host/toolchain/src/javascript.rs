@@ -5,7 +5,7 @@
 //! * The tool comes from npm into the cache folder, by the npm that is on this machine.
 //! * All of WASI is switched off: the component asks its host for nothing but the log.
 
-use crate::child::{Bound, last_lines, run};
+use crate::child::build;
 use crate::error::ToolchainError;
 use crate::find::Finder;
 use crate::kept_tools::Tool;
@@ -15,7 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tillhold_core::limits::GUEST_BUILD_TIMEOUT;
 
 const TOOL: Tool = Tool {
     name: "componentize-js-0.22.0",
@@ -98,14 +97,7 @@ impl Builds for Builder {
             // Where this machine keeps the project is not for the component to know.
             .current_dir(&project.folder)
             .env_remove("NODE_OPTIONS");
-        let bound = Bound::new(format!("building {}", project.name), GUEST_BUILD_TIMEOUT);
-        let ended = run(&mut command, &bound, listener)?;
-        if !ended.ok() {
-            return Err(ToolchainError::GuestBuild {
-                package: project.name.clone(),
-                said: last_lines(&ended.stderr),
-            });
-        }
+        build(&project.name, &mut command, listener, str::to_owned)?;
         fs::read(&made).map_err(ToolchainError::io("read", &made))
     }
 }

@@ -4,7 +4,7 @@
 //! * All WASI imports are replaced by stubs: the component asks its host for nothing but the log.
 //! * What `plugin.py` imports is in the component; afterwards there is nothing left to import from.
 
-use crate::child::{Bound, last_lines, run};
+use crate::child::build;
 use crate::error::ToolchainError;
 use crate::find::Finder;
 use crate::kept_tools::Tool;
@@ -14,7 +14,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
-use tillhold_core::limits::GUEST_BUILD_TIMEOUT;
 
 const TOOL: Tool = Tool {
     name: "componentize-py-0.25.1",
@@ -91,14 +90,7 @@ impl Builds for Builder {
             // The author's own packages are in the project; a virtual environment around us is not looked into.
             .env_remove("VIRTUAL_ENV")
             .env_remove("RUST_BACKTRACE");
-        let bound = Bound::new(format!("building {}", project.name), GUEST_BUILD_TIMEOUT);
-        let ended = run(&mut command, &bound, listener)?;
-        if !ended.ok() {
-            return Err(ToolchainError::GuestBuild {
-                package: project.name.clone(),
-                said: last_lines(&told(&ended.stderr)),
-            });
-        }
+        build(&project.name, &mut command, listener, told)?;
         fs::read(&made).map_err(ToolchainError::io("read", &made))
     }
 }

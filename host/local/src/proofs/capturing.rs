@@ -206,14 +206,20 @@ async fn an_unreadable_row_is_quarantined_and_blocks_nothing() {
     assert_eq!(quarantined[0].tables, vec![lines().name.clone()]);
 }
 
-#[tokio::test]
-async fn a_row_stands_on_the_version_of_its_first_unsent_change() {
+/// Ann is unsent and stands on version 5, the table by now on 9.
+async fn house_with_a_customer_of_version_five() -> (House, Arc<Table>) {
     let house = House::new().await;
     let customers = customers();
     house.make_ready("customers", &[&customers], 5).await;
     house.insert(1, &customers, &["C1", "usmf", "Ann", "0"]).await;
     let position = vec![(customers.name.clone(), ChannelVersion(9))];
     house.db.land("customers", position, super::EPOCH).await.expect("a landing");
+    (house, customers)
+}
+
+#[tokio::test]
+async fn a_row_stands_on_the_version_of_its_first_unsent_change() {
+    let (house, customers) = house_with_a_customer_of_version_five().await;
     house.update(2, &customers, &["C1", "usmf", "Anna", "0"]).await;
     house.insert(3, &customers, &["C2", "usmf", "Bob", "0"]).await;
     let versions: Vec<u64> =
@@ -349,12 +355,7 @@ async fn a_sale_is_logged_as_another_programs_rows_are() {
 /// Also where an earlier change of the same row waits: its base version holds.
 #[tokio::test]
 async fn a_row_that_comes_again_in_a_sale_keeps_the_version_of_its_first_change() {
-    let house = House::new().await;
-    let customers = customers();
-    house.make_ready("customers", &[&customers], 5).await;
-    house.insert(1, &customers, &["C1", "usmf", "Ann", "0"]).await;
-    let position = vec![(customers.name.clone(), ChannelVersion(9))];
-    house.db.land("customers", position, super::EPOCH).await.expect("a landing");
+    let (house, customers) = house_with_a_customer_of_version_five().await;
     let table = customers.name.clone();
     let again = |account: &str| RowWrite::Insert {
         table: table.clone(),

@@ -1,12 +1,11 @@
 //! A component that was built for contract 0.1.0 once loads and answers as it always did: tests/data/contract-0.1.0.
 
-use super::shop::{Shop, context, refused, repository, table};
+use super::shop::{Shop, context, every_type, refused, repository};
 use crate::{BatchContext, Flow, Plugin, PluginError, Verdict};
 use std::sync::{Arc, Mutex};
 use tillhold_core::conflict::{Conflict, Resolution};
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
 use tillhold_core::row::Row;
-use tillhold_core::table::Table;
 use tillhold_core::value::{Decimal, Value};
 
 /// As README.md beside it has them: another build proves nothing.
@@ -15,27 +14,6 @@ const DIGEST: &str = "sha256:4156813e63d8286692fe399efc3c718d942c3093237157c9a21
 fn load(shop: &Shop, config: &str) -> Result<Plugin, PluginError> {
     let path = repository().join("tests/data/contract-0.1.0/released.wasm");
     shop.load_bytes(std::fs::read(path).expect("the released component"), config)
-}
-
-fn every_type() -> Arc<Table> {
-    table(
-        "ax.EVERYTYPE",
-        &[
-            ("ID", "bigint"),
-            ("BIT", "bit?"),
-            ("INT", "bigint?"),
-            ("FLT", "float?"),
-            ("DEC", "numeric(38,16)?"),
-            ("TXT", "nvarchar(max)?"),
-            ("BIN", "varbinary(max)?"),
-            ("DAT", "date?"),
-            ("TIM", "time(7)?"),
-            ("MOM", "datetime2(7)?"),
-            ("OFS", "datetimeoffset(7)?"),
-            ("GUI", "uniqueidentifier?"),
-            ("MON", "money?"),
-        ],
-    )
 }
 
 fn row(id: i64) -> Row {

@@ -1,6 +1,6 @@
 //! Rows through real transformers.
 
-use super::shop::{Shop, context, table, victim};
+use super::shop::{Shop, context, every_type, table, victim};
 use crate::{Flow, Verdict};
 use tillhold_core::limits::{PLUGIN_BATCH_BYTES_MAX, PULL_PAGE_ROWS_MAX};
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
@@ -84,24 +84,7 @@ fn a_transformer_sees_what_it_declared_and_no_more() {
 fn every_type_comes_back_to_the_last_bit() {
     let shop = Shop::new();
     let plugin = shop.load("hostile", "mirrors").expect("it loads");
-    let every = table(
-        "ax.EVERYTYPE",
-        &[
-            ("ID", "bigint"),
-            ("BIT", "bit?"),
-            ("INT", "bigint?"),
-            ("FLT", "float?"),
-            ("DEC", "numeric(38,16)?"),
-            ("TXT", "nvarchar(max)?"),
-            ("BIN", "varbinary(max)?"),
-            ("DAT", "date?"),
-            ("TIM", "time(7)?"),
-            ("MOM", "datetime2(7)?"),
-            ("OFS", "datetimeoffset(7)?"),
-            ("GUI", "uniqueidentifier?"),
-            ("MON", "money?"),
-        ],
-    );
+    let every = every_type();
     let decimal =
         |unscaled, scale| Value::Decimal(Decimal::new(unscaled, scale).expect("38 digits"));
     let offset = |utc, offset_minutes| {

@@ -137,3 +137,25 @@ pub(super) fn victims(count: i64) -> Vec<Row> {
     };
     (0..count).map(row).collect()
 }
+
+/// A column of each shape of value.
+pub(super) fn every_type() -> Arc<Table> {
+    table(
+        "ax.EVERYTYPE",
+        &[
+            ("ID", "bigint"),
+            ("BIT", "bit?"),
+            ("INT", "bigint?"),
+            ("FLT", "float?"),
+            ("DEC", "numeric(38,16)?"),
+            ("TXT", "nvarchar(max)?"),
+            ("BIN", "varbinary(max)?"),
+            ("DAT", "date?"),
+            ("TIM", "time(7)?"),
+            ("MOM", "datetime2(7)?"),
+            ("OFS", "datetimeoffset(7)?"),
+            ("GUI", "uniqueidentifier?"),
+            ("MON", "money?"),
+        ],
+    )
+}
