@@ -131,8 +131,12 @@ impl Plugins {
 
     /// What people said before the agent started.
     pub async fn remember(&self, local: &LocalDatabase) -> Result<(), FlowError> {
-        let text = local.fact(FACT).await?.unwrap_or_default();
-        let all: Json = serde_json::from_str(&text).unwrap_or_default();
+        let Some(text) = local.fact(FACT).await? else { return Ok(()) };
+        let all: Json = serde_json::from_str(&text).unwrap_or_else(|error| {
+            let lost = "who went back to which plugin cannot be read, so the plugins' files hold";
+            report::line(&self.env, &format!("{lost}: {error}; `tillhold plugin rollback` again"));
+            Json::Null
+        });
         for (name, one) in all.as_object().into_iter().flatten() {
             let text = |key: &str| one[key].as_str().unwrap_or_default().to_string();
             let at_ms = one["at_ms"].as_i64().unwrap_or_default();
