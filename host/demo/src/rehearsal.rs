@@ -335,14 +335,23 @@ impl Rehearsal {
         }
     }
 
-    /// Online, with nothing unsent and every scope just pulled.
+    /// Online, with nothing unsent and every scope just pulled. A connection that breaks meanwhile takes the register offline
+    /// for a moment: it is asked again then, as a person would.
     pub async fn settle(&self) -> Result<(), DemoError> {
         let quiet = |s: &Json| s["state"] == "online" && s["pending"]["transactions"] == 0;
-        self.until("online with nothing unsent", Duration::from_secs(120), quiet).await?;
-        let answer = self.post("/v1/sync").await?;
-        match answer.is_success() {
-            true => Ok(()),
-            false => Err(DemoError::Refused { path: "/v1/sync".into(), reason: answer.reason() }),
+        let mut tries = 5;
+        loop {
+            self.until("online with nothing unsent", Duration::from_secs(120), quiet).await?;
+            let answer = self.post("/v1/sync").await?;
+            tries -= 1;
+            if answer.is_success() {
+                return Ok(());
+            }
+            if answer.status != 503 || tries == 0 {
+                let reason = answer.reason();
+                return Err(DemoError::Refused { path: "/v1/sync".into(), reason });
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
