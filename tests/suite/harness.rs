@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value as Json;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tillhold_demo::Rehearsal;
 use tillhold_env::Env;
@@ -48,14 +48,7 @@ impl Stage {
 
     /// Runs a command of the program on this register.
     pub fn tillhold(&self, words: &[&str]) -> Ran {
-        let run = Command::new(PROGRAM)
-            .args(words)
-            .arg("--config")
-            .arg(self.rehearsal.config())
-            .output()
-            .expect("a run of the program");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { status: run.status.code(), stdout: text(&run.stdout), stderr: text(&run.stderr) }
+        Ran::of(Command::new(PROGRAM).args(words).arg("--config").arg(self.rehearsal.config()))
     }
 
     /// The columns that an offline file has of a table; none of one that it does not have.
@@ -119,6 +112,12 @@ pub struct Ran {
 }
 
 impl Ran {
+    pub fn of(program: &mut Command) -> Ran {
+        let run = program.stdin(Stdio::null()).output().expect("a run of the program");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { status: run.status.code(), stdout: text(&run.stdout), stderr: text(&run.stderr) }
+    }
+
     /// Of a run with `--json`; `None` when it failed.
     pub fn answer(&self) -> Option<Json> {
         serde_json::from_str(&self.stdout).ok()
@@ -126,6 +125,14 @@ impl Ran {
 
     pub fn json(&self) -> Json {
         self.answer().unwrap_or_else(|| panic!("{}{}", self.stdout, self.stderr))
+    }
+}
+
+/// A number that the environment may make another one.
+pub fn number(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Err(_) => usual,
     }
 }
 
