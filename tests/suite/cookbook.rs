@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tillhold_env::Env;
 use tillhold_kit::{Component, End, Ended, Paint, Sandbox, Schema, Trial};
+use tillhold_plugin::Beside;
 use tillhold_toolchain::{GuestSource, Toolchain, cache_folder, find};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -48,7 +49,8 @@ fn built(toolchain: &Toolchain, recipe: &Recipe) -> Component {
     let source = GuestSource::new(&recipe.folder, &recipe.name);
     let built = toolchain.build(&source, &target, &mut |_| {});
     let built = built.unwrap_or_else(|error| panic!("{}: {error}", recipe.name));
-    Component { name: recipe.name.clone(), wasm: built.component }
+    let (name, wasm) = (recipe.name.clone(), built.component);
+    Component { name, wasm, signature: Beside::Nothing }
 }
 
 fn failure(recipe: &Recipe, ended: &Ended) -> Option<String> {

@@ -48,6 +48,7 @@ mod schema_file;
 mod selection;
 mod service;
 mod setup;
+mod signed;
 mod size;
 mod snapshots;
 mod store;

@@ -31,7 +31,8 @@ use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
 use tillhold_plugin::{
-    ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits, PluginSource,
+    ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits,
+    PluginSource, signature_file,
 };
 
 pub struct Plugins {
@@ -49,7 +50,7 @@ pub struct Plugins {
 /// A component that was loaded, and from what.
 struct Loaded {
     of: PluginUse,
-    stamp: Option<Stamp>,
+    stamps: Stamps,
     back: Option<WayBack>,
     plugin: Arc<Plugin>,
     /// The digest of the file that lies in the folder, where a kept one is wanted instead.
@@ -64,6 +65,20 @@ type Checked = (Arc<Plugin>, Option<String>);
 pub struct Stamp {
     modified: SystemTime,
     bytes: u64,
+}
+
+/// Of a component and of the signature beside it: either may come first, and the other be news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    component: Option<Stamp>,
+    signature: Option<Stamp>,
+}
+
+impl Stamps {
+    fn of(component: &Path) -> Stamps {
+        let signature = Stamp::of(&signature_file(component));
+        Stamps { component: Stamp::of(component), signature }
+    }
 }
 
 impl Stamp {
@@ -138,7 +153,7 @@ impl Plugins {
                 continue;
             }
             let anew = self.equip(vec![run.scope.clone()], &run.tables).await?;
-            is_other |= !ids_of(&anew).eq(ids_of(std::slice::from_ref(run)));
+            is_other |= !told_apart(&anew).eq(told_apart(std::slice::from_ref(run)));
             runs.extend(anew);
         }
         Ok(is_other.then_some(runs))
@@ -186,9 +201,9 @@ impl Plugins {
     async fn loaded(&self, of: &PluginUse) -> Result<Checked, FlowError> {
         let (places, back) = (self.places(&of.name), self.way_back(&of.name));
         // Before the file is read: what is written meanwhile is another.
-        let stamp = Stamp::of(&places.file);
+        let stamps = Stamps::of(&places.file);
         let is =
-            |loaded: &&Loaded| loaded.of == *of && loaded.stamp == stamp && loaded.back == back;
+            |loaded: &&Loaded| loaded.of == *of && loaded.stamps == stamps && loaded.back == back;
         if let Some(loaded) = self.all_loaded().iter().find(is) {
             return Ok((loaded.plugin.clone(), loaded.passed_over.clone()));
         }
@@ -204,7 +219,7 @@ impl Plugins {
         let mut all = self.all_loaded();
         all.retain(|loaded| loaded.of != *of);
         let (of, kept) = (of.clone(), plugin.clone());
-        all.push(Loaded { of, stamp, back, plugin: kept, passed_over: passed_over.clone() });
+        all.push(Loaded { of, stamps, back, plugin: kept, passed_over: passed_over.clone() });
         let too_many = all.len().saturating_sub(limits::PLUGINS_LOADED_MAX);
         all.drain(..too_many);
         Ok((plugin, passed_over))
@@ -224,6 +239,7 @@ pub fn source(of: &PluginUse, folder: &Path) -> PluginSource {
     let file = ComponentSource::File(folder.join(format!("{}.wasm", of.name)));
     PluginSource {
         digest: of.pinned().cloned(),
+        keys: of.keys.clone(),
         grants: of.terms.grants.clone(),
         bounds: of.terms.bounds.clone(),
         ..PluginSource::plain(&of.name, file, &of.config)
@@ -237,6 +253,11 @@ pub fn named_by(scope: &Scope) -> impl Iterator<Item = &PluginUse> {
         Resolver::BuiltIn(_) => None,
     };
     scope.transformers.iter().chain(resolver)
+}
+
+/// The same component under another key's signature is another for whoever asks who signed it.
+fn told_apart(scopes: &[ScopeRun]) -> impl Iterator<Item = (&PluginId, Option<&str>)> {
+    plugins_of(scopes).map(|plugin| (plugin.id(), plugin.signed_by()))
 }
 
 /// What took whose place, for the operator.
@@ -264,6 +285,7 @@ pub fn shown(register: &Register) -> Json {
         let scopes = register.scopes.iter().filter(works);
         let scopes: Vec<&str> = scopes.map(|run| run.scope.name.as_str()).collect();
         let (kept, back) = register.plugins.told_of_earlier(plugin.id());
+        shown.insert("signed_by".to_string(), json!(plugin.signed_by()));
         shown.insert("scopes".to_string(), json!(scopes));
         shown.insert("kept".to_string(), json!(kept));
         shown.insert("rolled_back".to_string(), back);

@@ -168,6 +168,8 @@ pub const PLUGIN_TICK: Duration = Duration::from_millis(10);
 pub const PLUGIN_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// A component's file: componentize-py's 18 MB must fit.
 pub const PLUGIN_FILE_BYTES_MAX: u64 = 32 << 20;
+/// A plugin's signature: four lines of text, 300 bytes with the comments that minisign itself writes.
+pub const PLUGIN_SIGNATURE_BYTES_MAX: u64 = 4_096;
 /// Failing calls on one page while the guilty rows are looked for by halving: three rows among a thousand are found;
 /// past that the rest of the page is set aside, so that a looping plugin holds its scope for a minute at most.
 pub const PLUGIN_FAILURES_MAX: u32 = 32;

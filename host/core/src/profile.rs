@@ -30,6 +30,8 @@ pub struct Profile {
     pub scopes: Vec<Scope>,
     /// What holds for plugins wherever they are used; for one that is not named here, what is usual.
     pub plugins: Vec<PluginTerms>,
+    /// Public keys as minisign writes them: where there are any, one of them must have signed each plugin.
+    pub plugin_keys: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +189,8 @@ pub struct PluginUse {
     pub config: String,
     /// What holds for the plugin in every use.
     pub terms: PluginTerms,
+    /// As [`Profile::plugin_keys`].
+    pub keys: Vec<String>,
 }
 
 impl PluginUse {

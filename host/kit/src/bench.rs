@@ -39,5 +39,6 @@ pub fn component(package: &str) -> Component {
         let built = toolchain.expect("a compiler for guests").build(&guest, &target, &mut |_| {});
         built.expect("a guest").component
     });
-    Component { name: package.to_string(), wasm: wasm.clone() }
+    let signature = tillhold_plugin::Beside::Nothing;
+    Component { name: package.to_string(), wasm: wasm.clone(), signature }
 }

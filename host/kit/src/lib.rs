@@ -38,7 +38,7 @@ pub use error::KitError;
 pub use fuzz::{Asked, Found, Fuzz};
 pub use project::Project;
 pub use rows::{Entry, Format, RowReader, RowWriter, Said};
-pub use sandbox::{Component, Sandbox};
+pub use sandbox::{Component, Sandbox, Terms};
 pub use schema::{Schema, schema_text};
 pub use stream::{Counts, stream};
 pub use trial::{End, Ended, Trial};

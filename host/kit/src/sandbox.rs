@@ -5,9 +5,11 @@
 use crate::KitError;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_core::grant::Grants;
+use tillhold_core::profile::PluginBounds;
 use tillhold_env::Env;
 use tillhold_plugin::{
-    ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginLimits, PluginSource,
+    Beside, ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginLimits, PluginSource,
     digest_of,
 };
 use tillhold_toolchain::cache_folder;
@@ -15,8 +17,22 @@ use tillhold_toolchain::cache_folder;
 pub struct Sandbox {
     host: PluginHost,
     said: Arc<Mutex<Vec<LogLine>>>,
+    terms: Terms,
     /// Where the compiled code is kept.
     compiled: PathBuf,
+}
+
+/// What an operator says of a plugin, for who tries it beforehand; by default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// `sha256:…`: any other component is refused.
+    pub digest: Option<String>,
+    /// One of them must have signed it; none: nobody need have.
+    pub keys: Vec<String>,
+    /// `None`: it gets what it declares.
+    pub grants: Option<Grants>,
+    /// Instead of the limits of every plugin.
+    pub bounds: PluginBounds,
 }
 
 /// A component in memory, so that one command judges one state of its file.
@@ -24,6 +40,7 @@ pub struct Component {
     /// Its file's name without the ending, as a register would call it.
     pub name: String,
     pub wasm: Vec<u8>,
+    pub signature: Beside,
 }
 
 impl Sandbox {
@@ -33,16 +50,29 @@ impl Sandbox {
         let sink = move |line| hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let folder = cache_folder()?.join("compiled-plugins");
         let host = PluginHost::new(env, &folder, PluginLimits::default())?;
-        Ok(Sandbox { host: host.with_log(Arc::new(sink)), said, compiled: folder })
+        let (host, terms) = (host.with_log(Arc::new(sink)), Terms::default());
+        Ok(Sandbox { host, said, terms, compiled: folder })
     }
 
-    pub fn limits(&self) -> &PluginLimits {
-        self.host.limits()
+    /// Whatever is loaded from now on is held to these.
+    pub fn under(self, terms: Terms) -> Sandbox {
+        Sandbox { terms, ..self }
+    }
+
+    pub fn limits(&self) -> PluginLimits {
+        self.host.limits().within(&self.terms.bounds)
+    }
+
+    /// Whether anybody must have signed what is loaded.
+    pub fn asks_for_signatures(&self) -> bool {
+        !self.terms.keys.is_empty()
     }
 
     pub fn load(&self, component: &Component, config: &str) -> Result<Plugin, PluginError> {
-        let wasm = ComponentSource::Bytes(component.wasm.clone());
-        self.host.load(&PluginSource::plain(&component.name, wasm, config))
+        let wasm = ComponentSource::Signed(component.wasm.clone(), component.signature.clone());
+        let Terms { digest, keys, grants, bounds } = self.terms.clone();
+        let plain = PluginSource::plain(&component.name, wasm, config);
+        self.host.load(&PluginSource { digest, keys, grants, bounds, ..plain })
     }
 
     /// As a register would load it, with all that its profile says.
@@ -71,6 +101,7 @@ impl Component {
         let unread = |cause| KitError::File { path: file.to_path_buf(), done: "read", cause };
         let wasm = std::fs::read(file).map_err(unread)?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        Ok(Component { name: name.unwrap_or_default(), wasm })
+        let (name, signature) = (name.unwrap_or_default(), Beside::of(file));
+        Ok(Component { name, wasm, signature })
     }
 }

@@ -33,6 +33,17 @@ pub enum PluginError {
     TooLarge { name: String, bytes: u64, most: u64 },
     #[error("{plugin} is not the component that the profile pins: it pins {expected}")]
     DigestMismatch { plugin: Arc<PluginId>, expected: String },
+    #[error("{plugin} is not signed, and the profile trusts signed plugins only")]
+    Unsigned { plugin: Arc<PluginId> },
+    #[error("{plugin}: its signature cannot be read: {reason}")]
+    SignatureUnreadable { plugin: Arc<PluginId>, reason: String },
+    #[error(
+        "{plugin} is signed by the key {by}, which is none of the profile's: {}",
+        listed(trusted)
+    )]
+    SignerUnknown { plugin: Arc<PluginId>, by: String, trusted: Vec<String> },
+    #[error("{plugin} is not what the key {by} signed: the signature is not of these bytes")]
+    SignatureWrong { plugin: Arc<PluginId>, by: String },
     #[error("{plugin} is compiled machine code, which cannot be checked")]
     Precompiled { plugin: Arc<PluginId> },
     #[error("{plugin} is not a WebAssembly component: {reason}")]
@@ -98,6 +109,10 @@ impl PluginError {
             E::Unreadable { .. }
             | E::TooLarge { .. }
             | E::DigestMismatch { .. }
+            | E::Unsigned { .. }
+            | E::SignatureUnreadable { .. }
+            | E::SignerUnknown { .. }
+            | E::SignatureWrong { .. }
             | E::Precompiled { .. }
             | E::NotAComponent { .. }
             | E::ForeignImport { .. }
@@ -126,6 +141,10 @@ impl PluginError {
         use PluginError as E;
         match self {
             E::DigestMismatch { plugin, .. }
+            | E::Unsigned { plugin }
+            | E::SignatureUnreadable { plugin, .. }
+            | E::SignerUnknown { plugin, .. }
+            | E::SignatureWrong { plugin, .. }
             | E::Precompiled { plugin }
             | E::NotAComponent { plugin, .. }
             | E::ForeignImport { plugin, .. }
@@ -159,6 +178,10 @@ impl PluginError {
             E::Unreadable { .. } => "plugin-unreadable",
             E::TooLarge { .. } => "plugin-too-large",
             E::DigestMismatch { .. } => "plugin-digest",
+            E::Unsigned { .. } => "plugin-unsigned",
+            E::SignatureUnreadable { .. } => "plugin-signature-unreadable",
+            E::SignerUnknown { .. } => "plugin-signer-unknown",
+            E::SignatureWrong { .. } => "plugin-signature-wrong",
             E::Precompiled { .. } => "plugin-precompiled",
             E::NotAComponent { .. } => "plugin-not-a-component",
             E::ForeignImport { .. } => "plugin-foreign-import",
@@ -193,6 +216,20 @@ impl PluginError {
                 "restore the pinned component; if this one is wanted, set its digest in the profile: {}",
                 plugin.digest
             ),
+            E::Unsigned { plugin } => format!(
+                "put {}.wasm.minisig beside it, as `minisign -S -m {0}.wasm` writes it",
+                plugin.name
+            ),
+            E::SignatureUnreadable { plugin, .. } => format!(
+                "sign it anew: `minisign -S -m {}.wasm` (before 0.11 with -H), and copy the file as it is",
+                plugin.name
+            ),
+            E::SignerUnknown { .. } => {
+                "have it signed by a key of the profile; if this key is to be trusted, add it to plugin_keys".into()
+            }
+            E::SignatureWrong { .. } => {
+                "fetch component and signature from the author again, both of the same build; do not use this one".into()
+            }
             E::Precompiled { .. } => {
                 "hand in the .wasm component; the register compiles it itself".into()
             }

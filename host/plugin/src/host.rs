@@ -1,8 +1,8 @@
 //! The door through which a plugin enters: everything is checked here, once, before the first row.
 //!
 //! ```text
-//! bytes -> size -> digest -> not machine code -> compiled (cache) -> imports -> exports, version, types -> describe
-//!       -> what it declares, held against what it is granted
+//! bytes -> size -> digest -> signature -> not machine code -> compiled (cache) -> imports -> exports, version, types
+//!       -> describe -> what it declares, held against what it is granted
 //! ```
 //!
 //! * A component that asks for anything but log lines is refused with the name of what it asks for.
@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::error::{PluginError, PluginId};
 use crate::plugin::{Plugin, Shared};
 use crate::run::{self, LogSink, State};
+use crate::signature::{self, Beside};
 use crate::ticker::Ticker;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -36,6 +37,8 @@ pub struct PluginSource {
     pub component: ComponentSource,
     /// `sha256:…`: any other component is refused.
     pub digest: Option<String>,
+    /// Public keys as minisign writes them: one of them must have signed it. Empty: nobody need have.
+    pub keys: Vec<String>,
     /// Handed to the plugin as it is.
     pub config: String,
     /// `None`: it gets what it declares.
@@ -49,13 +52,16 @@ impl PluginSource {
     pub fn plain(name: &str, component: ComponentSource, config: &str) -> PluginSource {
         let (name, config) = (name.to_string(), config.to_string());
         let bounds = PluginBounds::default();
-        PluginSource { name, component, digest: None, config, grants: None, bounds }
+        let keys = Vec::new();
+        PluginSource { name, component, digest: None, keys, config, grants: None, bounds }
     }
 }
 
 #[derive(Clone, Debug)]
 pub enum ComponentSource {
     Bytes(Vec<u8>),
+    Signed(Vec<u8>, Beside),
+    /// Its signature lies beside it.
     File(PathBuf),
 }
 
@@ -86,7 +92,7 @@ impl Default for PluginLimits {
 
 impl PluginLimits {
     /// The same, but what `bounds` say.
-    fn within(&self, bounds: &PluginBounds) -> PluginLimits {
+    pub fn within(&self, bounds: &PluginBounds) -> PluginLimits {
         let ticks = |time: Duration| time.as_millis().div_ceil(limits::PLUGIN_TICK.as_millis());
         PluginLimits {
             memory_bytes_max: bounds.memory_bytes.unwrap_or(self.memory_bytes_max),
@@ -154,6 +160,7 @@ impl PluginHost {
         {
             return Err(PluginError::DigestMismatch { plugin: id, expected: expected.clone() });
         }
+        let signed_by = signer(&id, &wasm, source)?;
         admit::bytes(&id, &wasm)?;
         let compiled = self.cache.compiled(&self.engine, &id.digest, &wasm);
         let (component, stored) = compiled.map_err(|error| PluginError::NotAComponent {
@@ -171,6 +178,7 @@ impl PluginHost {
         Plugin::described(Shared {
             id,
             config: source.config.clone(),
+            signed_by,
             grants: source.grants.clone(),
             stored,
             engine: self.engine.clone(),
@@ -191,10 +199,11 @@ impl PluginHost {
             most: self.limits.file_bytes_max,
         };
         let path = match &source.component {
-            ComponentSource::Bytes(bytes) if bytes.len() as u64 > self.limits.file_bytes_max => {
-                return Err(too_large(bytes.len() as u64));
+            ComponentSource::Bytes(bytes) | ComponentSource::Signed(bytes, _) => {
+                let length = bytes.len() as u64;
+                let fits = length <= self.limits.file_bytes_max;
+                return if fits { Ok(bytes.clone()) } else { Err(too_large(length)) };
             }
-            ComponentSource::Bytes(bytes) => return Ok(bytes.clone()),
             ComponentSource::File(path) => path,
         };
         let unreadable = |error| PluginError::Unreadable {
@@ -208,6 +217,23 @@ impl PluginHost {
         }
         fs::read(path).map_err(unreadable)
     }
+}
+
+/// `None`: nobody need have signed it.
+fn signer(
+    plugin: &Arc<PluginId>,
+    wasm: &[u8],
+    source: &PluginSource,
+) -> Result<Option<String>, PluginError> {
+    if source.keys.is_empty() {
+        return Ok(None);
+    }
+    let beside = match &source.component {
+        ComponentSource::Bytes(_) => Beside::Nothing,
+        ComponentSource::Signed(_, beside) => beside.clone(),
+        ComponentSource::File(path) => Beside::of(path),
+    };
+    signature::signer(plugin, wasm, &beside, &source.keys).map(Some)
 }
 
 /// `sha256:` and 64 lower-case hexadecimal digits: how a profile pins a component.

@@ -8,6 +8,7 @@
 //! * A plugin imports nothing but log lines: no clock, network, file or randomness.
 //! * It sees the columns that it declared and can change only those it declared; never a key, a row or a position.
 //! * Where the profile has grants for it, a value that is not granted never enters its memory.
+//! * Where the operator trusts keys, nothing runs that none of them signed.
 //! * Same rows in, same answer out: a fresh instance a call, canonical NaN, no threads, no relaxed SIMD.
 //! * A trap, an endless loop, a flood of memory or of answers and every wrong answer end as a [`PluginError`] that
 //!   names the plugin and its digest; no row is lost by it, for rows only leave with a whole answer.
@@ -24,6 +25,7 @@ mod error;
 mod host;
 mod plugin;
 mod run;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod ticker;
@@ -37,5 +39,6 @@ pub use error::{PluginError, PluginId};
 pub use host::{ComponentSource, PluginHost, PluginLimits, PluginSource, digest_of};
 pub use plugin::{BatchContext, Flow, Kind, Plugin};
 pub use run::{LogLine, LogSink};
+pub use signature::{Beside, key_number, signature_file};
 pub use tillhold_core::grant::EVERY_COLUMN;
 pub use uses::{Role, TableUse};

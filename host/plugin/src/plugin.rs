@@ -61,6 +61,7 @@ pub struct Plugin {
 pub(crate) struct Shared {
     pub id: Arc<PluginId>,
     pub config: String,
+    pub signed_by: Option<String>,
     pub grants: Option<Grants>,
     pub stored: Stored,
     pub engine: Engine,
@@ -85,6 +86,11 @@ impl Plugin {
     /// `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.shared.id.digest
+    }
+
+    /// The number of the trusted key that signed it; `None` where nobody need have.
+    pub fn signed_by(&self) -> Option<&str> {
+        self.shared.signed_by.as_deref()
     }
 
     pub fn kind(&self) -> Kind {

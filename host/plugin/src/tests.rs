@@ -11,3 +11,4 @@ mod raw;
 mod released;
 mod rows;
 mod shop;
+mod signatures;

@@ -148,7 +148,17 @@ pub fn plugins(plugins: &[Json], now_ms: Option<i64>) -> Vec<String> {
     if plugins.is_empty() {
         return Vec::new();
     }
-    let titles = ["PLUGIN", "DIGEST", "SINCE", "CALLS", "ROWS", "DROPPED", "REFUSED", "FAILURES"];
+    let titles = [
+        "PLUGIN",
+        "DIGEST",
+        "SIGNED BY",
+        "SINCE",
+        "CALLS",
+        "ROWS",
+        "DROPPED",
+        "REFUSED",
+        "FAILURES",
+    ];
     let mut grid = Grid::of(&[&titles[..], &["SCOPES"]].concat());
     for one in plugins {
         let rows = &one["rows"];
@@ -158,6 +168,7 @@ pub fn plugins(plugins: &[Json], now_ms: Option<i64>) -> Vec<String> {
         grid.row([
             text(&one["name"]),
             text(&one["digest"]).chars().take(DIGEST_LETTERS).collect(),
+            one["signed_by"].as_str().unwrap_or("-").to_string(),
             super::told::moment(&one["since_ms"]),
             one["calls"].to_string(),
             rows["in"].to_string(),

@@ -2,6 +2,8 @@
 //!
 //! * A component is kept when it is put to work: in `plugins-kept/NAME` of the offline folder, so many of each name. Each is
 //!   hashed again whenever it is loaded from there.
+//! * Its signature is kept with it, and asked anew under the profile's keys of the day: a key that is trusted no more takes
+//!   what it signed with it.
 //! * The profile stays the authority. A pinned component is taken from the plugins' folder, or from here when another file
 //!   lies there: whoever pins the earlier digest has it back.
 //! * Without a pin a person goes back. Their word holds against the file that they went back from, over restarts too;
@@ -21,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use tillhold_core::limits;
 use tillhold_core::profile::PluginUse;
 use tillhold_local::LocalDatabase;
-use tillhold_plugin::{ComponentSource, PluginId, PluginSource, digest_of};
+use tillhold_plugin::{ComponentSource, PluginId, PluginSource, digest_of, signature_file};
 
 /// The fact's name in the offline database.
 const FACT: &str = "plugins-rolled-back";
@@ -100,12 +102,32 @@ impl Places {
             fs::write(&aside, bytes)?;
             fs::rename(&aside, &kept)?;
         }
+        self.keep_signature(digest, &kept)?;
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms.unsigned_abs());
         File::options().append(true).open(&kept)?.set_modified(now)?;
         for old in self.digests().iter().skip(limits::PLUGIN_FILES_KEPT) {
-            fs::remove_file(self.kept_file(old))?;
+            let old = self.kept_file(old);
+            fs::remove_file(&old)?;
+            match fs::remove_file(signature_file(&old)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
+    }
+
+    /// The one that lies in the folder, where it lies beside this component: it may have been signed anew since.
+    fn keep_signature(&self, digest: &str, kept: &Path) -> io::Result<()> {
+        let (there, kept) = (signature_file(&self.file), signature_file(kept));
+        // Without one the component was taken unsigned, by a profile without keys.
+        let Ok(signature) = fs::read(there) else { return Ok(()) };
+        let is_known = fs::read(&kept).is_ok_and(|known| known == signature);
+        if is_known || digest_at(&self.file).as_deref() != Some(digest) {
+            return Ok(());
+        }
+        let aside = kept.with_extension("new");
+        fs::write(&aside, signature)?;
+        fs::rename(&aside, &kept)
     }
 }
 
@@ -225,7 +247,7 @@ impl WayBack {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, WayBack, digest_of};
+    use super::{Places, WayBack, digest_of, signature_file};
     use std::fs;
     use std::path::Path;
     use tillhold_core::limits;
@@ -248,7 +270,8 @@ mod tests {
         let chosen = |there: &[u8], pin: Option<&String>, back: bool| {
             fs::write(&places.file, there).expect("a file");
             let (name, digest, terms) = ("p".to_string(), pin.cloned(), PluginTerms::default());
-            let of = PluginUse { name, digest, config: String::new(), terms };
+            let (config, keys) = (String::new(), Vec::new());
+            let of = PluginUse { name, digest, config, terms, keys };
             let (from, to) = (new.clone(), old.clone());
             let back = back.then(|| WayBack { from, to, who: "".into(), why: "".into(), at_ms: 0 });
             let (source, passed_over) = places.choose(&of, back.as_ref());
@@ -268,6 +291,35 @@ mod tests {
             let came = chosen(there, pin, back);
             assert_eq!(came, (expected.clone(), passed_over.cloned()), "{there:?} {pin:?} {back}");
         }
+    }
+
+    /// A signature that is kept is that of the kept bytes, the newest of them; what leaves takes its own with it.
+    #[test]
+    fn a_signature_is_kept_with_its_component() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places = places(folder.path());
+        let old = digest_of(b"old");
+        let lay = |bytes: &[u8], signature: &str| {
+            fs::write(&places.file, bytes).expect("a file");
+            fs::write(signature_file(&places.file), signature).expect("a signature");
+        };
+        let kept = || fs::read_to_string(signature_file(&places.kept_file(&old))).ok();
+        fs::write(&places.file, b"old").expect("a file");
+        places.keep(&old, 0).expect("kept");
+        assert_eq!(kept(), None, "there was none");
+        for signature in ["by Ann", "by Ben"] {
+            lay(b"old", signature);
+            places.keep(&old, 1).expect("kept");
+            assert_eq!(kept().as_deref(), Some(signature));
+        }
+        lay(b"new", "of the new one");
+        places.keep(&old, 2).expect("at work out of what is kept");
+        assert_eq!(kept().as_deref(), Some("by Ben"));
+        for version in 0..limits::PLUGIN_FILES_KEPT as u8 {
+            lay(&[version], "of another");
+            places.keep(&digest_of(&[version]), 10 + i64::from(version)).expect("kept");
+        }
+        assert_eq!((places.kept_file(&old).exists(), kept()), (false, None));
     }
 
     #[test]

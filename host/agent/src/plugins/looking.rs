@@ -1,11 +1,12 @@
 //! Changed component files are noticed, loaded and checked beside the work, so that nothing waits for a compiler: no sale,
 //! no pull, no push.
 //!
+//! * A signature that comes later, or goes, is a change too.
 //! * A file that is still being written is left until two looks in a row find it the same.
 //! * The plugins of a changed profile are loaded here too, before the renewal takes the profile.
 //! * Nothing is exchanged here: the renewal does that, between two passes.
 
-use super::{Plugins, Stamp, named_by};
+use super::{Plugins, Stamp, Stamps, named_by};
 use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::profile_file::{ProfileChoice, ProfileFile};
@@ -28,7 +29,7 @@ pub struct Prepared {
 #[derive(PartialEq)]
 struct Found {
     profile: Option<Stamp>,
-    files: BTreeMap<String, Option<Stamp>>,
+    files: BTreeMap<String, Stamps>,
 }
 
 impl Plugins {
@@ -97,9 +98,9 @@ pub async fn keep_looking(agent: Arc<Agent>) {
 }
 
 fn look(plugins: &Plugins, register: &Register, wanted: &[PluginUse]) -> Found {
-    let stamp =
-        |plugin: &PluginUse| (plugin.name.clone(), Stamp::of(&plugins.file_of(&plugin.name)));
-    Found { profile: profile_stamp(register), files: wanted.iter().map(stamp).collect() }
+    let stamps =
+        |plugin: &PluginUse| (plugin.name.clone(), Stamps::of(&plugins.file_of(&plugin.name)));
+    Found { profile: profile_stamp(register), files: wanted.iter().map(stamps).collect() }
 }
 
 /// What the profile's file names now: plugins stand nowhere else.

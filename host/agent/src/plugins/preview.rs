@@ -89,7 +89,8 @@ impl Plugins {
         let terms = profile.plugins.iter().find(|terms| terms.name == name);
         let component = ComponentSource::File(asked.file.clone());
         let source = PluginSource {
-            // As the profile grants and bounds it; which digest is pinned is no question before it is pinned.
+            // As the profile trusts, grants and bounds it; which digest is pinned is no question before it is pinned.
+            keys: profile.plugin_keys.clone(),
             grants: terms.and_then(|terms| terms.grants.clone()),
             bounds: terms.map(|terms| terms.bounds.clone()).unwrap_or_default(),
             ..PluginSource::plain(name, component, &config.unwrap_or_default())

@@ -394,8 +394,9 @@ fn plugin(profile: &Effective, given: &Given<PluginUse>, folder: &Path, found: &
     let digest = digest_of(&component);
     match profile.governed(named).pinned() {
         None => {
+            let signed = if profile.plugin_keys.is_empty() { "" } else { "signed " };
             let message = format!(
-                "plugin {}: any component of that name is taken; digest = \"{digest}\" pins this one",
+                "plugin {}: any {signed}component of that name is taken; digest = \"{digest}\" pins this one",
                 named.name
             );
             found.note(here(), message);

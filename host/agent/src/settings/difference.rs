@@ -3,7 +3,7 @@
 use super::conduct::told;
 use super::effective::same_table;
 use super::field::Field;
-use super::plugin_fields::PLUGINS;
+use super::plugin_fields::{PLUGIN_KEYS, PLUGINS};
 use super::profile_fields as fields;
 use super::profile_text::{number, plugin_text, resolver_text, terms_text};
 use super::selection_settings;
@@ -109,6 +109,16 @@ fn of_profile(from: &Profile, to: &Profile, found: &mut Found) {
     found.compare(None, &fields::RECONNECT_INTERVAL, intervals.0, intervals.1);
     found.compare(None, &fields::DWELL, seconds(from.dwell), seconds(to.dwell));
     found.compare(None, &fields::WRITE_PATH, path(from), path(to));
+    // In no order: any of them will do.
+    let keys = |profile: &Profile| {
+        let keys: BTreeSet<&str> = profile.plugin_keys.iter().map(String::as_str).collect();
+        if keys.is_empty() {
+            "none".into()
+        } else {
+            keys.into_iter().collect::<Vec<_>>().join(", ")
+        }
+    };
+    found.compare(None, &PLUGIN_KEYS, keys(from), keys(to));
     let capture = |profile: &Profile| profile.capture.name().to_string();
     found.compare(None, &fields::CAPTURE, capture(from), capture(to));
     let (before, now) =
@@ -279,7 +289,10 @@ mod tests {
         let excluded = scope("One", "tables = ['A', { name = 'b', exclude = ['Y', 'x'] }]");
         let chain = "tables = ['A', 'B']\ntransformer = [{ plugin = 'p' }, { plugin = 'q' }]";
         let granted = "[[plugin]]\nname = 'p'\ngrants = [{ table = 'A', reads = ['X'] }]";
-        let cases: [(String, &[&str]); 12] = [
+        let key = "RWRTfMJGyFtm3C73E5FC8pVSYwkPctortB4baRphAoVV50tkJiul8PYe";
+        let trusted = format!("plugin_keys: none -> {key}");
+        let cases: [(String, &[&str]); 13] = [
+            (format!("plugin_keys = ['{key}']\n{base}"), &[&trusted]),
             (base.clone(), &[]),
             (
                 format!(

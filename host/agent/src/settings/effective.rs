@@ -60,6 +60,7 @@ pub struct Effective {
     pub selections: SelectionSettings,
     pub scopes: Vec<EffectiveScope>,
     pub plugins: Vec<PluginEntry>,
+    pub plugin_keys: Vec<Given<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -163,6 +164,7 @@ impl ProfileFile {
             selections: self.selections.clone(),
             scopes,
             plugins: self.plugins.clone(),
+            plugin_keys: self.plugin_keys.clone(),
         }
     }
 
@@ -358,7 +360,7 @@ fn of_channel(scope: &ChannelScope, mistakes: &mut Vec<Mistake>) -> ScopeEntry {
 impl Effective {
     /// A use with what holds for its plugin everywhere.
     pub fn governed(&self, of: &PluginUse) -> PluginUse {
-        plugin_settings::governed(&self.plugins, of)
+        plugin_settings::governed(&self.plugins, &self.plugin_keys, of)
     }
 
     pub fn profile(&self) -> Profile {
@@ -374,6 +376,7 @@ impl Effective {
             selections: self.selections.selections(),
             scopes: self.scopes.iter().map(|scope| scope.scope(self)).collect(),
             plugins: self.plugins.iter().map(PluginEntry::terms).collect(),
+            plugin_keys: self.plugin_keys.iter().map(|key| key.value.clone()).collect(),
         }
     }
 }

@@ -14,6 +14,13 @@ pub const PLUGINS: Field<Tables> = Field {
               what it may use. See [plugins](plugins.md#grant-columns).",
 };
 
+pub const PLUGIN_KEYS: Field<Texts> = Field {
+    key: "plugin_keys",
+    kind: Texts { presence: Presence::Default(&[]) },
+    meaning: "Public keys of minisign (`RW…`), of which one must have signed each plugin; `[]` asks for no signature. See \
+              [plugins](plugins.md#signed-plugins).",
+};
+
 pub static PLUGIN_TERMS: Shape =
     Shape { fields: &[&NAME, &DIGEST, &GRANTS, &MEMORY, &DEADLINE, &ANSWER, &LOG_LINES] };
 

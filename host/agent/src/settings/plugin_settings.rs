@@ -8,6 +8,7 @@ use std::time::Duration;
 use tillhold_core::grant::{Grant, Grants};
 use tillhold_core::profile::{PluginBounds, PluginTerms, PluginUse};
 use tillhold_core::table::TableName;
+use tillhold_plugin::key_number;
 
 #[derive(Clone, Debug)]
 pub struct PluginEntry {
@@ -69,9 +70,35 @@ impl PluginEntry {
 }
 
 /// A use with what holds for its plugin everywhere.
-pub(super) fn governed(entries: &[PluginEntry], of: &PluginUse) -> PluginUse {
+pub(super) fn governed(
+    entries: &[PluginEntry],
+    keys: &[Given<String>],
+    of: &PluginUse,
+) -> PluginUse {
     let entry = entries.iter().find(|entry| entry.name.value == of.name);
-    PluginUse { terms: entry.map(PluginEntry::terms).unwrap_or_default(), ..of.clone() }
+    PluginUse {
+        terms: entry.map(PluginEntry::terms).unwrap_or_default(),
+        keys: keys.iter().map(|key| key.value.clone()).collect(),
+        ..of.clone()
+    }
+}
+
+/// Whose signatures are taken. What is no key is a mistake, not a key less: nobody else would be asked for a signature.
+pub(super) fn keys(top: &Section<'_>) -> Vec<Given<String>> {
+    let said = top.texts(&fields::PLUGIN_KEYS).unwrap_or_default();
+    for (at, key) in said.iter().enumerate() {
+        let first = said[..at].iter().find(|other| other.text == key.text);
+        let what = match (key_number(&key.text), first) {
+            (None, _) => {
+                "is no public key of minisign: it is the line of a .pub file that begins with RW"
+                    .to_string()
+            }
+            (Some(_), Some(first)) => format!("stands on line {} already", first.line),
+            (Some(_), None) => continue,
+        };
+        top.wrong_at(key.line, &format!("{}: '{}' {what}", fields::PLUGIN_KEYS.key, key.text));
+    }
+    said.into_iter().map(Given::placed).collect()
 }
 
 /// As the profile spells them; what is not said is left out.

@@ -6,7 +6,7 @@ use super::conduct_fields::{
 use super::field::{
     Field, Kind, Number, Presence, Shape, TableOrTables, Tables, Text, Texts, TextsOrTables, Word,
 };
-use super::plugin_fields::PLUGINS;
+use super::plugin_fields::{PLUGIN_KEYS, PLUGINS};
 use super::profile_file::ProfileSource;
 use super::selection_fields::{OFFLINE_CUSTOMERS, OFFLINE_PRODUCTS};
 use serde_json::{Value as Json, json};
@@ -22,6 +22,7 @@ pub static PROFILE: Shape = Shape {
         &DWELL,
         &WRITE_PATH,
         &ORDER,
+        &PLUGIN_KEYS,
         &CAPTURE,
         &SYNCHRONIZATION,
         &FAILOVER,

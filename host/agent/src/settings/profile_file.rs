@@ -3,10 +3,10 @@
 //! Here it is read as it is written; [`super::effective`] puts it together with what the channel says.
 
 use super::conduct::ConductSettings;
-use super::effective::{Given, Origin};
+use super::effective::{Given, Origin, did_you_mean};
 use super::field::{Field, Kind, Number, Word};
 use super::plugin_fields::PLUGINS;
-use super::plugin_settings::{PluginEntry, governed};
+use super::plugin_settings::{self, PluginEntry, governed};
 use super::profile_fields as fields;
 use super::reader::{Mistake, Mistakes, Parsed, Placed, Section, Source, TextOrSection, nearest};
 use super::selection_settings::SelectionSettings;
@@ -60,6 +60,7 @@ pub struct ProfileFile {
     pub(super) order: Vec<Placed>,
     pub(super) scopes: Vec<ScopeEntry>,
     pub(super) plugins: Vec<PluginEntry>,
+    pub(super) plugin_keys: Vec<Given<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,19 @@ impl ProfileFile {
 
     /// Those that its scopes name, as often as they do, each with what holds for it everywhere.
     pub fn plugins(&self) -> impl Iterator<Item = PluginUse> {
-        self.named_plugins().map(|plugin| governed(&self.plugins, plugin))
+        self.named_plugins().map(|plugin| governed(&self.plugins, &self.plugin_keys, plugin))
+    }
+
+    /// What the profile says of a plugin, where a scope uses it: the digest is any use's.
+    pub fn plugin(&self, name: &str) -> Result<PluginUse, Mistakes> {
+        let mut uses: Vec<PluginUse> = self.plugins().filter(|used| used.name == name).collect();
+        let pinned = uses.iter().position(|used| used.pinned().is_some()).unwrap_or_default();
+        if uses.is_empty() {
+            let hint = did_you_mean(name, self.named_plugins().map(|used| used.name.as_str()));
+            let message = format!("no scope uses the plugin {name}{hint}");
+            return Err(Mistakes(vec![Mistake { file: self.file.clone(), line: None, message }]));
+        }
+        Ok(uses.swap_remove(pinned))
     }
 
     fn named_plugins(&self) -> impl Iterator<Item = &PluginUse> {
@@ -158,6 +171,7 @@ impl ProfileFile {
             order: top.texts(&fields::ORDER).unwrap_or_default(),
             scopes: top.sections(&fields::SCOPES).iter().map(scope_entry).collect(),
             plugins: top.sections(&PLUGINS).iter().map(PluginEntry::read).collect(),
+            plugin_keys: plugin_settings::keys(top),
         }
     }
 
@@ -346,5 +360,6 @@ fn plugin_use(section: &Section<'_>) -> PluginUse {
         digest: section.text(&fields::DIGEST),
         config: section.text(&fields::CONFIG).unwrap_or_default(),
         terms: PluginTerms::default(),
+        keys: Vec::new(),
     }
 }

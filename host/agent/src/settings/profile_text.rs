@@ -36,6 +36,9 @@ pub fn text(profile: &Effective, told: Told) -> String {
     if page.tells(path.value == fields::WRITE_PATH.default()) {
         page.entry(fields::WRITE_PATH.key, path, |path| quoted(fields::WRITE_PATH.spelled(path)));
     }
+    if !profile.plugin_keys.is_empty() {
+        page.list(plugin_fields::PLUGIN_KEYS.key, &profile.plugin_keys, |key| quoted(key));
+    }
     let capture = &profile.capture;
     if page.tells(capture.value == fields::CAPTURE_METHOD.default()) {
         let _ = writeln!(page.text, "\n[{}]", fields::CAPTURE.key);
@@ -85,6 +88,15 @@ impl Page {
         }
     }
 
+    /// A line for each.
+    fn list<T>(&mut self, key: &str, items: &[Given<T>], value: impl Fn(&T) -> String) {
+        let _ = writeln!(self.text, "{key} = [");
+        for item in items {
+            self.line(&format!("    {},", value(&item.value)), item.from);
+        }
+        self.text.push_str("]\n");
+    }
+
     fn sections(&mut self, entries: Vec<ConductEntry>) {
         let mut open = "";
         for entry in entries {
@@ -132,11 +144,7 @@ impl Page {
             self.entry(plugin_fields::DIGEST.key, digest, |digest| quoted(digest));
         }
         if let Some(grants) = &plugin.grants {
-            let _ = writeln!(self.text, "{} = [", plugin_fields::GRANTS.key);
-            for grant in grants {
-                self.line(&format!("    {},", grant.value), grant.from);
-            }
-            self.text.push_str("]\n");
+            self.list(plugin_fields::GRANTS.key, grants, |grant| grant.to_string());
         }
         for (field, given) in plugin_fields::BOUNDS.iter().zip(&plugin.bounds) {
             if let Some(given) = given {
@@ -150,13 +158,7 @@ impl Page {
         match plugins {
             [] => {}
             [only] => self.entry(fields::TRANSFORMER.key, only, plugin_text),
-            several => {
-                let _ = writeln!(self.text, "{} = [", fields::TRANSFORMER.key);
-                for plugin in several {
-                    self.line(&format!("    {},", plugin_text(&plugin.value)), plugin.from);
-                }
-                self.text.push_str("]\n");
-            }
+            several => self.list(fields::TRANSFORMER.key, several, plugin_text),
         }
     }
 }
@@ -296,6 +298,10 @@ reconnect_interval_min = 0.02
 dwell_s = 0
 write_path = "local-first"
 order = ["Two"]
+plugin_keys = [
+    "RWRTfMJGyFtm3C73E5FC8pVSYwkPctortB4baRphAoVV50tkJiul8PYe",
+    "RWR3HVZrZs/2re5w58BIi34d1WBw2VfZEd0lSJZtsXuXXB+JC8/5ftY7",
+]
 
 [capture]
 method = "triggers"

@@ -3,7 +3,7 @@
 use super::checks::Catalogue;
 use super::effective::Effective;
 use super::field::Field;
-use super::plugin_fields::PLUGINS;
+use super::plugin_fields::{PLUGIN_KEYS, PLUGINS};
 use super::profile_fields as fields;
 use super::profile_file::{ProfileChoice, ProfileFile, TableEntry};
 use super::reader::Mistakes;
@@ -77,6 +77,7 @@ fn of_profile(profile: &Effective) -> Vec<String> {
         (interval.key, seconds(profile.reconnect_interval.value, 60.0) != interval.default()),
         (dwell.key, seconds(profile.dwell.value, 1.0) != dwell.default()),
         (fields::WRITE_PATH.key, profile.write_path.value != fields::WRITE_PATH.default()),
+        (PLUGIN_KEYS.key, !profile.plugin_keys.is_empty()),
         (fields::CAPTURE.key, profile.capture.value != fields::CAPTURE_METHOD.default()),
     ];
     let conduct = profile

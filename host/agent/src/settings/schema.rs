@@ -141,7 +141,7 @@ mod tests {
         [images]\nfolder = 'i'\nsource = 's'\nsize_max_mb = 1\nprefetch = ['ax.A.B']\nprefetch_interval_min = 1\n\
         prefetch_per_min = 1\nrefresh_h = 1\ncertificate = 'c'\ninsecure = 'no'\n";
     const PROFILE: &str = "name = 'n'\ndescription = 'd'\nsource = 'file'\noffline_timeout_s = 1\n\
-        reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\n\
+        reconnect_interval_min = 1\ndwell_s = 1\nwrite_path = 'local-first'\norder = ['s']\nplugin_keys = []\n\
         [capture]\nmethod = 'triggers'\n\
         [synchronization]\nsessions_max_per_min = 1\nrows_per_second_max = 1\n\
         jitter_percent = 1\nreport_interval_s = 1\n\

@@ -7,7 +7,8 @@ use crate::sandbox::Component;
 use tillhold_plugin::Role;
 
 fn of_text(text: &str) -> Component {
-    Component { name: "tested".to_string(), wasm: wat::parse_str(text).expect("the test's own") }
+    let wasm = wat::parse_str(text).expect("the test's own");
+    Component { name: "tested".to_string(), wasm, signature: tillhold_plugin::Beside::Nothing }
 }
 
 /// Codes with hints.

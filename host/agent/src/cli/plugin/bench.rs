@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::Row;
 use tillhold_env::Env;
-use tillhold_kit::{Bench, Cost, KitError, RowReader, Sandbox, Schema};
+use tillhold_kit::{Bench, Cost, KitError, RowReader, Schema};
 use tillhold_plugin::{BatchContext, Flow};
 
 #[derive(Args)]
@@ -36,8 +36,7 @@ pub struct BenchArgs {
 }
 
 pub fn bench(env: &Env, args: &BenchArgs) -> anyhow::Result<Done> {
-    let sandbox = Sandbox::open(env)?;
-    let (schema, plugin) = args.subject.open(&sandbox)?;
+    let (_sandbox, schema, plugin) = args.subject.open(env)?;
     let context = BatchContext {
         flow: Flow::Pull,
         scope: "test".to_string(),

@@ -3,6 +3,7 @@
 //! stdout: a page for eyes or one JSON object. Exit status 1 when a register would refuse it.
 
 use super::subject::say_what_is_awaited;
+use super::terms::Terms;
 use crate::cli::Done;
 use crate::cli::told::{Grid, shown};
 use clap::Args;
@@ -12,7 +13,7 @@ use tillhold_core::grant::Grant;
 use tillhold_core::limits;
 use tillhold_env::Env;
 use tillhold_kit::{Checked, Component, Finding, Sandbox, Schema, UsedColumn};
-use tillhold_plugin::{Plugin, PluginLimits, Role};
+use tillhold_plugin::{Beside, Plugin, PluginLimits, Role};
 
 #[derive(Args)]
 pub struct CheckArgs {
@@ -25,6 +26,8 @@ pub struct CheckArgs {
     /// The config that the profile would hand to it
     #[arg(long, value_name = "TEXT", default_value = "")]
     config: String,
+    #[command(flatten)]
+    terms: Terms,
     /// Everything as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -32,23 +35,34 @@ pub struct CheckArgs {
 
 pub fn check(env: &Env, args: &CheckArgs) -> anyhow::Result<Done> {
     let schema = args.schema.as_deref().map(Schema::open).transpose()?;
-    let sandbox = Sandbox::open(env)?;
     let component = Component::read(&args.file)?;
+    let sandbox = Sandbox::open(env)?.under(args.terms.of_a_file(&component.name)?);
     say_what_is_awaited(&sandbox, &component);
     let checked = tillhold_kit::check(&sandbox, &component, &args.config, schema.as_ref());
-    let answer = as_json(args, &checked, sandbox.limits());
+    let answer = as_json(args, &checked, &sandbox.limits());
     if !shown(&answer, args.json)? {
-        tell(args, &checked, sandbox.limits());
+        tell(args, &checked, &sandbox.limits(), signer(&sandbox, &component, &checked));
     }
     Ok(if checked.findings.is_empty() { Done::Yes } else { Done::No })
 }
 
-fn tell(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) {
+/// Who signed it, as far as anybody asked.
+fn signer(sandbox: &Sandbox, component: &Component, checked: &Checked) -> Option<String> {
+    let by = checked.plugin.as_ref().and_then(Plugin::signed_by);
+    let is_unasked = !sandbox.asks_for_signatures() && component.signature != Beside::Nothing;
+    match by {
+        Some(key) => Some(format!("by the key {key}")),
+        None => is_unasked.then(|| "not looked at: no --profile with plugin_keys".to_string()),
+    }
+}
+
+fn tell(args: &CheckArgs, checked: &Checked, limits: &PluginLimits, signer: Option<String>) {
     let mut facts = vec![
         ("file", args.file.display().to_string()),
         ("size", format!("{} bytes of {}", checked.bytes, limits.file_bytes_max)),
         ("digest", checked.digest.clone()),
     ];
+    facts.extend(signer.map(|signer| ("signed", signer)));
     if let Some(plugin) = &checked.plugin {
         facts.push(("exports", exports(plugin).join(", ")));
         facts.push(("imports", plugin.imports().join(", ")));
@@ -149,6 +163,7 @@ fn as_json(args: &CheckArgs, checked: &Checked, limits: &PluginLimits) -> Json {
         "file": args.file.display().to_string(),
         "bytes": checked.bytes,
         "digest": checked.digest,
+        "signed_by": checked.plugin.as_ref().and_then(Plugin::signed_by),
         "exports": checked.plugin.as_ref().map(exports),
         "imports": checked.plugin.as_ref().map(Plugin::imports),
         "columns": checked.columns.iter().map(column).collect::<Vec<_>>(),

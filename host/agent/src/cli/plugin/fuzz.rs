@@ -7,7 +7,7 @@ use crate::cli::Done;
 use clap::Args;
 use std::path::PathBuf;
 use tillhold_env::Env;
-use tillhold_kit::{Found, Fuzz, Sandbox};
+use tillhold_kit::{Found, Fuzz};
 use tillhold_plugin::TableUse;
 
 #[derive(Args)]
@@ -26,8 +26,7 @@ pub struct FuzzArgs {
 }
 
 pub fn fuzz(env: &Env, args: &FuzzArgs) -> anyhow::Result<Done> {
-    let sandbox = Sandbox::open(env)?;
-    let (schema, plugin) = args.subject.open(&sandbox)?;
+    let (_sandbox, schema, plugin) = args.subject.open(env)?;
     let seed = args.seed.unwrap_or_else(|| env.random.number() >> 32);
     println!("seed {seed}");
     let fuzz = Fuzz {

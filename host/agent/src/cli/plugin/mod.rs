@@ -11,6 +11,7 @@ mod preview;
 mod rollback;
 mod run;
 mod subject;
+mod terms;
 mod test;
 
 use super::Done;

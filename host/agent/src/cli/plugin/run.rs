@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use std::io::{BufWriter, stdin, stdout};
 use tillhold_core::moment::Timestamp;
 use tillhold_env::Env;
-use tillhold_kit::{Format, RowReader, Sandbox, stream};
+use tillhold_kit::{Format, RowReader, stream};
 use tillhold_plugin::{BatchContext, Flow};
 
 #[derive(Args)]
@@ -49,8 +49,7 @@ enum Form {
 }
 
 pub fn run(env: &Env, args: &RunArgs) -> anyhow::Result<Done> {
-    let sandbox = Sandbox::open(env)?;
-    let (schema, plugin) = args.subject.open(&sandbox)?;
+    let (sandbox, schema, plugin) = args.subject.open(env)?;
     let table = schema.find(&args.table)?.travelling(&[]);
     let format = args.format.map(|form| match form {
         Form::Csv => Format::Csv,

@@ -1,7 +1,9 @@
 //! Which plugin is tried, with what: the same words for each command that runs one.
 
+use super::terms::Terms;
 use clap::Args;
 use std::path::PathBuf;
+use tillhold_env::Env;
 use tillhold_kit::{Component, Sandbox, Schema};
 use tillhold_plugin::Plugin;
 
@@ -16,14 +18,18 @@ pub struct Subject {
     /// The config that the profile would hand to it
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub config: String,
+    #[command(flatten)]
+    terms: Terms,
 }
 
 impl Subject {
-    pub fn open(&self, sandbox: &Sandbox) -> anyhow::Result<(Schema, Plugin)> {
+    pub fn open(&self, env: &Env) -> anyhow::Result<(Sandbox, Schema, Plugin)> {
         let schema = Schema::open(&self.schema)?;
         let component = Component::read(&self.file)?;
-        say_what_is_awaited(sandbox, &component);
-        Ok((schema, sandbox.load(&component, &self.config)?))
+        let sandbox = Sandbox::open(env)?.under(self.terms.of_a_draft(&component.name)?);
+        say_what_is_awaited(&sandbox, &component);
+        let plugin = sandbox.load(&component, &self.config)?;
+        Ok((sandbox, schema, plugin))
     }
 }
 

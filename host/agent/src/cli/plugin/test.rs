@@ -5,12 +5,14 @@
 use super::build::built;
 use super::manifest::is_project;
 use super::subject::say_what_is_awaited;
+use super::terms::Terms;
 use crate::cli::Done;
 use crate::cli::told::paint;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tillhold_env::Env;
 use tillhold_kit::{Component, End, Ended, KitError, Paint, Sandbox, Schema, Trial};
+use tillhold_plugin::Beside;
 
 #[derive(Args)]
 pub struct TestArgs {
@@ -29,13 +31,15 @@ pub struct TestArgs {
     /// Write what comes out as what is expected from now on
     #[arg(long)]
     bless: bool,
+    #[command(flatten)]
+    terms: Terms,
 }
 
 pub fn test(env: &Env, args: &TestArgs) -> anyhow::Result<Done> {
     let in_folder = |name: &str| args.folder.join(name);
     let schema = Schema::open(&args.schema.clone().unwrap_or_else(|| in_folder("schema.json")))?;
     let component = component(args)?;
-    let sandbox = Sandbox::open(env)?;
+    let sandbox = Sandbox::open(env)?.under(args.terms.of_a_draft(&component.name)?);
     say_what_is_awaited(&sandbox, &component);
     let trial =
         Trial { sandbox: &sandbox, component: &component, schema: &schema, bless: args.bless };
@@ -58,7 +62,7 @@ fn component(args: &TestArgs) -> anyhow::Result<Component> {
     }
     if is_project(&args.folder) {
         let (name, built) = built(&args.folder)?;
-        return Ok(Component { name, wasm: built.component });
+        return Ok(Component { name, wasm: built.component, signature: Beside::Nothing });
     }
     match &components(&args.folder)?[..] {
         [only] => Ok(Component::read(only)?),

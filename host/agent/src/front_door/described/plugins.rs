@@ -26,6 +26,7 @@ pub fn plugin() -> Json {
     object(&[
         ("name", text()),
         ("digest", text()),
+        ("signed_by", or_null(text())),
         ("scopes", list(text())),
         ("since_ms", or_null(whole())),
         ("calls", whole()),

@@ -364,3 +364,20 @@ fn a_word_about_stale_data_is_held_against_the_frequencies() {
         assert_eq!(checked(staleness), expected, "{staleness}");
     }
 }
+
+#[test]
+fn a_key_that_is_none_is_a_mistake_and_not_a_key_less() {
+    const KEY: &str = "RWRTfMJGyFtm3C73E5FC8pVSYwkPctortB4baRphAoVV50tkJiul8PYe";
+    let scope = "[[scope]]\nname = 'S'\ndirection = 'download'\ntables = ['CUSTGROUP']\n";
+    let scope = scope.replace("'CUSTGROUP'", "{ name = 'CUSTGROUP', exclude = ['PLACE'] }");
+    assert_eq!(check(&format!("plugin_keys = ['{KEY}']\n{scope}")), "");
+    let cut = &KEY[..KEY.len() - 1];
+    let wrong = check(&format!("plugin_keys = [\n'{KEY}',\n'{cut}',\n'{KEY}',\n]\n{scope}"));
+    let expected = [
+        format!(
+            "p:3: plugin_keys: '{cut}' is no public key of minisign: it is the line of a .pub file that begins with RW"
+        ),
+        format!("p:4: plugin_keys: '{KEY}' stands on line 2 already"),
+    ];
+    assert_eq!(wrong, expected.join("\n"));
+}
