@@ -184,6 +184,61 @@ fn a_failed_case_is_shown_cell_by_cell_and_can_be_blessed() {
     desk.tillhold(&["plugin", "test", "--plugin", "other.wasm"]).ends(0);
 }
 
+/// A rule that fails where its operator gives it less, in every command that runs one.
+#[test]
+fn a_plugin_is_tried_under_the_limits_that_an_operator_gives_it() {
+    let desk = Desk::with_plugin();
+    let case = desk.at("cases/masks");
+    std::fs::create_dir_all(&case).expect("a case");
+    let write = |file: &str, text: &str| std::fs::write(desk.at(file), text).expect("a file");
+    write("cases/masks/case.toml", "table = \"ax.RETAILCUSTTABLE\"\n");
+    write("cases/masks/input.csv", "ACCOUNTNUM,RECEIPTEMAIL\nC1,anna@example.org\n");
+    write(
+        "cases/masks/expected.csv",
+        "verdict,ACCOUNTNUM,RECEIPTEMAIL\nkeep,C1,a***@example.org\n",
+    );
+    let scope = "[[scope]]\nname = 'S'\ndirection = 'download'\ntables = ['CUSTTABLE']\n\
+                 transformer = { plugin = 'rule' }\n[[plugin]]\nname = 'rule'\n";
+    write("small.toml", &format!("{scope}memory_max_mb = 1\n"));
+    write("pinned.toml", &format!("{scope}digest = 'sha256:00'\ngrants = []\n"));
+    let commands: [&[&str]; 5] = [
+        &["plugin", "check", "rule.wasm"],
+        &["plugin", "test", "--plugin", "rule.wasm"],
+        &["plugin", "run", "rule.wasm", "--schema", "schema.json", "--table", "CUSTTABLE"],
+        &["plugin", "bench", "rule.wasm", "--schema", "schema.json", "--rows", "10"],
+        &["plugin", "fuzz", "rule.wasm", "--schema", "schema.json", "--rows", "10"],
+    ];
+    for words in commands {
+        let run = |more: &[&str]| {
+            let ran = desk.piped(&[words, more].concat(), "INVENTLOCATION\nS0001\n");
+            let code = |line: &str| Some(line.split_once('[')?.1.split_once(']')?.0.to_string());
+            let told = ran.stdout + &ran.stderr;
+            (ran.status == Some(0), told.lines().find_map(code).unwrap_or_default(), told)
+        };
+        let (holds, _, told) = run(&[]);
+        assert!(holds, "{words:?}: {told}");
+        for more in [&["--memory-max-mb", "1"][..], &["--profile", "small.toml"]] {
+            let (holds, code, told) = run(more);
+            assert_eq!((holds, &*code), (false, "plugin-memory"), "{words:?}: {told}");
+        }
+        // A word here goes over the profile's.
+        let (holds, _, told) = run(&["--profile", "small.toml", "--memory-max-mb", "2"]);
+        assert!(holds, "{words:?}: {told}");
+        // A register would refuse another digest; the others try what nobody can have pinned yet.
+        let expected = if words[1] == "check" { "plugin-digest" } else { "plugin-not-granted" };
+        let (holds, code, told) = run(&["--profile", "pinned.toml"]);
+        assert_eq!((holds, &*code), (false, expected), "{words:?}: {told}");
+    }
+    let checked = desk.tillhold(&["plugin", "check", "rule.wasm", "--deadline-ms", "50"]).ends(0);
+    checked.tells(&["50 ms and 64 MiB of memory"]);
+    desk.tillhold(&["plugin", "check", "rule.wasm", "--memory-max-mb", "0"])
+        .ends(64)
+        .tells(&["1..=512"]);
+    write("other.toml", &scope.replace("'rule'", "'rules'"));
+    let other = ["plugin", "check", "rule.wasm", "--profile", "other.toml"];
+    desk.tillhold(&other).ends(2).tells(&["no scope uses the plugin rule; did you mean rules?"]);
+}
+
 #[test]
 fn rows_are_piped_through_a_plugin() {
     let desk = Desk::with_plugin();

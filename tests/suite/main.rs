@@ -37,6 +37,7 @@ mod ordeal;
 mod orders;
 mod plugins;
 mod policies;
+mod previews;
 mod profile;
 mod quarantine;
 mod quarantined_rows;

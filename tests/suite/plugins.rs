@@ -15,7 +15,7 @@ const PLAIN: &str = "transformer = { plugin = \"store-customers\" }";
 const SCOPE: &str = "1010 Customers";
 
 /// The plugin that does harm on request, built once a run.
-fn hostile() -> &'static [u8] {
+pub fn hostile() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let toolchain = find(&cache_folder().expect("a cache folder"), &mut |_| {});
@@ -28,7 +28,7 @@ fn hostile() -> &'static [u8] {
     })
 }
 
-fn component(stage: &Stage, name: &str) -> PathBuf {
+pub fn component(stage: &Stage, name: &str) -> PathBuf {
     stage.rehearsal.folder().join("plugins").join(format!("{name}.wasm"))
 }
 
@@ -37,7 +37,7 @@ fn harming(harm: &str) -> String {
     format!("transformer = {{ plugin = \"hostile\", config = \"{harm}@ax.CUSTTABLE/ACCOUNTNUM\" }}")
 }
 
-fn rewrite(stage: &Stage, before: &str, now: &str) {
+pub fn rewrite(stage: &Stage, before: &str, now: &str) {
     let path = stage.rehearsal.folder().join("profile.toml");
     let text = std::fs::read_to_string(&path).expect("the profile");
     assert!(text.contains(before), "{text}");
@@ -45,7 +45,7 @@ fn rewrite(stage: &Stage, before: &str, now: &str) {
 }
 
 /// A register with the hostile plugin on its customers, not started.
-async fn with_hostile(harm: &str, on_failure: &str) -> Stage {
+pub async fn with_hostile(harm: &str, on_failure: &str) -> Stage {
     let stage = Stage::prepared(20).await;
     std::fs::write(component(&stage, "hostile"), hostile()).expect("a component");
     rewrite(&stage, PLAIN, &harming(harm));
@@ -53,12 +53,12 @@ async fn with_hostile(harm: &str, on_failure: &str) -> Stage {
     stage
 }
 
-async fn until(stage: &Stage, what: &'static str, wanted: impl Fn(&Json) -> bool) -> Json {
+pub async fn until(stage: &Stage, what: &'static str, wanted: impl Fn(&Json) -> bool) -> Json {
     let seen = stage.rehearsal.until(what, LIMIT, wanted).await;
     seen.unwrap_or_else(|error| panic!("{error}\nthe agent said:\n{}", stage.rehearsal.log()))
 }
 
-fn plugin<'s>(status: &'s Json, name: &str) -> &'s Json {
+pub fn plugin<'s>(status: &'s Json, name: &str) -> &'s Json {
     let plugins = status["plugins"].as_array().expect("plugins");
     plugins.iter().find(|one| one["name"] == name).unwrap_or(&Json::Null)
 }
@@ -133,11 +133,11 @@ fn each_failure_of_a_plugin_is_counted_said_and_shown() {
 }
 
 /// The same plugin under another digest: a custom section that says nothing.
-fn another_build(bytes: &[u8], note: &[u8; 4]) -> Vec<u8> {
+pub fn another_build(bytes: &[u8], note: &[u8; 4]) -> Vec<u8> {
     [bytes, &[0, 5, 4], note].concat()
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     let digits: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digits}")
 }

@@ -101,21 +101,29 @@ fn told(file: &Path) -> String {
     file.display().to_string()
 }
 
+/// A store whose plugins Ann signed, and whose profile trusts her.
+async fn signed_by(ann: &Author) -> Stage {
+    let stage = Stage::prepared_with(20, |profile| trusting(&[ann]) + &profile).await;
+    for name in [RULE, "customer-merge"] {
+        sign(ann, &component(&stage, name));
+    }
+    stage
+}
+
+fn at_work(status: &Json, bytes: &[u8], by: &Author) -> bool {
+    let one = rule(status);
+    one["digest"] == digest_of(bytes) && one["signed_by"] == by.number()
+}
+
 #[test]
-fn what_the_keys_do_not_vouch_for_stays_out_and_keys_roll_over_at_work() {
+fn what_the_keys_do_not_vouch_for_stays_out_and_the_old_one_works_on() {
     proof(async {
         let (ann, ben) = (Author::new(1), Author::new(2));
-        let mut stage = Stage::prepared_with(20, |profile| trusting(&[&ann]) + &profile).await;
-        let (file, merge) = (component(&stage, RULE), component(&stage, "customer-merge"));
+        let mut stage = signed_by(&ann).await;
+        let file = component(&stage, RULE);
         let first = read(&file);
         let (second, third) = (another_build(&first, b"two "), another_build(&first, b"thre"));
-        sign(&ann, &file);
-        sign(&ann, &merge);
         stage.start().await;
-        let at_work = |status: &Json, bytes: &[u8], by: &Author| {
-            let one = rule(status);
-            one["digest"] == digest_of(bytes) && one["signed_by"] == by.number()
-        };
         let before = until(&stage, "the first", |status| at_work(status, &first, &ann)).await;
         let listed = stage.tillhold(&["plugin", "list"]).stdout;
         assert!(listed.contains("SIGNED BY") && listed.contains(&ann.number()), "{listed}");
@@ -146,11 +154,35 @@ fn what_the_keys_do_not_vouch_for_stays_out_and_keys_roll_over_at_work() {
         until(&stage, "unsigned", seen("plugin-unsigned")).await;
         sign(&ben, &file);
         until(&stage, "signed later", |status| at_work(status, &third, &ben)).await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+#[test]
+fn keys_roll_over_at_work_and_a_withdrawn_one_takes_its_kept_components_with_it() {
+    proof(async {
+        let (ann, ben) = (Author::new(1), Author::new(2));
+        let mut stage = signed_by(&ann).await;
+        let (file, merge) = (component(&stage, RULE), component(&stage, "customer-merge"));
+        let first = read(&file);
+        let second = another_build(&first, b"two ");
+        stage.start().await;
+        trust(&stage, &[&ann, &ben]);
+        // The same build, signed anew by the other key: nothing is exchanged.
+        sign(&ben, &file);
+        let anew = until(&stage, "Ben's", |status| at_work(status, &first, &ben)).await;
+        assert!(!stage.rehearsal.log().contains("took the place of"), "{anew:#}");
+        sign(&ann, &file);
+        until(&stage, "Ann's again", |status| at_work(status, &first, &ann)).await;
+        std::fs::write(&file, &second).expect("a component");
+        sign(&ben, &file);
+        until(&stage, "the second", |status| at_work(status, &second, &ben)).await;
 
         // Back to Ann's, which is kept with its signature; a start asks again.
-        let first_digest = digest_of(&first);
-        let back = ["plugin", "rollback", RULE, "--why", "prices", "--to", &first_digest];
-        let ran = stage.tillhold(&back);
+        let (first_digest, second_digest) = (digest_of(&first), digest_of(&second));
+        let back = ["plugin", "rollback", RULE, "--by", "Eve", "--why", "prices"];
+        let to = |digest: &str| stage.tillhold(&[&back[..], &["--to", digest]].concat());
+        let ran = to(&first_digest);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
         until(&stage, "the first again", |status| at_work(status, &first, &ann)).await;
         stage.rehearsal.kill();
@@ -163,17 +195,16 @@ fn what_the_keys_do_not_vouch_for_stays_out_and_keys_roll_over_at_work() {
         let fault = |status: &Json| status["profile_fault"]["code"] == "plugin-signer-unknown";
         let now = until(&stage, "the profile refused", fault).await;
         assert!(at_work(&now, &first, &ann), "{now:#}");
-        let third_digest = digest_of(&third);
-        let forth = ["plugin", "rollback", RULE, "--why", "keys", "--to", &third_digest];
-        let ran = stage.tillhold(&forth);
+        let to = |digest: &str| stage.tillhold(&[&back[..], &["--to", digest]].concat());
+        let ran = to(&second_digest);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        stage.rehearsal.settle().await.expect("a synchronisation, which looks at the profile");
         let now = until(&stage, "the profile taken", |s| s["profile_fault"].is_null()).await;
-        assert!(at_work(&now, &third, &ben), "{now:#}");
+        assert!(at_work(&now, &second, &ben), "{now:#}");
         // Nobody goes back to Ann's.
-        let ran = stage.tillhold(&back);
+        let ran = to(&first_digest);
         assert!(ran.stderr.contains("plugin-no-way-back"), "{}", ran.stderr);
         stage.rehearsal.sell(1).await.expect("a sale after");
-        stage.rehearsal.settle().await.expect("a synchronisation");
         stage.rehearsal.close().await.expect("an end");
     });
 }

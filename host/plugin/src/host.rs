@@ -152,6 +152,15 @@ impl PluginHost {
 
     /// Blocks while it compiles and asks the plugin to describe itself.
     pub fn load(&self, source: &PluginSource) -> Result<Plugin, PluginError> {
+        self.load_heard_by(source, self.log.clone())
+    }
+
+    /// The same, for a trial: its log lines are not those of a plugin at work.
+    pub fn load_heard_by(
+        &self,
+        source: &PluginSource,
+        log: LogSink,
+    ) -> Result<Plugin, PluginError> {
         let wasm = self.read(source)?;
         let digest = digest_of(&wasm);
         let id = Arc::new(PluginId { name: source.name.clone(), digest });
@@ -175,7 +184,7 @@ impl PluginHost {
                 interface: "tillhold:plugin/log".to_string(),
                 reason: format!("{error:#}"),
             })?;
-        Plugin::described(Shared {
+        let shared = Shared {
             id,
             config: source.config.clone(),
             signed_by,
@@ -187,9 +196,9 @@ impl PluginHost {
             exports,
             ticker: self.ticker.clone(),
             limits: self.limits.within(&source.bounds),
-            log: self.log.clone(),
             memory_peak_bytes: AtomicUsize::new(0),
-        })
+        };
+        Plugin::described(shared, log)
     }
 
     fn read(&self, source: &PluginSource) -> Result<Vec<u8>, PluginError> {

@@ -56,6 +56,7 @@ pub struct Kind {
 pub struct Plugin {
     shared: Arc<Shared>,
     uses: Arc<Vec<TableUse>>,
+    log: LogSink,
 }
 
 pub(crate) struct Shared {
@@ -70,7 +71,6 @@ pub(crate) struct Shared {
     pub exports: Exports,
     pub ticker: Arc<Ticker>,
     pub limits: PluginLimits,
-    pub log: LogSink,
     pub memory_peak_bytes: AtomicUsize,
 }
 
@@ -91,6 +91,11 @@ impl Plugin {
     /// The number of the trusted key that signed it; `None` where nobody need have.
     pub fn signed_by(&self) -> Option<&str> {
         self.shared.signed_by.as_deref()
+    }
+
+    /// The same, whose log lines go elsewhere from now on.
+    pub fn heard_by(&self, log: LogSink) -> Plugin {
+        Plugin { log, ..self.clone() }
     }
 
     pub fn kind(&self) -> Kind {
@@ -274,8 +279,8 @@ impl Plugin {
 
     /// The last step of loading: the types of all exported functions are held against the contract, and the plugin
     /// says what it works on.
-    pub(crate) fn described(shared: Shared) -> Result<Plugin, PluginError> {
-        let mut plugin = Plugin { shared: Arc::new(shared), uses: Arc::new(Vec::new()) };
+    pub(crate) fn described(shared: Shared, log: LogSink) -> Result<Plugin, PluginError> {
+        let mut plugin = Plugin { shared: Arc::new(shared), uses: Arc::new(Vec::new()), log };
         let Exports { transform, resolve } = &plugin.shared.exports;
         let mut uses = Vec::new();
         if let Some(exported) = transform {
@@ -352,7 +357,7 @@ impl Plugin {
         drop(running);
         let answer = answer.map_err(|error| run::fault(&shared.id, call, &error, store.data()));
         shared.memory_peak_bytes.fetch_max(store.data().memory_bytes(), Ordering::Relaxed);
-        store.into_data().deliver(&shared.id, &shared.log);
+        store.into_data().deliver(&shared.id, &self.log);
         answer
     }
 

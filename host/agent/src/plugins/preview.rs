@@ -12,6 +12,8 @@
 //! * What lies on the register has been through the rule that is at work: what that one masked or dropped cannot be seen
 //!   from here. From the channel it can.
 //! * A failure of the new version is told as a refusal of the guilty rows, and is in no book.
+//! * What it writes for the operator is told here too. None of it is in the agent's log, where it would read as written at
+//!   work; what the others write during a trial is not written anywhere.
 
 use super::Plugins;
 use super::book::Book;
@@ -21,7 +23,7 @@ use crate::rules::{self, Ruled};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_channel::Link;
 use tillhold_channel::read::read;
 use tillhold_core::filter::Filter;
@@ -30,7 +32,7 @@ use tillhold_core::profile::{OnPluginFailure, Profile, Scope};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_kit::cells;
-use tillhold_plugin::{ComponentSource, Flow, Plugin, PluginSource};
+use tillhold_plugin::{ComponentSource, Flow, LogLine, Plugin, PluginSource};
 
 pub struct Asked {
     pub file: PathBuf,
@@ -52,12 +54,14 @@ pub enum Side {
 pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowError> {
     let name = asked.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
+    let said = Arc::new(Mutex::new(Heard::default()));
     let mut link = (asked.from == Side::Channel).then(|| register.link());
     let (mut tables, mut digest, mut total) = (Vec::new(), Json::Null, Counts::default());
     let is_asked =
         |run: &&ScopeRun| asked.scope.as_ref().is_none_or(|name| *name == run.scope.name);
     for run in register.scopes.iter().filter(is_asked) {
-        let candidate = register.plugins.candidate(asked, &name, (&register.profile, run)).await?;
+        let source = source(asked, &name, &register.profile, run);
+        let candidate = register.plugins.candidate(source, said.clone()).await?;
         digest = json!(candidate.digest());
         let trial = Trial::of(register, run, &candidate, asked);
         let used = run.tables.iter().filter(|table| candidate.works_on(table));
@@ -73,30 +77,57 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
     whole.insert("digest".to_string(), digest);
     whole.insert("from".to_string(), json!(from));
     whole.insert("tables".to_string(), json!(tables));
+    whole.extend(said.lock().unwrap_or_else(PoisonError::into_inner).told());
     Ok(Json::Object(whole))
+}
+
+/// As the profile trusts, grants and bounds it; which digest is pinned is no question before it is pinned.
+fn source(asked: &Asked, name: &str, profile: &Profile, run: &ScopeRun) -> PluginSource {
+    let used = run.scope.transformers.iter().find(|plugin| plugin.name == name);
+    let config = asked.config.clone().or(used.map(|plugin| plugin.config.clone()));
+    let terms = profile.plugins.iter().find(|terms| terms.name == name);
+    let component = ComponentSource::File(asked.file.clone());
+    PluginSource {
+        keys: profile.plugin_keys.clone(),
+        grants: terms.and_then(|terms| terms.grants.clone()),
+        bounds: terms.map(|terms| terms.bounds.clone()).unwrap_or_default(),
+        ..PluginSource::plain(name, component, &config.unwrap_or_default())
+    }
+}
+
+/// What the new version wrote for the operator, so many lines of it.
+#[derive(Default)]
+struct Heard {
+    lines: Vec<LogLine>,
+    more: u64,
+}
+
+impl Heard {
+    fn hear(&mut self, line: LogLine) {
+        match self.lines.len() < limits::PLUGIN_LOG_LINES_MAX as usize {
+            true => self.lines.push(line),
+            false => self.more += 1,
+        }
+    }
+
+    fn told(&self) -> [(String, Json); 2] {
+        let line = |line: &LogLine| json!({ "is_warning": line.is_warning, "text": line.text });
+        let lines: Vec<Json> = self.lines.iter().map(line).collect();
+        [("said".to_string(), json!(lines)), ("said_more".to_string(), json!(self.more))]
+    }
 }
 
 impl Plugins {
     /// Loaded for the preview alone.
     async fn candidate(
         &self,
-        asked: &Asked,
-        name: &str,
-        (profile, run): (&Profile, &ScopeRun),
+        source: PluginSource,
+        said: Arc<Mutex<Heard>>,
     ) -> Result<Arc<Plugin>, FlowError> {
-        let said = run.scope.transformers.iter().find(|plugin| plugin.name == name);
-        let config = asked.config.clone().or(said.map(|plugin| plugin.config.clone()));
-        let terms = profile.plugins.iter().find(|terms| terms.name == name);
-        let component = ComponentSource::File(asked.file.clone());
-        let source = PluginSource {
-            // As the profile trusts, grants and bounds it; which digest is pinned is no question before it is pinned.
-            keys: profile.plugin_keys.clone(),
-            grants: terms.and_then(|terms| terms.grants.clone()),
-            bounds: terms.map(|terms| terms.bounds.clone()).unwrap_or_default(),
-            ..PluginSource::plain(name, component, &config.unwrap_or_default())
-        };
-        let host = self.host.clone();
-        let loaded = self.env.blocking("preview plugin", move || host.load(&source)).await;
+        let hear = move |line| said.lock().unwrap_or_else(PoisonError::into_inner).hear(line);
+        let (host, log) = (self.host.clone(), Arc::new(hear));
+        let load = move || host.load_heard_by(&source, log);
+        let loaded = self.env.blocking("preview plugin", load).await;
         let loaded = loaded.ok_or(FlowError::BrokeOff("loading a plugin"))?;
         Ok(Arc::new(loaded.map_err(FlowError::Plugin)?))
     }
@@ -148,9 +179,11 @@ impl<'r> Trial<'r> {
             book: Arc::new(Book::silent()),
             ..run.clone()
         };
+        let unheard = |plugin: &Arc<Plugin>| Arc::new(plugin.heard_by(Arc::new(|_| {})));
+        let at_work: Vec<Arc<Plugin>> = run.transformers.iter().map(unheard).collect();
         let (before, after) = match asked.from {
             Side::Offline => (Vec::new(), vec![candidate.clone()]),
-            Side::Channel => (run.transformers.clone(), replaced(&run.transformers, candidate)),
+            Side::Channel => (at_work.clone(), replaced(&at_work, candidate)),
         };
         let (before, after) = (with(before), with(after));
         Trial { register, run, candidate, before, after, examples: asked.examples }

@@ -3,10 +3,12 @@
 use super::{End, Ended, Trial};
 use crate::bench::{component, sandbox};
 use crate::diff::Paint;
-use crate::{KitError, Schema};
+use crate::{KitError, Schema, Terms};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
+use tillhold_core::grant::Grants;
+use tillhold_core::profile::PluginBounds;
 
 /// A folder of cases, each given as its files.
 struct Cases {
@@ -243,6 +245,35 @@ fn a_broken_case_is_told_and_the_others_have_their_turn() {
         assert!(ends[0].contains(part), "{files:?}: {}", ends[0]);
         assert_eq!(ends[1], "passed");
     }
+}
+
+/// A rule that passes under the limits of every plugin, and not where its operator gives it less.
+#[test]
+fn a_case_runs_under_the_limits_and_grants_of_one_plugin() {
+    let files = [("case.toml", RETAIL), ("input.csv", MAILS), ("expected.csv", MASKED)];
+    let cases = Cases::of("store-customers").with("masks", &files);
+    let schema = Schema::published().expect("the published schema");
+    let component = component("store-customers");
+    let run = |terms: Terms| {
+        let sandbox = sandbox().under(terms);
+        let trial =
+            Trial { sandbox: &sandbox, component: &component, schema: &schema, bless: false };
+        let all = trial.run(cases.folder.path(), |_| {}).expect("the cases run");
+        match &all[0].end {
+            End::Broken(error) => error.code(),
+            End::Passed => "passed",
+            _ => "failed",
+        }
+    };
+    let bounded = |bounds: PluginBounds| Terms { bounds, ..Terms::default() };
+    let (usual, mb) = (PluginBounds::default(), 1 << 20);
+    assert_eq!(run(bounded(usual.clone())), "passed");
+    let memory = PluginBounds { memory_bytes: Some(mb), ..usual.clone() };
+    assert_eq!(run(bounded(memory)), "plugin-memory");
+    let answer = PluginBounds { answer_bytes: Some(16), ..usual };
+    assert_eq!(run(bounded(answer)), "plugin-answer-too-large");
+    let nothing = Terms { grants: Some(Grants::default()), ..Terms::default() };
+    assert_eq!(run(nothing), "plugin-not-granted");
 }
 
 #[test]

@@ -106,4 +106,11 @@ fn print(answer: &Json) {
             println!("{name} could not be judged: [{code}] {message}");
         }
     }
+    for line in list(&answer["said"]) {
+        let level = if line["is_warning"] == true { "warns" } else { "says" };
+        println!("the new version {level}: {}", text(&line["text"]));
+    }
+    if answer["said_more"] != 0 {
+        println!("the new version says {} lines more", answer["said_more"]);
+    }
 }

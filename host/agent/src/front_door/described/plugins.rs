@@ -1,6 +1,6 @@
 //! The shapes of what is told of plugins.
 
-use super::schemas::{counts, fault, list, map, object, or_null, text, whole, words};
+use super::schemas::{counts, fault, flag, list, map, object, or_null, text, whole, words};
 use serde_json::{Value as Json, json};
 
 pub fn plugin() -> Json {
@@ -66,6 +66,8 @@ pub fn preview() -> Json {
         ("digest", or_null(text())),
         ("from", words(&["offline", "channel"])),
         ("tables", list(object(&table.concat()))),
+        ("said", list(object(&[("is_warning", flag()), ("text", text())]))),
+        ("said_more", whole()),
     ];
     object(&[counts, own].concat())
 }

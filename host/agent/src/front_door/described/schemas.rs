@@ -527,7 +527,7 @@ pub fn whole() -> Json {
     json!({ "type": "integer" })
 }
 
-fn flag() -> Json {
+pub fn flag() -> Json {
     json!({ "type": "boolean" })
 }
 
