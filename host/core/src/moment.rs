@@ -8,6 +8,10 @@ pub const TICKS_PER_SECOND: i64 = 10_000_000;
 pub const TICKS_PER_DAY: i64 = 86_400 * TICKS_PER_SECOND;
 /// Days from 0001-01-01 to 1970-01-01.
 pub const EPOCH_DAYS: i64 = 719_162;
+/// Days from 0001-01-01 to 10000-01-01, which nothing here reaches.
+const END_DAYS: i64 = 3_652_059;
+/// `datetimeoffset` goes 14 hours either way (Transact-SQL reference).
+const OFFSET_MINUTES_MAX: u16 = 14 * 60;
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,12 +43,40 @@ impl Date {
         (date.civil() == (year, month, day)).then_some(date)
     }
 
+    /// Within years 1 to 9999; nothing else has a text.
+    pub fn is_in_range(self) -> bool {
+        (0..END_DAYS).contains(&(i64::from(self.0) + EPOCH_DAYS))
+    }
+
     pub fn civil(self) -> (i32, u32, u32) {
         civil_from_days(self.0)
     }
 }
 
+impl Time {
+    /// Before the next midnight.
+    pub fn is_in_range(self) -> bool {
+        self.0 < TICKS_PER_DAY as u64
+    }
+}
+
+impl OffsetTimestamp {
+    /// At both clocks within years 1 to 9999, and no further from UTC than SQL Server goes.
+    pub fn is_in_range(self) -> bool {
+        let minutes = i64::from(self.offset_minutes);
+        let local = self.utc.0.checked_add(minutes * 60 * TICKS_PER_SECOND);
+        self.offset_minutes.unsigned_abs() <= OFFSET_MINUTES_MAX
+            && self.utc.is_in_range()
+            && local.is_some_and(|local| Timestamp(local).is_in_range())
+    }
+}
+
 impl Timestamp {
+    /// Within years 1 to 9999.
+    pub fn is_in_range(self) -> bool {
+        (0..END_DAYS * TICKS_PER_DAY).contains(&self.0)
+    }
+
     pub fn new(date: Date, time: Time) -> Timestamp {
         Timestamp((i64::from(date.0) + EPOCH_DAYS) * TICKS_PER_DAY + time.0 as i64)
     }

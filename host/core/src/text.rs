@@ -124,6 +124,22 @@ pub fn parse(text: &str, of: SqlType) -> Result<Value, Misfit> {
 /// The value as the column would hold it (scale adjusted, time rounded to its grain), or why it cannot.
 /// NULL always fits here; nullability is the table's matter.
 pub fn fit(value: Value, of: SqlType) -> Result<Value, Misfit> {
+    let fitted = rounded(value, of)?;
+    let is_in_range = match &fitted {
+        Value::Date(date) => date.is_in_range(),
+        Value::Time(time) => time.is_in_range(),
+        Value::Timestamp(moment) => moment.is_in_range(),
+        Value::OffsetTimestamp(moment) => moment.is_in_range(),
+        _ => true,
+    };
+    match is_in_range {
+        true => Ok(fitted),
+        // Its text would be that of another moment.
+        false => misfit(format!("a date or time outside of what {of} holds")),
+    }
+}
+
+fn rounded(value: Value, of: SqlType) -> Result<Value, Misfit> {
     let shape = value.shape();
     let wrong_shape = || misfit(format!("a {shape} does not fit {of}"));
     Ok(match (value, of) {
@@ -153,11 +169,15 @@ pub fn fit(value: Value, of: SqlType) -> Result<Value, Misfit> {
         }
         (Value::Date(date), SqlType::Date) => Value::Date(date),
         (Value::Time(time), SqlType::Time { scale }) => {
-            Value::Time(Time(round_to_digits(time.0 as i64, scale) as u64))
+            // Past the last tick of an i64 it is out of range either way.
+            let ticks = i64::try_from(time.0).unwrap_or(i64::MAX);
+            Value::Time(Time(round_to_digits(ticks, scale) as u64))
         }
         (Value::Timestamp(moment), SqlType::SmallDateTime) => {
             let minute = 60 * TICKS_PER_SECOND;
-            Value::Timestamp(Timestamp((moment.0 + minute / 2).div_euclid(minute) * minute))
+            Value::Timestamp(Timestamp(
+                moment.0.saturating_add(minute / 2).div_euclid(minute) * minute,
+            ))
         }
         (Value::Timestamp(moment), SqlType::DateTime) => Value::Timestamp(datetime_grain(moment)),
         (Value::Timestamp(moment), SqlType::DateTime2 { scale }) => {
@@ -237,7 +257,7 @@ fn fit_bytes(mut bytes: Vec<u8>, of: SqlType) -> Result<Value, Misfit> {
 
 fn round_to_digits(ticks: i64, digits: u8) -> i64 {
     let unit = 10i64.pow(7 - u32::from(digits.min(7)));
-    (ticks + unit / 2).div_euclid(unit) * unit
+    ticks.saturating_add(unit / 2).div_euclid(unit) * unit
 }
 
 /// `datetime` counts 1/300 s; its text shows them as milliseconds ending in 0, 3 or 7.
@@ -439,6 +459,11 @@ mod tests {
         check("date", "2023-02-29", "!'2023-02-29' is not a date such as 2026-02-28");
         check("time(3)", "23:59:59.9994", "23:59:59.999");
         check("datetime2(7)", "9999-12-31T23:59:59.9999999", "9999-12-31 23:59:59.9999999");
+        check("time(0)", "23:59:59.9", "!a date or time outside of what time(0) holds");
+        let end = "!a date or time outside of what datetime2(0) holds";
+        check("datetime2(0)", "9999-12-31T23:59:59.9999999", end);
+        let end = "!a date or time outside of what datetimeoffset(7) holds";
+        check("datetimeoffset(7)", "0001-01-01 00:30:00 +01:00", end);
         check("datetime", "1900-01-01 00:00:00.002", "1900-01-01 00:00:00.003");
         check("datetime", "1900-01-01 00:00:00.999", "1900-01-01 00:00:01.000");
         check("smalldatetime", "2026-01-01 00:00:30", "2026-01-01 00:01:00");

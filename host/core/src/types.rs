@@ -1,6 +1,10 @@
 //! SQL Server's column types, as the channel's catalogue declares them.
 
+use crate::value::DECIMAL_DIGITS_MAX;
 use std::fmt;
+
+/// Of a second; the finest grain is 100 nanoseconds.
+const TIME_DIGITS_MAX: u8 = 7;
 
 /// A declared column type. Lengths are characters (`n…` types: UTF-16 units) or bytes; `None` is `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,7 @@ impl SqlType {
             Some(number) => number.parse().ok().map(Some),
         };
         let scale = || first.map_or(Some(7), |number| number.parse().ok());
-        Some(match name {
+        let of = match name {
             "bit" => SqlType::Bit,
             "tinyint" => SqlType::TinyInt,
             "smallint" => SqlType::SmallInt,
@@ -148,7 +152,21 @@ impl SqlType {
             "json" => SqlType::Cast(CastType::Json),
             "vector" => SqlType::Cast(CastType::Vector { dimensions: first?.parse().ok()? }),
             _ => return None,
-        })
+        };
+        of.is_possible().then_some(of)
+    }
+
+    /// Whether SQL Server has it: whoever rounds and pads goes by these numbers.
+    fn is_possible(self) -> bool {
+        match self {
+            SqlType::Decimal { precision, scale } => {
+                (1..=DECIMAL_DIGITS_MAX).contains(&precision) && scale <= precision
+            }
+            SqlType::Time { scale }
+            | SqlType::DateTime2 { scale }
+            | SqlType::DateTimeOffset { scale } => scale <= TIME_DIGITS_MAX,
+            _ => true,
+        }
     }
 
     /// Itself, but for a type that travels through a cast.
@@ -267,6 +285,9 @@ mod tests {
             assert_eq!(parsed.to_string(), declaration);
         }
         assert_eq!(SqlType::parse("NUMERIC(28, 12)"), SqlType::parse("decimal(28,12)"));
+        for none in ["decimal(39,0)", "decimal(4,5)", "decimal(0,0)", "time(8)", "datetime2(255)"] {
+            assert_eq!(SqlType::parse(none), None, "{none}");
+        }
         assert_eq!(SqlType::parse("timestamp"), Some(SqlType::RowVersion));
         for unknown in ["sql_variant", "vector", "nvarchar(x)", "decimal(1"] {
             assert_eq!(SqlType::parse(unknown), None, "{unknown} was taken");
