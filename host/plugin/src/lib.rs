@@ -23,6 +23,7 @@ mod conflicts;
 mod contract;
 mod error;
 mod host;
+pub mod outside;
 mod plugin;
 mod run;
 mod signature;

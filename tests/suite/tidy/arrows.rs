@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -22,6 +22,8 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("host/kit", KIT),
     ("host/demo", DEMO),
     ("host/agent", &["tillhold-*"]),
+    ("tests/harm", HARM),
+    ("tests/fuzz", &["tillhold-harm"]),
     ("guest/sdk", &[]),
     ("guest/store-customers", &["tillhold-sdk"]),
     ("guest/customer-merge", &["tillhold-sdk"]),
@@ -49,6 +51,8 @@ const DEMO: &[&str] = &[
 ];
 /// The author's kit runs plugins where there is neither a database nor an agent.
 const KIT: &[&str] = &["tillhold-core", "tillhold-env", "tillhold-plugin", "tillhold-toolchain"];
+/// It sends input to everything that takes some.
+const HARM: &[&str] = &["tillhold", "tillhold-*"];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 
 /// A big outside library and the folders whose product code may name it.
