@@ -4,8 +4,12 @@
 //! * `TILLHOLD_ORDEAL_ROUNDS` makes each longer, `TILLHOLD_ORDEAL_SEED` repeats one; the seed is always told.
 //! * An ordeal ends with the judge: every acknowledged sale once and whole, no number twice, nothing unlike, no file damaged.
 
+#[cfg(target_os = "linux")]
+mod full;
 mod killed;
 mod line;
+#[cfg(target_os = "linux")]
+mod power;
 mod stopped;
 
 use crate::dice::Dice;

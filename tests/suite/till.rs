@@ -27,7 +27,9 @@ pub struct Till {
     /// The last number that was used; `None` until the register has said it.
     last: Option<i64>,
     /// Lines of a sale, at most.
-    lines_max: u64,
+    pub lines_max: u64,
+    /// Rung up and refused until now; the next one to be sold.
+    parked: Option<Sale>,
     pub promised: Vec<Promise>,
     /// Refusals that were met on the way, by code; those without an answer are `no answer`.
     pub met: Vec<String>,
@@ -40,6 +42,7 @@ impl Till {
             dice,
             last: None,
             lines_max: 4,
+            parked: None,
             promised: Vec::new(),
             met: Vec::new(),
         }
@@ -47,7 +50,10 @@ impl Till {
 
     /// Comes back when the front door has acknowledged one more sale.
     pub async fn sell(&mut self, register: &Register) {
-        let sale = self.ring(register).await;
+        let sale = match self.parked.take() {
+            Some(sale) => sale,
+            None => self.ring(register).await,
+        };
         let tries = tokio::time::timeout(LONG, async {
             let mut tries = 1;
             while !self.ask(register, &sale).await {
@@ -75,6 +81,11 @@ impl Till {
         let lines = 1 + self.dice.below(self.lines_max);
         let quantities = (0..lines).map(|_| 1 + self.dice.below(9)).collect();
         Sale { id: self.dice.uuid(), number: last + 1, quantities }
+    }
+
+    /// For later: nothing else has its number.
+    pub fn park(&mut self, sale: Sale) {
+        self.parked = Some(sale);
     }
 
     /// One try; whether the sale was acknowledged.
@@ -124,24 +135,21 @@ impl Till {
         asked.await.unwrap_or_else(|_| panic!("no last number\n{}", register.log()))
     }
 
-    /// The channel's rows of all that was promised: headers, lines.
+    /// The channel's rows of a promise: header, lines.
+    pub fn rows_of(&self, promise: &Promise) -> (Vec<String>, Vec<String>) {
+        let (terminal, Promise { number, quantities, .. }) = (&self.terminal, promise);
+        let sale = format!("{terminal}|{STORE}|{STORE}-{terminal}-{number}");
+        let receipt = receipt(terminal, *number);
+        let header = format!("{sale}|usrt|{receipt}|USD|{}", amount(quantities));
+        let line = |(at, quantity): (usize, &u64)| format!("{sale}|{}|{quantity}", at + 1);
+        (vec![header], quantities.iter().enumerate().map(line).collect())
+    }
+
+    /// Of all that was promised.
     pub fn rows(&self) -> (Vec<String>, Vec<String>) {
-        let terminal = &self.terminal;
-        let (mut headers, mut lines) = (Vec::new(), Vec::new());
-        for Promise { number, quantities, .. } in &self.promised {
-            headers.push(format!(
-                "{terminal}|{STORE}|{STORE}-{terminal}-{number}|usrt|{}|USD|{}",
-                receipt(terminal, *number),
-                amount(quantities)
-            ));
-            for (at, quantity) in quantities.iter().enumerate() {
-                lines.push(format!(
-                    "{terminal}|{STORE}|{STORE}-{terminal}-{number}|{}|{quantity}",
-                    at + 1
-                ));
-            }
-        }
-        (headers, lines)
+        let all: Vec<_> = self.promised.iter().map(|promise| self.rows_of(promise)).collect();
+        let (headers, lines): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        (headers.concat(), lines.concat())
     }
 }
 

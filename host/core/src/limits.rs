@@ -243,6 +243,8 @@ pub const SIZE_FORECAST_DAYS_LOOKED_AT: usize = 30;
 pub const SIZE_FORECAST_DAYS_MAX: u64 = 3_650;
 /// Days whose sizes are remembered: a year and a month, for who compares with last year.
 pub const SIZE_DAYS_KEPT: u64 = 400;
+/// Between two tries to write the front door's address on a full disk: a POS that looks for it waits no longer than this.
+pub const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at the size of the files, each of which reads a few pages.
 pub const SIZE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two purges of settled sales; the days that they are kept are counted in whole days anyway.

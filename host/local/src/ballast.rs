@@ -1,7 +1,7 @@
 //! Space that is taken in good days: a file beside the journal that goes when the disk is full, so that a shift can be
 //! sold to its end and closed.
 //!
-//! * Only the journal's writer lets it go. While it is gone nothing is loaded into the catalogue: what is left of the
+//! * The journal's writer lets it go, or whoever could not open the register for sales otherwise. While it is gone nothing is loaded into the catalogue: what is left of the
 //!   disk is for sales.
 //! * It comes back by itself once the disk has room for it twice.
 
@@ -71,9 +71,13 @@ impl Ballast {
             _ => false,
         };
         if is_full {
-            // There may be none: then there is nothing to give.
-            let _ = std::fs::remove_file(self.folder.join(NAME));
+            self.let_go();
         }
+    }
+
+    pub(crate) fn let_go(&self) {
+        // There may be none: then there is nothing to give.
+        let _ = std::fs::remove_file(self.folder.join(NAME));
     }
 
     /// Takes the space, of another size than before where that is asked for, if the disk has room for it twice.

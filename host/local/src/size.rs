@@ -121,6 +121,11 @@ impl LocalDatabase {
         self.env().blocking("space kept for sales", keep).await.ok_or(LocalError::Closed)?
     }
 
+    /// Gives up the space that is kept for sales, for what they cannot do without on a full disk.
+    pub fn give_up_reserve(&self) {
+        self.ballast().let_go();
+    }
+
     pub fn reserve(&self) -> Reserve {
         self.ballast().reserve()
     }

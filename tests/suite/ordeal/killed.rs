@@ -3,9 +3,8 @@
 
 use super::{dice, rounds, sell_until, tell, tills};
 use crate::harness::proof;
-use crate::judge::{FILES, intact, judge};
+use crate::judge::{judge, left_intact};
 use crate::store::{Conduct, Register, Store};
-use std::path::Path;
 use std::time::Duration;
 
 const REGISTERS: usize = 10;
@@ -38,23 +37,8 @@ fn killed_at_any_moment() {
     });
 }
 
-/// What was left is looked at as the next agent finds it; in a copy, for SQLite mends when it opens.
 fn kill(register: &Register) {
     register.kill();
-    let copy = tempfile::tempdir().expect("a folder");
-    let mut is_filled = true;
-    for name in FILES {
-        for name in [name.to_string(), format!("{name}-wal")] {
-            is_filled &= copied(&register.offline().join(&name), &copy.path().join(&name));
-        }
-    }
-    if is_filled {
-        intact(copy.path());
-    }
+    left_intact(&register.offline());
     register.start();
-}
-
-/// An agent that was killed in its first moments has not all files.
-fn copied(from: &Path, to: &Path) -> bool {
-    std::fs::copy(from, to).is_ok()
 }

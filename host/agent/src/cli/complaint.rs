@@ -78,6 +78,9 @@ impl DoorError {
                 "choose another [front_door] socket, or move away what is there; its folder must be there and writable"
             }
             DoorError::TokenTwice { .. } => "empty one of the two files: a new token is made in it",
+            DoorError::File { cause, .. } if cause.kind() == std::io::ErrorKind::StorageFull => {
+                "free space on the disk"
+            }
             DoorError::File { .. } => "give the agent's user the right to write there",
         };
         Some(hint.to_string())

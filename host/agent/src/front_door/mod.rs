@@ -50,6 +50,7 @@ use metrics::Meters;
 use rate::Rates;
 use role::Tokens;
 use socket::Socket;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -94,6 +95,12 @@ pub enum DoorError {
     TokenTwice { one: String, other: String },
 }
 
+impl DoorError {
+    fn is_full_disk(&self) -> bool {
+        matches!(self, DoorError::File { cause, .. } if cause.kind() == ErrorKind::StorageFull)
+    }
+}
+
 /// A door that listens but does not answer yet.
 pub struct OpenDoor {
     listener: Box<dyn Listener>,
@@ -115,7 +122,7 @@ pub async fn open(agent: &Arc<Agent>) -> Result<OpenDoor, DoorError> {
         Some(place) => Some(Socket::bind(place).await?),
         None => None,
     };
-    write(&file.address_file(), &format!("{address}\n"))?;
+    tell_address(agent, address)?;
     Ok(OpenDoor { listener, socket, address, door: Door::of(agent, tokens) })
 }
 
@@ -181,6 +188,34 @@ impl Door {
     /// The longest that a sale takes: its wait for the channel, and its way to the disk.
     fn sale_time(&self) -> Duration {
         self.agent.register().profile.offline_timeout + limits::SALE_WRITE_TIME_MAX
+    }
+}
+
+/// On a full disk the space that is kept for sales is given up for it, and a door whose address cannot be written all the same
+/// is open: selling is the last thing that stops.
+fn tell_address(agent: &Arc<Agent>, address: SocketAddr) -> Result<(), DoorError> {
+    let register = agent.register();
+    let (file, text) = (register.file.address_file(), format!("{address}\n"));
+    let mut written = write(&file, &text);
+    if written.as_ref().is_err_and(DoorError::is_full_disk) {
+        register.local.give_up_reserve();
+        written = write(&file, &text);
+    }
+    match written {
+        Err(error) if error.is_full_disk() => {
+            agent.say(&format!("{error}; it is written when there is room, and sales are taken"));
+            let agent = agent.clone();
+            register.env.clone().spawn(async move {
+                while write(&file, &text).is_err() {
+                    tokio::select! {
+                        () = tokio::time::sleep(limits::ADDRESS_INTERVAL) => {}
+                        () = agent.stopped() => return,
+                    }
+                }
+            });
+            Ok(())
+        }
+        written => written,
     }
 }
 
