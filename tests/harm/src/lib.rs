@@ -46,7 +46,7 @@ pub struct Target {
 }
 
 pub const TARGETS: &[Target] = &[
-    Target { name: "standin", harm: standin::harm, mutations: 300 },
+    Target { name: "standin", harm: standin::harm, mutations: 200 },
     Target { name: "channel", harm: channel::harm, mutations: 5_000 },
     #[cfg(feature = "agent")]
     Target { name: "profile", harm: settings::profile, mutations: 2_000 },
