@@ -132,7 +132,8 @@ pub async fn ask(link: &mut Link, question: &str) -> Result<(), ChannelError> {
         _ => {
             let run = Run([3; 16]);
             let register = "S1-1".to_string();
-            drop(look(link, &Speaker { register, incarnation: INCARNATION, run }).await?);
+            let speaker = Speaker { register, incarnation: INCARNATION, run };
+            let _claimed = look(link, &speaker).await?;
         }
     }
     Ok(())
