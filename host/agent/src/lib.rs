@@ -1,4 +1,5 @@
-//! The register agent: what the program `tillhold` is made of, and the few places of it where bytes come in from outside.
+//! The register agent: what the program `tillhold` is made of, for whoever runs it inside a program of their own in another
+//! [`Env`], as the simulation does; and the few places of it where bytes come in from outside.
 
 mod again;
 mod agent;
@@ -36,9 +37,27 @@ mod trouble;
 mod upkeep;
 mod verify;
 
-use std::process::ExitCode;
+use anyhow::bail;
+use std::path::Path;
+use tillhold_env::Env;
 
-/// The program, from its arguments to its exit status.
-pub fn main() -> ExitCode {
-    cli::main()
+pub use cli::main;
+
+/// Runs the agent of the register whose settings are in `config` until `told` ends, and what was begun by then is
+/// finished.
+pub async fn run(
+    env: &Env,
+    config: &Path,
+    told: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    cli::run::run_until(env, &cli::Settings::of(config), told).await.map(drop)
+}
+
+/// Carries out one command line, without the program's name in front, in this process; an answer of "no" is an error
+/// here.
+pub async fn command(env: &Env, words: &[&str]) -> anyhow::Result<()> {
+    match cli::command(env, words).await? {
+        cli::Done::Yes => Ok(()),
+        cli::Done::No => bail!("tillhold {} did not hold", words.join(" ")),
+    }
 }

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,6 +33,8 @@ pub struct Env {
     pub disk: Arc<dyn Disk>,
     /// The SQLite VFS by name; `None` is SQLite's default for the platform.
     pub vfs: Option<String>,
+    /// Takes each line that is meant for the operator.
+    pub talk: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 pub trait Clock: Send + Sync {
@@ -84,8 +87,13 @@ pub trait Tasks: Send + Sync {
     fn spawn(&self, task: BoxFuture<'static, ()>);
     /// Work that blocks for long (a plugin's batch, a compile), away from the runtime's own threads.
     fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>);
-    /// A thread for the life of the program (a database file's writer).
+    /// A thread for the life of the program whose work waits by [`Env::wait`] alone (a database file's writer): a
+    /// simulation runs it in its own time.
+    fn worker(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+    /// A thread for the life of the program that waits in the operating system's time, also in a simulation.
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+    /// See [`Env::wait`].
+    fn wait(&self, until: BoxFuture<'_, ()>, most: Option<Duration>) -> bool;
 }
 
 impl Env {
@@ -98,6 +106,7 @@ impl Env {
             tasks: Arc::new(real::RealTasks),
             disk: Arc::new(real::RealDisk),
             vfs: None,
+            talk: Arc::new(real::talk),
         }
     }
 
@@ -120,5 +129,18 @@ impl Env {
             }),
         );
         wait.await.ok()
+    }
+
+    /// Stands still on the thread of a [`Tasks::blocking`] or [`Tasks::worker`] until a task has brought something
+    /// about, or for as long as `most`; then it is `None`.
+    pub fn wait<T: Send>(
+        &self,
+        until: impl Future<Output = T> + Send,
+        most: Option<Duration>,
+    ) -> Option<T> {
+        let mut answer = None;
+        let ended = async { answer = Some(until.await) };
+        self.tasks.wait(Box::pin(ended), most);
+        answer
     }
 }

@@ -4,13 +4,21 @@
 use crate::{BoxFuture, BoxStream, Clock, Disk, Listener, Network, Random, Tasks};
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::thread::Thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+/// On stderr: stdout is data. A closed stderr is no reason to stop selling.
+pub(crate) fn talk(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 pub(crate) struct RealClock {
     start: Instant,
@@ -149,8 +157,38 @@ impl Tasks for RealTasks {
         tokio::task::spawn_blocking(work);
     }
 
+    fn worker(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        self.thread(name, work)
+    }
+
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         std::thread::Builder::new().name(name).spawn(work).map(|_| ())
+    }
+
+    fn wait(&self, mut until: BoxFuture<'_, ()>, most: Option<Duration>) -> bool {
+        let waker = Waker::from(Arc::new(Sleeper(std::thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let started = Instant::now();
+        loop {
+            if until.as_mut().poll(&mut context).is_ready() {
+                return true;
+            }
+            // Woken for nothing, it looks again.
+            match most.map(|most| most.saturating_sub(started.elapsed())) {
+                None => std::thread::park(),
+                Some(Duration::ZERO) => return false,
+                Some(left) => std::thread::park_timeout(left),
+            }
+        }
+    }
+}
+
+/// A thread that waits for a future.
+struct Sleeper(Thread);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -209,6 +247,17 @@ mod tests {
             assert_eq!(reached.expect("no address is waited for").ok(), expected, "{addresses:?}");
         }
         assert!(first_of(Vec::new(), reach).await.is_err());
+    }
+
+    #[test]
+    fn a_thread_waits_for_a_task_or_for_as_long_as_it_may() {
+        let env = Env::real();
+        let (tell, hear) = tokio::sync::oneshot::channel();
+        let teller = std::thread::spawn(move || tell.send(7));
+        assert_eq!(env.wait(hear, None).map(Result::ok), Some(Some(7)));
+        teller.join().expect("a thread").expect("it was heard");
+        let never = std::future::pending::<()>();
+        assert_eq!(env.wait(never, Some(Duration::from_millis(5))), None);
     }
 
     /// A reader on a half-open link sends nothing, so only keepalive finds out; a writer's unanswered bytes

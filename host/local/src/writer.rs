@@ -15,9 +15,10 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use tillhold_core::limits;
 use tillhold_env::Env;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 /// Pieces of work after which an idle moment is used to checkpoint, so that no sale has to wait for one.
@@ -36,7 +37,7 @@ pub(crate) struct Writer {
     file: PathBuf,
     /// What goes when the disk is full.
     ballast: Option<Arc<Ballast>>,
-    queue: SyncSender<Message>,
+    queue: Sender<Message>,
 }
 
 impl Writer {
@@ -48,11 +49,17 @@ impl Writer {
         lock: Arc<File>,
         ballast: Option<Arc<Ballast>>,
     ) -> std::io::Result<Writer> {
-        let (queue, messages) = sync_channel(limits::WRITER_QUEUE_MAX);
+        let (queue, messages) = channel(limits::WRITER_QUEUE_MAX);
         let path = file.path.clone();
         let name = format!("writer of {}", file.kind.name());
-        let thread = Thread { file, conn: Some(conn), since_checkpoint: 0, may_shrink: true };
-        env.tasks.thread(
+        let thread = Thread {
+            env: env.clone(),
+            file,
+            conn: Some(conn),
+            since_checkpoint: 0,
+            may_shrink: true,
+        };
+        env.tasks.worker(
             name,
             Box::new(move || {
                 let closed = thread.work_off(messages);
@@ -104,12 +111,13 @@ impl Writer {
             TrySendError::Full(_) => {
                 LocalError::Busy { file: self.file.clone(), queued: limits::WRITER_QUEUE_MAX }
             }
-            TrySendError::Disconnected(_) => LocalError::Closed,
+            TrySendError::Closed(_) => LocalError::Closed,
         })
     }
 }
 
 struct Thread {
+    env: Env,
     file: OfflineFile,
     conn: Option<Connection>,
     since_checkpoint: u32,
@@ -119,7 +127,7 @@ struct Thread {
 
 impl Thread {
     /// Until every sender is gone or someone asks to close; the answer goes out after the connection is closed.
-    fn work_off(mut self, messages: Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    fn work_off(mut self, mut messages: Receiver<Message>) -> Option<oneshot::Sender<()>> {
         loop {
             let message = match messages.try_recv() {
                 Ok(message) => message,
@@ -129,10 +137,7 @@ impl Thread {
                     if self.shrink() {
                         continue;
                     }
-                    match messages.recv() {
-                        Ok(message) => message,
-                        Err(_) => return None,
-                    }
+                    self.env.wait(messages.recv(), None).flatten()?
                 }
             };
             match message {

@@ -15,11 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tillhold_core::limits::TDS_CHUNK_BYTES;
 use tillhold_core::text::Misfit;
+use tillhold_env::Env;
 use tokio::sync::mpsc;
 
 /// What a reply needs to know of its connection.
 #[derive(Clone)]
 pub struct ReplyTo {
+    pub env: Env,
     pub server: Arc<str>,
     pub packet_bytes: usize,
     pub session: u16,
@@ -223,7 +225,8 @@ impl Reply {
     /// Waits while the queue is full.
     fn send(&mut self) {
         let chunk = std::mem::take(&mut self.framed);
-        if self.chunks.blocking_send(chunk).is_err() {
+        let sent = self.to.env.wait(self.chunks.send(chunk), None);
+        if !matches!(sent, Some(Ok(()))) {
             self.gone = true;
         }
     }

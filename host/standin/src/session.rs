@@ -206,6 +206,7 @@ impl Connection {
         };
         let running = Running::new(self.env.clone(), self.interrupt.clone());
         let to = ReplyTo {
+            env: self.env.clone(),
             server: self.server.clone(),
             packet_bytes: self.packet_bytes,
             session: self.session_number,

@@ -19,7 +19,7 @@ mod profile;
 mod provision;
 mod quarantine;
 mod reprovision;
-mod run;
+pub mod run;
 mod schema;
 mod selection;
 mod serve;
@@ -32,7 +32,7 @@ mod verify;
 
 use crate::settings::password::{PasswordError, PasswordPlace};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tillhold_channel::{Authentication, ChannelConfig};
 use tillhold_core::limits;
@@ -125,6 +125,12 @@ pub struct Settings {
     config: PathBuf,
 }
 
+impl Settings {
+    pub fn of(config: &Path) -> Settings {
+        Settings { config: config.to_path_buf() }
+    }
+}
+
 /// Another account than the register's own, for work that a register has no right to.
 #[derive(Args)]
 pub struct Administrator {
@@ -171,7 +177,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complaint::tell(&error.into()),
     };
-    let result = runtime.block_on(carry_out(cli.command));
+    let result = runtime.block_on(carry_out(&Env::real(), cli.command));
     // A plugin that loops must not hold the end up: what it works on is not written, and comes again.
     runtime.shutdown_timeout(limits::LEFT_BEHIND_END_MAX);
     match result {
@@ -191,37 +197,42 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-async fn carry_out(command: Command) -> anyhow::Result<Done> {
-    let env = Env::real();
+/// What stands behind the program's name.
+pub async fn command(env: &Env, words: &[&str]) -> anyhow::Result<Done> {
+    let cli = Cli::try_parse_from(std::iter::once(&"tillhold").chain(words))?;
+    carry_out(env, cli.command).await
+}
+
+async fn carry_out(env: &Env, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::Demo(args) => demo::demo(&env, args).await,
-        Command::Setup(args) => setup::setup(&env, *args).await,
-        Command::Run(settings) => run::run(&env, &settings).await,
+        Command::Demo(args) => demo::demo(env, args).await,
+        Command::Setup(args) => setup::setup(env, *args).await,
+        Command::Run(settings) => run::run(env, &settings).await,
         // The service has threads and a runtime of its own.
         #[cfg(windows)]
         Command::Service(settings) => tokio::task::block_in_place(|| service::service(settings)),
-        Command::Provision(args) => provision::provision(&env, args).await,
-        Command::Reprovision(args) => reprovision::reprovision(&env, args).await,
-        Command::Status(args) => door::status(&env, args).await,
-        Command::Sync(args) => door::sync(&env, args).await,
-        Command::Hold(args) => hand::hold(&env, args).await,
-        Command::Release(args) => hand::release(&env, args).await,
-        Command::Reconnect(args) => hand::reconnect(&env, args).await,
-        Command::Audit(command) => hand::audit(&env, command).await,
-        Command::Verify(args) => verify::verify(&env, args).await,
-        Command::Fleet(args) => fleet::fleet(&env, args).await,
-        Command::Incarnation(command) => incarnation::incarnation(&env, command).await,
-        Command::Selection(command) => selection::selection(&env, command).await,
-        Command::Export(command) => export::export(&env, command).await,
-        Command::Import(command) => carry::import(&env, command).await,
-        Command::Images(command) => images::images(&env, command).await,
-        Command::NewDatabase(args) => export::new_database(&env, args).await,
-        Command::Size(args) => size::size(&env, args).await,
-        Command::Conflicts(command) => conflicts::conflicts(&env, command).await,
-        Command::Quarantine(command) => quarantine::quarantine(&env, command).await,
-        Command::Decisions(command) => conflicts::decisions(&env, command).await,
-        Command::Channel(command) => channel::channel(&env, command).await,
-        Command::Profile(command) => profile::profile(&env, command).await,
-        Command::Plugin(command) => plugin::plugin(&env, command).await,
+        Command::Provision(args) => provision::provision(env, args).await,
+        Command::Reprovision(args) => reprovision::reprovision(env, args).await,
+        Command::Status(args) => door::status(env, args).await,
+        Command::Sync(args) => door::sync(env, args).await,
+        Command::Hold(args) => hand::hold(env, args).await,
+        Command::Release(args) => hand::release(env, args).await,
+        Command::Reconnect(args) => hand::reconnect(env, args).await,
+        Command::Audit(command) => hand::audit(env, command).await,
+        Command::Verify(args) => verify::verify(env, args).await,
+        Command::Fleet(args) => fleet::fleet(env, args).await,
+        Command::Incarnation(command) => incarnation::incarnation(env, command).await,
+        Command::Selection(command) => selection::selection(env, command).await,
+        Command::Export(command) => export::export(env, command).await,
+        Command::Import(command) => carry::import(env, command).await,
+        Command::Images(command) => images::images(env, command).await,
+        Command::NewDatabase(args) => export::new_database(env, args).await,
+        Command::Size(args) => size::size(env, args).await,
+        Command::Conflicts(command) => conflicts::conflicts(env, command).await,
+        Command::Quarantine(command) => quarantine::quarantine(env, command).await,
+        Command::Decisions(command) => conflicts::decisions(env, command).await,
+        Command::Channel(command) => channel::channel(env, command).await,
+        Command::Profile(command) => profile::profile(env, command).await,
+        Command::Plugin(command) => plugin::plugin(env, command).await,
     }
 }

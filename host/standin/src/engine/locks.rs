@@ -7,9 +7,10 @@
 use super::running::locked;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
-use tillhold_env::Clock;
+use tillhold_env::Env;
+use tokio::sync::Notify;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -39,9 +40,9 @@ pub enum Outcome {
 const GLANCE: Duration = Duration::from_millis(100);
 
 pub struct Locks {
-    clock: Arc<dyn Clock>,
+    env: Env,
     table: Mutex<Table>,
-    changed: Condvar,
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -63,8 +64,8 @@ struct Wait {
 }
 
 impl Locks {
-    pub fn new(clock: Arc<dyn Clock>) -> Locks {
-        Locks { clock, table: Mutex::default(), changed: Condvar::new() }
+    pub fn new(env: &Env) -> Locks {
+        Locks { env: env.clone(), table: Mutex::default(), changed: Notify::new() }
     }
 
     /// Waits until the lock is granted, `timeout` is over (`None`: never), or `cancelled` is set.
@@ -91,9 +92,9 @@ impl Locks {
             table.waiting.remove(&ticket);
             return Outcome::Deadlock;
         }
-        let started = self.clock.monotonic_us();
+        let started = self.env.clock.monotonic_us();
         loop {
-            let waited = Duration::from_micros(self.clock.monotonic_us().saturating_sub(started));
+            let waited = Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
             let left = timeout.map(|timeout| timeout.saturating_sub(waited));
             let ended = if cancelled.load(Ordering::Relaxed) {
                 Some(Outcome::Cancelled)
@@ -108,11 +109,11 @@ impl Locks {
                     table.grant(session, resource, mode);
                 }
                 drop(table);
-                self.changed.notify_all();
+                self.changed.notify_waiters();
                 return outcome;
             }
             let nap = left.map_or(GLANCE, |left| left.min(GLANCE));
-            table = self.changed.wait_timeout(table, nap).unwrap_or_else(PoisonError::into_inner).0;
+            table = self.nap(table, nap);
         }
     }
 
@@ -131,7 +132,7 @@ impl Locks {
             table.held.remove(resource);
         }
         drop(table);
-        self.changed.notify_all();
+        self.changed.notify_waiters();
         true
     }
 
@@ -143,20 +144,28 @@ impl Locks {
             !holders.is_empty()
         });
         drop(table);
-        self.changed.notify_all();
+        self.changed.notify_waiters();
     }
 
     /// Wakes every waiter to look at its `cancelled`.
     pub fn wake(&self) {
-        self.changed.notify_all();
+        self.changed.notify_waiters();
+    }
+
+    /// Until something changes, which nobody can do unseen between the look at the table and the wait.
+    fn nap<'a>(&'a self, table: MutexGuard<'a, Table>, most: Duration) -> MutexGuard<'a, Table> {
+        let changed = self.changed.notified();
+        drop(table);
+        self.env.wait(changed, Some(most));
+        locked(&self.table)
     }
 
     /// Sleeps, unless cancelled.
     pub fn sleep(&self, time: Duration, cancelled: &AtomicBool) -> bool {
-        let started = self.clock.monotonic_us();
+        let started = self.env.clock.monotonic_us();
         let mut table = locked(&self.table);
         loop {
-            let slept = Duration::from_micros(self.clock.monotonic_us().saturating_sub(started));
+            let slept = Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
             if cancelled.load(Ordering::Relaxed) {
                 return false;
             }
@@ -164,7 +173,7 @@ impl Locks {
                 return true;
             }
             let nap = (time - slept).min(GLANCE);
-            table = self.changed.wait_timeout(table, nap).unwrap_or_else(PoisonError::into_inner).0;
+            table = self.nap(table, nap);
         }
     }
 }
@@ -228,7 +237,7 @@ mod tests {
     #[test]
     fn a_circle_of_waiters_is_a_deadlock_and_not_a_time_out() {
         let env = Env::real();
-        let locks = Arc::new(Locks::new(env.clock.clone()));
+        let locks = Arc::new(Locks::new(&env));
         let calm = Arc::new(AtomicBool::new(false));
         let long = Some(Duration::from_secs(60));
         assert_eq!(
@@ -268,7 +277,7 @@ mod tests {
 
     #[test]
     fn shared_locks_go_together_and_time_outs_end() {
-        let locks = Locks::new(Env::real().clock);
+        let locks = Locks::new(&Env::real());
         let calm = AtomicBool::new(false);
         let none = Some(Duration::ZERO);
         assert_eq!(locks.acquire(1, application("x"), Mode::Shared, none, &calm), Outcome::Granted);

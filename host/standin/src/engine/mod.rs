@@ -122,7 +122,7 @@ impl Engine {
             env: env.clone(),
             file: file.to_path_buf(),
             durable: options.durable,
-            locks: Locks::new(env.clock.clone()),
+            locks: Locks::new(env),
             commits: Commits::default(),
             counters: counters.clone(),
             catalogue: Mutex::default(),

@@ -1,0 +1,22 @@
+//! A store in simulated time: registers and their channel, the real code of all of them, in one thread under one seed.
+//!
+//! ```text
+//! plan (from the seed) -> world: channel (stand-in's server and engine) <- net -> machines (the agent, SQLite) <- tills
+//!                           trouble: what was planned   check: what must hold   trace: what happened
+//! life, net, disk, fiber: the seam of `tillhold-env`, with a paused clock
+//! ```
+
+mod channel;
+mod check;
+mod disk;
+mod entropy;
+mod fiber;
+mod life;
+mod machine;
+mod net;
+pub mod plan;
+mod store;
+mod till;
+mod trace;
+mod trouble;
+pub mod world;

@@ -1,0 +1,234 @@
+//! What goes wrong in a run, drawn up front from its seed: a list that can be shown, cut down and run again.
+//!
+//! Each run has a subset of the kinds of trouble, so that none of them hides behind another; some have nearly none and
+//! go on for long instead.
+
+use crate::entropy::Dice;
+use std::fmt;
+use std::time::Duration;
+
+/// One thing that happens, whole: what it begins it also ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    pub at_ms: u64,
+    pub what: Event,
+}
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Now,
+    /// At the so-manieth step of one of its tasks: between two awaits.
+    Step(u64),
+    /// At the so-manieth write, sync, truncation or deletion of SQLite's.
+    FileOperation(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    Kill { register: u64, when: When, dark: bool, down_ms: u64 },
+    Stop { register: u64, down_ms: u64 },
+    /// Another agent is started on the files of the one that runs.
+    SecondAgent { register: u64 },
+    Cut { register: u64, ms: u64 },
+    Reset { register: u64 },
+    Silence { register: u64, up: bool, down: bool, ms: u64 },
+    Slow { register: u64, most_ms: u64, ms: u64 },
+    Trickle { register: u64, bytes_per_ms: u64, ms: u64 },
+    CutAfter { register: u64, bytes: u64 },
+    LoseAnswer { register: u64, commits: u64 },
+    HalfRow { register: u64, rows: u64 },
+    RefuseLogins { register: u64, number: u32, keeps_sessions: bool, ms: u64 },
+    RefuseRequests { register: u64, number: u32, ms: u64 },
+    Stall { register: u64, ms: u64 },
+    /// The channel's process dies with all its sessions.
+    ChannelDies { down_ms: u64 },
+    ReadOnly { ms: u64 },
+    /// A statement with this word in it fails once.
+    FailStatement { word: &'static str, number: u32 },
+    /// Retention passes over the changes of the channel so far.
+    ForgetChanges,
+    DiskFull { register: u64, ms: u64 },
+    FailWrite { register: u64, number: u64 },
+    FailSync { register: u64, number: u64 },
+    SetClock { register: u64, by_ms: i64 },
+    /// The profile's text changes under way.
+    OtherProfile { register: u64, frequency_s: u64, batch: u64 },
+}
+
+/// What kind of trouble an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Crash,
+    PowerCut,
+    Stop,
+    Network,
+    Channel,
+    Answer,
+    Disk,
+    Clock,
+    Retention,
+    Profile,
+}
+
+impl Kind {
+    const ALL: [Kind; 10] = [
+        Kind::Crash,
+        Kind::PowerCut,
+        Kind::Stop,
+        Kind::Network,
+        Kind::Channel,
+        Kind::Answer,
+        Kind::Disk,
+        Kind::Clock,
+        Kind::Retention,
+        Kind::Profile,
+    ];
+}
+
+impl Event {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Event::Kill { dark: true, .. } => Kind::PowerCut,
+            Event::Kill { .. } => Kind::Crash,
+            Event::Stop { .. } | Event::SecondAgent { .. } => Kind::Stop,
+            Event::Cut { .. }
+            | Event::Reset { .. }
+            | Event::Silence { .. }
+            | Event::Slow { .. }
+            | Event::Trickle { .. }
+            | Event::CutAfter { .. } => Kind::Network,
+            Event::LoseAnswer { .. } | Event::HalfRow { .. } => Kind::Answer,
+            Event::RefuseLogins { .. }
+            | Event::RefuseRequests { .. }
+            | Event::Stall { .. }
+            | Event::ChannelDies { .. }
+            | Event::ReadOnly { .. }
+            | Event::FailStatement { .. } => Kind::Channel,
+            Event::ForgetChanges => Kind::Retention,
+            Event::DiskFull { .. } | Event::FailWrite { .. } | Event::FailSync { .. } => Kind::Disk,
+            Event::SetClock { .. } => Kind::Clock,
+            Event::OtherProfile { .. } => Kind::Profile,
+        }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = Duration::from_millis(self.at_ms);
+        write!(f, "{:>4}.{:03} s  {:?}", at.as_secs(), at.subsec_millis(), self.what)
+    }
+}
+
+/// A whole run, before it begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub registers: u64,
+    /// How long the tills sell before everything is healed.
+    pub sells_ms: u64,
+    /// Between two customers at one till, on average.
+    pub pause_ms: u64,
+    /// Between two of head office's jobs, on average.
+    pub office_ms: u64,
+    pub events: Vec<Planned>,
+}
+
+impl Plan {
+    pub fn drawn(seed: u64) -> Plan {
+        let mut dice = Dice::of(seed, 1);
+        let registers = dice.between(1, 4);
+        let sells_ms = *dice.of_list(&[8_000, 20_000, 20_000, 40_000]);
+        let calm = dice.one_in(6);
+        let kinds: Vec<Kind> =
+            Kind::ALL.into_iter().filter(|_| !calm && dice.one_in(2)).collect();
+        let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
+        let mut events = Vec::new();
+        let mut at_ms = dice.between(0, 3_000);
+        while at_ms < sells_ms && !(kinds.is_empty() && !calm) {
+            let kind = if calm { *dice.of_list(&Kind::ALL) } else { *dice.of_list(&kinds) };
+            let what = event(&mut dice, kind, registers);
+            events.push(Planned { at_ms, what });
+            at_ms += dice.between(1, 2 * gap_ms);
+        }
+        Plan {
+            seed,
+            registers,
+            sells_ms,
+            pause_ms: *dice.of_list(&[20, 60, 150, 600]),
+            office_ms: *dice.of_list(&[100, 400, 1_500]),
+            events,
+        }
+    }
+
+    /// The same run without some of its events.
+    pub fn with(&self, events: Vec<Planned>) -> Plan {
+        Plan { events, ..self.clone() }
+    }
+}
+
+/// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.
+const PASSING: [u32; 6] = [1205, 1222, 701, 40_613, 983, 3960];
+
+fn event(dice: &mut Dice, kind: Kind, registers: u64) -> Event {
+    let register = dice.between(1, registers);
+    let ms = *dice.of_list(&[200, 1_000, 2_500, 6_000]);
+    let down_ms = *dice.of_list(&[0, 100, 1_500, 5_000]);
+    match kind {
+        Kind::Crash | Kind::PowerCut => Event::Kill {
+            register,
+            when: match dice.between(1, 5) {
+                1 => When::Now,
+                2 | 3 => When::Step(dice.between(1, 400)),
+                _ => When::FileOperation(dice.between(1, 120)),
+            },
+            dark: kind == Kind::PowerCut,
+            down_ms,
+        },
+        Kind::Stop if dice.one_in(3) => Event::SecondAgent { register },
+        Kind::Stop => Event::Stop { register, down_ms },
+        Kind::Network => match dice.between(1, 8) {
+            1 => Event::Cut { register, ms },
+            2 => Event::Reset { register },
+            3 => Event::Silence { register, up: true, down: true, ms },
+            4 => Event::Silence { register, up: true, down: false, ms },
+            5 => Event::Silence { register, up: false, down: true, ms },
+            6 => Event::Slow { register, most_ms: dice.between(20, 2_500), ms },
+            7 => Event::Trickle { register, bytes_per_ms: dice.between(1, 60), ms },
+            _ => Event::CutAfter { register, bytes: dice.between(1, 30_000) },
+        },
+        Kind::Answer if dice.one_in(4) => Event::HalfRow { register, rows: dice.between(1, 20) },
+        Kind::Answer => Event::LoseAnswer { register, commits: dice.between(1, 4) },
+        Kind::Channel => match dice.between(1, 6) {
+            1 => Event::ChannelDies { down_ms },
+            2 => Event::RefuseLogins {
+                register,
+                number: *dice.of_list(&[18_456, 4060, 18_461, 40_613]),
+                keeps_sessions: dice.one_in(2),
+                ms,
+            },
+            3 => Event::RefuseRequests { register, number: *dice.of_list(&PASSING), ms },
+            4 => Event::Stall { register, ms },
+            5 => Event::ReadOnly { ms },
+            _ => Event::FailStatement {
+                word: dice.word(&["INSERT", "UPDATE", "SELECT", "MERGE", "ledger"]),
+                number: *dice.of_list(&PASSING),
+            },
+        },
+        Kind::Disk => match dice.between(1, 4) {
+            1 => Event::DiskFull { register, ms },
+            2 => Event::FailSync { register, number: dice.between(1, 30) },
+            _ => Event::FailWrite { register, number: dice.between(1, 120) },
+        },
+        Kind::Clock => Event::SetClock {
+            register,
+            by_ms: *dice.of_list(&[-3_600_000, 3_600_000, -86_400_000, 315_360_000_000, -900, 900]),
+        },
+        Kind::Retention => Event::ForgetChanges,
+        Kind::Profile => Event::OtherProfile {
+            register,
+            frequency_s: dice.between(1, 6),
+            batch: *dice.of_list(&[1, 5, 200]),
+        },
+    }
+}

@@ -1,0 +1,249 @@
+//! A till at one register: sells, asks again until it is answered, and keeps what was promised to it.
+
+use crate::entropy::Dice;
+use crate::machine::Machine;
+use crate::store::{CUSTOMERS, STORE};
+use crate::trace::Trace;
+use serde_json::{Value as Json, json};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tillhold_client::{Answer, Client, query};
+use tillhold_core::text::guid_text;
+use tillhold_env::Env;
+use tokio::time::Instant;
+
+/// One request: longer than the agent may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(20);
+/// A register that runs, on a disk that works, answers a sale within its offline timeout of 2 s, and what its own disk
+/// and a busy agent take.
+const SALE_LIMIT: Duration = Duration::from_millis(3_500);
+
+/// A sale as the till rang it up.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    pub id: [u8; 16],
+    pub number: u64,
+    pub amount: u64,
+    pub lines: u64,
+    /// Where it was committed, once that was promised.
+    pub promised: Option<&'static str>,
+}
+
+/// What all tills know together.
+#[derive(Default)]
+pub struct Books {
+    /// By register, in the order of their numbers.
+    pub sales: RefCell<Vec<Vec<Sale>>>,
+    pub acknowledged: Cell<u64>,
+    pub longest_ms: Cell<u64>,
+    pub broken: RefCell<Vec<String>>,
+}
+
+impl Books {
+    pub fn break_promise(&self, what: String) {
+        self.broken.borrow_mut().push(what);
+    }
+}
+
+pub struct Till {
+    pub machine: Rc<Machine>,
+    pub books: Rc<Books>,
+    pub trace: Arc<Trace>,
+    /// The till's own process, which never dies.
+    pub env: Env,
+    pub dice: Dice,
+    pub pause_ms: u64,
+    pub closing: Rc<Cell<bool>>,
+}
+
+/// How asking went.
+enum Asked {
+    Yes(Answer),
+    /// The number was used before: the next one is asked for.
+    NumberUsed,
+}
+
+impl Till {
+    /// Sells until the store closes; comes back when the last sale is promised.
+    pub async fn sell(mut self) {
+        let mut number = 0;
+        let mut job = 0;
+        while !self.closing.get() {
+            let pause = self.dice.between(1, 2 * self.pause_ms);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            if self.dice.one_in(12) {
+                job += 1;
+                self.edit_customer(job).await;
+                continue;
+            }
+            // A till that was switched off looks up the last number.
+            if number == 0 || self.dice.one_in(40) {
+                number = number.max(self.last_number().await);
+            }
+            number = self.sell_one(number + 1).await;
+        }
+    }
+
+    /// The number under which it was sold.
+    async fn sell_one(&mut self, mut number: u64) -> u64 {
+        loop {
+            let mut id = [0; 16];
+            self.dice.fill(&mut id);
+            id[6] = id[6] & 0x0F | 0x40;
+            id[8] = id[8] & 0x3F | 0x80;
+            let (amount, lines) = (self.dice.between(1, 99_999), self.dice.between(1, 4));
+            let sale = Sale { id, number, amount, lines, promised: None };
+            let at = {
+                let mut sales = self.books.sales.borrow_mut();
+                let own = &mut sales[self.machine.number as usize - 1];
+                own.push(sale.clone());
+                own.len() - 1
+            };
+            let body = json!({ "rows": self.rows(&sale) });
+            match self.put(&guid_text(&id), &body).await {
+                Asked::Yes(answer) => {
+                    let place = match answer.body["committed"].as_str() {
+                        Some("channel") => "channel",
+                        Some("offline") => "offline",
+                        other => {
+                            let what = format!("sale {number} was committed {other:?}: {}", answer.body);
+                            self.books.break_promise(what);
+                            "unknown"
+                        }
+                    };
+                    self.trace.line(&self.who(), format_args!("sale {number} is promised, {place}"));
+                    self.books.acknowledged.set(self.books.acknowledged.get() + 1);
+                    let mut sales = self.books.sales.borrow_mut();
+                    sales[self.machine.number as usize - 1][at].promised = Some(place);
+                    return number;
+                }
+                Asked::NumberUsed => {
+                    self.trace.line(&self.who(), format_args!("number {number} was used before"));
+                    number = number.max(self.last_number().await) + 1;
+                }
+            }
+        }
+    }
+
+    fn who(&self) -> String {
+        format!("till {}", self.machine.number)
+    }
+
+    fn terminal(&self) -> String {
+        format!("T{}", self.machine.number)
+    }
+
+    fn rows(&self, sale: &Sale) -> Vec<Json> {
+        let (terminal, Sale { number, amount, .. }) = (self.terminal(), sale);
+        let name = format!("{STORE}-{terminal}-{number}");
+        let mut rows = vec![json!({ "table": "ax.RETAILTRANSACTIONTABLE", "values": {
+            "TRANSACTIONID": name, "STORE": STORE, "TERMINAL": terminal, "PAYMENTAMOUNT": amount,
+        }})];
+        for line in 1..=sale.lines {
+            rows.push(json!({ "table": "ax.RETAILTRANSACTIONSALESTRANS", "values": {
+                "TRANSACTIONID": name, "STORE": STORE, "TERMINALID": terminal, "LINENUM": line,
+                "ITEMID": format!("I{line}"), "PRICE": amount + line,
+            }}));
+        }
+        rows.push(json!({ "table": "ax.RETAILTRANSACTIONPAYMENTTRANS", "values": {
+            "TRANSACTIONID": name, "STORE": STORE, "TERMINAL": terminal, "LINENUM": 1,
+            "AMOUNTTENDERED": amount,
+        }}));
+        rows.push(json!({ "table": "ax.RETAILPOSSEEDDATA", "operation": "update", "values": {
+            "DATATYPE": 8, "STORENUMBER": STORE, "TERMINALID": terminal, "DATAAREAID": "usmf",
+            "DATAVALUE": number,
+        }}));
+        rows
+    }
+
+    /// A customer's data as the cashier writes them down. Nobody waits for it: a customer that is not there is no sale lost.
+    async fn edit_customer(&mut self, job: u64) {
+        let account = format!("C{}", self.dice.between(1, CUSTOMERS));
+        let (terminal, column) = (self.terminal(), *self.dice.of_list(&["NAME", "PHONE"]));
+        let mut values = json!({ "ACCOUNTNUM": account, "EDITED": job });
+        values[column] = json!(format!("{terminal}-{job}"));
+        let body = json!({ "rows": [
+            { "table": "ax.CUSTTABLE", "operation": "update", "values": values },
+        ]});
+        let mut id = [0; 16];
+        self.dice.fill(&mut id);
+        let path = format!("/v1/transactions/{}", guid_text(&id));
+        if let Some(door) = self.machine.door() {
+            let client = Client::new(self.env.clone(), door);
+            let answer = client.put(&path, &body, REQUEST_LIMIT).await;
+            let told = answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
+            self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
+        }
+    }
+
+    /// Until it is answered.
+    async fn last_number(&mut self) -> u64 {
+        let filter = [("DATATYPE", "8"), ("STORENUMBER", STORE), ("TERMINALID", &self.terminal())];
+        let path = query("/v1/tables/ax.RETAILPOSSEEDDATA/rows", &filter);
+        loop {
+            if let Some(door) = self.machine.door() {
+                let client = Client::new(self.env.clone(), door);
+                if let Ok(answer) = client.get(&path, REQUEST_LIMIT).await
+                    && answer.is_success()
+                    && let Some(row) = answer.body["rows"].get(0)
+                {
+                    return row["DATAVALUE"].as_u64().unwrap_or(0);
+                }
+            }
+            self.wait(100).await;
+        }
+    }
+
+    async fn wait(&mut self, most_ms: u64) {
+        let ms = self.dice.between(1, most_ms);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    /// Asks until it is answered.
+    async fn put(&mut self, id: &str, body: &Json) -> Asked {
+        let path = format!("/v1/transactions/{id}");
+        loop {
+            let Some(door) = self.machine.door() else {
+                self.wait(60).await;
+                continue;
+            };
+            let (life, started) = (self.machine.life(), Instant::now());
+            let client = Client::new(self.env.clone(), door);
+            let answer = client.put(&path, body, REQUEST_LIMIT).await;
+            self.look_at_the_clock(started, life.is_some_and(|life| !life.is_dead()));
+            match answer {
+                Ok(answer) if answer.is_success() => return Asked::Yes(answer),
+                Ok(answer) if answer.status == 409 && answer.body["code"] == "number-used" => {
+                    return Asked::NumberUsed;
+                }
+                Ok(answer) if answer.status >= 500 || answer.status == 429 => {
+                    self.trace.line(&self.who(), format_args!("a sale is refused: {}", answer.reason()));
+                    self.wait(200).await;
+                }
+                Ok(answer) => {
+                    self.books.break_promise(format!("a sale is refused for good: {}", answer.body));
+                    self.wait(1_000).await;
+                }
+                Err(error) => {
+                    self.trace.line(&self.who(), format_args!("a sale is not answered: {error}"));
+                    self.wait(100).await;
+                }
+            }
+        }
+    }
+
+    /// A cashier never waits for the channel longer than the profile says.
+    fn look_at_the_clock(&self, started: Instant, lives: bool) {
+        let took = started.elapsed();
+        if !lives || !self.machine.disk.is_well() {
+            return;
+        }
+        let ms = took.as_millis() as u64;
+        self.books.longest_ms.set(self.books.longest_ms.get().max(ms));
+        if took > SALE_LIMIT {
+            self.books.break_promise(format!("a sale took {ms} ms on a register that runs"));
+        }
+    }
+}

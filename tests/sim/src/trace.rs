@@ -1,0 +1,54 @@
+//! What happened, in order: a line each, and one hash of all of them, by which two runs are told apart.
+
+use std::fmt::Display;
+use std::hash::Hasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+/// The lines that are shown of a run that was not asked to keep all.
+const KEPT: usize = 60;
+
+pub struct Trace {
+    opening: Instant,
+    keeps_all: bool,
+    written: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    hash: u64,
+}
+
+impl Trace {
+    pub fn new(opening: Instant, keeps_all: bool) -> Trace {
+        Trace { opening, keeps_all, written: Mutex::default() }
+    }
+
+    pub fn line(&self, who: &str, what: impl Display) {
+        let at = self.opening.elapsed();
+        let line = format!("{:>4}.{:06} {who:<8} {what}", at.as_secs(), at.subsec_micros());
+        let mut written = self.written();
+        // The library's own hash with fixed keys: equal lines give equal hashes in every process.
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write_u64(written.hash);
+        hasher.write(line.as_bytes());
+        written.hash = hasher.finish();
+        written.lines.push(line);
+        if !self.keeps_all && written.lines.len() > 2 * KEPT {
+            written.lines.drain(..KEPT);
+        }
+    }
+
+    pub fn hash(&self) -> u64 {
+        self.written().hash
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.written().lines.clone()
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,267 @@
+//! Carries out what was planned, each thing in a task of its own, and heals it all in the end.
+
+use crate::entropy::Dice;
+use crate::machine::{End, Machine};
+use crate::plan::{Event, When};
+use crate::store;
+use crate::world::World;
+use std::rc::Rc;
+use std::time::Duration;
+use tillhold_standin::Fault;
+use tillhold_standin::answer::SqlError;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// From the first event to the closing of the store.
+pub async fn all_of_it(world: &Rc<World>) {
+    let opening = Instant::now();
+    let keepers: Vec<_> = world.machines.iter().map(|machine| {
+        tokio::task::spawn_local(keep_running(world.clone(), machine.clone()))
+    }).collect();
+    let mut under_way = Vec::new();
+    for planned in &world.plan.events {
+        sleep_until(opening + Duration::from_millis(planned.at_ms)).await;
+        let (world, what) = (world.clone(), planned.what);
+        world.trace.line("fault", format_args!("{what:?}"));
+        under_way.push(tokio::task::spawn_local(async move { happen(&world, what).await }));
+    }
+    sleep_until(opening + Duration::from_millis(world.plan.sells_ms)).await;
+    for event in under_way {
+        event.abort();
+    }
+    for keeper in keepers {
+        keeper.abort();
+    }
+}
+
+/// A service manager: whatever died is started again, unless an event sees to it.
+async fn keep_running(world: Rc<World>, machine: Rc<Machine>) {
+    loop {
+        sleep(Duration::from_millis(20)).await;
+        if !machine.is_running() && !machine.is_attended() {
+            revive(&world, &machine, 300).await;
+        }
+    }
+}
+
+/// Waits for the end of what runs, and starts the machine again.
+async fn revive(world: &Rc<World>, machine: &Rc<Machine>, down_ms: u64) {
+    machine.attend(true);
+    let end = machine.ended().await;
+    world.trace.line("machine", format_args!("T{} ended: {end:?}", machine.number));
+    match &end {
+        End::Killed { dark } => {
+            world.note(if *dark { crate::plan::Kind::PowerCut } else { crate::plan::Kind::Crash });
+        }
+        End::Failed(why) if !machine.may_fail(why) => {
+            world.break_promise(format!("T{} gave up: {why}", machine.number));
+        }
+        _ => {}
+    }
+    sleep(Duration::from_millis(down_ms)).await;
+    if let Err(error) = machine.come_back() {
+        world.break_promise(format!("the simulated disk of T{}: {error}", machine.number));
+    }
+    machine.start(&world.trace);
+    machine.attend(false);
+}
+
+async fn happen(world: &Rc<World>, what: Event) {
+    match what {
+        Event::Kill { register, when, dark, down_ms } => {
+            kill(world, world.machine(register), when, dark, down_ms).await;
+        }
+        Event::Stop { register, down_ms } => {
+            let machine = world.machine(register);
+            if machine.is_running() && !machine.is_attended() {
+                machine.attend(true);
+                machine.tell_to_stop();
+                world.note(what.kind());
+                revive(world, machine, down_ms).await;
+            }
+        }
+        Event::SecondAgent { register } => second_agent(world, world.machine(register)).await,
+        Event::SetClock { register, by_ms } => {
+            world.note(what.kind());
+            world.machine(register).set_clock(by_ms);
+        }
+        Event::OtherProfile { register, frequency_s, batch } => {
+            world.note(what.kind());
+            let file = world.machine(register).folder.join("profile.toml");
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                let text = store::other_profile(&text, frequency_s, batch);
+                let _ = std::fs::write(file, text);
+            }
+        }
+        _ => of_lines(world, what).await,
+    }
+}
+
+async fn kill(world: &Rc<World>, machine: &Rc<Machine>, when: When, dark: bool, down_ms: u64) {
+    let Some(life) = machine.life().filter(|_| machine.is_running() && !machine.is_attended()) else {
+        return;
+    };
+    machine.attend(true);
+    match when {
+        When::Now => life.kill(dark),
+        When::Step(steps) => life.kill_at_step(steps, dark),
+        When::FileOperation(operations) => life.kill_at_file_operation(operations, dark),
+    }
+    revive(world, machine, down_ms).await;
+}
+
+/// It must refuse, and leave the first one alone.
+async fn second_agent(world: &Rc<World>, machine: &Rc<Machine>) {
+    if !machine.is_running() {
+        return;
+    }
+    let answer = machine.command(&world.trace, &["run"]).await;
+    match answer {
+        Err(error) if format!("{error:#}").contains("another") || !machine.is_running() => {
+            world.note(crate::plan::Kind::Stop);
+        }
+        other => world.break_promise(format!("a second agent on T{}: {other:?}", machine.number)),
+    }
+}
+
+/// Cables, gates and the channel itself.
+async fn of_lines(world: &Rc<World>, what: Event) {
+    world.note(what.kind());
+    let pass = |ms: u64| sleep(Duration::from_millis(ms));
+    let order = |register: u64, fault: Fault| {
+        if let Some(gate) = world.channel.gate(register) {
+            gate.inject(fault);
+        }
+    };
+    let heal = |register: u64| {
+        world.machine(register).link.heal();
+        if let Some(gate) = world.channel.gate(register) {
+            gate.heal();
+        }
+    };
+    match what {
+        Event::Cut { register, ms } => {
+            world.machine(register).link.cut();
+            pass(ms).await;
+            heal(register);
+        }
+        Event::Reset { register } => world.machine(register).link.reset(),
+        Event::Silence { register, up, down, ms } => {
+            world.machine(register).link.hold(up, down);
+            pass(ms).await;
+            heal(register);
+        }
+        Event::Slow { register, most_ms, ms } => {
+            world.machine(register).link.slow(Duration::ZERO, Duration::from_millis(most_ms));
+            pass(ms).await;
+            heal(register);
+        }
+        Event::Trickle { register, bytes_per_ms, ms } => {
+            world.machine(register).link.trickle(bytes_per_ms);
+            pass(ms).await;
+            heal(register);
+        }
+        Event::CutAfter { register, bytes } => world.machine(register).link.cut_after(bytes),
+        Event::LoseAnswer { register, commits } => order(register, Fault::DropAfterCommit { commits }),
+        Event::HalfRow { register, rows } => order(register, Fault::HalfRow { rows }),
+        Event::RefuseLogins { register, number, keeps_sessions, ms } => {
+            order(register, Fault::RefuseLogins { number, keeps_sessions });
+            pass(ms).await;
+            heal(register);
+        }
+        Event::RefuseRequests { register, number, ms } => {
+            order(register, Fault::RefuseRequests { number });
+            pass(ms).await;
+            heal(register);
+        }
+        Event::Stall { register, ms } => {
+            order(register, Fault::Stall);
+            pass(ms).await;
+            heal(register);
+        }
+        _ => of_channel(world, what).await,
+    }
+}
+
+async fn of_channel(world: &Rc<World>, what: Event) {
+    match what {
+        Event::ChannelDies { down_ms } => {
+            world.channel.die().await;
+            sleep(Duration::from_millis(down_ms)).await;
+            if let Err(error) = world.channel.start().await {
+                world.break_promise(format!("the channel does not come back: {error:#}"));
+            }
+        }
+        Event::ReadOnly { ms } => {
+            let set = |is| world.channel.office(move |office| office.set_read_only(is));
+            let _ = set(true).await;
+            sleep(Duration::from_millis(ms)).await;
+            let _ = set(false).await;
+        }
+        Event::FailStatement { word, number } => {
+            if let Some(engine) = world.channel.engine() {
+                engine.fail_next(word, SqlError::new(number, "ordered by the simulation"));
+            }
+        }
+        Event::ForgetChanges => {
+            if let Some(engine) = world.channel.engine() {
+                let forget = move |_: &mut store::Office| {
+                    let version = engine.change_version()?;
+                    Ok(engine.forget_changes(version)?)
+                };
+                let _ = world.channel.office(forget).await;
+            }
+        }
+        Event::DiskFull { register, ms } => {
+            world.machine(register).disk.fill(true);
+            sleep(Duration::from_millis(ms)).await;
+            world.machine(register).disk.fill(false);
+        }
+        Event::FailWrite { register, number } => world.machine(register).disk.fail_write(number),
+        Event::FailSync { register, number } => world.machine(register).disk.fail_sync(number),
+        _ => {}
+    }
+}
+
+/// Everything as on a good day, and everyone running.
+pub async fn heal(world: &Rc<World>) -> anyhow::Result<()> {
+    if world.channel.engine().is_none() {
+        world.channel.start().await?;
+    }
+    if let Some(engine) = world.channel.engine() {
+        engine.fail_no_more();
+    }
+    let _ = world.channel.office(|office| office.set_read_only(false)).await;
+    for machine in &world.machines {
+        machine.link.heal();
+        machine.disk.heal();
+        if let Some(gate) = world.channel.gate(machine.number) {
+            gate.heal();
+        }
+        if let Some(life) = machine.life() {
+            life.spare();
+        }
+        if !machine.is_running() {
+            revive(world, machine, 0).await;
+        }
+    }
+    for machine in &world.machines {
+        tokio::task::spawn_local(keep_running(world.clone(), machine.clone()));
+    }
+    Ok(())
+}
+
+/// Head office changes prices and customers until the store closes.
+pub async fn work_of_office(world: Rc<World>) {
+    let mut dice = Dice::of(world.plan.seed, 4);
+    let mut number = 0;
+    while !world.closing.get() {
+        sleep(Duration::from_millis(dice.between(1, 2 * world.plan.office_ms))).await;
+        number += 1;
+        let sql = store::job(&mut dice, number);
+        let done = world.channel.office(move |office| office.run(&sql)).await;
+        let told = done.map_or("the channel is down".to_string(), |done| {
+            done.map_or_else(|error| format!("{error:#}"), |()| "done".to_string())
+        });
+        world.trace.line("office", format_args!("job {number}: {told}"));
+    }
+}

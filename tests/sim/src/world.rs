@@ -1,0 +1,206 @@
+//! One run: a store is opened, sells under everything that was planned, is healed, comes to rest, and is looked at.
+
+use crate::channel::{Channel, FIRST_PORT, env_of};
+use crate::check;
+use crate::entropy::{self, Dice};
+use crate::life::Life;
+use crate::machine::{End, Machine};
+use crate::net::Net;
+use crate::plan::{Kind, Plan};
+use crate::store::{self, Conduct};
+use crate::till::{Books, Till};
+use crate::trace::Trace;
+use crate::trouble;
+use anyhow::Context as _;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+/// After everything is healed, all must be at rest within this much simulated time.
+const REST_LIMIT: Duration = Duration::from_secs(180);
+
+/// How a run went.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub seed: u64,
+    /// Promises that did not hold, in words; a run without any passed.
+    pub broken: Vec<String>,
+    pub acknowledged: u64,
+    pub starts: u64,
+    pub longest_sale_ms: u64,
+    pub simulated_ms: u64,
+    /// Things that really happened, by kind: a crash that found nobody running is none.
+    pub happened: BTreeMap<Kind, u64>,
+    pub hash: u64,
+    pub lines: Vec<String>,
+}
+
+/// What every part of a run sees.
+pub struct World {
+    pub plan: Plan,
+    pub trace: Arc<Trace>,
+    pub channel: Channel,
+    pub machines: Vec<Rc<Machine>>,
+    pub books: Rc<Books>,
+    pub closing: Rc<Cell<bool>>,
+    pub happened: RefCell<BTreeMap<Kind, u64>>,
+}
+
+impl World {
+    pub fn machine(&self, register: u64) -> &Rc<Machine> {
+        &self.machines[register as usize - 1]
+    }
+
+    pub fn note(&self, kind: Kind) {
+        *self.happened.borrow_mut().entry(kind).or_default() += 1;
+    }
+
+    pub fn break_promise(&self, what: impl Into<String>) {
+        let what = what.into();
+        self.trace.line("BROKEN", &what);
+        self.books.break_promise(what);
+    }
+}
+
+/// Carries a plan out, on a thread of its own, so that nothing of an earlier run is left in it.
+#[allow(clippy::disallowed_methods)]
+pub fn run(plan: &Plan, keeps_all: bool) -> Outcome {
+    let plan = plan.clone();
+    let name = format!("seed {}", plan.seed);
+    // Deeper than a thread of production: what has its own thread there runs on this one.
+    let thread = std::thread::Builder::new().name(name).stack_size(64 << 20);
+    let running = thread.spawn(move || run_here(plan, keeps_all)).expect("a thread");
+    running.join().expect("a run ends by itself")
+}
+
+fn run_here(plan: Plan, keeps_all: bool) -> Outcome {
+    entropy::sow(plan.seed);
+    let folder = tempfile::Builder::new().prefix("tillhold-sim-").tempdir_in(memory());
+    let folder = folder.expect("a folder");
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    let tasks = LocalSet::new();
+    let seed = plan.seed;
+    let outcome = tasks.block_on(&runtime, story(plan, folder.path(), keeps_all));
+    outcome.unwrap_or_else(|error| Outcome {
+        seed,
+        broken: vec![format!("the run itself failed: {error:#}")],
+        ..Outcome::default()
+    })
+}
+
+/// Where files are made that no disk need hold.
+fn memory() -> std::path::PathBuf {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() }
+}
+
+async fn story(plan: Plan, folder: &Path, keeps_all: bool) -> anyhow::Result<Outcome> {
+    let world = open(plan, folder, keeps_all).await?;
+    let opening = Instant::now();
+    for machine in &world.machines {
+        machine.start(&world.trace);
+    }
+    let (net_life, mut dice) = (Arc::new(Life::default()), Dice::of(world.plan.seed, 3));
+    let tills: Vec<_> = world.machines.iter().map(|machine| {
+        let env = env_of(&net_life, machine.net(), opening, &mut dice);
+        let till = Till {
+            machine: machine.clone(),
+            books: world.books.clone(),
+            trace: world.trace.clone(),
+            env,
+            dice: Dice::new(dice.next()),
+            pause_ms: world.plan.pause_ms,
+            closing: world.closing.clone(),
+        };
+        tokio::task::spawn_local(till.sell())
+    }).collect();
+    let office = tokio::task::spawn_local(trouble::work_of_office(world.clone()));
+    trouble::all_of_it(&world).await;
+    world.closing.set(true);
+    world.trace.line("world", "everything is healed");
+    trouble::heal(&world).await?;
+    // Its last job is ended first: what is compared must stand still.
+    office.await.context("head office")?;
+    rest(&world, tills).await;
+    let rested = Instant::now();
+    check::everything(&world).await?;
+    net_life.kill(false);
+    Ok(Outcome {
+        seed: world.plan.seed,
+        broken: world.books.broken.borrow().clone(),
+        acknowledged: world.books.acknowledged.get(),
+        starts: world.machines.iter().map(|machine| machine.starts.get()).sum(),
+        longest_sale_ms: world.books.longest_ms.get(),
+        simulated_ms: (rested - opening).as_millis() as u64,
+        happened: world.happened.borrow().clone(),
+        hash: world.trace.hash(),
+        lines: world.trace.lines(),
+    })
+}
+
+/// The channel furnished and prepared, the registers' files written; nothing sells yet.
+async fn open(plan: Plan, folder: &Path, keeps_all: bool) -> anyhow::Result<Rc<World>> {
+    let (net, opening) = (Arc::new(Net::default()), Instant::now());
+    let trace = Arc::new(Trace::new(opening, keeps_all));
+    let mut dice = Dice::of(plan.seed, 2);
+    let conduct = Conduct::drawn(&mut dice);
+    trace.line("world", format_args!("{} registers, {conduct:?}", plan.registers));
+    let file = folder.join("channel.db");
+    let channel = Channel::new(file, &net, opening, plan.registers, Dice::new(dice.next()));
+    channel.start().await?;
+    let (registers, engine) = (plan.registers, channel.engine().context("a channel")?);
+    store::furnish(&engine, registers)?;
+    let mut machines = Vec::new();
+    for number in 1..=registers {
+        let home = folder.join(format!("T{number}"));
+        let port = FIRST_PORT + number as u16 - 1;
+        store::write_files(&home, &format!("T{number}"), port, &conduct.profile())?;
+        let name = format!("tillhold-sim-{}-{number}", folder.display());
+        machines.push(Rc::new(Machine::new(number, home, &name, &net, port, &mut dice)));
+    }
+    let password = folder.join("T1/channel.password").display().to_string();
+    let words = ["channel", "prepare", "--user", store::OFFICE, "--password-file", &password, "--member", store::REGISTER];
+    machines[0].command(&trace, &words).await.context("channel prepare")?;
+    let books = Rc::new(Books::default());
+    books.sales.borrow_mut().resize(registers as usize, Vec::new());
+    let (closing, happened) = (Rc::default(), RefCell::default());
+    Ok(Rc::new(World { plan, trace, channel, machines, books, closing, happened }))
+}
+
+/// The last sales are promised, all is sent and every register is online; then everyone is told to stop.
+async fn rest(world: &Rc<World>, tills: Vec<tokio::task::JoinHandle<()>>) {
+    let until = Instant::now() + REST_LIMIT;
+    let sold = async {
+        for till in tills {
+            if let Err(error) = till.await {
+                world.break_promise(format!("a till died: {error}"));
+            }
+        }
+    };
+    if tokio::time::timeout_at(until, sold).await.is_err() {
+        world.break_promise("a till is still not answered");
+    }
+    let until = Instant::now() + REST_LIMIT;
+    for machine in &world.machines {
+        if let Err(last) = check::settled(world, machine, until).await {
+            world.break_promise(format!("T{} does not come to rest: {last}", machine.number));
+        }
+    }
+    for machine in &world.machines {
+        machine.tell_to_stop();
+        let stopped = tokio::time::timeout(Duration::from_secs(30), machine.ended()).await;
+        if stopped != Ok(End::Stopped) {
+            world.break_promise(format!("T{} does not stop: {stopped:?}", machine.number));
+        }
+        if let (Err(_), Some(life)) = (stopped, machine.life()) {
+            life.kill(false);
+            life.gone().await;
+        }
+    }
+}
