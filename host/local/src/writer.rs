@@ -167,9 +167,9 @@ impl Thread {
 
     /// One step towards a smaller file; whether there may be more to do. What fails is left for the next idle moment.
     fn shrink(&mut self) -> bool {
-        if let (true, Some(conn)) = (self.may_shrink, &self.conn) {
-            self.may_shrink = shrink_a_step(conn).unwrap_or(false);
-        }
+        // Closed after trouble, it is opened again by the next piece of work, and until then there is nothing to do.
+        let Some(conn) = &self.conn else { return false };
+        self.may_shrink = self.may_shrink && shrink_a_step(conn).unwrap_or(false);
         self.may_shrink
     }
 

@@ -10,7 +10,8 @@ const KEPT: usize = 60;
 
 pub struct Trace {
     opening: Instant,
-    keeps_all: bool,
+    /// Each line is shown when it is written: also those before a run that never ends.
+    shows: bool,
     written: Mutex<Written>,
 }
 
@@ -21,8 +22,8 @@ struct Written {
 }
 
 impl Trace {
-    pub fn new(opening: Instant, keeps_all: bool) -> Trace {
-        Trace { opening, keeps_all, written: Mutex::default() }
+    pub fn new(opening: Instant, shows: bool) -> Trace {
+        Trace { opening, shows, written: Mutex::default() }
     }
 
     pub fn line(&self, who: &str, what: impl Display) {
@@ -34,8 +35,11 @@ impl Trace {
         hasher.write_u64(written.hash);
         hasher.write(line.as_bytes());
         written.hash = hasher.finish();
+        if self.shows {
+            println!("{line}");
+        }
         written.lines.push(line);
-        if !self.keeps_all && written.lines.len() > 2 * KEPT {
+        if written.lines.len() > 2 * KEPT {
             written.lines.drain(..KEPT);
         }
     }

@@ -69,16 +69,16 @@ impl World {
 
 /// Carries a plan out, on a thread of its own, so that nothing of an earlier run is left in it.
 #[allow(clippy::disallowed_methods)]
-pub fn run(plan: &Plan, keeps_all: bool) -> Outcome {
+pub fn run(plan: &Plan, shows: bool) -> Outcome {
     let plan = plan.clone();
     let name = format!("seed {}", plan.seed);
     // Deeper than a thread of production: what has its own thread there runs on this one.
     let thread = std::thread::Builder::new().name(name).stack_size(64 << 20);
-    let running = thread.spawn(move || run_here(plan, keeps_all)).expect("a thread");
+    let running = thread.spawn(move || run_here(plan, shows)).expect("a thread");
     running.join().expect("a run ends by itself")
 }
 
-fn run_here(plan: Plan, keeps_all: bool) -> Outcome {
+fn run_here(plan: Plan, shows: bool) -> Outcome {
     entropy::sow(plan.seed);
     let folder = tempfile::Builder::new().prefix("tillhold-sim-").tempdir_in(memory());
     let folder = folder.expect("a folder");
@@ -86,7 +86,7 @@ fn run_here(plan: Plan, keeps_all: bool) -> Outcome {
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
     let tasks = LocalSet::new();
     let seed = plan.seed;
-    let outcome = tasks.block_on(&runtime, story(plan, folder.path(), keeps_all));
+    let outcome = tasks.block_on(&runtime, story(plan, folder.path(), shows));
     outcome.unwrap_or_else(|error| Outcome {
         seed,
         broken: vec![format!("the run itself failed: {error:#}")],
@@ -100,8 +100,8 @@ fn memory() -> std::path::PathBuf {
     if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() }
 }
 
-async fn story(plan: Plan, folder: &Path, keeps_all: bool) -> anyhow::Result<Outcome> {
-    let world = open(plan, folder, keeps_all).await?;
+async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome> {
+    let world = open(plan, folder, shows).await?;
     let opening = Instant::now();
     for machine in &world.machines {
         machine.start(&world.trace);
@@ -145,9 +145,9 @@ async fn story(plan: Plan, folder: &Path, keeps_all: bool) -> anyhow::Result<Out
 }
 
 /// The channel furnished and prepared, the registers' files written; nothing sells yet.
-async fn open(plan: Plan, folder: &Path, keeps_all: bool) -> anyhow::Result<Rc<World>> {
+async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World>> {
     let (net, opening) = (Arc::new(Net::default()), Instant::now());
-    let trace = Arc::new(Trace::new(opening, keeps_all));
+    let trace = Arc::new(Trace::new(opening, shows));
     let mut dice = Dice::of(plan.seed, 2);
     let conduct = Conduct::drawn(&mut dice);
     trace.line("world", format_args!("{} registers, {conduct:?}", plan.registers));
