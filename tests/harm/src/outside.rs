@@ -79,10 +79,20 @@ impl Tasks for Watched {
         self.real.blocking(name, Box::new(watched));
     }
 
+    fn worker(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let panics = self.panics.clone();
+        let watched = move || keep(&panics, catch_unwind(AssertUnwindSafe(work)));
+        self.real.worker(name, Box::new(watched))
+    }
+
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         let panics = self.panics.clone();
         let watched = move || keep(&panics, catch_unwind(AssertUnwindSafe(work)));
         self.real.thread(name, Box::new(watched))
+    }
+
+    fn wait(&self, until: BoxFuture<'_, ()>, most: Option<Duration>) -> bool {
+        self.real.wait(until, most)
     }
 }
 

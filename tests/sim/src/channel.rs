@@ -63,7 +63,13 @@ pub fn env_of(life: &Arc<Life>, net: &Arc<Net>, opening: Instant, dice: &mut Dic
 }
 
 impl Channel {
-    pub fn new(file: PathBuf, net: &Arc<Net>, opening: Instant, registers: u64, dice: Dice) -> Channel {
+    pub fn new(
+        file: PathBuf,
+        net: &Arc<Net>,
+        opening: Instant,
+        registers: u64,
+        dice: Dice,
+    ) -> Channel {
         let (net, dice, running) = (net.clone(), RefCell::new(dice), RefCell::default());
         Channel { file, net, opening, dice, registers, running }
     }

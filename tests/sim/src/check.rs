@@ -105,34 +105,48 @@ fn sales(world: &World, tables: &BTreeMap<&'static str, Rows>) {
             by_number.entry(sale.number).or_default().push(sale);
         }
         for (number, rung) in by_number {
-            let promised: Vec<&&Sale> = rung.iter().filter(|sale| sale.promised.is_some()).collect();
+            let promised: Vec<&&Sale> =
+                rung.iter().filter(|sale| sale.promised.is_some()).collect();
             if promised.len() > 1 {
-                world.break_promise(format!("{terminal}: number {number} was promised to {} sales", promised.len()));
+                world.break_promise(format!(
+                    "{terminal}: number {number} was promised to {} sales",
+                    promised.len()
+                ));
             }
             let name = format!("{STORE}-{terminal}-{number}");
             let there = headers.remove(&(terminal.clone(), name.clone()));
-            let found = there.and_then(|header| rung.iter().find(|sale| sale.amount.to_string() == header[2]));
+            let found = there
+                .and_then(|header| rung.iter().find(|sale| sale.amount.to_string() == header[2]));
             if let Some(sale) = promised.first()
                 && found.is_none_or(|found| found.id != sale.id)
             {
-                world.break_promise(format!("LOST: sale {name} was promised ({:?}), the channel has {there:?}", sale.promised));
+                world.break_promise(format!(
+                    "LOST: sale {name} was promised ({:?}), the channel has {there:?}",
+                    sale.promised
+                ));
             }
             let Some(sale) = found else {
                 if there.is_some() {
-                    world.break_promise(format!("{name} in the channel is no sale that was rung up"));
+                    world.break_promise(format!(
+                        "{name} in the channel is no sale that was rung up"
+                    ));
                 }
                 continue;
             };
             let key = (terminal.clone(), name.clone());
-            let mut expected: Rows = (1..=sale.lines).map(|line| {
-                vec![line.to_string(), format!("I{line}"), (sale.amount + line).to_string()]
-            }).collect();
+            let mut expected: Rows = (1..=sale.lines)
+                .map(|line| {
+                    vec![line.to_string(), format!("I{line}"), (sale.amount + line).to_string()]
+                })
+                .collect();
             let mut found = lines.remove(&key).unwrap_or_default();
             found.sort();
             expected.sort();
             let paid = payments.remove(&key).unwrap_or_default();
             if found != expected || paid != [vec!["1".to_string(), sale.amount.to_string()]] {
-                world.break_promise(format!("HALF: {name} has lines {found:?} and payments {paid:?}, not {expected:?}"));
+                world.break_promise(format!(
+                    "HALF: {name} has lines {found:?} and payments {paid:?}, not {expected:?}"
+                ));
             }
             match ledger.remove(&guid_text(&sale.id)) {
                 Some(1) => {}
@@ -147,7 +161,11 @@ fn sales(world: &World, tables: &BTreeMap<&'static str, Rows>) {
 }
 
 /// The register has what the channel has, is sound, and owes nothing.
-fn register(world: &World, machine: &Machine, tables: &BTreeMap<&'static str, Rows>) -> anyhow::Result<()> {
+fn register(
+    world: &World,
+    machine: &Machine,
+    tables: &BTreeMap<&'static str, Rows>,
+) -> anyhow::Result<()> {
     let open = |name: &str| {
         Connection::open_with_flags(machine.offline().join(name), OpenFlags::SQLITE_OPEN_READ_ONLY)
     };
@@ -183,7 +201,9 @@ fn register(world: &World, machine: &Machine, tables: &BTreeMap<&'static str, Ro
             };
             world.break_promise(format!(
                 "DIFFERS: T{} of {name}: only here {:?}, only in the channel {:?}",
-                machine.number, only(&here, &there), only(&there, &here)
+                machine.number,
+                only(&here, &there),
+                only(&there, &here)
             ));
         }
     }

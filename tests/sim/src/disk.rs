@@ -261,4 +261,3 @@ impl Real {
         self.disk.state().files.remove(&self.inode);
     }
 }
-

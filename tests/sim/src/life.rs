@@ -182,7 +182,6 @@ impl Tasks for LifeTasks {
     }
 
     /// The plugins' deadlines are real time's: see docs/reliability.md.
-    #[allow(clippy::disallowed_methods)]
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         std::thread::Builder::new().name(name).spawn(work).map(|_| ())
     }
@@ -202,7 +201,9 @@ pub struct LifeClock {
 
 impl Clock for LifeClock {
     fn wall_ms(&self) -> i64 {
-        OPENING_MS + self.opening.elapsed().as_millis() as i64 + self.skew_ms.load(Ordering::Relaxed)
+        OPENING_MS
+            + self.opening.elapsed().as_millis() as i64
+            + self.skew_ms.load(Ordering::Relaxed)
     }
 
     fn monotonic_us(&self) -> u64 {

@@ -25,7 +25,9 @@ pub enum End {
     Stopped,
     /// It gave up by itself, with this error.
     Failed(String),
-    Killed { dark: bool },
+    Killed {
+        dark: bool,
+    },
 }
 
 pub struct Machine {
@@ -70,7 +72,14 @@ impl DiskSeam for Room {
 }
 
 impl Machine {
-    pub fn new(number: u64, folder: PathBuf, name: &str, net: &Arc<Net>, port: u16, dice: &mut Dice) -> Machine {
+    pub fn new(
+        number: u64,
+        folder: PathBuf,
+        name: &str,
+        net: &Arc<Net>,
+        port: u16,
+        dice: &mut Dice,
+    ) -> Machine {
         let skew_ms = Arc::new(AtomicI64::new(0));
         let nobody = Arc::new(Life::default());
         let (disk, mount) = Disk::mounted(name, &nobody, Dice::new(dice.next()), &skew_ms);
@@ -188,8 +197,11 @@ impl Machine {
 
     /// Until the process has ended by itself or by force, and nothing of it is left; how it ended.
     pub async fn ended(&self) -> End {
-        let Some((life, mut end)) =
-            self.running.borrow().as_ref().map(|running| (running.life.clone(), running.end.clone()))
+        let Some((life, mut end)) = self
+            .running
+            .borrow()
+            .as_ref()
+            .map(|running| (running.life.clone(), running.end.clone()))
         else {
             return End::Stopped;
         };

@@ -124,8 +124,8 @@ impl Link {
         let mut weather = locked(&self.weather);
         let delay = locked(&self.dice).between(weather.least_us, weather.most_us);
         let long = bytes as u64 * 1_000 / weather.bytes_per_ms.max(1);
-        let due = after.max(Instant::now() + Duration::from_micros(delay))
-            + Duration::from_micros(long);
+        let due =
+            after.max(Instant::now() + Duration::from_micros(delay)) + Duration::from_micros(long);
         let breaks = weather.bytes_left < bytes as u64;
         weather.bytes_left = match weather.bytes_left {
             u64::MAX => u64::MAX,

@@ -26,34 +26,106 @@ pub enum When {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
-    Kill { register: u64, when: When, dark: bool, down_ms: u64 },
-    Stop { register: u64, down_ms: u64 },
+    Kill {
+        register: u64,
+        when: When,
+        dark: bool,
+        down_ms: u64,
+    },
+    Stop {
+        register: u64,
+        down_ms: u64,
+    },
     /// Another agent is started on the files of the one that runs.
-    SecondAgent { register: u64 },
-    Cut { register: u64, ms: u64 },
-    Reset { register: u64 },
-    Silence { register: u64, up: bool, down: bool, ms: u64 },
-    Slow { register: u64, most_ms: u64, ms: u64 },
-    Trickle { register: u64, bytes_per_ms: u64, ms: u64 },
-    CutAfter { register: u64, bytes: u64 },
-    LoseAnswer { register: u64, commits: u64 },
-    HalfRow { register: u64, rows: u64 },
-    RefuseLogins { register: u64, number: u32, keeps_sessions: bool, ms: u64 },
-    RefuseRequests { register: u64, number: u32, ms: u64 },
-    Stall { register: u64, ms: u64 },
+    SecondAgent {
+        register: u64,
+    },
+    Cut {
+        register: u64,
+        ms: u64,
+    },
+    Reset {
+        register: u64,
+    },
+    Silence {
+        register: u64,
+        up: bool,
+        down: bool,
+        ms: u64,
+    },
+    Slow {
+        register: u64,
+        most_ms: u64,
+        ms: u64,
+    },
+    Trickle {
+        register: u64,
+        bytes_per_ms: u64,
+        ms: u64,
+    },
+    CutAfter {
+        register: u64,
+        bytes: u64,
+    },
+    LoseAnswer {
+        register: u64,
+        commits: u64,
+    },
+    HalfRow {
+        register: u64,
+        rows: u64,
+    },
+    RefuseLogins {
+        register: u64,
+        number: u32,
+        keeps_sessions: bool,
+        ms: u64,
+    },
+    RefuseRequests {
+        register: u64,
+        number: u32,
+        ms: u64,
+    },
+    Stall {
+        register: u64,
+        ms: u64,
+    },
     /// The channel's process dies with all its sessions.
-    ChannelDies { down_ms: u64 },
-    ReadOnly { ms: u64 },
+    ChannelDies {
+        down_ms: u64,
+    },
+    ReadOnly {
+        ms: u64,
+    },
     /// A statement with this word in it fails once.
-    FailStatement { word: &'static str, number: u32 },
+    FailStatement {
+        word: &'static str,
+        number: u32,
+    },
     /// Retention passes over the changes of the channel so far.
     ForgetChanges,
-    DiskFull { register: u64, ms: u64 },
-    FailWrite { register: u64, number: u64 },
-    FailSync { register: u64, number: u64 },
-    SetClock { register: u64, by_ms: i64 },
+    DiskFull {
+        register: u64,
+        ms: u64,
+    },
+    FailWrite {
+        register: u64,
+        number: u64,
+    },
+    FailSync {
+        register: u64,
+        number: u64,
+    },
+    SetClock {
+        register: u64,
+        by_ms: i64,
+    },
     /// The profile's text changes under way.
-    OtherProfile { register: u64, frequency_s: u64, batch: u64 },
+    OtherProfile {
+        register: u64,
+        frequency_s: u64,
+        batch: u64,
+    },
 }
 
 /// What kind of trouble an event is.
@@ -140,8 +212,7 @@ impl Plan {
         let registers = dice.between(1, 4);
         let sells_ms = *dice.of_list(&[8_000, 20_000, 20_000, 40_000]);
         let calm = dice.one_in(6);
-        let kinds: Vec<Kind> =
-            Kind::ALL.into_iter().filter(|_| !calm && dice.one_in(2)).collect();
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| !calm && dice.one_in(2)).collect();
         let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
         let mut events = Vec::new();
         let mut at_ms = dice.between(0, 3_000);

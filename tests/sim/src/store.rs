@@ -115,7 +115,9 @@ pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
     }
     let mut rows = String::new();
     for at in 1..=CUSTOMERS {
-        rows += &format!("INSERT INTO [ax].[CUSTTABLE] ([ACCOUNTNUM], [NAME]) VALUES (N'C{at}', N'n{at}');");
+        rows += &format!(
+            "INSERT INTO [ax].[CUSTTABLE] ([ACCOUNTNUM], [NAME]) VALUES (N'C{at}', N'n{at}');"
+        );
     }
     for at in 1..=PRODUCTS {
         rows += &format!(
@@ -125,7 +127,9 @@ pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
         );
     }
     for at in 1..=registers {
-        rows += &format!("INSERT INTO [ax].[RETAILPOSSEEDDATA] VALUES (8, N'{STORE}', N'T{at}', 0, N'usmf');");
+        rows += &format!(
+            "INSERT INTO [ax].[RETAILPOSSEEDDATA] VALUES (8, N'{STORE}', N'T{at}', 0, N'usmf');"
+        );
     }
     office.run(&rows).context("the first rows")
 }

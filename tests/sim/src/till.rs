@@ -108,12 +108,14 @@ impl Till {
                         Some("channel") => "channel",
                         Some("offline") => "offline",
                         other => {
-                            let what = format!("sale {number} was committed {other:?}: {}", answer.body);
+                            let what =
+                                format!("sale {number} was committed {other:?}: {}", answer.body);
                             self.books.break_promise(what);
                             "unknown"
                         }
                     };
-                    self.trace.line(&self.who(), format_args!("sale {number} is promised, {place}"));
+                    self.trace
+                        .line(&self.who(), format_args!("sale {number} is promised, {place}"));
                     self.books.acknowledged.set(self.books.acknowledged.get() + 1);
                     let mut sales = self.books.sales.borrow_mut();
                     sales[self.machine.number as usize - 1][at].promised = Some(place);
@@ -173,7 +175,8 @@ impl Till {
         if let Some(door) = self.machine.door() {
             let client = Client::new(self.env.clone(), door);
             let answer = client.put(&path, &body, REQUEST_LIMIT).await;
-            let told = answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
+            let told =
+                answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
             self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
         }
     }
@@ -219,11 +222,13 @@ impl Till {
                     return Asked::NumberUsed;
                 }
                 Ok(answer) if answer.status >= 500 || answer.status == 429 => {
-                    self.trace.line(&self.who(), format_args!("a sale is refused: {}", answer.reason()));
+                    self.trace
+                        .line(&self.who(), format_args!("a sale is refused: {}", answer.reason()));
                     self.wait(200).await;
                 }
                 Ok(answer) => {
-                    self.books.break_promise(format!("a sale is refused for good: {}", answer.body));
+                    self.books
+                        .break_promise(format!("a sale is refused for good: {}", answer.body));
                     self.wait(1_000).await;
                 }
                 Err(error) => {

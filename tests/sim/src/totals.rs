@@ -40,7 +40,11 @@ impl fmt::Display for Totals {
             self.starts,
             self.simulated_ms as f64 / 3.6e6
         )?;
-        writeln!(f, "the longest wait for a promise on a register that ran: {} ms", self.longest_sale_ms)?;
+        writeln!(
+            f,
+            "the longest wait for a promise on a register that ran: {} ms",
+            self.longest_sale_ms
+        )?;
         for (kind, count) in &self.happened {
             writeln!(f, "  {kind:?}: {count}")?;
         }

@@ -14,9 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// From the first event to the closing of the store.
 pub async fn all_of_it(world: &Rc<World>) {
     let opening = Instant::now();
-    let keepers: Vec<_> = world.machines.iter().map(|machine| {
-        tokio::task::spawn_local(keep_running(world.clone(), machine.clone()))
-    }).collect();
+    let keepers: Vec<_> = world
+        .machines
+        .iter()
+        .map(|machine| tokio::task::spawn_local(keep_running(world.clone(), machine.clone())))
+        .collect();
     let mut under_way = Vec::new();
     for planned in &world.plan.events {
         sleep_until(opening + Duration::from_millis(planned.at_ms)).await;
@@ -97,7 +99,8 @@ async fn happen(world: &Rc<World>, what: Event) {
 }
 
 async fn kill(world: &Rc<World>, machine: &Rc<Machine>, when: When, dark: bool, down_ms: u64) {
-    let Some(life) = machine.life().filter(|_| machine.is_running() && !machine.is_attended()) else {
+    let Some(life) = machine.life().filter(|_| machine.is_running() && !machine.is_attended())
+    else {
         return;
     };
     machine.attend(true);
@@ -161,7 +164,9 @@ async fn of_lines(world: &Rc<World>, what: Event) {
             heal(register);
         }
         Event::CutAfter { register, bytes } => world.machine(register).link.cut_after(bytes),
-        Event::LoseAnswer { register, commits } => order(register, Fault::DropAfterCommit { commits }),
+        Event::LoseAnswer { register, commits } => {
+            order(register, Fault::DropAfterCommit { commits })
+        }
         Event::HalfRow { register, rows } => order(register, Fault::HalfRow { rows }),
         Event::RefuseLogins { register, number, keeps_sessions, ms } => {
             order(register, Fault::RefuseLogins { number, keeps_sessions });

@@ -68,7 +68,6 @@ impl World {
 }
 
 /// Carries a plan out, on a thread of its own, so that nothing of an earlier run is left in it.
-#[allow(clippy::disallowed_methods)]
 pub fn run(plan: &Plan, shows: bool) -> Outcome {
     let plan = plan.clone();
     let name = format!("seed {}", plan.seed);
@@ -107,19 +106,23 @@ async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome
         machine.start(&world.trace);
     }
     let (net_life, mut dice) = (Arc::new(Life::default()), Dice::of(world.plan.seed, 3));
-    let tills: Vec<_> = world.machines.iter().map(|machine| {
-        let env = env_of(&net_life, machine.net(), opening, &mut dice);
-        let till = Till {
-            machine: machine.clone(),
-            books: world.books.clone(),
-            trace: world.trace.clone(),
-            env,
-            dice: Dice::new(dice.next()),
-            pause_ms: world.plan.pause_ms,
-            closing: world.closing.clone(),
-        };
-        tokio::task::spawn_local(till.sell())
-    }).collect();
+    let tills: Vec<_> = world
+        .machines
+        .iter()
+        .map(|machine| {
+            let env = env_of(&net_life, machine.net(), opening, &mut dice);
+            let till = Till {
+                machine: machine.clone(),
+                books: world.books.clone(),
+                trace: world.trace.clone(),
+                env,
+                dice: Dice::new(dice.next()),
+                pause_ms: world.plan.pause_ms,
+                closing: world.closing.clone(),
+            };
+            tokio::task::spawn_local(till.sell())
+        })
+        .collect();
     let office = tokio::task::spawn_local(trouble::work_of_office(world.clone()));
     trouble::all_of_it(&world).await;
     world.closing.set(true);
@@ -165,7 +168,16 @@ async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World
         machines.push(Rc::new(Machine::new(number, home, &name, &net, port, &mut dice)));
     }
     let password = folder.join("T1/channel.password").display().to_string();
-    let words = ["channel", "prepare", "--user", store::OFFICE, "--password-file", &password, "--member", store::REGISTER];
+    let words = [
+        "channel",
+        "prepare",
+        "--user",
+        store::OFFICE,
+        "--password-file",
+        &password,
+        "--member",
+        store::REGISTER,
+    ];
     machines[0].command(&trace, &words).await.context("channel prepare")?;
     let books = Rc::new(Books::default());
     books.sales.borrow_mut().resize(registers as usize, Vec::new());

@@ -10,7 +10,7 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("host/core", &[]),
     ("host/env", &[]),
     ("host/channel", PURE),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("host/kit", KIT),
     ("host/demo", DEMO),
     ("host/agent", &["tillhold-*"]),
+    ("tests/sim", HARM),
     ("tests/harm", HARM),
     ("tests/fuzz", &["tillhold-harm"]),
     ("guest/sdk", &[]),
@@ -51,7 +52,7 @@ const DEMO: &[&str] = &[
 ];
 /// The author's kit runs plugins where there is neither a database nor an agent.
 const KIT: &[&str] = &["tillhold-core", "tillhold-env", "tillhold-plugin", "tillhold-toolchain"];
-/// It sends input to everything that takes some.
+/// They send input to everything that takes some, and run everything in a world of their own.
 const HARM: &[&str] = &["tillhold", "tillhold-*"];
 const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 
@@ -59,11 +60,11 @@ const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
 const OWNED: [(&str, &[&str]); 7] = [
     ("tiberius", &["host/channel"]),
     // The demonstration verifies both databases from outside, with its own few lines of SQL.
-    ("rusqlite", &["host/local", "host/standin", "host/demo"]),
+    ("rusqlite", &["host/local", "host/standin", "host/demo", "tests/sim"]),
     ("wasmtime", &["host/plugin"]),
     ("sqlparser", &["host/standin"]),
     ("axum", &["host/agent"]),
-    ("clap", &["host/agent"]),
+    ("clap", &["host/agent", "tests/sim"]),
     // The door's connections have times and bounds for which axum has no setting.
     ("hyper", &["host/client", "host/agent"]),
 ];

@@ -94,7 +94,8 @@ impl Locks {
         }
         let started = self.env.clock.monotonic_us();
         loop {
-            let waited = Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
+            let waited =
+                Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
             let left = timeout.map(|timeout| timeout.saturating_sub(waited));
             let ended = if cancelled.load(Ordering::Relaxed) {
                 Some(Outcome::Cancelled)
@@ -165,7 +166,8 @@ impl Locks {
         let started = self.env.clock.monotonic_us();
         let mut table = locked(&self.table);
         loop {
-            let slept = Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
+            let slept =
+                Duration::from_micros(self.env.clock.monotonic_us().saturating_sub(started));
             if cancelled.load(Ordering::Relaxed) {
                 return false;
             }

@@ -238,7 +238,12 @@ unsafe extern "C" fn shm_map(
     pass!(file, xShmMap, page, size, extends, place)
 }
 
-unsafe extern "C" fn shm_lock(file: *mut sqlite3_file, at: c_int, many: c_int, how: c_int) -> c_int {
+unsafe extern "C" fn shm_lock(
+    file: *mut sqlite3_file,
+    at: c_int,
+    many: c_int,
+    how: c_int,
+) -> c_int {
     pass!(file, xShmLock, at, many, how)
 }
 
