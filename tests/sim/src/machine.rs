@@ -71,6 +71,15 @@ impl DiskSeam for Room {
     }
 }
 
+/// A process that ends with whoever began it.
+struct Ends(Arc<Life>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.kill(false);
+    }
+}
+
 impl Machine {
     pub fn new(
         number: u64,
@@ -112,9 +121,9 @@ impl Machine {
         self.attended.get()
     }
 
-    /// An agent may give up over a disk that fails: its service manager starts it again.
+    /// An agent may give up over a disk that fails, or over one that has the files: its service manager starts it again.
     pub fn may_fail(&self, why: &str) -> bool {
-        ["disk I/O error", "full"].iter().any(|words| why.contains(words))
+        ["disk I/O error", "full", "another agent"].iter().any(|words| why.contains(words))
     }
 
     pub fn offline(&self) -> PathBuf {
@@ -248,8 +257,9 @@ impl Machine {
         let env = self.env(&life, trace);
         let config = self.folder.join("register.toml").display().to_string();
         let words: Vec<&str> = words.iter().copied().chain(["--config", &config]).collect();
+        let ends = Ends(life.clone());
         let answer = tillhold::command(&env, &words).await;
-        life.kill(false);
+        drop(ends);
         life.gone().await;
         answer
     }

@@ -216,7 +216,7 @@ impl Plan {
         let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
         let mut events = Vec::new();
         let mut at_ms = dice.between(0, 3_000);
-        while at_ms < sells_ms && !(kinds.is_empty() && !calm) {
+        while at_ms < sells_ms && (calm || !kinds.is_empty()) {
             let kind = if calm { *dice.of_list(&Kind::ALL) } else { *dice.of_list(&kinds) };
             let what = event(&mut dice, kind, registers);
             events.push(Planned { at_ms, what });

@@ -160,7 +160,7 @@ pub fn job(dice: &mut Dice, job: u64) -> String {
             9 => format!(
                 "UPDATE [ax].[CUSTTABLE] SET [NAME] = N'o{job}', [POINTS] = [POINTS] + 1, [EDITED] = {job} WHERE [ACCOUNTNUM] = N'C{customer}';"
             ),
-            _ => format!("UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = [AMOUNT] + 1;"),
+            _ => "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = [AMOUNT] + 1;".to_string(),
         }
     };
     let many = dice.between(1, 3);

@@ -78,9 +78,9 @@ impl Till {
                 self.edit_customer(job).await;
                 continue;
             }
-            // A till that was switched off looks up the last number.
+            // A till that was switched off knows no number but the one that it is told.
             if number == 0 || self.dice.one_in(40) {
-                number = number.max(self.last_number().await);
+                number = self.last_number().await;
             }
             number = self.sell_one(number + 1).await;
         }

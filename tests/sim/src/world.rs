@@ -17,12 +17,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 /// After everything is healed, all must be at rest within this much simulated time.
 const REST_LIMIT: Duration = Duration::from_secs(180);
+
+/// A run takes seconds. One that takes so much real time goes round in a circle, and its simulated clock stands still.
+const REAL_LIMIT: Duration = Duration::from_secs(600);
 
 /// How a run went.
 #[derive(Clone, Debug, Default)]
@@ -73,8 +77,26 @@ pub fn run(plan: &Plan, shows: bool) -> Outcome {
     let name = format!("seed {}", plan.seed);
     // Deeper than a thread of production: what has its own thread there runs on this one.
     let thread = std::thread::Builder::new().name(name).stack_size(64 << 20);
-    let running = thread.spawn(move || run_here(plan, shows)).expect("a thread");
-    running.join().expect("a run ends by itself")
+    let (tell, ended) = std::sync::mpsc::channel();
+    let seed = plan.seed;
+    let running = thread.spawn(move || tell.send(run_here(plan, shows))).expect("a thread");
+    match ended.recv_timeout(REAL_LIMIT) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Disconnected) => {
+            let panic = running.join().err();
+            let words = panic.as_ref().and_then(|panic| panic.downcast_ref::<String>());
+            failed(seed, format!("the run panicked: {words:?}"))
+        }
+        // Its thread cannot be ended, and whatever comes after it would share the machine with it.
+        Err(RecvTimeoutError::Timeout) => {
+            println!("seed {seed} HANGS: not done after {REAL_LIMIT:?} of real time");
+            std::process::exit(3);
+        }
+    }
+}
+
+fn failed(seed: u64, why: String) -> Outcome {
+    Outcome { seed, broken: vec![why], ..Outcome::default() }
 }
 
 fn run_here(plan: Plan, shows: bool) -> Outcome {
@@ -86,11 +108,7 @@ fn run_here(plan: Plan, shows: bool) -> Outcome {
     let tasks = LocalSet::new();
     let seed = plan.seed;
     let outcome = tasks.block_on(&runtime, story(plan, folder.path(), shows));
-    outcome.unwrap_or_else(|error| Outcome {
-        seed,
-        broken: vec![format!("the run itself failed: {error:#}")],
-        ..Outcome::default()
-    })
+    outcome.unwrap_or_else(|error| failed(seed, format!("the run itself failed: {error:#}")))
 }
 
 /// Where files are made that no disk need hold.
