@@ -32,6 +32,14 @@ tongues *names:
 grammar:
     tests/grammar/run
 
+# The simulated store, until a seed fails (just sim --minutes 10; just sim --from 1 --seeds 500)
+sim *arguments:
+    cargo run --release -p tillhold-sim -- run {{arguments}}
+
+# One seed of it, line by line (just replay 4)
+replay seed:
+    cargo run --release -p tillhold-sim -- replay {{seed}} --trace
+
 # Format all code
 fmt:
     cargo fmt --all
