@@ -150,6 +150,27 @@ fn a_login_that_is_refused_to_one_connection_is_found() {
     });
 }
 
+/// In the morning, with the server in single-user mode or its password changed: whoever has the data sells from them.
+#[test]
+fn a_register_starts_and_sells_while_its_login_is_refused() {
+    proof(async {
+        let mut stage = Stage::prepared_with(20, forgetful).await;
+        stage.start().await;
+        stage.rehearsal.kill();
+        stage.rehearsal.inject(Fault::RefuseLogins { number: 18_461, keeps_sessions: false });
+        stage.rehearsal.start().await.expect("a start without the channel");
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        let sold = stage.rehearsal.sold.last().expect("the sale");
+        assert_eq!(sold.committed, "offline");
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["last_trouble"]["code"], "channel-login", "{:#}", status["last_trouble"]);
+        stage.rehearsal.heal();
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// A transaction at the channel holds what every upload needs, and the probe needs nothing of it: the sales that wait in
 /// vain are what makes the register doubt, and then leave.
 #[test]

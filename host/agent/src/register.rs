@@ -4,8 +4,8 @@
 //! * A table that the register has already keeps the shape that it has there, whatever became of it at the channel:
 //!   the register opens and sells, and pull says what was altered.
 //! * A running register becomes another in place when its profile changes ([`crate::renewal`]).
-//! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage;
-//!   one that was never synchronised says so.
+//! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage, or while
+//!   the channel refuses its login; one that was never synchronised says so.
 
 use crate::fault::FlowError;
 use crate::filters::Filters;
@@ -84,7 +84,11 @@ impl Register {
         let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await;
         let shape = match shape {
             Ok(shape) => shape,
-            Err(FlowError::Channel(error)) if error.class() == Class::Retry => {
+            // A channel that lets nobody in this morning is no reason not to sell; the probes say what stands in the way.
+            Err(FlowError::Channel(error))
+                if error.class() == Class::Retry
+                    || error.is_of_the_way_in() && !known.is_empty() =>
+            {
                 Shape::kept(&local, &profile_file, error).await?
             }
             Err(error) => return Err(error.into()),

@@ -193,6 +193,20 @@ impl ChannelError {
         }
     }
 
+    /// The channel, or what guards it, does not let this register in at all.
+    pub fn is_of_the_way_in(&self) -> bool {
+        use ChannelError::*;
+        matches!(
+            self,
+            LoginRefused { .. }
+                | DatabaseRefused { .. }
+                | Tls { .. }
+                | Certificate { .. }
+                | LoginFile { .. }
+                | NoIntegratedLogin
+        )
+    }
+
     /// Stable: scripts and documentation refer to it.
     pub fn code(&self) -> &'static str {
         use ChannelError::*;

@@ -31,7 +31,10 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
         match client.get("/v1/status", Duration::from_secs(5)).await {
             Ok(status) => {
                 let body = status.body;
-                last = format!("{} with {} pending", body["state"], body["pending"]);
+                last = format!(
+                    "{} with {} pending, {} deferred, {} quarantined",
+                    body["state"], body["pending"], body["conflicts"], body["quarantined"]
+                );
                 if body["state"] != "online" || body["pending"]["transactions"] != 0 {
                     continue;
                 }
@@ -42,7 +45,15 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
             }
         }
         match client.post("/v1/sync", &serde_json::Value::Null, Duration::from_secs(60)).await {
-            Ok(answer) if answer.is_success() => return Ok(()),
+            Ok(answer) if answer.is_success() => {
+                let none = |fault: &serde_json::Value| fault.is_null();
+                let scopes = answer.body["scopes"].as_array().map(Vec::as_slice);
+                let stands = scopes.unwrap_or_default().iter().any(|scope| !none(&scope["fault"]));
+                if !stands && none(&answer.body["push_fault"]) {
+                    return Ok(());
+                }
+                last = answer.body.to_string();
+            }
             Ok(answer) => last = answer.reason(),
             Err(error) => last = error.to_string(),
         }

@@ -181,11 +181,11 @@ impl Conduct {
     pub fn drawn(dice: &mut Dice) -> Conduct {
         Conduct {
             write_path: dice.word(&["channel-first", "local-first"]),
+            // The policies that leave nothing to a person: nobody here decides what waits.
             resolver: dice.word(&[
                 "\"channel-wins\"",
                 "\"offline-wins\"",
                 "{ policy = \"newest\", column = \"EDITED\" }",
-                "\"column-merge\"",
             ]),
             capture: dice.word(&["change-tracking", "change-tracking", "triggers"]),
             batch: *dice.of_list(&[1, 3, 20, 200]),

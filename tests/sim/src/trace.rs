@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::hash::Hasher as _;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -10,6 +11,8 @@ const KEPT: usize = 60;
 
 pub struct Trace {
     opening: Instant,
+    /// The run's folder, whose name is no part of what happened.
+    folder: String,
     /// Each line is shown when it is written: also those before a run that never ends.
     shows: bool,
     written: Mutex<Written>,
@@ -22,13 +25,14 @@ struct Written {
 }
 
 impl Trace {
-    pub fn new(opening: Instant, shows: bool) -> Trace {
-        Trace { opening, shows, written: Mutex::default() }
+    pub fn new(opening: Instant, folder: &Path, shows: bool) -> Trace {
+        Trace { opening, folder: folder.display().to_string(), shows, written: Mutex::default() }
     }
 
     pub fn line(&self, who: &str, what: impl Display) {
         let at = self.opening.elapsed();
         let line = format!("{:>4}.{:06} {who:<8} {what}", at.as_secs(), at.subsec_micros());
+        let line = line.replace(&self.folder, "FOLDER");
         let mut written = self.written();
         // The library's own hash with fixed keys: equal lines give equal hashes in every process.
         let mut hasher = std::hash::DefaultHasher::new();

@@ -168,7 +168,7 @@ async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome
 /// The channel furnished and prepared, the registers' files written; nothing sells yet.
 async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World>> {
     let (net, opening) = (Arc::new(Net::default()), Instant::now());
-    let trace = Arc::new(Trace::new(opening, shows));
+    let trace = Arc::new(Trace::new(opening, folder, shows));
     let mut dice = Dice::of(plan.seed, 2);
     let conduct = Conduct::drawn(&mut dice);
     trace.line("world", format_args!("{} registers, {conduct:?}", plan.registers));
@@ -216,8 +216,9 @@ async fn rest(world: &Rc<World>, tills: Vec<tokio::task::JoinHandle<()>>) {
     if tokio::time::timeout_at(until, sold).await.is_err() {
         world.break_promise("a till is still not answered");
     }
+    // Twice: what one register sent last is for the others to fetch.
     let until = Instant::now() + REST_LIMIT;
-    for machine in &world.machines {
+    for machine in world.machines.iter().chain(&world.machines) {
         if let Err(last) = check::settled(world, machine, until).await {
             world.break_promise(format!("T{} does not come to rest: {last}", machine.number));
         }
