@@ -90,24 +90,24 @@ pub async fn everything(world: &Rc<World>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rows without their first two cells, by these: the register and the sale's number.
+fn by_sale(rows: &Rows) -> BTreeMap<(String, String), Rows> {
+    let mut sales: BTreeMap<(String, String), Rows> = BTreeMap::new();
+    for row in rows {
+        sales.entry((row[0].clone(), row[1].clone())).or_default().push(row[2..].to_vec());
+    }
+    sales
+}
+
 /// Every promised sale once and whole, with its own number; nothing that no till rang up; nothing in halves.
 fn sales(world: &World, tables: &BTreeMap<&'static str, Rows>) {
-    let mut lines: BTreeMap<(String, String), Rows> = BTreeMap::new();
-    for row in &tables["lines"] {
-        lines.entry((row[0].clone(), row[1].clone())).or_default().push(row[2..].to_vec());
-    }
-    let mut payments: BTreeMap<(String, String), Rows> = BTreeMap::new();
-    for row in &tables["payments"] {
-        payments.entry((row[0].clone(), row[1].clone())).or_default().push(row[2..].to_vec());
-    }
+    let (mut lines, mut payments) = (by_sale(&tables["lines"]), by_sale(&tables["payments"]));
     let mut ledger: BTreeMap<String, u64> = BTreeMap::new();
     for row in &tables["ledger"] {
         *ledger.entry(row[0].to_ascii_lowercase()).or_default() += 1;
     }
-    let mut headers: BTreeMap<(String, String), &Vec<String>> = BTreeMap::new();
-    for row in &tables["headers"] {
-        headers.insert((row[0].clone(), row[1].clone()), row);
-    }
+    let header = |row: &Vec<String>| ((row[0].clone(), row[1].clone()), row.clone());
+    let mut headers: BTreeMap<_, _> = tables["headers"].iter().map(header).collect();
     let books = world.books.sales.borrow();
     for (at, own) in books.iter().enumerate() {
         let terminal = format!("T{}", at + 1);
