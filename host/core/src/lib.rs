@@ -18,6 +18,7 @@
 //! * [`schedule`], [`chunk`], [`snapshot`]: when a snapshot is made, in which pieces it travels, whether it is worth taking.
 //! * [`selection`]: which products and customers a register has offline.
 //! * [`grant`]: which columns a plugin may see and change, held against what it asks for.
+//! * [`draw`]: numbers from a seed, for invented rows, simulated stores and faults.
 //! * [`spelling`]: how far apart two names are, for "did you mean".
 //! * [`limits`]: every bound in one place, each with its reason.
 
@@ -27,6 +28,7 @@ pub mod claim;
 pub mod comparison;
 pub mod condition;
 pub mod conflict;
+pub mod draw;
 pub mod failover;
 pub mod fault;
 pub mod filter;

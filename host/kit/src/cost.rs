@@ -4,13 +4,13 @@
 //! * "Doing nothing" is the same rows copied natively, cell by cell: what even a rule that is no plugin could not save.
 
 use crate::KitError;
-use crate::draw::Draw;
 use crate::fuzz::passing;
 use crate::invent;
 use crate::schema::Schema;
 use std::hint::black_box;
 use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
+use tillhold_core::draw::Draw;
 use tillhold_core::row::Row;
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Clock;

@@ -1,7 +1,7 @@
 //! Cells that columns can hold, invented: their edges often, anything else now and then.
 
-use crate::draw::Draw;
 use tillhold_core::conflict::Conflict;
+use tillhold_core::draw::Draw;
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
 use tillhold_core::row::Row;
 use tillhold_core::table::{Column, Table};
@@ -246,8 +246,8 @@ fn words(draw: &mut Draw, of: SqlType) -> String {
 mod tests {
     use super::{conflict, row, simplest};
     use crate::Schema;
-    use crate::draw::Draw;
     use std::sync::Arc;
+    use tillhold_core::draw::Draw;
     use tillhold_core::text::{canonical, fit, parse};
     use tillhold_core::value::Value;
 

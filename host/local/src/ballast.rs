@@ -1,8 +1,8 @@
 //! Space that is taken in good days: a file beside the journal that goes when the disk is full, so that a shift can be
 //! sold to its end and closed.
 //!
-//! * The journal's writer lets it go, or whoever could not open the register for sales otherwise. While it is gone nothing is loaded into the catalogue: what is left of the
-//!   disk is for sales.
+//! * The journal's writer lets it go, or whoever could not open the register for sales otherwise. While it is gone
+//!   nothing is loaded into the catalogue: what is left of the disk is for sales.
 //! * It comes back by itself once the disk has room for it twice.
 
 use crate::error::LocalError;

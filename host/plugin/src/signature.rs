@@ -4,6 +4,8 @@
 //! * Where no key is trusted nothing is asked. A trusted key that cannot be read is worth nothing, and trusts nobody.
 
 use crate::error::{PluginError, PluginId};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minisign_verify::{Error, PublicKey, Signature};
 use std::ffi::OsString;
 use std::fs;
@@ -98,26 +100,7 @@ fn unreadable(plugin: &Arc<PluginId>, reason: String) -> PluginError {
 
 /// The eight bytes behind the algorithm, the last first, as minisign prints them.
 fn number(base64: &str) -> Option<String> {
-    let digits = base64.bytes().take(LETTERS_WITH_NUMBER).map(digit);
-    let digits = digits.collect::<Option<Vec<u32>>>()?;
-    let bytes = digits.chunks_exact(4).flat_map(|four| {
-        let whole = four.iter().fold(0, |whole, digit| whole << 6 | digit);
-        whole.to_be_bytes().into_iter().skip(1)
-    });
-    let mut number: Vec<u8> = bytes.skip(2).take(8).collect();
-    number.reverse();
-    (number.len() == 8).then(|| hexadecimal(&number))
-}
-
-/// Of Base64 (RFC 4648, section 4).
-fn digit(letter: u8) -> Option<u32> {
-    let digit = match letter {
-        b'A'..=b'Z' => letter - b'A',
-        b'a'..=b'z' => letter - b'a' + 26,
-        b'0'..=b'9' => letter - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(u32::from(digit))
+    let bytes = STANDARD.decode(base64.get(..LETTERS_WITH_NUMBER)?).ok()?;
+    let number: Vec<u8> = bytes.get(2..10)?.iter().rev().copied().collect();
+    Some(hexadecimal(&number))
 }

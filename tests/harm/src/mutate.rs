@@ -1,7 +1,9 @@
 //! Seeded mutations: cuts, copies, extreme bytes and numbers, and pieces of another input of the corpus.
 
-/// splitmix64: the same mutations from the same seed on every machine.
-pub struct Dice(u64);
+use tillhold_core::draw::Draw;
+
+/// The same mutations from the same seed on every machine.
+pub struct Dice(Draw);
 
 /// Longer inputs are slow and find no more.
 const BYTES_MAX: usize = 64 << 10;
@@ -19,15 +21,11 @@ const EXTREMES: [&[u8]; 8] = [
 
 impl Dice {
     pub fn new(seed: u64) -> Dice {
-        Dice(seed)
+        Dice(Draw::of(seed, "mutations", 0))
     }
 
     pub fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ mixed >> 31) % below.max(1) as u64) as usize
+        self.0.below(below as u64) as usize
     }
 
     /// `bytes` with a few changes, one of them perhaps a piece of `other`.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
+use tillhold_core::draw::Draw;
 use tillhold_env::{BoxFuture, Clock, Env, Random, Tasks};
 use tokio::runtime::{Builder, Runtime};
 
@@ -34,7 +35,7 @@ impl Outside {
         let (panics, cable) = (Panics::default(), Cable::default());
         let env = Env {
             clock: Arc::new(Still(AtomicU64::new(0))),
-            random: Arc::new(Counted(AtomicU64::new(0))),
+            random: Arc::new(Drawn(Mutex::new(Draw::of(0, "random", 0)))),
             network: Arc::new(cable.clone()),
             tasks: Arc::new(Watched { real: real.tasks.clone(), panics: panics.clone() }),
             ..real
@@ -109,17 +110,12 @@ impl Clock for Still {
     }
 }
 
-/// splitmix64 over a counter.
-struct Counted(AtomicU64);
+/// The same in every run.
+struct Drawn(Mutex<Draw>);
 
-impl Random for Counted {
+impl Random for Drawn {
     fn fill(&self, bytes: &mut [u8]) {
-        for piece in bytes.chunks_mut(8) {
-            let mut mixed = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-            mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-            piece.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes()[..piece.len()]);
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
     }
 }
 

@@ -1,8 +1,9 @@
 //! What must hold: on the way to rest, and when everything is at rest. With SQL of its own, on both databases.
 
+mod sales;
+
 use crate::machine::Machine;
-use crate::store::{SHARED, STORE};
-use crate::till::Sale;
+use crate::store::SHARED;
 use crate::world::World;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_client::Client;
-use tillhold_core::text::guid_text;
 use tokio::time::Instant;
 
 type Rows = Vec<Vec<String>>;
@@ -21,7 +21,7 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
         &Arc::default(),
         machine.net(),
         Instant::now(),
-        &mut crate::entropy::Dice::of(world.plan.seed, 5),
+        &mut crate::entropy::Dice::of(world.plan.seed, "check"),
     );
     let mut last = "it has no front door".to_string();
     while Instant::now() < until {
@@ -81,94 +81,13 @@ pub async fn everything(world: &Rc<World>) -> anyhow::Result<()> {
     });
     let Some(tables) = tables.await else { anyhow::bail!("the channel is down") };
     let tables = tables?;
-    sales(world, &tables);
+    sales::hold(world, &tables);
     for machine in &world.machines {
         if let Err(error) = register(world, machine, &tables) {
             world.break_promise(format!("T{}'s files: {error:#}", machine.number));
         }
     }
     Ok(())
-}
-
-/// Rows without their first two cells, by these: the register and the sale's number.
-fn by_sale(rows: &Rows) -> BTreeMap<(String, String), Rows> {
-    let mut sales: BTreeMap<(String, String), Rows> = BTreeMap::new();
-    for row in rows {
-        sales.entry((row[0].clone(), row[1].clone())).or_default().push(row[2..].to_vec());
-    }
-    sales
-}
-
-/// Every promised sale once and whole, with its own number; nothing that no till rang up; nothing in halves.
-fn sales(world: &World, tables: &BTreeMap<&'static str, Rows>) {
-    let (mut lines, mut payments) = (by_sale(&tables["lines"]), by_sale(&tables["payments"]));
-    let mut ledger: BTreeMap<String, u64> = BTreeMap::new();
-    for row in &tables["ledger"] {
-        *ledger.entry(row[0].to_ascii_lowercase()).or_default() += 1;
-    }
-    let header = |row: &Vec<String>| ((row[0].clone(), row[1].clone()), row.clone());
-    let mut headers: BTreeMap<_, _> = tables["headers"].iter().map(header).collect();
-    let books = world.books.sales.borrow();
-    for (at, own) in books.iter().enumerate() {
-        let terminal = format!("T{}", at + 1);
-        let mut by_number: BTreeMap<u64, Vec<&Sale>> = BTreeMap::new();
-        for sale in own {
-            by_number.entry(sale.number).or_default().push(sale);
-        }
-        for (number, rung) in by_number {
-            let promised: Vec<&&Sale> =
-                rung.iter().filter(|sale| sale.promised.is_some()).collect();
-            if promised.len() > 1 {
-                world.break_promise(format!(
-                    "{terminal}: number {number} was promised to {} sales",
-                    promised.len()
-                ));
-            }
-            let name = format!("{STORE}-{terminal}-{number}");
-            let there = headers.remove(&(terminal.clone(), name.clone()));
-            let found = there
-                .and_then(|header| rung.iter().find(|sale| sale.amount.to_string() == header[2]));
-            if let Some(sale) = promised.first()
-                && found.is_none_or(|found| found.id != sale.id)
-            {
-                world.break_promise(format!(
-                    "LOST: sale {name} was promised ({:?}), the channel has {there:?}",
-                    sale.promised
-                ));
-            }
-            let Some(sale) = found else {
-                if there.is_some() {
-                    world.break_promise(format!(
-                        "{name} in the channel is no sale that was rung up"
-                    ));
-                }
-                continue;
-            };
-            let key = (terminal.clone(), name.clone());
-            let mut expected: Rows = (1..=sale.lines)
-                .map(|line| {
-                    vec![line.to_string(), format!("I{line}"), (sale.amount + line).to_string()]
-                })
-                .collect();
-            let mut found = lines.remove(&key).unwrap_or_default();
-            found.sort();
-            expected.sort();
-            let paid = payments.remove(&key).unwrap_or_default();
-            if found != expected || paid != [vec!["1".to_string(), sale.amount.to_string()]] {
-                world.break_promise(format!(
-                    "HALF: {name} has lines {found:?} and payments {paid:?}, not {expected:?}"
-                ));
-            }
-            match ledger.remove(&guid_text(&sale.id)) {
-                Some(1) => {}
-                other => world.break_promise(format!("{name} is {other:?} times in the ledger")),
-            }
-        }
-    }
-    if !headers.is_empty() || !lines.is_empty() || !payments.is_empty() {
-        let (headers, lines, payments) = (headers.len(), lines.len(), payments.len());
-        world.break_promise(format!("nobody rang up {headers} headers, {lines} sales' lines, {payments} payments of the channel"));
-    }
 }
 
 /// The register has what the channel has, is sound, and owes nothing.

@@ -208,7 +208,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn drawn(seed: u64) -> Plan {
-        let mut dice = Dice::of(seed, 1);
+        let mut dice = Dice::of(seed, "plan");
         let registers = dice.between(1, 4);
         let sells_ms = *dice.of_list(&[8_000, 20_000, 20_000, 40_000]);
         let calm = dice.one_in(6);

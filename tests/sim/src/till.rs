@@ -89,10 +89,7 @@ impl Till {
     /// The number under which it was sold.
     async fn sell_one(&mut self, mut number: u64) -> u64 {
         loop {
-            let mut id = [0; 16];
-            self.dice.fill(&mut id);
-            id[6] = id[6] & 0x0F | 0x40;
-            id[8] = id[8] & 0x3F | 0x80;
+            let id = self.env.random.uuid();
             let (amount, lines) = (self.dice.between(1, 99_999), self.dice.between(1, 4));
             let sale = Sale { id, number, amount, lines, promised: None };
             let at = {
@@ -169,9 +166,7 @@ impl Till {
         let body = json!({ "rows": [
             { "table": "ax.CUSTTABLE", "operation": "update", "values": values },
         ]});
-        let mut id = [0; 16];
-        self.dice.fill(&mut id);
-        let path = format!("/v1/transactions/{}", guid_text(&id));
+        let path = format!("/v1/transactions/{}", guid_text(&self.env.random.uuid()));
         if let Some(door) = self.machine.door() {
             let client = Client::new(self.env.clone(), door);
             let answer = client.put(&path, &body, REQUEST_LIMIT).await;

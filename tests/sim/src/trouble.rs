@@ -89,10 +89,8 @@ async fn happen(world: &Rc<World>, what: Event) {
         Event::OtherProfile { register, frequency_s, batch } => {
             world.note(what.kind());
             let file = world.machine(register).folder.join("profile.toml");
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                let text = store::other_profile(&text, frequency_s, batch);
-                let _ = std::fs::write(file, text);
-            }
+            let text = std::fs::read_to_string(&file).expect("the profile that was written");
+            std::fs::write(file, store::other_profile(&text, frequency_s, batch)).expect("room");
         }
         _ => of_lines(world, what).await,
     }
@@ -225,7 +223,7 @@ async fn of_channel(world: &Rc<World>, what: Event) {
         }
         Event::FailWrite { register, number } => world.machine(register).disk.fail_write(number),
         Event::FailSync { register, number } => world.machine(register).disk.fail_sync(number),
-        _ => {}
+        other => unreachable!("{other:?} is carried out before"),
     }
 }
 
@@ -247,6 +245,8 @@ pub async fn heal(world: &Rc<World>) -> anyhow::Result<()> {
         if let Some(life) = machine.life() {
             life.spare();
         }
+        // Whoever was to start it again was called off in the middle of it.
+        machine.attend(false);
         if !machine.is_running() {
             revive(world, machine, 0).await;
         }
@@ -259,7 +259,7 @@ pub async fn heal(world: &Rc<World>) -> anyhow::Result<()> {
 
 /// Head office changes prices and customers until the store closes.
 pub async fn work_of_office(world: Rc<World>) {
-    let mut dice = Dice::of(world.plan.seed, 4);
+    let mut dice = Dice::of(world.plan.seed, "office");
     let mut number = 0;
     while !world.closing.get() {
         sleep(Duration::from_millis(dice.between(1, 2 * world.plan.office_ms))).await;

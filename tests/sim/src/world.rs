@@ -123,7 +123,7 @@ async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome
     for machine in &world.machines {
         machine.start(&world.trace);
     }
-    let (net_life, mut dice) = (Arc::new(Life::default()), Dice::of(world.plan.seed, 3));
+    let (net_life, mut dice) = (Arc::new(Life::default()), Dice::of(world.plan.seed, "tills"));
     let tills: Vec<_> = world
         .machines
         .iter()
@@ -169,7 +169,7 @@ async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome
 async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World>> {
     let (net, opening) = (Arc::new(Net::default()), Instant::now());
     let trace = Arc::new(Trace::new(opening, folder, shows));
-    let mut dice = Dice::of(plan.seed, 2);
+    let mut dice = Dice::of(plan.seed, "store");
     let conduct = Conduct::drawn(&mut dice);
     trace.line("world", format_args!("{} registers, {conduct:?}", plan.registers));
     let file = folder.join("channel.db");

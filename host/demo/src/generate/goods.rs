@@ -3,8 +3,8 @@
 use super::sheet::{COMPANY, Load, day, load, money, record, whole, words};
 use super::{DemoStore, taxes};
 use crate::shop::{Product, Shop};
+use tillhold_core::draw::Draw;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_kit::Draw;
 
 /// INVENTTABLEMODULE.MODULETYPE of sales; RETAILTRANSACTION prices come from here when no agreement applies.
 pub(crate) const SALES_MODULE: i64 = 2;

@@ -6,7 +6,7 @@
 
 use super::DemoStore;
 use super::sheet::{Load, cents, load, record, whole, words};
-use tillhold_kit::Draw;
+use tillhold_core::draw::Draw;
 
 /// LOGISTICSELECTRONICADDRESS.TYPE
 const PHONE: i64 = 1;

@@ -3,8 +3,8 @@
 use super::sheet::{COMPANY, Load, cents, load, opening, record, whole, words};
 use super::{DemoStore, offline};
 use crate::shop::{STORES_MAX, Shop};
+use tillhold_core::draw::Draw;
 use tillhold_core::value::Value;
-use tillhold_kit::Draw;
 
 /// A shop alone has no other stores' rows to keep out.
 const BRANCHES_MIN: usize = 3;

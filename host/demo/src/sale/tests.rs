@@ -2,9 +2,9 @@
 
 use super::{Draft, HEADER, Item, LINES, PAYMENTS, Sale, TAXES, Till, body, ring_up};
 use std::sync::LazyLock;
+use tillhold_core::draw::Draw;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_kit::Draw;
 use tillhold_kit::Schema;
 
 fn decimal(text: &str) -> Decimal {

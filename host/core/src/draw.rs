@@ -4,6 +4,7 @@
 //! generator of its own, so a row is a pure function of the seed and its number: nothing has to be kept in memory,
 //! and a larger store begins with the smaller one's rows.
 
+#[derive(Clone, Debug)]
 pub struct Draw {
     state: u64,
 }
@@ -26,6 +27,12 @@ impl Draw {
     /// 0 up to but without `below`; 0 when `below` is 0. The bias for small ranges is far below what anyone sees.
     pub fn below(&mut self, below: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(below)) >> 64) as u64
+    }
+
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.number().to_le_bytes()[..chunk.len()]);
+        }
     }
 
     pub fn one_in(&mut self, chances: u64) -> bool {
