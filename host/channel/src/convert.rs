@@ -48,8 +48,8 @@ fn shape(cell: ColumnData<'_>) -> Result<Option<Value>, Misfit> {
         ColumnData::Time(time) => time.map(ticks).transpose()?.map(|t| Value::Time(Time(t as u64))),
         ColumnData::DateTime2(moment) => moment.map(timestamp).transpose()?.map(Value::Timestamp),
         ColumnData::DateTimeOffset(moment) => moment.map(offset_timestamp).transpose()?,
-        ColumnData::DateTime(moment) => moment.map(datetime),
-        ColumnData::SmallDateTime(moment) => moment.map(small_datetime),
+        ColumnData::DateTime(moment) => moment.map(datetime).transpose()?,
+        ColumnData::SmallDateTime(moment) => moment.map(small_datetime).transpose()?,
     })
 }
 
@@ -76,7 +76,13 @@ fn ticks(time: wire::Time) -> Result<i64, Misfit> {
 }
 
 fn timestamp(moment: wire::DateTime2) -> Result<Timestamp, Misfit> {
-    Ok(Timestamp(i64::from(moment.date().days()) * TICKS_PER_DAY + ticks(moment.time())?))
+    at(moment.date().days().into(), ticks(moment.time())?)
+}
+
+/// The wire has room for more days than ticks can count.
+fn at(day: i64, ticks: i64) -> Result<Timestamp, Misfit> {
+    let all = day.checked_mul(TICKS_PER_DAY).and_then(|days| days.checked_add(ticks));
+    all.map(Timestamp).ok_or_else(|| misfit("a day that no calendar has"))
 }
 
 /// The wire holds UTC and the offset beside it (MS-TDS 2.2.5.5.1.9).
@@ -86,17 +92,17 @@ fn offset_timestamp(moment: wire::DateTimeOffset) -> Result<Value, Misfit> {
 }
 
 /// 1/300 seconds, shown as milliseconds that end in 0, 3 or 7: the canonical text of `datetime`.
-fn datetime(moment: wire::DateTime) -> Value {
+fn datetime(moment: wire::DateTime) -> Result<Value, Misfit> {
     let ms = (i64::from(moment.seconds_fragments()) * 10 + 1) / 3;
     let day = DAYS_TO_1900 + i64::from(moment.days());
-    Value::Timestamp(Timestamp(day * TICKS_PER_DAY + ms * (TICKS_PER_SECOND / 1000)))
+    at(day, ms * (TICKS_PER_SECOND / 1000)).map(Value::Timestamp)
 }
 
 /// The client calls them fragments; they are minutes.
-fn small_datetime(moment: wire::SmallDateTime) -> Value {
+fn small_datetime(moment: wire::SmallDateTime) -> Result<Value, Misfit> {
     let day = DAYS_TO_1900 + i64::from(moment.days());
     let minutes = i64::from(moment.seconds_fragments());
-    Value::Timestamp(Timestamp(day * TICKS_PER_DAY + minutes * 60 * TICKS_PER_SECOND))
+    at(day, minutes * 60 * TICKS_PER_SECOND).map(Value::Timestamp)
 }
 
 /// What a statement is given.
@@ -225,9 +231,14 @@ mod tests {
         // The wire has room for 45,000 years; the text of such a day would be that of another.
         let date = "!a date or time outside of what date holds";
         check(ColumnData::Date(Some(Date::new(3_652_059))), "date", date);
-        let day = DateTime2::new(Date::new(16_777_215), Time::new(0, 7));
+        let day = |days| DateTime2::new(Date::new(days), Time::new(0, 7));
         let moment = "!a date or time outside of what datetime2(7) holds";
-        check(ColumnData::DateTime2(Some(day)), "datetime2(7)", moment);
+        check(ColumnData::DateTime2(Some(day(3_652_059))), "datetime2(7)", moment);
+        let beyond = "!a day that no calendar has";
+        check(ColumnData::DateTime2(Some(day(16_777_215))), "datetime2(7)", beyond);
+        for days in [i32::MIN, i32::MAX] {
+            check(ColumnData::DateTime(Some(DateTime::new(days, 0))), "datetime", beyond);
+        }
         let far = DateTimeOffset::new(DateTime2::new(Date::new(719_162), Time::new(0, 0)), 841);
         let moment = "!a date or time outside of what datetimeoffset(7) holds";
         check(ColumnData::DateTimeOffset(Some(far)), "datetimeoffset(7)", moment);

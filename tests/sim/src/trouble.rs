@@ -189,6 +189,8 @@ async fn of_lines(world: &Rc<World>, what: Event) {
 
 async fn of_channel(world: &Rc<World>, what: Event) {
     match what {
+        // Another one may have killed it.
+        Event::ChannelDies { .. } if world.channel.engine().is_none() => {}
         Event::ChannelDies { down_ms } => {
             world.channel.die().await;
             sleep(Duration::from_millis(down_ms)).await;
