@@ -32,6 +32,9 @@ enum Command {
         /// Go on after a seed that fails
         #[arg(long)]
         keep_going: bool,
+        /// Do not cut the seed that fails down
+        #[arg(long)]
+        no_shrink: bool,
         /// A line for every seed
         #[arg(long)]
         each: bool,
@@ -51,16 +54,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let passed = match Cli::parse().command {
-        Command::Run { from, seeds, minutes, keep_going, each } => {
+        Command::Run { from, seeds, minutes, keep_going, no_shrink, each } => {
             let from = from.unwrap_or_else(fresh);
-            run_many(from..from.saturating_add(seeds), minutes, keep_going, each)
+            let limit = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+            let manner = Manner { limit, keep_going, shrinks: !no_shrink, each };
+            run_many(from..from.saturating_add(seeds), &manner)
         }
         Command::Replay { seed, trace } => replay(seed, trace),
         Command::Shrink { seed } => shrink(seed),
         Command::Kept { file } => match std::fs::read_to_string(&file) {
             Ok(text) => {
                 let seed = |line: &str| line.split_whitespace().next()?.parse().ok();
-                run_many(text.lines().filter_map(seed), None, true, true)
+                let manner = Manner { limit: None, keep_going: true, shrinks: false, each: true };
+                run_many(text.lines().filter_map(seed), &manner)
             }
             Err(error) => {
                 eprintln!("{}: {error}", file.display());
@@ -77,28 +83,32 @@ fn fresh() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
 }
 
-#[allow(clippy::disallowed_methods)]
-fn run_many(
-    seeds: impl Iterator<Item = u64>,
-    minutes: Option<u64>,
+/// How many seeds are run.
+struct Manner {
+    limit: Option<Duration>,
     keep_going: bool,
+    shrinks: bool,
     each: bool,
-) -> bool {
+}
+
+#[allow(clippy::disallowed_methods)]
+fn run_many(seeds: impl Iterator<Item = u64>, manner: &Manner) -> bool {
     let started = Instant::now();
-    let limit = minutes.map(|minutes| Duration::from_secs(minutes * 60));
     let mut totals = Totals::default();
     for seed in seeds {
-        if limit.is_some_and(|limit| started.elapsed() >= limit) {
+        if manner.limit.is_some_and(|limit| started.elapsed() >= limit) {
             break;
         }
         let outcome = run(&Plan::drawn(seed), false);
         totals.add(&outcome);
         let failed = !outcome.broken.is_empty();
-        if failed || each {
+        if failed || manner.each {
             println!("{outcome}");
         }
-        if failed && !keep_going {
-            shrink(seed);
+        if failed && !manner.keep_going {
+            if manner.shrinks {
+                shrink(seed);
+            }
             break;
         }
     }

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 const REST_LIMIT: Duration = Duration::from_secs(180);
 
 /// A run takes seconds. One that takes so much real time goes round in a circle, and its simulated clock stands still.
-const REAL_LIMIT: Duration = Duration::from_secs(600);
+const REAL_LIMIT: Duration = Duration::from_secs(240);
 
 /// How a run went.
 #[derive(Clone, Debug, Default)]
