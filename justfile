@@ -40,6 +40,10 @@ sim *arguments:
 replay seed:
     cargo run --release -p tillhold-sim -- replay {{seed}} --trace
 
+# Bugs planted one after the other: the simulated store must find each within 50 seeds (just planted unsynced)
+planted *names:
+    tests/sim/planted/run {{names}}
+
 # Format all code
 fmt:
     cargo fmt --all

@@ -175,9 +175,7 @@ fn rounded(value: Value, of: SqlType) -> Result<Value, Misfit> {
         }
         (Value::Timestamp(moment), SqlType::SmallDateTime) => {
             let minute = 60 * TICKS_PER_SECOND;
-            Value::Timestamp(Timestamp(
-                moment.0.saturating_add(minute / 2).div_euclid(minute) * minute,
-            ))
+            Value::Timestamp(Timestamp(rounded_to(moment.0, minute)))
         }
         (Value::Timestamp(moment), SqlType::DateTime) => Value::Timestamp(datetime_grain(moment)),
         (Value::Timestamp(moment), SqlType::DateTime2 { scale }) => {
@@ -257,7 +255,12 @@ fn fit_bytes(mut bytes: Vec<u8>, of: SqlType) -> Result<Value, Misfit> {
 
 fn round_to_digits(ticks: i64, digits: u8) -> i64 {
     let unit = 10i64.pow(7 - u32::from(digits.min(7)));
-    ticks.saturating_add(unit / 2).div_euclid(unit) * unit
+    rounded_to(ticks, unit)
+}
+
+/// A number near the ends of what 64 bits hold stays there: out of range, like all beyond it.
+fn rounded_to(ticks: i64, unit: i64) -> i64 {
+    ticks.saturating_add(unit / 2).div_euclid(unit).saturating_mul(unit)
 }
 
 /// `datetime` counts 1/300 s; its text shows them as milliseconds ending in 0, 3 or 7.
@@ -266,7 +269,8 @@ fn datetime_grain(moment: Timestamp) -> Timestamp {
     let within = moment.0.rem_euclid(TICKS_PER_SECOND);
     let three_hundredths = (within * 300 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND;
     let ms = (three_hundredths * 10 + 1) / 3;
-    Timestamp(second * TICKS_PER_SECOND + ms * (TICKS_PER_SECOND / 1000))
+    let ticks = ms * (TICKS_PER_SECOND / 1000);
+    Timestamp(second.saturating_mul(TICKS_PER_SECOND).saturating_add(ticks))
 }
 
 fn fraction_digits(of: SqlType) -> u8 {
@@ -422,8 +426,10 @@ fn parse_offset(text: &str) -> Option<OffsetTimestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, parse};
+    use super::{canonical, fit, parse};
+    use crate::moment::{OffsetTimestamp, Timestamp};
     use crate::types::SqlType;
+    use crate::value::Value;
 
     fn of(declaration: &str) -> SqlType {
         SqlType::parse(declaration).expect("a type of the test")
@@ -436,6 +442,26 @@ mod tests {
             Err(refusal) => format!("!{refusal}"),
         };
         assert_eq!(answer, expected, "{declaration} of {given}");
+    }
+
+    #[test]
+    fn the_furthest_moments_are_refused_and_none_is_another() {
+        let columns = (0..=7).flat_map(|scale| {
+            ["datetime2", "datetimeoffset"].map(|name| format!("{name}({scale})"))
+        });
+        let others = ["datetime", "smalldatetime"].map(String::from);
+        for of in columns.chain(others).map(|name| SqlType::parse(&name).expect("a type")) {
+            for utc in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX].map(Timestamp) {
+                let value = match of {
+                    SqlType::DateTimeOffset { .. } => {
+                        Value::OffsetTimestamp(OffsetTimestamp { utc, offset_minutes: -840 })
+                    }
+                    _ => Value::Timestamp(utc),
+                };
+                let refusal = fit(value, of).expect_err("no calendar has it").to_string();
+                assert!(refusal.contains("outside of what"), "{of} of {utc:?}: {refusal}");
+            }
+        }
     }
 
     #[test]
