@@ -82,6 +82,7 @@ pub async fn everything(world: &Rc<World>) -> anyhow::Result<()> {
     let Some(tables) = tables.await else { anyhow::bail!("the channel is down") };
     let tables = tables?;
     sales::hold(world, &tables);
+    sales::edits_hold(world, &tables);
     for machine in &world.machines {
         if let Err(error) = register(world, machine, &tables) {
             world.break_promise(format!("T{}'s files: {error:#}", machine.number));

@@ -9,11 +9,13 @@
 // The seam's other side: the clock that is asked here is the one that a run holds still.
 #![allow(clippy::disallowed_methods)]
 
+pub mod apart;
 mod channel;
 mod check;
 mod disk;
 mod entropy;
 mod fiber;
+pub mod kept;
 mod life;
 mod machine;
 mod net;

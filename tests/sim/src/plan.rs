@@ -4,6 +4,8 @@
 //! go on for long instead.
 
 use crate::entropy::Dice;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -79,6 +81,8 @@ pub enum Event {
         register: u64,
         number: u32,
         keeps_sessions: bool,
+        /// The agent is started again meanwhile.
+        restarts: bool,
         ms: u64,
     },
     RefuseRequests {
@@ -129,7 +133,7 @@ pub enum Event {
 }
 
 /// What kind of trouble an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     Crash,
     PowerCut,
@@ -192,6 +196,18 @@ impl fmt::Display for Planned {
     }
 }
 
+/// How much a run is to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Size {
+    /// What is drawn: seconds of a store, calm or stormy
+    #[default]
+    Usual,
+    /// The first seconds of it, and fewer customers: for an agent that is not optimised
+    Short,
+    /// Four registers through minutes of crashes, power cuts and a broken network: for great numbers
+    Busy,
+}
+
 /// A whole run, before it begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -207,21 +223,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn drawn(seed: u64) -> Plan {
+    pub fn of(size: Size, seed: u64) -> Plan {
+        match size {
+            Size::Usual => Plan::drawn(seed),
+            Size::Short => Plan::drawn(seed).short(),
+            Size::Busy => Plan::busy(seed),
+        }
+    }
+
+    fn drawn(seed: u64) -> Plan {
         let mut dice = Dice::of(seed, "plan");
         let registers = dice.between(1, 4);
         let sells_ms = *dice.of_list(&[8_000, 20_000, 20_000, 40_000]);
         let calm = dice.one_in(6);
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| !calm && dice.one_in(2)).collect();
         let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
-        let mut events = Vec::new();
-        let mut at_ms = dice.between(0, 3_000);
-        while at_ms < sells_ms && (calm || !kinds.is_empty()) {
-            let kind = if calm { *dice.of_list(&Kind::ALL) } else { *dice.of_list(&kinds) };
-            let what = event(&mut dice, kind, registers);
-            events.push(Planned { at_ms, what });
-            at_ms += dice.between(1, 2 * gap_ms);
-        }
+        let list: &[Kind] = if calm { &Kind::ALL } else { &kinds };
+        let events = events(&mut dice, list, registers, sells_ms, gap_ms);
         Plan {
             seed,
             registers,
@@ -232,10 +250,54 @@ impl Plan {
         }
     }
 
-    /// The same run without some of its events.
-    pub fn with(&self, events: Vec<Planned>) -> Plan {
-        Plan { events, ..self.clone() }
+    fn short(mut self) -> Plan {
+        self.sells_ms = self.sells_ms.min(8_000);
+        self.pause_ms = self.pause_ms.max(150);
+        self.events.retain(|event| event.at_ms < self.sells_ms);
+        self
     }
+
+    fn busy(seed: u64) -> Plan {
+        let mut dice = Dice::of(seed, "busy");
+        let (registers, sells_ms) = (4, 120_000);
+        let weighed = [
+            Kind::Crash,
+            Kind::Crash,
+            Kind::PowerCut,
+            Kind::Network,
+            Kind::Network,
+            Kind::Network,
+            *dice.of_list(&Kind::ALL),
+        ];
+        let gap_ms = *dice.of_list(&[150, 250, 400]);
+        let events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
+        Plan { seed, registers, sells_ms, pause_ms: 25, office_ms: 1_500, events }
+    }
+
+    /// The same run with those of its events alone that have these places.
+    pub fn only(mut self, places: &[usize]) -> Plan {
+        self.events = places.iter().filter_map(|place| self.events.get(*place).cloned()).collect();
+        self
+    }
+}
+
+/// One of the kinds every so often, until the store closes.
+fn events(
+    dice: &mut Dice,
+    kinds: &[Kind],
+    registers: u64,
+    sells_ms: u64,
+    gap_ms: u64,
+) -> Vec<Planned> {
+    let mut events = Vec::new();
+    let mut at_ms = dice.between(0, 3_000);
+    while at_ms < sells_ms && !kinds.is_empty() {
+        let kind = *dice.of_list(kinds);
+        let what = event(dice, kind, registers);
+        events.push(Planned { at_ms, what });
+        at_ms += dice.between(1, 2 * gap_ms);
+    }
+    events
 }
 
 /// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.
@@ -276,6 +338,7 @@ fn event(dice: &mut Dice, kind: Kind, registers: u64) -> Event {
                 register,
                 number: *dice.of_list(&[18_456, 4060, 18_461, 40_613]),
                 keeps_sessions: dice.one_in(2),
+                restarts: dice.one_in(2),
                 ms,
             },
             3 => Event::RefuseRequests { register, number: *dice.of_list(&PASSING), ms },

@@ -1,53 +1,54 @@
 //! Cuts a failing plan down: halves, quarters, single faults are left out as long as what is left still fails.
 
-use crate::plan::{Plan, Planned};
-use crate::world::{Outcome, run};
+use crate::apart::{Wanted, run};
+use crate::world::{HANGS, Outcome};
+use std::path::Path;
 
 /// Runs that a shrinking may take: it is for a person who waits.
 const RUNS_MAX: u32 = 80;
 
-/// The smallest plan found that still fails, and how; `None` when the plan passes.
-pub fn shrunk(plan: &Plan) -> Option<(Plan, Outcome)> {
-    let mut failing = fails(plan)?;
-    let mut few = plan.clone();
-    let mut runs = 0;
-    let mut size = few.events.len().div_ceil(2);
+/// The smallest run found that still fails, and how; `None` when it passes. One that hangs is left as it is: each try
+/// would take minutes.
+pub fn shrunk(program: &Path, wanted: &Wanted) -> Option<(Wanted, Outcome)> {
+    let fails =
+        |wanted: &Wanted| Some(run(program, wanted)).filter(|outcome| !outcome.broken.is_empty());
+    let mut failing = fails(wanted)?;
+    let mut few: Vec<usize> = match &wanted.only {
+        Some(places) => places.clone(),
+        None => (0..wanted.plan().events.len()).collect(),
+    };
+    let of = |places: &[usize]| Wanted { only: Some(places.to_vec()), ..wanted.clone() };
+    let hangs = failing.broken.iter().any(|broken| broken.starts_with(HANGS));
+    let mut runs = if hangs { RUNS_MAX } else { 0 };
+    let mut size = few.len().div_ceil(2);
     while size > 0 && runs < RUNS_MAX {
         let mut at = 0;
-        while at < few.events.len() && runs < RUNS_MAX {
-            let left: Vec<Planned> = without(&few.events, at, size);
-            let candidate = few.with(left);
+        while at < few.len() && runs < RUNS_MAX {
+            let candidate = without(&few, at, size);
             runs += 1;
-            match fails(&candidate) {
+            match fails(&of(&candidate)) {
                 Some(outcome) => (few, failing) = (candidate, outcome),
                 None => at += size,
             }
         }
         size = if size == 1 { 0 } else { size.div_ceil(2) };
     }
-    Some((few, failing))
+    Some((of(&few), failing))
 }
 
-fn fails(plan: &Plan) -> Option<Outcome> {
-    Some(run(plan, false)).filter(|outcome| !outcome.broken.is_empty())
-}
-
-fn without(events: &[Planned], at: usize, many: usize) -> Vec<Planned> {
+fn without(places: &[usize], at: usize, many: usize) -> Vec<usize> {
     let is_left = |index: &usize| !(at..at + many).contains(index);
-    (0..events.len()).filter(is_left).map(|index| events[index].clone()).collect()
+    (0..places.len()).filter(is_left).map(|index| places[index]).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::without;
-    use crate::plan::{Event, Planned};
 
     #[test]
     fn what_is_left_out_is_what_was_named() {
-        let event = |at_ms| Planned { at_ms, what: Event::ForgetChanges };
-        let events: Vec<Planned> = (0..5).map(event).collect();
-        let at = |left: Vec<Planned>| left.iter().map(|event| event.at_ms).collect::<Vec<_>>();
-        assert_eq!(at(without(&events, 1, 2)), [0, 3, 4]);
-        assert_eq!(at(without(&events, 4, 2)), [0, 1, 2, 3]);
+        let places = [2, 3, 5, 7, 11];
+        assert_eq!(without(&places, 1, 2), [2, 7, 11]);
+        assert_eq!(without(&places, 4, 2), [2, 3, 5, 7]);
     }
 }

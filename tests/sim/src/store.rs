@@ -20,6 +20,8 @@ pub const PASSWORD: &str = "sim-Passw0rd";
 /// Customers and products that there are from the first day on.
 pub const CUSTOMERS: u64 = 24;
 const PRODUCTS: u64 = 60;
+/// The first customers, of whom each is one register's alone: nobody else edits it.
+pub const OWN_CUSTOMERS: u64 = 4;
 
 /// The tables that a register and its channel must agree on in the end, with their columns, the key first.
 pub const SHARED: [(&str, &[&str]); 4] = [
@@ -137,7 +139,8 @@ pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
 /// One of head office's many small jobs; `job` numbers them.
 pub fn job(dice: &mut Dice, job: u64) -> String {
     let one = |dice: &mut Dice| {
-        let (product, customer) = (dice.between(1, PRODUCTS + 20), dice.between(1, CUSTOMERS + 8));
+        let product = dice.between(1, PRODUCTS + 20);
+        let customer = dice.between(OWN_CUSTOMERS + 1, CUSTOMERS + 8);
         match dice.between(1, 10) {
             1..=3 => format!(
                 "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = {job} WHERE [RECID] = {product};"

@@ -2,10 +2,11 @@
 
 use crate::entropy::Dice;
 use crate::machine::Machine;
-use crate::store::{CUSTOMERS, STORE};
+use crate::store::{CUSTOMERS, OWN_CUSTOMERS, STORE};
 use crate::trace::Trace;
 use serde_json::{Value as Json, json};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +32,29 @@ pub struct Sale {
     pub promised: Option<&'static str>,
 }
 
+/// What a register's own customer may be called, after the edits so far: a column that nobody else changes.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// The last edit that was promised.
+    promised: Option<String>,
+    /// Those that were never answered: each may have happened.
+    unanswered: Vec<String>,
+}
+
+impl Written {
+    pub fn may_be(&self, value: &str) -> bool {
+        self.unanswered.iter().any(|edit| edit == value)
+            || self.promised.as_ref().is_none_or(|edit| edit == value)
+    }
+}
+
 /// What all tills know together.
 #[derive(Default)]
 pub struct Books {
     /// By register, in the order of their numbers.
     pub sales: RefCell<Vec<Vec<Sale>>>,
+    /// By account and column.
+    pub own_customers: RefCell<BTreeMap<(String, &'static str), Written>>,
     pub acknowledged: Cell<u64>,
     pub longest_ms: Cell<u64>,
     pub broken: RefCell<Vec<String>>,
@@ -44,6 +63,13 @@ pub struct Books {
 impl Books {
     pub fn break_promise(&self, what: String) {
         self.broken.borrow_mut().push(what);
+    }
+
+    /// The last number that was promised to a sale of this register.
+    pub fn last_promised(&self, register: u64) -> u64 {
+        let sales = self.sales.borrow();
+        let own = sales[register as usize - 1].iter();
+        own.filter(|sale| sale.promised.is_some()).map(|sale| sale.number).max().unwrap_or(0)
     }
 }
 
@@ -79,7 +105,7 @@ impl Till {
                 continue;
             }
             // A till that was switched off knows no number but the one that it is told.
-            if number == 0 || self.dice.one_in(40) {
+            if number == 0 || self.dice.one_in(10) {
                 number = self.last_number().await;
             }
             number = self.sell_one(number + 1).await;
@@ -159,21 +185,35 @@ impl Till {
 
     /// A customer's data as the cashier writes them down. Nobody waits for it: a customer that is not there is no sale lost.
     async fn edit_customer(&mut self, job: u64) {
-        let account = format!("C{}", self.dice.between(1, CUSTOMERS));
+        let is_own = self.dice.one_in(2);
+        let account = match is_own {
+            true => self.machine.number,
+            false => self.dice.between(OWN_CUSTOMERS + 1, CUSTOMERS),
+        };
+        let account = format!("C{account}");
         let (terminal, column) = (self.terminal(), *self.dice.of_list(&["NAME", "PHONE"]));
+        let value = format!("{terminal}-{job}");
         let mut values = json!({ "ACCOUNTNUM": account, "EDITED": job });
-        values[column] = json!(format!("{terminal}-{job}"));
+        values[column] = json!(value);
         let body = json!({ "rows": [
             { "table": "ax.CUSTTABLE", "operation": "update", "values": values },
         ]});
         let path = format!("/v1/transactions/{}", guid_text(&self.env.random.uuid()));
-        if let Some(door) = self.machine.door() {
-            let client = Client::new(self.env.clone(), door);
-            let answer = client.put(&path, &body, REQUEST_LIMIT).await;
-            let told =
-                answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
-            self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
+        let Some(door) = self.machine.door() else { return };
+        let client = Client::new(self.env.clone(), door);
+        let answer = client.put(&path, &body, REQUEST_LIMIT).await;
+        if is_own {
+            let mut own = self.books.own_customers.borrow_mut();
+            let written = own.entry((account.clone(), column)).or_default();
+            match &answer {
+                Ok(answer) if answer.is_success() => written.promised = Some(value),
+                Ok(answer) if answer.status < 500 => {}
+                _ => written.unanswered.push(value),
+            }
         }
+        let told =
+            answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
+        self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
     }
 
     /// Until it is answered.
@@ -187,7 +227,16 @@ impl Till {
                     && answer.is_success()
                     && let Some(row) = answer.body["rows"].get(0)
                 {
-                    return row["DATAVALUE"].as_u64().unwrap_or(0);
+                    let number = row["DATAVALUE"].as_u64().unwrap_or(0);
+                    let promised = self.books.last_promised(self.machine.number);
+                    if number < promised {
+                        self.books.break_promise(format!(
+                            "FORGOTTEN: {} says its last number is {number}, {promised} was promised: {}",
+                            self.terminal(),
+                            answer.body
+                        ));
+                    }
+                    return number;
                 }
             }
             self.wait(100).await;

@@ -73,12 +73,8 @@ async fn happen(world: &Rc<World>, what: Event) {
             kill(world, world.machine(register), when, dark, down_ms).await;
         }
         Event::Stop { register, down_ms } => {
-            let machine = world.machine(register);
-            if machine.is_running() && !machine.is_attended() {
-                machine.attend(true);
-                machine.tell_to_stop();
+            if restart(world, world.machine(register), down_ms).await {
                 world.note(what.kind());
-                revive(world, machine, down_ms).await;
             }
         }
         Event::SecondAgent { register } => second_agent(world, world.machine(register)).await,
@@ -94,6 +90,17 @@ async fn happen(world: &Rc<World>, what: Event) {
         }
         _ => of_lines(world, what).await,
     }
+}
+
+/// Told to stop and started again; whether it ran.
+async fn restart(world: &Rc<World>, machine: &Rc<Machine>, down_ms: u64) -> bool {
+    let is_there = machine.is_running() && !machine.is_attended();
+    if is_there {
+        machine.attend(true);
+        machine.tell_to_stop();
+        revive(world, machine, down_ms).await;
+    }
+    is_there
 }
 
 async fn kill(world: &Rc<World>, machine: &Rc<Machine>, when: When, dark: bool, down_ms: u64) {
@@ -168,8 +175,11 @@ async fn of_lines(world: &Rc<World>, what: Event) {
             order(register, Fault::DropAfterCommit { commits })
         }
         Event::HalfRow { register, rows } => order(register, Fault::HalfRow { rows }),
-        Event::RefuseLogins { register, number, keeps_sessions, ms } => {
+        Event::RefuseLogins { register, number, keeps_sessions, restarts, ms } => {
             order(register, Fault::RefuseLogins { number, keeps_sessions });
+            if restarts {
+                restart(world, world.machine(register), 0).await;
+            }
             pass(ms).await;
             heal(register);
         }

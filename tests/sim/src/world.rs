@@ -12,6 +12,7 @@ use crate::till::{Books, Till};
 use crate::trace::Trace;
 use crate::trouble;
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,9 +28,11 @@ const REST_LIMIT: Duration = Duration::from_secs(180);
 
 /// A run takes seconds. One that takes so much real time goes round in a circle, and its simulated clock stands still.
 const REAL_LIMIT: Duration = Duration::from_secs(240);
+/// How a run is told that goes round in a circle.
+pub const HANGS: &str = "HANGS: not done after";
 
 /// How a run went.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     pub seed: u64,
     /// Promises that did not hold, in words; a run without any passed.
@@ -71,7 +74,7 @@ impl World {
     }
 }
 
-/// Carries a plan out, on a thread of its own, so that nothing of an earlier run is left in it.
+/// Carries a plan out, on a thread of its own. Once in a process: the runtime counts what it makes, and draws by that count.
 pub fn run(plan: &Plan, shows: bool) -> Outcome {
     let plan = plan.clone();
     let name = format!("seed {}", plan.seed);
@@ -87,15 +90,15 @@ pub fn run(plan: &Plan, shows: bool) -> Outcome {
             let words = panic.as_ref().and_then(|panic| panic.downcast_ref::<String>());
             failed(seed, format!("the run panicked: {words:?}"))
         }
-        // Its thread cannot be ended, and whatever comes after it would share the machine with it.
+        // Its thread cannot be ended: it goes with the process.
         Err(RecvTimeoutError::Timeout) => {
-            println!("seed {seed} HANGS: not done after {REAL_LIMIT:?} of real time");
-            std::process::exit(3);
+            failed(seed, format!("{HANGS} {REAL_LIMIT:?} of real time"))
         }
     }
 }
 
-fn failed(seed: u64, why: String) -> Outcome {
+/// A run that came to no end of its own.
+pub(crate) fn failed(seed: u64, why: String) -> Outcome {
     Outcome { seed, broken: vec![why], ..Outcome::default() }
 }
 

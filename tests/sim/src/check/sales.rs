@@ -1,5 +1,5 @@
 //! Every promised sale is in the channel once and whole, with its own number; nothing that no till rang up, nothing in
-//! halves.
+//! halves. Every register's last number is there, and what it wrote of the customer that is its own.
 
 use super::Rows;
 use crate::store::STORE;
@@ -7,6 +7,27 @@ use crate::till::Sale;
 use crate::world::World;
 use std::collections::BTreeMap;
 use tillhold_core::text::guid_text;
+
+/// Promised edits of a customer whom one register alone edits, and promised numbers, are the channel's last ones.
+pub(super) fn edits_hold(world: &World, tables: &BTreeMap<&'static str, Rows>) {
+    for ((account, column), written) in world.books.own_customers.borrow().iter() {
+        let at = if *column == "NAME" { 1 } else { 2 };
+        let found = tables["CUSTTABLE"].iter().find(|row| row[0] == *account);
+        if !found.is_some_and(|row| written.may_be(&row[at])) {
+            let what = format!("LOST EDIT: {column} of {account} is {found:?}, not {written:?}");
+            world.break_promise(what);
+        }
+    }
+    for row in &tables["RETAILPOSSEEDDATA"] {
+        let register = row[2].trim_start_matches('T').parse().unwrap_or(1);
+        let promised = world.books.last_promised(register);
+        if row[3].parse().is_ok_and(|number: u64| number < promised) {
+            world.break_promise(format!(
+                "LOST: number {promised} was promised, the channel has {row:?}"
+            ));
+        }
+    }
+}
 
 /// Terminal and number of a sale.
 type Name = (String, String);
