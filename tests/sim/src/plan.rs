@@ -269,9 +269,15 @@ impl Plan {
             Kind::Network,
             *dice.of_list(&Kind::ALL),
         ];
-        let gap_ms = *dice.of_list(&[150, 250, 400]);
-        let events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
-        Plan { seed, registers, sells_ms, pause_ms: 25, office_ms: 1_500, events }
+        let gap_ms = *dice.of_list(&[30, 30, 60]);
+        let mut events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
+        for event in &mut events {
+            // Up again at once, to fall again.
+            if let Event::Kill { down_ms, .. } = &mut event.what {
+                *down_ms = (*down_ms).min(100);
+            }
+        }
+        Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, events }
     }
 
     /// The same run with those of its events alone that have these places.
