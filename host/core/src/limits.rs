@@ -148,6 +148,12 @@ pub const PLUGIN_TABLE_ELEMENTS_MAX: usize = 20_000;
 pub const PLUGIN_INSTANCES_MAX: usize = 64;
 pub const PLUGIN_TABLES_MAX: usize = 16;
 pub const PLUGIN_MEMORIES_MAX: usize = 4;
+/// Calls of plugins at once, over all of them: a call more is an error. A flow makes one at a time, and there are a
+/// pull, a push, and a few trials at the front door.
+pub const PLUGIN_CALLS_MAX: u32 = 32;
+/// Memories that are kept for the next call, each with so many bytes of it, when nothing runs.
+pub const PLUGIN_MEMORIES_WARM: u32 = 4;
+pub const PLUGIN_MEMORY_BYTES_WARM: usize = 2 << 20;
 /// Transformers in a row of one scope: each may take [`PLUGIN_TICKS_MAX`] for a batch, so eight make a page wait a
 /// quarter of a minute at the very worst.
 pub const PLUGINS_IN_A_ROW_MAX: usize = 8;

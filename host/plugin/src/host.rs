@@ -27,8 +27,8 @@ use tillhold_core::limits;
 use tillhold_core::profile::PluginBounds;
 use tillhold_core::text::hexadecimal;
 use tillhold_env::Env;
+use wasmtime::Engine;
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine};
 
 /// Where a component comes from, and what the profile says about it.
 #[derive(Clone, Debug)]
@@ -121,17 +121,17 @@ impl PluginHost {
         cache_folder: &Path,
         limits: PluginLimits,
     ) -> Result<PluginHost, PluginError> {
-        PluginHost::with_engine(env, cache_folder, limits, &run::engine_config())
+        PluginHost::with_engine(env, cache_folder, limits, run::engine())
     }
 
     pub(crate) fn with_engine(
         env: &Env,
         cache_folder: &Path,
         limits: PluginLimits,
-        config: &Config,
+        engine: wasmtime::Result<Engine>,
     ) -> Result<PluginHost, PluginError> {
         let not_started = |error: &dyn ToString| PluginError::Engine { reason: error.to_string() };
-        let engine = Engine::new(config).map_err(|error| not_started(&error))?;
+        let engine = engine.map_err(|error| not_started(&error))?;
         let linker = run::linker(&engine).map_err(|error| not_started(&error))?;
         let ticker = Ticker::start(env, &engine).map_err(|error| not_started(&error))?;
         let cache = Cache::open(env, cache_folder, &engine)

@@ -10,7 +10,10 @@ use crate::wire;
 use std::sync::Arc;
 use tillhold_core::limits;
 use wasmtime::component::Linker;
-use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, Trap};
+use wasmtime::{
+    Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
+    StoreContextMut, Trap,
+};
 
 /// A line that a plugin wrote for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +169,40 @@ impl ResourceLimiter for State {
 
 /// A component whose imports have been met and checked once.
 pub(crate) type Linked = wasmtime::component::InstancePre<State>;
+
+/// The product's engine. Its memories are reserved once and reset after each call, instead of mapped for each; where the
+/// operating system has no room for them (a limit on addresses, a short address space), each call maps its own.
+/// Why: docs/decisions/0025-pooled-plugin-memories.md.
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    let mut pooled = engine_config();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    Engine::new(&pooled).or_else(|_| Engine::new(&engine_config()))
+}
+
+/// Addresses for the most that may run at once; memory is used by what runs, and a little of it is kept.
+fn pool() -> PoolingAllocationConfig {
+    let calls = limits::PLUGIN_CALLS_MAX;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls * limits::PLUGIN_INSTANCES_MAX as u32)
+        .total_memories(calls * limits::PLUGIN_MEMORIES_MAX as u32)
+        .total_tables(calls * limits::PLUGIN_TABLES_MAX as u32)
+        .max_core_instances_per_component(limits::PLUGIN_INSTANCES_MAX as u32)
+        .max_memories_per_component(limits::PLUGIN_MEMORIES_MAX as u32)
+        .max_memories_per_module(limits::PLUGIN_MEMORIES_MAX as u32)
+        .max_tables_per_component(limits::PLUGIN_TABLES_MAX as u32)
+        .max_tables_per_module(limits::PLUGIN_TABLES_MAX as u32)
+        .table_elements(limits::PLUGIN_TABLE_ELEMENTS_MAX)
+        .max_memory_size(limits::PLUGIN_MEMORY_BYTES_MOST)
+        .max_unused_warm_slots(limits::PLUGIN_MEMORIES_WARM);
+    // Only with it are the pages that a call wrote to found without going through all of them.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(limits::PLUGIN_MEMORY_BYTES_WARM)
+            .table_keep_resident(limits::PLUGIN_MEMORY_BYTES_WARM);
+    }
+    pool
+}
 
 /// The engine's settings, with everything off that a pure function does not need or that could make two runs differ.
 pub(crate) fn engine_config() -> wasmtime::Config {

@@ -11,7 +11,7 @@ use crate::{PluginHost, PluginLimits};
 use std::cell::UnsafeCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_env::Env;
-use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+use wasmtime::{Engine, LinearMemory, MemoryCreator, MemoryType};
 
 /// The memories of ended instances.
 #[derive(Clone, Default)]
@@ -30,7 +30,8 @@ impl Memories {
         let folder = tempfile::tempdir().expect("a folder");
         let compiled = folder.path().join("compiled");
         let limits = PluginLimits::default();
-        let host = PluginHost::with_engine(&Env::real(), &compiled, limits, &config);
+        let engine = Engine::new(&config);
+        let host = PluginHost::with_engine(&Env::real(), &compiled, limits, engine);
         Shop { host: host.expect("a host"), folder }
     }
 
