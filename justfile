@@ -52,9 +52,9 @@ fmt:
 lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
-# The measured rates: a first load against its two ceilings, then the demo at ten times its size
-bench: bench-snapshot bench-upload bench-changes bench-idle
-    cargo run --release -- demo --scale 10
+# Everything measured, beside its ceiling and its bar (just bench --only price sale; just bench --json FILE --against FILE)
+bench *arguments:
+    cargo run --release -p tillhold-bench -- {{arguments}}
 
 # A first load of a million rows, against reading them and against inserting them (just bench-snapshot --rows 100000)
 bench-snapshot *arguments:
@@ -91,6 +91,30 @@ bench-backlog *arguments:
 # Memory and processor time of an idle agent with five plugins (just bench-idle-agent --seconds 10)
 bench-idle-agent *arguments:
     cargo bench --bench idle_agent -- {{arguments}}
+
+# Dataset L into one register (just bench-large --share 0.1)
+bench-large *arguments:
+    cargo bench --bench large_load -- {{arguments}}
+
+# A first load with a plugin and without (just bench-plugin --rows 100000)
+bench-plugin *arguments:
+    cargo bench --bench plugin_load -- {{arguments}}
+
+# A price changed at the channel until the register answers with it (just bench-delta --prices 100000)
+bench-delta *arguments:
+    cargo bench --bench delta -- {{arguments}}
+
+# A sale of nine lines, online and offline, alone and among others (just bench-commit --sales 100)
+bench-commit *arguments:
+    cargo bench --bench commit -- {{arguments}}
+
+# kill -9 until the first sale; the start after a month offline (just bench-recovery --share 0.1)
+bench-recovery *arguments:
+    cargo bench --bench recovery -- {{arguments}}
+
+# 40 registers: all filled at once, a burst, an outage's sales (just bench-fleet --registers 10)
+bench-fleet *arguments:
+    cargo bench --bench fleet -- {{arguments}}
 
 # The proof with a store's registers as processes, larger than in the tests (just fleet 60 30)
 fleet registers="30" sales="9":

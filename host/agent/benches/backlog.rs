@@ -14,6 +14,8 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::ceiling::{Commits, inserted};
+use common::figures::tell_beside;
 use common::load::{Caller, request};
 use common::register::{Running, is_sent};
 use common::sales::{self, Tables};
@@ -53,8 +55,13 @@ async fn main() -> Fallible<()> {
     running.until(&shop, is_sent).await?;
     let sent_us = shop.env.clock.monotonic_us();
     sales::check(&shop, count, lines, 1).await?;
+    let names = tables.all().map(|table| table.name.to_string());
+    let journal = shop.path("offline").join("journal.db");
+    let bare = inserted(&shop, (&journal, "bare.db"), &names, Commits::InPortions)?;
+    let ceiling = ("inserted into SQLite", bare.seconds);
     let seconds = |from: u64, to: u64| (to - from) as f64 / 1e6;
     let (noticed, all) = (seconds(back_us, online_us), seconds(back_us, sent_us));
+    tell_beside("sent", all, "s", ceiling)?;
     if is_asked("--json") {
         println!(
             "{}",

@@ -16,22 +16,19 @@ mod common;
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod relay;
 
-use common::{Fallible, PROGRAM, Shop, argument, is_asked, load, table};
+use common::figures;
+use common::fleet::{online, register};
+use common::{Fallible, Shop, argument, is_asked, load, table};
 use relay::{Relay, Total};
 use serde_json::json;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
-use tillhold_client::{Client, Door};
 use tillhold_core::value::Value;
 
 const REGISTERS: [usize; 3] = [1, 10, 30];
 const SECONDS: u64 = 60;
 /// Of the one scope; 300 is the default, which a minute would not meet.
 const FREQUENCY_S: u64 = 15;
-const ASK_LIMIT: Duration = Duration::from_secs(30);
-const LOOKS_MAX: u32 = 2_000;
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
@@ -45,7 +42,7 @@ async fn main() -> Fallible<()> {
         figures.push(measure(registers, seconds).await?);
     }
     report(&figures);
-    Ok(())
+    tell(&figures)
 }
 
 struct Figure {
@@ -63,15 +60,11 @@ async fn measure(registers: usize, seconds: u64) -> Fallible<Figure> {
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;
     let relay = Relay::start(&shop.env, shop.address).await?;
-    let mut fleet = Fleet(Vec::new());
-    for at in 0..registers {
-        let folder = shop.path(&format!("register-{at}"));
-        write_settings(&shop, &folder, at, relay.address.port())?;
-        fleet.0.push((start(&folder)?, folder));
-    }
-    for (_, folder) in &fleet.0 {
-        until_ready(&shop, folder).await?;
-    }
+    shop.profile(|text| format!("{text}frequency_s = {FREQUENCY_S}\n[size]\nreserve_mb = 0\n"))?;
+    let port = relay.address.port();
+    let folders: Fallible<Vec<PathBuf>> =
+        (0..registers).map(|at| register(&shop, at, port)).collect();
+    let _fleet = online(&shop, &folders?).await?;
     let (before, cpu) = (relay.total(), shop.channel_cpu());
     let started_us = shop.env.clock.monotonic_us();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -84,53 +77,15 @@ async fn measure(registers: usize, seconds: u64) -> Fallible<Figure> {
     })
 }
 
-/// Killed when it goes.
-struct Fleet(Vec<(Child, PathBuf)>);
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for (agent, _) in &mut self.0 {
-            // Both fail only for a process that has ended already.
-            let _ = agent.kill();
-            let _ = agent.wait();
-        }
+fn tell(told: &[Figure]) -> Fallible<()> {
+    for f in told {
+        let name = |what: &str| format!("registers-{}.{what}", f.registers);
+        let (trips, cpu) = (f.spent.round_trips as f64, f.channel_cpu_seconds.unwrap_or(f64::NAN));
+        let each = |spent: f64| spent / f.registers as f64 / f.minutes;
+        figures::tell(&name("round_trips"), each(trips), "a minute")?;
+        figures::tell(&name("channel_cpu"), each(cpu * 1e3), "ms a minute")?;
     }
-}
-
-fn write_settings(shop: &Shop, folder: &Path, at: usize, port: u16) -> Fallible<()> {
-    fs::create_dir_all(folder)?;
-    let settings = fs::read_to_string(shop.path("register.toml"))?;
-    let settings = settings
-        .replace("register = \"1\"", &format!("register = \"{at}\""))
-        .replace(&format!("port = {}", shop.address.port()), &format!("port = {port}"))
-        .replace("\"channel-certificate.pem\"", "\"../channel-certificate.pem\"");
-    fs::write(folder.join("register.toml"), settings)?;
-    fs::copy(shop.path("owner.password"), folder.join("owner.password"))?;
-    let profile = fs::read_to_string(shop.path("profile.toml"))?;
-    let profile = format!("{profile}frequency_s = {FREQUENCY_S}\n[size]\nreserve_mb = 0\n");
-    Ok(fs::write(folder.join("profile.toml"), profile)?)
-}
-
-fn start(folder: &Path) -> Fallible<Child> {
-    let said = fs::File::create(folder.join("agent.log"))?;
-    let mut program = Command::new(PROGRAM);
-    program.arg("run").arg("--config").arg(folder.join("register.toml"));
-    Ok(program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn()?)
-}
-
-async fn until_ready(shop: &Shop, folder: &Path) -> Fallible<()> {
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    for _ in 0..LOOKS_MAX {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let door = Door::parse(&read("offline/front-door.address"), &read("front-door.token"));
-        let Some(door) = door else { continue };
-        let status = Client::new(shop.env.clone(), door).get("/v1/status", ASK_LIMIT).await;
-        let Ok(status) = status else { continue };
-        if status.body["state"] == "online" && status.body["scopes"][0]["ready"] == true {
-            return Ok(());
-        }
-    }
-    Err(format!("a register never came up:\n{}", read("agent.log")).into())
+    Ok(())
 }
 
 fn report(figures: &[Figure]) {

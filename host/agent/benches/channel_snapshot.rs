@@ -17,10 +17,10 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::ceiling::{Ceiling, Commits, inserted};
+use common::figures::tell_beside;
 use common::{Fallible, Measured, Shop, argument, is_asked, load, measure, outsider, table};
 use futures_util::TryStreamExt as _;
-use rusqlite::types::Value as Stored;
-use rusqlite::{Connection, params_from_iter};
 use serde_json::{Value as Json, json};
 use std::process::Command;
 use tiberius::QueryItem;
@@ -33,8 +33,6 @@ const ROWS: i64 = 1_000_000;
 /// How this program calls itself for the first ceiling.
 const READ: &str = "--read-from-port";
 const CERTIFICATE: &str = "--certificate";
-/// Rows that wait in memory for the prepared insert.
-const INSERT_ROWS_WAITING: usize = 10_000;
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
@@ -47,12 +45,12 @@ async fn main() -> Fallible<()> {
         load(engine, &table, &mut (0..rows).map(price)).map(|_| ())
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;
-    let figures = [read(&shop).await?, snapshot(&shop).await?, insert(&shop)?];
+    let figures = [read(&shop).await?, snapshot(&shop).await?, insert(&shop, &table)?];
     if figures.iter().any(|figure| figure.rows != rows as u64) {
         return Err(format!("{rows} rows were asked for: {figures:?}").into());
     }
     report(&figures);
-    Ok(())
+    tell(&figures)
 }
 
 /// One line of the report.
@@ -172,49 +170,25 @@ async fn snapshot(shop: &Shop) -> Fallible<Figure> {
 }
 
 /// Ceiling 2: the snapshot's own rows into a table and an index like its own.
-fn insert(shop: &Shop) -> Fallible<Figure> {
-    let offline = Connection::open(shop.path("offline").join("catalogue.db"))?;
-    let named = "FROM sqlite_schema WHERE tbl_name = 'ax.BENCHPRICE'";
-    let mut bare = Connection::open(shop.path("bare.db"))?;
-    bare.pragma_update(None, "journal_mode", "WAL")?;
-    bare.pragma_update(None, "synchronous", "FULL")?;
-    let mut schema = offline.prepare(&format!("SELECT sql {named} AND sql IS NOT NULL"))?;
-    for sql in schema.query_map((), |row| row.get::<_, String>(0))? {
-        bare.execute_batch(&sql?)?;
-    }
-    let mut select = offline.prepare("SELECT * FROM \"ax.BENCHPRICE\"")?;
-    let width = select.column_count();
-    let marks = vec!["?"; width].join(", ");
-    let (mut rows, mut us) = (0, 0);
-    let transaction = bare.transaction()?;
-    let mut insert =
-        transaction.prepare(&format!("INSERT INTO \"ax.BENCHPRICE\" VALUES ({marks})"))?;
-    let mut found = select.query(())?;
-    loop {
-        let mut waiting: Vec<Vec<Stored>> = Vec::with_capacity(INSERT_ROWS_WAITING);
-        while waiting.len() < INSERT_ROWS_WAITING
-            && let Some(row) = found.next()?
-        {
-            waiting.push((0..width).map(|at| row.get(at)).collect::<Result<_, _>>()?);
-        }
-        if waiting.is_empty() {
-            break;
-        }
-        let started_us = shop.env.clock.monotonic_us();
-        for row in &waiting {
-            insert.execute(params_from_iter(row))?;
-        }
-        us += shop.env.clock.monotonic_us() - started_us;
-        rows += waiting.len() as u64;
-    }
-    drop(insert);
-    let started_us = shop.env.clock.monotonic_us();
-    transaction.commit()?;
-    us += shop.env.clock.monotonic_us() - started_us;
+fn insert(shop: &Shop, table: &Table) -> Fallible<Figure> {
+    let file = shop.path("offline").join("catalogue.db");
+    let ceiling = inserted(shop, (&file, "bare.db"), &[table.name.to_string()], Commits::Once)?;
+    let Ceiling { rows, seconds } = ceiling;
     let (cpu_seconds, channel_cpu_seconds, peak_bytes) = (None, None, None);
-    let seconds = us as f64 / 1e6;
     let what = "prepared insert into SQLite";
     Ok(Figure { what, rows, seconds, cpu_seconds, channel_cpu_seconds, peak_bytes })
+}
+
+fn tell([read, snapshot, insert]: &[Figure; 3]) -> Fallible<()> {
+    let read_rate = ("read through tiberius and dropped", read.rate());
+    let insert_rate = ("inserted into SQLite", insert.rate());
+    let slower = if read_rate.1 < insert_rate.1 { read_rate } else { insert_rate };
+    tell_beside("rate", snapshot.rate(), "rows/s", slower)?;
+    if let (Some(peak), Some(of_read)) = (snapshot.peak_bytes, read.peak_bytes) {
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        tell_beside("peak", mb(peak), "MB", ("the bare client that drops them", mb(of_read)))?;
+    }
+    Ok(())
 }
 
 fn report(figures: &[Figure; 3]) {

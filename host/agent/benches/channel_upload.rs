@@ -20,11 +20,12 @@ mod common;
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod relay;
 
+use common::ceiling::{Ceiling, Commits, inserted};
+use common::figures::{tell, tell_beside};
 use common::sales::{self, Tables, header, line, payment, seed_row};
 use common::{Fallible, PROGRAM, Shop, argument, is_asked, load};
 use relay::{Relay, Told};
-use rusqlite::types::Value as Stored;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -43,8 +44,6 @@ const SALES_PER_ROUND_TRIP_MIN: i64 = 10;
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// A push that has not come to its end by then has stopped for some reason.
 const PUSH_SECONDS_MAX: f64 = 900.0;
-/// Rows that the ceiling commits at once, as an upload does.
-const COMMIT_ROWS: usize = 2_000;
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
@@ -57,11 +56,16 @@ async fn main() -> Fallible<()> {
     let shop = Shop::filled(&tables.all(), "bidirectional", fill).await?;
     shop.run(&["provision"]).await?;
     let rows = sell(&shop, &tables, sales, lines).await?;
-    let ceiling = insert(&shop, &tables)?;
+    let names = tables.all().map(|table| table.name.to_string());
+    let journal = shop.path("offline").join("journal.db");
+    let ceiling = inserted(&shop, (&journal, "bare.db"), &names, Commits::InPortions)?;
     let pushed = push(&shop).await?;
     sales::check(&shop, sales, lines, 1).await?;
     check_seed(&shop, sales).await?;
     report(sales, rows, &pushed, &ceiling);
+    let rate = rows as f64 / pushed.seconds;
+    tell_beside("rate", rate, "rows/s", ("inserted into SQLite", ceiling.rate()))?;
+    tell("round_trips", pushed.told.round_trips as f64, "")?;
     if pushed.told.round_trips as i64 * SALES_PER_ROUND_TRIP_MIN > sales.max(SALES / 10) {
         return Err(format!("{} round trips for {sales} sales", pushed.told.round_trips).into());
     }
@@ -154,51 +158,9 @@ async fn check_seed(shop: &Shop, sales: i64) -> Fallible<()> {
     }
 }
 
-struct Ceiling {
-    rows: u64,
-    seconds: f64,
-}
-
-/// The journal's own rows into tables and indexes like its own.
-fn insert(shop: &Shop, tables: &Tables) -> Fallible<Ceiling> {
-    let journal = Connection::open(shop.path("offline").join("journal.db"))?;
-    let mut bare = Connection::open(shop.path("bare.db"))?;
-    bare.pragma_update(None, "journal_mode", "WAL")?;
-    bare.pragma_update(None, "synchronous", "FULL")?;
-    let mut ceiling = Ceiling { rows: 0, seconds: 0.0 };
-    for table in tables.all() {
-        let name = table.name.to_string();
-        let mut schema = journal.prepare(
-            "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND type IN ('table', 'index') \
-             AND sql IS NOT NULL ORDER BY type DESC",
-        )?;
-        for sql in schema.query_map([&name], |row| row.get::<_, String>(0))? {
-            bare.execute_batch(&sql?)?;
-        }
-        let mut select = journal.prepare(&format!("SELECT * FROM \"{name}\""))?;
-        let width = select.column_count();
-        let cells = |row: &rusqlite::Row<'_>| (0..width).map(|at| row.get(at)).collect();
-        let rows: Vec<Vec<Stored>> = select.query_map((), cells)?.collect::<Result<_, _>>()?;
-        let insert = format!("INSERT INTO \"{name}\" VALUES ({})", vec!["?"; width].join(", "));
-        let started_us = shop.env.clock.monotonic_us();
-        for portion in rows.chunks(COMMIT_ROWS) {
-            let transaction = bare.transaction()?;
-            let mut statement = transaction.prepare_cached(&insert)?;
-            for row in portion {
-                statement.execute(params_from_iter(row))?;
-            }
-            drop(statement);
-            transaction.commit()?;
-        }
-        ceiling.seconds += (shop.env.clock.monotonic_us() - started_us) as f64 / 1e6;
-        ceiling.rows += rows.len() as u64;
-    }
-    Ok(ceiling)
-}
-
 fn report(sales: i64, rows: u64, pushed: &Pushed, ceiling: &Ceiling) {
     let rate = rows as f64 / pushed.seconds;
-    let bare = ceiling.rows as f64 / ceiling.seconds;
+    let bare = ceiling.rate();
     let Told { round_trips, bytes, .. } = pushed.told;
     if is_asked("--json") {
         println!(

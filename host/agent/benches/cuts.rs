@@ -10,6 +10,7 @@
 mod common;
 
 use common::cuts::{OFFLINE_TIMEOUT, Told, run};
+use common::figures::{tell, tell_beside};
 use common::{Fallible, argument, is_asked};
 use serde_json::json;
 
@@ -24,9 +25,26 @@ async fn main() -> Fallible<()> {
     for path in paths {
         let told = run(&path, cuts, cashiers).await?;
         report(&path, cuts, cashiers, &told);
+        tell_all(&path, &told)?;
         if !told.failed.is_empty() || told.lost + told.doubled > 0 {
             return Err(format!("{path}: {:?}", told.failed).into());
         }
+    }
+    Ok(())
+}
+
+fn tell_all(path: &str, told: &Told) -> Fallible<()> {
+    for (what, sales) in
+        [("failed", told.failed.len()), ("lost", told.lost), ("doubled", told.doubled)]
+    {
+        tell(&format!("{path}.{what}"), sales as f64, "sales")?;
+    }
+    let ms = |us: u64| us as f64 / 1e3;
+    let usual = ("its usual answer, the median", ms(told.usual_us));
+    tell_beside(&format!("{path}.longest"), ms(told.longest_us()), "ms", usual)?;
+    for (kind, longest_us) in &told.longest_us {
+        let name = format!("{path}.{}", kind.replace(' ', "-"));
+        tell_beside(&name, ms(*longest_us), "ms", usual)?;
     }
     Ok(())
 }
@@ -36,7 +54,7 @@ fn report(path: &str, cuts: usize, cashiers: usize, told: &Told) {
         "channel-first" => OFFLINE_TIMEOUT.as_millis() as u64 + 250,
         _ => 50,
     };
-    let longest_us = told.longest_us.values().copied().max().unwrap_or(0);
+    let longest_us = told.longest_us();
     if is_asked("--json") {
         println!(
             "{}",

@@ -11,6 +11,7 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::figures::{tell, tell_beside};
 use common::register::Running;
 use common::{Fallible, Shop, argument, is_asked, load, measure, table};
 use serde_json::json;
@@ -73,6 +74,9 @@ async fn main() -> Fallible<()> {
     drop(running);
     let floor = floor(&shop, wakes, seconds).await?;
     let mb = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    tell("resident", mb(after.bytes), "MB")?;
+    let ceiling = ("a process that only wakes as often", floor * 1e2);
+    tell_beside("cpu", cpu * 1e2, "% of a core", ceiling)?;
     if is_asked("--json") {
         println!(
             "{}",

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::figures::{tell, tell_beside};
 use common::load::{Rate, drive};
 use common::register::Running;
 use common::spread::median;
@@ -66,6 +67,15 @@ async fn main() -> Fallible<()> {
         bare.push(look_up(&shop, barcodes, seconds)?);
     }
     let answered: f64 = figures[0].iter().map(|rate| rate.per_second * seconds as f64).sum();
+    let [door, constant] = &figures;
+    let middle = |rates: &[Rate], part: fn(&Rate) -> f64| median(rates.iter().map(part).collect());
+    let beside = |name: &str, unit: &str, part: fn(&Rate) -> f64| {
+        let ceiling = ("a constant answer of the same size", middle(constant, part));
+        tell_beside(name, middle(door, part), unit, ceiling)
+    };
+    beside("rate", "requests/s", |rate| rate.per_second)?;
+    beside("p99", "ms", |rate| rate.p99_us as f64 / 1e3)?;
+    tell("cpu", cpu * 1e6 / answered, "µs")?;
     report(barcodes, &figures, bare, cpu * 1e6 / answered);
     Ok(())
 }

@@ -15,21 +15,20 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::ceiling::{committed, empty};
+use common::figures::tell_beside;
 use common::load::{Caller, request};
 use common::register::Running;
 use common::sales::{self, Tables};
 use common::spread::Spread;
 use common::{Fallible, Shop, argument, is_asked};
-use rusqlite::types::Value as Stored;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 use serde_json::json;
 use std::fs;
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
-use tillhold_core::text as canon;
 use tillhold_core::text::guid_text;
 use tillhold_core::transaction::{ContentHash, TransactionId};
-use tillhold_core::value::Value;
 use tillhold_local::{Identity, LocalDatabase, RowWrite};
 
 const SALES: i64 = 600;
@@ -52,7 +51,10 @@ async fn main() -> Fallible<()> {
     }
     let identity = Identity { store: "S1".to_string(), register: "1".to_string() };
     let local = LocalDatabase::open(&shop.env, &library, &identity).await?;
-    let mut bare = bare(&shop, &tables)?;
+    let journal = Connection::open(shop.path("offline").join("journal.db"))?;
+    let names = tables.all().map(|table| table.name.to_string());
+    let mut bare = empty(&shop, &journal, "bare.db", &names)?;
+    drop(journal);
     let running = Running::online(&shop).await?;
     shop.order("cut")?;
     running.until(&shop, |status| status["state"] == "offline").await?;
@@ -61,7 +63,7 @@ async fn main() -> Fallible<()> {
     for sale in 1..=count + WARM_UP {
         let rows = sales::rows(&tables, sale, LINES, PAYMENTS);
         let took = [
-            in_bare(&shop, &mut bare, &rows)?,
+            committed(&shop, &mut bare, &rows)?,
             in_library(&shop, &local, &rows, sale).await?,
             at_door(&shop, &running, &mut caller, &rows).await?,
         ];
@@ -70,51 +72,9 @@ async fn main() -> Fallible<()> {
         }
     }
     local.close().await?;
-    report(count, times.map(Spread::of));
-    Ok(())
-}
-
-/// A file with the tables and indexes of a sale as the journal has them, and nothing else of it.
-fn bare(shop: &Shop, tables: &Tables) -> Fallible<Connection> {
-    let journal = Connection::open(shop.path("offline").join("journal.db"))?;
-    let bare = Connection::open(shop.path("bare.db"))?;
-    bare.pragma_update(None, "journal_mode", "WAL")?;
-    bare.pragma_update(None, "synchronous", "FULL")?;
-    for table in tables.all() {
-        let mut schema = journal.prepare(
-            "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND type IN ('table', 'index') \
-             AND sql IS NOT NULL ORDER BY type DESC",
-        )?;
-        for sql in schema.query_map([table.name.to_string()], |row| row.get::<_, String>(0))? {
-            bare.execute_batch(&sql?)?;
-        }
-    }
-    Ok(bare)
-}
-
-fn stored(table: &Table, row: &Row) -> Vec<Stored> {
-    let cell = |(at, value): (usize, &Value)| match value {
-        Value::Int(number) => Stored::Integer(*number),
-        value => canon::canonical(value, table.columns[at].of).map_or(Stored::Null, Stored::Text),
-    };
-    row.0.iter().enumerate().map(cell).collect()
-}
-
-fn in_bare(shop: &Shop, bare: &mut Connection, rows: &[(&Table, Row)]) -> Fallible<u64> {
-    let prepared: Vec<(String, Vec<Stored>)> = rows
-        .iter()
-        .map(|(table, row)| {
-            let marks = vec!["?"; table.columns.len()].join(", ");
-            (format!("INSERT INTO \"{}\" VALUES ({marks})", table.name), stored(table, row))
-        })
-        .collect();
-    let began_us = shop.env.clock.monotonic_us();
-    let transaction = bare.transaction()?;
-    for (insert, row) in &prepared {
-        transaction.prepare_cached(insert)?.execute(params_from_iter(row))?;
-    }
-    transaction.commit()?;
-    Ok(shop.env.clock.monotonic_us() - began_us)
+    let spreads = times.map(Spread::of);
+    report(count, &spreads);
+    tell(&spreads)
 }
 
 async fn in_library(
@@ -154,12 +114,23 @@ async fn at_door(
     }
 }
 
-fn report(count: i64, [bare, library, door]: [Spread; 3]) {
+fn tell([bare, library, door]: &[Spread; 3]) -> Fallible<()> {
+    for (what, spread) in [("library", library), ("door", door)] {
+        for (part, at) in [("p50", 0.5), ("p99", 0.99)] {
+            let ms = |spread: &Spread| spread.at(at) as f64 / 1e3;
+            let ceiling = ("the bare rows in SQLite", ms(bare));
+            tell_beside(&format!("{what}.{part}"), ms(spread), "ms", ceiling)?;
+        }
+    }
+    Ok(())
+}
+
+fn report(count: i64, [bare, library, door]: &[Spread; 3]) {
     if !is_asked("--json") {
         println!("{count} sales of {} rows, milliseconds", 1 + LINES + PAYMENTS);
         println!("{:<28} {:>8} {:>8} {:>10} {:>10}", "", "p50", "p99", "p50 ratio", "p99 ratio");
     }
-    for (what, spread) in [("bare", &bare), ("library", &library), ("front door", &door)] {
+    for (what, spread) in [("bare", bare), ("library", library), ("front door", door)] {
         let (p50, p99) = (spread.at(0.5), spread.at(0.99));
         let ratio = |at: f64| spread.at(at) as f64 / bare.at(at) as f64;
         if is_asked("--json") {

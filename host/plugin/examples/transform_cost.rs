@@ -3,6 +3,10 @@
 //! `cargo run --release -p tillhold-plugin --example transform_cost` prints a table of nanoseconds a row; medians, so
 //! that a busy machine does not decide. Builds the shipped plugin first, with the product's own tool chain.
 
+#[path = "../../agent/benches/common/figures.rs"]
+mod figures;
+
+use figures::{tell, tell_beside};
 use std::error::Error;
 use std::hint::black_box;
 use tillhold_core::moment::Timestamp;
@@ -58,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(native(&rows), plugin.transform(&context, &table, &rows)?, "one rule, two homes");
     println!("rule: mask one e-mail of {} columns; ns per row, median of {REPEATS}", COLUMNS.len());
     println!("{:>10} {:>10} {:>10} {:>8}", "batch", "native", "plugin", "times");
+    let mut alone = f64::NAN;
     for batch in BATCHES {
         let sample = &rows[..ROWS.min(batch * 500)];
         let in_place = median(&env, sample, batch, |rows| {
@@ -68,6 +73,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         let times = sandboxed / in_place;
         println!("{batch:>10} {in_place:>10.0} {sandboxed:>10.0} {times:>8.1}");
+        let ceiling = ("the same rule in native Rust", in_place);
+        tell_beside(&format!("batch-{batch}.row"), sandboxed, "ns", ceiling)?;
+        if batch == 1 {
+            alone = sandboxed;
+        } else if batch == BATCHES[BATCHES.len() - 1] {
+            // What a call costs beside the work on its rows.
+            tell("call", (alone - sandboxed) / 1e3, "µs")?;
+        }
     }
     Ok(())
 }

@@ -5,7 +5,8 @@
 //! ```
 
 use super::register::{Running, is_sent};
-use super::sales::{self, Tables};
+use super::sales::{self, Arrived, Tables};
+use super::spread::Spread;
 use super::{Fallible, Shop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -43,8 +44,16 @@ pub struct Told {
     pub doubled: usize,
     /// The longest wait for one sale's answer, of each kind of cut.
     pub longest_us: BTreeMap<&'static str, u64>,
+    /// The median wait of all.
+    pub usual_us: u64,
     /// Answered while the register was offline.
     pub offline: usize,
+}
+
+impl Told {
+    pub fn longest_us(&self) -> u64 {
+        self.longest_us.values().copied().max().unwrap_or(0)
+    }
 }
 
 /// One sale as the cashier knows it.
@@ -124,33 +133,16 @@ async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {
 
 /// Every promise against the channel's own tables, asked by a client that is not the agent's.
 async fn judge(shop: &Shop, till: &Till, moments: &[(u64, &'static str)]) -> Fallible<Told> {
-    let mut client = shop.outsider().await?;
-    let mut headers: BTreeMap<String, usize> = BTreeMap::new();
-    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-    for (table, found) in [
-        ("[ax].[RETAILTRANSACTIONTABLE]", &mut headers),
-        ("[ax].[RETAILTRANSACTIONSALESTRANS]", &mut lines),
-    ] {
-        let sql = format!("SELECT t.[TRANSACTIONID] FROM {table} AS t;");
-        for row in client.simple_query(sql).await?.into_first_result().await? {
-            let id: &str = row.try_get(0)?.ok_or("a sale without a number")?;
-            *found.entry(id.to_string()).or_default() += 1;
-        }
-    }
-    // What the register raises its number by, after a return, is an entry of one row.
-    let sql = "SELECT COUNT_BIG(*) AS [n] FROM [tillhold].[ledger] AS t WHERE t.[rows] > 1;";
-    let row = client.simple_query(sql).await?.into_row().await?.ok_or("no ledger")?;
-    let ledger: i64 = row.try_get(0)?.unwrap_or_default();
+    let arrived = Arrived::at(shop).await?;
     let promised = till.promised.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = till.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut told = Told { sales: promised.len(), failed, ..Told::default() };
+    let usual_us = Spread::of(promised.iter().map(|promise| promise.took_us).collect()).at(0.5);
+    let mut told = Told { sales: promised.len(), failed, usual_us, ..Told::default() };
     let mut ids = BTreeSet::new();
     for promise in promised.iter() {
-        let id = format!("S1-1-{}", promise.number);
-        let found = (headers.get(&id).copied(), lines.get(&id).copied());
-        let is_lost = found.0.is_none() || found.1.unwrap_or(0) < LINES as usize;
+        let id = sales::id_of(1, promise.number);
+        let (is_lost, is_doubled) = arrived.judge(&id, LINES);
         told.lost += usize::from(is_lost);
-        let is_doubled = found.0 > Some(1) || found.1 > Some(LINES as usize);
         told.doubled += usize::from(is_doubled);
         told.offline += usize::from(promise.is_offline);
         ids.insert(id);
@@ -160,9 +152,8 @@ async fn judge(shop: &Shop, till: &Till, moments: &[(u64, &'static str)]) -> Fal
         let longest = told.longest_us.entry(met.map_or("none yet", |(_, kind)| *kind)).or_default();
         *longest = promise.took_us.max(*longest);
     }
-    // One ledger entry a sale; a second one would be a second upload.
-    told.doubled += (ledger as usize).saturating_sub(headers.len());
-    if told.failed.is_empty() && headers.keys().any(|id| !ids.contains(id)) {
+    told.doubled += arrived.uploaded_twice();
+    if told.failed.is_empty() && arrived.headers.keys().any(|id| !ids.contains(id)) {
         return Err("the channel has a sale that nobody was promised".into());
     }
     Ok(told)

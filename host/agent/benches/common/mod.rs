@@ -6,7 +6,12 @@
 //! * Memory and time of a process are the kernel's own counts (`/proc`); elsewhere than on Linux
 //!   they are missing, never guessed.
 
+pub mod cashier;
+pub mod ceiling;
 pub mod cuts;
+pub mod figures;
+pub mod fleet;
+pub mod large;
 pub mod load;
 pub mod outsider;
 pub mod register;

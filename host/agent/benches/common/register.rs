@@ -1,46 +1,56 @@
-//! The agent as a process with a shop's settings, and its front door.
+//! The agent as a process with a shop's settings or with those of another register of it, and its front door.
 
 use super::{Account, Fallible, PROGRAM, Shop};
 use serde_json::Value as Json;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tillhold_client::{Client, Door};
 
 /// Waited for a state at most.
-const STATE_LIMIT: Duration = Duration::from_secs(120);
+const STATE_LIMIT: Duration = Duration::from_secs(600);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Shorter: it is part of a time that is measured.
+const OPEN_LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Killed when it goes.
 pub struct Running {
     child: Child,
+    folder: PathBuf,
     pub door: Door,
 }
 
 impl Running {
     /// Starts `tillhold run` and waits until its door opens.
     pub async fn start(shop: &Shop) -> Fallible<Running> {
-        let address = shop.path("offline").join("front-door.address");
+        Running::start_in(shop, &shop.path("")).await
+    }
+
+    /// The same, of the register whose settings are in that folder.
+    pub async fn start_in(shop: &Shop, folder: &Path) -> Fallible<Running> {
+        let address = folder.join("offline").join("front-door.address");
         // A file of an earlier run would name a door that is closed.
         let _ = fs::remove_file(&address);
         let mut program = Command::new(PROGRAM);
-        program.arg("run").arg("--config").arg(shop.path("register.toml"));
-        let said = fs::File::create(shop.path("agent.log"))?;
+        program.arg("run").arg("--config").arg(folder.join("register.toml"));
+        let said = fs::File::create(folder.join("agent.log"))?;
         program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         let nowhere = Door { host: String::new(), port: 0, token: String::new() };
-        let mut running = Running { child: program.spawn()?, door: nowhere };
+        let mut running =
+            Running { child: program.spawn()?, folder: folder.to_path_buf(), door: nowhere };
         let started_us = shop.env.clock.monotonic_us();
         loop {
             let read = |path| fs::read_to_string(path).unwrap_or_default();
-            let token = read(shop.path("front-door.token"));
+            let token = read(folder.join("front-door.token"));
             if let Some(door) = Door::parse(&read(address.clone()), &token) {
                 running.door = door;
                 return Ok(running);
             }
             let ended = running.child.try_wait()?;
             if ended.is_some() || is_late(shop, started_us) {
-                let said = read(shop.path("agent.log"));
+                let said = read(folder.join("agent.log"));
                 return Err(format!("no front door ({ended:?}); the agent said:\n{said}").into());
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -52,6 +62,21 @@ impl Running {
         let running = Running::start(shop).await?;
         running.until(shop, is_ready).await?;
         Ok(running)
+    }
+
+    /// Until the door says that a sale which comes now is accepted.
+    pub async fn until_open(&self, shop: &Shop) -> Fallible<()> {
+        let client = self.client(shop);
+        let started_us = shop.env.clock.monotonic_us();
+        loop {
+            match client.get("/readyz", ASK_LIMIT).await {
+                Ok(answer) if answer.is_success() => return Ok(()),
+                seen if is_late(shop, started_us) => {
+                    return Err(format!("not ready: {seen:?}").into());
+                }
+                _ => tokio::time::sleep(OPEN_LOOK_INTERVAL).await,
+            }
+        }
     }
 
     pub fn client(&self, shop: &Shop) -> Client {
@@ -67,12 +92,27 @@ impl Running {
             match status {
                 Ok(answer) if wanted(&answer.body) => return Ok(()),
                 seen if is_late(shop, started_us) => {
-                    let said = fs::read_to_string(shop.path("agent.log")).unwrap_or_default();
+                    let said =
+                        fs::read_to_string(self.folder.join("agent.log")).unwrap_or_default();
                     return Err(format!("never came to it: {seen:?}\n{said}").into());
                 }
                 _ => tokio::time::sleep(LOOK_INTERVAL).await,
             }
         }
+    }
+
+    /// Asks it to end, as a service's keeper does, and waits until it has.
+    #[cfg(unix)]
+    pub async fn end(mut self, shop: &Shop) -> Fallible<()> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let started_us = shop.env.clock.monotonic_us();
+        while self.child.try_wait()?.is_none() {
+            if is_late(shop, started_us) {
+                return Err("it does not end".into());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        Ok(())
     }
 
     pub fn account(&self) -> Option<Account> {
@@ -101,7 +141,7 @@ impl Drop for Running {
 }
 
 /// Online, every scope loaded, the numbers of sales known.
-fn is_ready(status: &Json) -> bool {
+pub fn is_ready(status: &Json) -> bool {
     let scopes = status["scopes"].as_array();
     status["state"] == "online"
         && status["numbers"]["fault"].is_null()

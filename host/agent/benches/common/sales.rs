@@ -2,11 +2,14 @@
 
 use super::{Fallible, Shop, load, table};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::text as canon;
 use tillhold_core::value::{Decimal, Value};
+use tillhold_standin::Engine;
 
 /// Shortened from the channel's own, with their keys.
 pub struct Tables {
@@ -103,7 +106,7 @@ pub fn seed_row(number: i64) -> Vec<Value> {
 }
 
 pub fn key(sale: i64) -> Vec<Value> {
-    let id = format!("S1-1-{sale}");
+    let id = id_of(1, sale);
     vec![Value::Int(5_637_144_592), text("S1"), text("1"), text(id), text("usrt")]
 }
 
@@ -157,11 +160,68 @@ pub async fn check(shop: &Shop, sales: i64, lines: i64, payments: i64) -> Fallib
     Ok(())
 }
 
+/// How often each sale's number came, its header and its lines, and how many sales the ledger has.
+pub struct Arrived {
+    pub headers: BTreeMap<String, usize>,
+    pub lines: BTreeMap<String, usize>,
+    pub ledger: usize,
+}
+
+impl Arrived {
+    /// Asked by a client that is not the agent's.
+    pub async fn at(shop: &Shop) -> Fallible<Arrived> {
+        let mut client = shop.outsider().await?;
+        let (mut headers, mut lines) = (BTreeMap::new(), BTreeMap::new());
+        for (table, found) in [
+            ("[ax].[RETAILTRANSACTIONTABLE]", &mut headers),
+            ("[ax].[RETAILTRANSACTIONSALESTRANS]", &mut lines),
+        ] {
+            let sql = format!("SELECT t.[TRANSACTIONID] FROM {table} AS t;");
+            for row in client.simple_query(sql).await?.into_first_result().await? {
+                let id: &str = row.try_get(0)?.ok_or("a sale without a number")?;
+                *found.entry(id.to_string()).or_default() += 1;
+            }
+        }
+        // What a register raises its number by, after a return, is an entry of one row.
+        let sql = "SELECT COUNT_BIG(*) AS [n] FROM [tillhold].[ledger] AS t WHERE t.[rows] > 1;";
+        let row = client.simple_query(sql).await?.into_row().await?.ok_or("no ledger")?;
+        let ledger: i64 = row.try_get(0)?.unwrap_or_default();
+        Ok(Arrived { headers, lines, ledger: ledger as usize })
+    }
+
+    /// Of a promised sale of so many lines: whether it is lost, whether it came more than once.
+    pub fn judge(&self, id: &str, lines: i64) -> (bool, bool) {
+        let (header, found) = (self.headers.get(id).copied(), self.lines.get(id).copied());
+        let is_lost = header.is_none() || found.unwrap_or(0) < lines as usize;
+        (is_lost, header > Some(1) || found > Some(lines as usize))
+    }
+
+    /// One ledger entry a sale; a second one would be a second upload.
+    pub fn uploaded_twice(&self) -> usize {
+        self.ledger.saturating_sub(self.headers.len())
+    }
+
+    /// Lost and doubled ones of these.
+    pub fn wrong(&self, promised: &[String], lines: i64) -> usize {
+        let judged = promised.iter().map(|id| self.judge(id, lines));
+        let wrong = judged.filter(|(is_lost, is_doubled)| *is_lost || *is_doubled).count();
+        wrong + self.uploaded_twice()
+    }
+}
+
+/// The tables' seed rows, of so many registers.
+pub fn seed(engine: &Arc<Engine>, tables: &Tables, registers: usize) -> Fallible<()> {
+    let row = |register: usize| {
+        let mut row = seed_row(0);
+        row[3] = text(register.to_string());
+        row
+    };
+    load(engine, &tables.seed, &mut (1..=registers).map(row)).map(drop)
+}
+
 /// A channel with the tables of a sale, and a register whose profile begins with `conduct`.
 pub async fn shop(tables: &Tables, conduct: &str) -> Fallible<Shop> {
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
-        load(engine, &tables.seed, &mut std::iter::once(seed_row(0))).map(|_| ())
-    };
+    let fill = |engine: &Arc<Engine>| seed(engine, tables, 1);
     let shop = Shop::filled(&tables.all(), "bidirectional", fill).await?;
     shop.profile(|text| format!("{conduct}\n{text}"))?;
     Ok(shop)
@@ -173,6 +233,27 @@ pub fn rows(tables: &Tables, sale: i64, lines: i64, payments: i64) -> Vec<(&Tabl
     rows.extend((1..=lines).map(|number| (&tables.line, line(sale, number))));
     rows.extend((1..=payments).map(|number| (&tables.payment, payment(sale, lines, number))));
     rows
+}
+
+/// The same of another register, whose number is in each row.
+pub fn rows_of(tables: &Tables, register: usize, sale: i64, lines: i64) -> Vec<(&Table, Row)> {
+    let mut rows = rows(tables, sale, lines, 1);
+    for (_, Row(cells)) in &mut rows {
+        cells[2] = text(register.to_string());
+        cells[3] = text(id_of(register, sale));
+    }
+    rows
+}
+
+pub fn id_of(register: usize, sale: i64) -> String {
+    format!("S1-{register}-{sale}")
+}
+
+/// The scope of sales, beside others in a profile.
+pub fn scope(tables: &Tables) -> String {
+    let names = tables.all().map(|table| format!("\"{}\"", table.name));
+    let names = names.join(", ");
+    format!("[[scope]]\nname = \"Sales\"\ndirection = \"bidirectional\"\ntables = [{names}]\n")
 }
 
 /// The same for the front door.
