@@ -145,6 +145,8 @@ impl Bench<'_> {
                 }
                 self.wait(started_us).await?;
             }
+            // Whoever sells meanwhile is looked after by the same thread.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -205,11 +207,11 @@ impl Bench<'_> {
             self.until_answered(FIRST + self.prices - 1, &amount).await?;
             let seconds = (env.clock.monotonic_us() - began_us) as f64 / 1e6;
             is_over.set(true);
-            self.until_there(FIRST..FIRST + self.prices, &amount).await?;
-            Fallible::Ok(seconds)
+            Fallible::Ok((amount, seconds))
         };
-        let (sales, seconds) = tokio::join!(sell, change);
-        let seconds = seconds?;
+        let (sales, changed) = tokio::join!(sell, change);
+        let (amount, seconds) = changed?;
+        self.until_there(FIRST..FIRST + self.prices, &amount).await?;
         Ok((seconds, self.update_bare("1 = 1")?, sales?))
     }
 }

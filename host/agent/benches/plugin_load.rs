@@ -14,6 +14,7 @@
 #[allow(dead_code, reason = "each bench takes what it needs")]
 mod common;
 
+use common::customers::COLUMNS;
 use common::figures::tell_beside;
 use common::fleet::register;
 use common::spread::median;
@@ -29,22 +30,6 @@ use tillhold_toolchain::{cache_folder, shipped};
 const ROWS: i64 = 1_000_000;
 const TABLE: &str = "ax.RETAILCUSTTABLE";
 const RULE: &str = "transformer = { plugin = \"store-customers\" }\n";
-/// As AX's, shortened.
-const COLUMNS: [(&str, &str); 12] = [
-    ("RECID", "bigint"),
-    ("ACCOUNTNUM", "nvarchar(20)"),
-    ("IMAGE", "nvarchar(1999)"),
-    ("NONCHARGABLEACCOUNT", "int"),
-    ("POSTASSHIPMENT", "int"),
-    ("RECEIPTEMAIL", "nvarchar(80)"),
-    ("RECEIPTOPTION", "int"),
-    ("REQUIRESAPPROVAL", "int"),
-    ("USEORDERNUMBERREFERENCE", "int"),
-    ("MODIFIEDDATETIME", "datetime"),
-    ("DATAAREAID", "nvarchar(4)"),
-    ("BALANCE", "numeric(32,16)"),
-];
-
 #[tokio::main]
 async fn main() -> Fallible<()> {
     let number = |name: &str, usual: i64| argument(name).map_or(Ok(usual), |text| text.parse());

@@ -17,8 +17,8 @@ const HEAD: f64 = 92.0;
 const FOOT: f64 = 40.0;
 /// Where the labels end, and the two panels begin and end.
 const LABEL: f64 = 420.0;
-const REACHED: (f64, f64) = (436.0, 686.0);
-const USED: (f64, f64) = (716.0, 936.0);
+const REACHED: (f64, f64) = (436.0, 676.0);
+const USED: (f64, f64) = (724.0, 936.0);
 const MEASURED: f64 = 950.0;
 /// Of the right panel: powers of ten.
 const USED_MIN: f64 = -3.0;

@@ -5,13 +5,15 @@ use crate::figure::Figure;
 use crate::record::Failure;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// The package of the benches.
+const AGENT: &str = "tillhold";
 /// Names the file to whose end a bench writes its figures.
 const FIGURES: &str = "TILLHOLD_FIGURES";
 
@@ -25,21 +27,18 @@ impl Programs {
             Program::Bench(name) => Some(["--bench", name]),
             Program::Example { .. } => None,
         });
-        let benches: Vec<&str> = benches.flatten().collect();
+        let benches: BTreeSet<[&str; 2]> = benches.collect();
         if !benches.is_empty() {
-            let command = ["bench", "--no-run", "--package", "tillhold"];
-            found.extend(built(&[&command[..], &benches[..]].concat())?);
+            let benches: Vec<&str> = benches.iter().flatten().copied().collect();
+            found.extend(built(
+                &[&["bench", "--no-run", "--package", AGENT], &benches[..]].concat(),
+            )?);
         }
         for run in runs {
             if let Program::Example { package, name } = run.program {
-                found.extend(built(&[
-                    "build",
-                    "--release",
-                    "--package",
-                    package,
-                    "--example",
-                    name,
-                ])?);
+                // The agent is named too, so that what both need is built once, with the same features.
+                let command = ["build", "--release", "--package", AGENT, "--package", package];
+                found.extend(built(&[&command[..], &["--example", name]].concat())?);
             }
         }
         Ok(Programs(found))

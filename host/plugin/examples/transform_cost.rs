@@ -3,9 +3,12 @@
 //! `cargo run --release -p tillhold-plugin --example transform_cost` prints a table of nanoseconds a row; medians, so
 //! that a busy machine does not decide. Builds the shipped plugin first, with the product's own tool chain.
 
+#[path = "../../agent/benches/common/customers.rs"]
+mod customers;
 #[path = "../../agent/benches/common/figures.rs"]
 mod figures;
 
+use customers::COLUMNS;
 use figures::{tell, tell_beside};
 use std::error::Error;
 use std::hint::black_box;
@@ -24,21 +27,6 @@ const ROWS: usize = 20_000;
 const REPEATS: usize = 9;
 const BATCHES: [usize; 4] = [1, 10, 100, 1_000];
 
-/// ax.RETAILCUSTTABLE's own columns, and one more to make twelve.
-const COLUMNS: [(&str, &str); 12] = [
-    ("RECID", "bigint"),
-    ("ACCOUNTNUM", "nvarchar(20)"),
-    ("IMAGE", "nvarchar(1999)"),
-    ("NONCHARGABLEACCOUNT", "int"),
-    ("POSTASSHIPMENT", "int"),
-    ("RECEIPTEMAIL", "nvarchar(80)"),
-    ("RECEIPTOPTION", "int"),
-    ("REQUIRESAPPROVAL", "int"),
-    ("USEORDERNUMBERREFERENCE", "int"),
-    ("MODIFIEDDATETIME", "datetime"),
-    ("DATAAREAID", "nvarchar(4)"),
-    ("BALANCE", "numeric(32,16)"),
-];
 const EMAIL: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -35,7 +35,12 @@ impl Cashier<'_> {
         let id = sales::id_of(self.register, sale);
         match told.status {
             200 | 201 => self.promised.borrow_mut().push(id),
-            status => return Err(format!("{id} was answered with {status}").into()),
+            status => {
+                let said = caller.said();
+                return Err(
+                    format!("{id} was answered with {status} after {took_us} us: {said}").into()
+                );
+            }
         }
         Ok(took_us)
     }

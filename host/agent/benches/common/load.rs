@@ -27,6 +27,12 @@ impl Caller {
         Ok(Caller { stream, buffer: Vec::with_capacity(64 << 10) })
     }
 
+    /// What the last answer said, after its head.
+    pub fn said(&self) -> String {
+        let text = String::from_utf8_lossy(&self.buffer);
+        text.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_string())
+    }
+
     /// Sends a whole request and waits for a whole answer.
     pub async fn call(&mut self, request: &[u8]) -> Fallible<Told> {
         self.stream.write_all(request).await?;

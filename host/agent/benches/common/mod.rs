@@ -8,6 +8,7 @@
 
 pub mod cashier;
 pub mod ceiling;
+pub mod customers;
 pub mod cuts;
 pub mod figures;
 pub mod fleet;
