@@ -8,26 +8,17 @@ use crate::world::World;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
-use tillhold_client::Client;
 use tokio::time::Instant;
 
 type Rows = Vec<Vec<String>>;
 
 /// Online, nothing unsent, every scope just pulled; the last answer when it does not come to that in time.
 pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Result<(), String> {
-    let env = crate::channel::env_of(
-        &Arc::default(),
-        machine.net(),
-        Instant::now(),
-        &mut crate::entropy::Dice::of(world.plan.seed, "check"),
-    );
     let mut last = "it has no front door".to_string();
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let Some(door) = machine.door() else { continue };
-        let client = Client::new(env.clone(), door);
+        let Some(client) = world.client(machine, "check") else { continue };
         match client.get("/v1/status", Duration::from_secs(5)).await {
             Ok(status) => {
                 let body = status.body;

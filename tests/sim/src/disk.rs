@@ -129,6 +129,11 @@ impl Disk {
         self.state().weather = Weather::default();
     }
 
+    /// All of it is on the disk: nobody has a file open, and the machine was shut down in peace.
+    pub fn settle(&self) {
+        self.state().files.clear();
+    }
+
     /// The power went: of what was not synced, all of it, none of it or any sectors of it are on the disk. Nobody may
     /// have a file of it open.
     pub fn lose_power(&self, folder: &Path) -> io::Result<()> {

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod apart;
+mod backup;
 mod channel;
 mod check;
 mod disk;
@@ -20,6 +21,7 @@ mod life;
 mod machine;
 mod net;
 pub mod plan;
+mod rule;
 pub mod shrink;
 mod store;
 mod till;

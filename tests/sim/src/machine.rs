@@ -45,6 +45,14 @@ pub struct Machine {
     pub starts: Cell<u64>,
     /// Whoever ended the agent starts it again.
     attended: Cell<bool>,
+    /// Its till sells nothing for a while.
+    pub closed: Cell<bool>,
+    /// Someone makes a backup of it, or has one to put back.
+    pub keeps_backup: Cell<bool>,
+    /// Its files are a backup's, and it has not begun its new life yet.
+    pub restored: Cell<bool>,
+    /// Its till waits for an answer.
+    pub asked: Cell<bool>,
     /// Last, so that nobody has a file open when it goes.
     _mount: Mount,
 }
@@ -105,6 +113,10 @@ impl Machine {
             running: RefCell::default(),
             starts: Cell::new(0),
             attended: Cell::new(false),
+            closed: Cell::new(false),
+            keeps_backup: Cell::new(false),
+            restored: Cell::new(false),
+            asked: Cell::new(false),
             _mount: mount,
         }
     }
@@ -128,6 +140,13 @@ impl Machine {
 
     pub fn offline(&self) -> PathBuf {
         self.folder.join("offline")
+    }
+
+    /// Another text of the register's profile, made out of the one that it has.
+    pub fn rewrite_profile(&self, other: impl FnOnce(&str) -> String) {
+        let file = self.folder.join("profile.toml");
+        let text = std::fs::read_to_string(&file).expect("the profile that was written");
+        std::fs::write(file, other(&text)).expect("room");
     }
 
     /// The environment of one process on this machine.

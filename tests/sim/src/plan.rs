@@ -4,6 +4,7 @@
 //! go on for long instead.
 
 use crate::entropy::Dice;
+use crate::rule;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -124,6 +125,17 @@ pub enum Event {
         register: u64,
         by_ms: i64,
     },
+    /// A backup is made now, and put in place of the register's files a while later.
+    Restore {
+        register: u64,
+        after_ms: u64,
+    },
+    /// The plugin of the prices does harm for a while, in a run that has one.
+    Harm {
+        register: u64,
+        harm: &'static str,
+        ms: u64,
+    },
     /// The profile's text changes under way.
     OtherProfile {
         register: u64,
@@ -145,10 +157,12 @@ pub enum Kind {
     Clock,
     Retention,
     Profile,
+    Restore,
+    Plugin,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 12] = [
         Kind::Crash,
         Kind::PowerCut,
         Kind::Stop,
@@ -159,6 +173,8 @@ impl Kind {
         Kind::Clock,
         Kind::Retention,
         Kind::Profile,
+        Kind::Restore,
+        Kind::Plugin,
     ];
 }
 
@@ -185,6 +201,8 @@ impl Event {
             Event::DiskFull { .. } | Event::FailWrite { .. } | Event::FailSync { .. } => Kind::Disk,
             Event::SetClock { .. } => Kind::Clock,
             Event::OtherProfile { .. } => Kind::Profile,
+            Event::Restore { .. } => Kind::Restore,
+            Event::Harm { .. } => Kind::Plugin,
         }
     }
 }
@@ -219,6 +237,8 @@ pub struct Plan {
     pub pause_ms: u64,
     /// Between two of head office's jobs, on average.
     pub office_ms: u64,
+    /// A plugin sees every price that comes down.
+    pub has_rule: bool,
     pub events: Vec<Planned>,
 }
 
@@ -246,6 +266,7 @@ impl Plan {
             sells_ms,
             pause_ms: *dice.of_list(&[20, 60, 150, 600]),
             office_ms: *dice.of_list(&[100, 400, 1_500]),
+            has_rule: kinds.contains(&Kind::Plugin),
             events,
         }
     }
@@ -277,7 +298,7 @@ impl Plan {
                 *down_ms = (*down_ms).min(100);
             }
         }
-        Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, events }
+        Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, has_rule: false, events }
     }
 
     /// The same run with those of its events alone that have these places.
@@ -365,6 +386,8 @@ fn event(dice: &mut Dice, kind: Kind, registers: u64) -> Event {
             by_ms: *dice.of_list(&[-3_600_000, 3_600_000, -86_400_000, 315_360_000_000, -900, 900]),
         },
         Kind::Retention => Event::ForgetChanges,
+        Kind::Plugin => Event::Harm { register, harm: dice.word(&rule::HARMS), ms },
+        Kind::Restore => Event::Restore { register, after_ms: dice.between(100, 6_000) },
         Kind::Profile => Event::OtherProfile {
             register,
             frequency_s: dice.between(1, 6),

@@ -3,6 +3,7 @@
 //! Columns are whole numbers and texts alone: types are the other tests' matter, order and loss are this one's.
 
 use crate::entropy::Dice;
+use crate::rule;
 use anyhow::{Context as _, bail};
 use std::path::Path;
 use std::sync::Arc;
@@ -178,6 +179,8 @@ pub struct Conduct {
     pub resolver: &'static str,
     pub capture: &'static str,
     pub batch: u64,
+    /// What becomes of prices that the plugin fails on, where there is one.
+    pub on_plugin_failure: &'static str,
 }
 
 impl Conduct {
@@ -192,11 +195,16 @@ impl Conduct {
             ]),
             capture: dice.word(&["change-tracking", "change-tracking", "triggers"]),
             batch: *dice.of_list(&[1, 3, 20, 200]),
+            on_plugin_failure: dice.word(&["halt", "quarantine", "pass"]),
         }
     }
 
-    pub fn profile(&self) -> String {
-        let Conduct { write_path, resolver, capture, batch } = self;
+    pub fn profile(&self, has_rule: bool) -> String {
+        let Conduct { write_path, resolver, capture, batch, on_plugin_failure } = self;
+        let (rule, bounds) = match has_rule {
+            true => (rule::of_scope(on_plugin_failure), rule::BOUNDS),
+            false => Default::default(),
+        };
         format!(
             "name = \"Sim\"\noffline_timeout_s = 2\nreconnect_interval_min = 0.02\ndwell_s = 1\n\
              write_path = \"{write_path}\"\n\n[capture]\nmethod = \"{capture}\"\n\n\
@@ -206,12 +214,12 @@ impl Conduct {
              [[scope]]\nname = \"Customers\"\ndirection = \"bidirectional\"\nfrequency_s = 3\n\
              tables = [\"ax.CUSTTABLE\"]\nresolver = {resolver}\n\n\
              [[scope]]\nname = \"Prices\"\ndirection = \"download\"\nfrequency_s = 2\n\
-             tables = [\"ax.PRICEDISCTABLE\", \"ax.INVENTITEMBARCODE\"]\n\n\
+             tables = [\"ax.PRICEDISCTABLE\", \"ax.INVENTITEMBARCODE\"]\n{rule}\n\
              [[scope]]\nname = \"Seeds\"\ndirection = \"bidirectional\"\nfrequency_s = 10\n\
              tables = [\"ax.RETAILPOSSEEDDATA\"]\nresolver = \"offline-wins\"\n\n\
              [[scope]]\nname = \"Sales\"\ndirection = \"upload\"\n\
              tables = [\"ax.RETAILTRANSACTIONTABLE\", \"ax.RETAILTRANSACTIONSALESTRANS\", \
-             \"ax.RETAILTRANSACTIONPAYMENTTRANS\"]\n"
+             \"ax.RETAILTRANSACTIONPAYMENTTRANS\"]\n{bounds}"
         )
     }
 }

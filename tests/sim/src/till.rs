@@ -99,16 +99,21 @@ impl Till {
         while !self.closing.get() {
             let pause = self.dice.between(1, 2 * self.pause_ms);
             tokio::time::sleep(Duration::from_millis(pause)).await;
+            if self.machine.closed.get() {
+                continue;
+            }
+            self.machine.asked.set(true);
             if self.dice.one_in(12) {
                 job += 1;
                 self.edit_customer(job).await;
-                continue;
+            } else {
+                // A till that was switched off knows no number but the one that it is told.
+                if number == 0 || self.dice.one_in(10) {
+                    number = self.last_number().await;
+                }
+                number = self.sell_one(number + 1).await;
             }
-            // A till that was switched off knows no number but the one that it is told.
-            if number == 0 || self.dice.one_in(10) {
-                number = self.last_number().await;
-            }
-            number = self.sell_one(number + 1).await;
+            self.machine.asked.set(false);
         }
     }
 

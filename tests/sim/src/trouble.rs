@@ -1,8 +1,10 @@
 //! Carries out what was planned, each thing in a task of its own, and heals it all in the end.
 
+use crate::backup;
 use crate::entropy::Dice;
 use crate::machine::{End, Machine};
-use crate::plan::{Event, When};
+use crate::plan::{Event, Kind, When};
+use crate::rule;
 use crate::store;
 use crate::world::World;
 use std::rc::Rc;
@@ -47,22 +49,30 @@ async fn keep_running(world: Rc<World>, machine: Rc<Machine>) {
 
 /// Waits for the end of what runs, and starts the machine again.
 async fn revive(world: &Rc<World>, machine: &Rc<Machine>, down_ms: u64) {
+    fallen(world, machine).await;
+    sleep(Duration::from_millis(down_ms)).await;
+    rise(world, machine);
+}
+
+/// Waits for the end of what runs; from here on the machine is somebody's who starts it again.
+pub async fn fallen(world: &Rc<World>, machine: &Rc<Machine>) {
     machine.attend(true);
     let end = machine.ended().await;
     world.trace.line("machine", format_args!("T{} ended: {end:?}", machine.number));
     match &end {
-        End::Killed { dark } => {
-            world.note(if *dark { crate::plan::Kind::PowerCut } else { crate::plan::Kind::Crash });
-        }
+        End::Killed { dark } => world.note(if *dark { Kind::PowerCut } else { Kind::Crash }),
         End::Failed(why) if !machine.may_fail(why) => {
             world.break_promise(format!("T{} gave up: {why}", machine.number));
         }
         _ => {}
     }
-    sleep(Duration::from_millis(down_ms)).await;
     if let Err(error) = machine.come_back() {
         world.break_promise(format!("the simulated disk of T{}: {error}", machine.number));
     }
+}
+
+/// Starts a machine that has fallen.
+pub fn rise(world: &Rc<World>, machine: &Rc<Machine>) {
     machine.start(&world.trace);
     machine.attend(false);
 }
@@ -78,16 +88,28 @@ async fn happen(world: &Rc<World>, what: Event) {
             }
         }
         Event::SecondAgent { register } => second_agent(world, world.machine(register)).await,
+        Event::Restore { register, after_ms } => {
+            if backup::restored(world, world.machine(register), after_ms).await {
+                world.note(what.kind());
+            }
+        }
         Event::SetClock { register, by_ms } => {
             world.note(what.kind());
             world.machine(register).set_clock(by_ms);
         }
         Event::OtherProfile { register, frequency_s, batch } => {
             world.note(what.kind());
-            let file = world.machine(register).folder.join("profile.toml");
-            let text = std::fs::read_to_string(&file).expect("the profile that was written");
-            std::fs::write(file, store::other_profile(&text, frequency_s, batch)).expect("room");
+            let machine = world.machine(register);
+            machine.rewrite_profile(|text| store::other_profile(text, frequency_s, batch));
         }
+        Event::Harm { register, harm, ms } if world.plan.has_rule => {
+            world.note(what.kind());
+            let machine = world.machine(register);
+            machine.rewrite_profile(|text| rule::turned(text, harm));
+            sleep(Duration::from_millis(ms)).await;
+            machine.rewrite_profile(|text| rule::turned(text, rule::HONEST));
+        }
+        Event::Harm { .. } => {}
         _ => of_lines(world, what).await,
     }
 }
@@ -127,7 +149,7 @@ async fn second_agent(world: &Rc<World>, machine: &Rc<Machine>) {
         // The first one may have died meanwhile, and then the second one is the first.
         _ if !machine.is_running() => {}
         Ok(Err(error)) if format!("{error:#}").contains("another agent") => {
-            world.note(crate::plan::Kind::Stop);
+            world.note(Kind::Stop);
         }
         other => world.break_promise(format!("a second agent on T{}: {other:?}", machine.number)),
     }
@@ -251,6 +273,7 @@ pub async fn heal(world: &Rc<World>) -> anyhow::Result<()> {
     for machine in &world.machines {
         machine.link.heal();
         machine.disk.heal();
+        machine.rewrite_profile(|text| rule::turned(text, rule::HONEST));
         if let Some(gate) = world.channel.gate(machine.number) {
             gate.heal();
         }
@@ -265,6 +288,8 @@ pub async fn heal(world: &Rc<World>) -> anyhow::Result<()> {
     }
     for machine in &world.machines {
         tokio::task::spawn_local(keep_running(world.clone(), machine.clone()));
+        let (world, machine) = (world.clone(), machine.clone());
+        tokio::task::spawn_local(async move { backup::reopened(&world, &machine).await });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::life::Life;
 use crate::machine::{End, Machine};
 use crate::net::Net;
 use crate::plan::{Kind, Plan};
+use crate::rule;
 use crate::store::{self, Conduct};
 use crate::till::{Books, Till};
 use crate::trace::Trace;
@@ -18,18 +19,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+use tillhold_client::Client;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 /// After everything is healed, all must be at rest within this much simulated time.
 const REST_LIMIT: Duration = Duration::from_secs(180);
 
-/// A run takes seconds. One that takes so much real time goes round in a circle, and its simulated clock stands still.
-const REAL_LIMIT: Duration = Duration::from_secs(240);
+/// A run takes seconds of a processor. One that takes so many goes round in a circle, and its simulated clock stands still.
+const PROCESSOR_LIMIT: Duration = Duration::from_secs(240);
+/// One that waits for what never comes uses none.
+const REAL_LIMIT: Duration = Duration::from_secs(1_200);
 /// How a run is told that goes round in a circle.
-pub const HANGS: &str = "HANGS: not done after";
+pub const HANGS: &str = "HANGS:";
 
 /// How a run went.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,6 +67,13 @@ impl World {
         &self.machines[register as usize - 1]
     }
 
+    /// A client of a machine's front door, when it has one.
+    pub fn client(&self, machine: &Machine, who: &str) -> Option<Client> {
+        let mut dice = Dice::of(self.plan.seed, who);
+        let env = env_of(&Arc::default(), machine.net(), Instant::now(), &mut dice);
+        Some(Client::new(env, machine.door()?))
+    }
+
     pub fn note(&self, kind: Kind) {
         *self.happened.borrow_mut().entry(kind).or_default() += 1;
     }
@@ -82,8 +93,13 @@ pub fn run(plan: &Plan, shows: bool) -> Outcome {
     let thread = std::thread::Builder::new().name(name).stack_size(64 << 20);
     let (tell, ended) = std::sync::mpsc::channel();
     let seed = plan.seed;
-    let running = thread.spawn(move || tell.send(run_here(plan, shows))).expect("a thread");
-    match ended.recv_timeout(REAL_LIMIT) {
+    // Outside of the run: a compiler is a real program, and draws by nobody's seed.
+    let rule = match plan.has_rule.then(rule::component).transpose() {
+        Ok(rule) => rule,
+        Err(error) => return failed(seed, format!("the plugin is not built: {error:#}")),
+    };
+    let running = thread.spawn(move || tell.send(run_here(plan, rule, shows))).expect("a thread");
+    match within_limits(&ended) {
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Disconnected) => {
             let panic = running.join().err();
@@ -92,9 +108,38 @@ pub fn run(plan: &Plan, shows: bool) -> Outcome {
         }
         // Its thread cannot be ended: it goes with the process.
         Err(RecvTimeoutError::Timeout) => {
-            failed(seed, format!("{HANGS} {REAL_LIMIT:?} of real time"))
+            let used = processor_time().unwrap_or_default();
+            failed(seed, format!("{HANGS} not done after {used:?} of a processor's time"))
         }
     }
+}
+
+/// The run's end, when it comes before a limit does.
+fn within_limits(ended: &Receiver<Outcome>) -> Result<Outcome, RecvTimeoutError> {
+    let looks = REAL_LIMIT.as_secs() / LOOK.as_secs();
+    for _ in 0..looks {
+        match ended.recv_timeout(LOOK) {
+            Err(RecvTimeoutError::Timeout) => {}
+            ends => return ends,
+        }
+        if processor_time().is_some_and(|used| used > PROCESSOR_LIMIT) {
+            break;
+        }
+    }
+    Err(RecvTimeoutError::Timeout)
+}
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What this process has used of its processors, where the system tells it (proc(5): fields 14 and 15 of `stat`, in
+/// hundredths of a second).
+fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks: u64 = ticks.sum::<Result<u64, _>>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// A run that came to no end of its own.
@@ -102,7 +147,7 @@ pub(crate) fn failed(seed: u64, why: String) -> Outcome {
     Outcome { seed, broken: vec![why], ..Outcome::default() }
 }
 
-fn run_here(plan: Plan, shows: bool) -> Outcome {
+fn run_here(plan: Plan, rule: Option<Vec<u8>>, shows: bool) -> Outcome {
     entropy::sow(plan.seed);
     let folder = tempfile::Builder::new().prefix("tillhold-sim-").tempdir_in(memory());
     let folder = folder.expect("a folder");
@@ -110,7 +155,7 @@ fn run_here(plan: Plan, shows: bool) -> Outcome {
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
     let tasks = LocalSet::new();
     let seed = plan.seed;
-    let outcome = tasks.block_on(&runtime, story(plan, folder.path(), shows));
+    let outcome = tasks.block_on(&runtime, story(plan, rule.as_deref(), folder.path(), shows));
     outcome.unwrap_or_else(|error| failed(seed, format!("the run itself failed: {error:#}")))
 }
 
@@ -120,8 +165,13 @@ fn memory() -> std::path::PathBuf {
     if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() }
 }
 
-async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome> {
-    let world = open(plan, folder, shows).await?;
+async fn story(
+    plan: Plan,
+    rule: Option<&[u8]>,
+    folder: &Path,
+    shows: bool,
+) -> anyhow::Result<Outcome> {
+    let world = open(plan, rule, folder, shows).await?;
     let opening = Instant::now();
     for machine in &world.machines {
         machine.start(&world.trace);
@@ -169,7 +219,12 @@ async fn story(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Outcome
 }
 
 /// The channel furnished and prepared, the registers' files written; nothing sells yet.
-async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World>> {
+async fn open(
+    plan: Plan,
+    rule: Option<&[u8]>,
+    folder: &Path,
+    shows: bool,
+) -> anyhow::Result<Rc<World>> {
     let (net, opening) = (Arc::new(Net::default()), Instant::now());
     let trace = Arc::new(Trace::new(opening, folder, shows));
     let mut dice = Dice::of(plan.seed, "store");
@@ -184,7 +239,11 @@ async fn open(plan: Plan, folder: &Path, shows: bool) -> anyhow::Result<Rc<World
     for number in 1..=registers {
         let home = folder.join(format!("T{number}"));
         let port = FIRST_PORT + number as u16 - 1;
-        store::write_files(&home, &format!("T{number}"), port, &conduct.profile())?;
+        let profile = conduct.profile(rule.is_some());
+        store::write_files(&home, &format!("T{number}"), port, &profile)?;
+        if let Some(rule) = rule {
+            rule::deploy(rule, &home)?;
+        }
         let name = format!("tillhold-sim-{}-{number}", folder.display());
         machines.push(Rc::new(Machine::new(number, home, &name, &net, port, &mut dice)));
     }
