@@ -36,9 +36,9 @@ grammar:
 sim *arguments:
     cargo run --release -p tillhold-sim -- run {{arguments}}
 
-# One seed of it, line by line (just replay 4)
-replay seed:
-    cargo run --release -p tillhold-sim -- replay {{seed}} --trace
+# One seed of it, line by line (just replay 4; just replay 7 --size busy)
+replay seed *arguments:
+    cargo run --release -p tillhold-sim -- replay {{seed}} --trace {{arguments}}
 
 # Bugs planted one after the other: the simulated store must find each within 50 seeds (just planted unsynced)
 planted *names:

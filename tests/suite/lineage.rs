@@ -93,6 +93,44 @@ fn a_restored_database_sends_nothing_until_a_person_renews_it() {
     });
 }
 
+/// With the channel out of reach a restored register cannot know better than its backup: what it sells under a used number
+/// is set aside whole, and the sale that had the number stays as it is.
+#[test]
+fn a_sale_under_a_number_that_the_channel_has_is_never_mixed_into_the_other() {
+    proof(async {
+        let mut stage = Stage::online(5).await;
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.rehearsal.kill();
+        let folder = stage.rehearsal.folder().to_path_buf();
+        let backup = Backup::take(&folder);
+        stage.start().await;
+        stage.rehearsal.sell(2).await.expect("sales after the backup");
+        stage.holds().await;
+        stage.rehearsal.kill();
+        let lines = "SELECT [LINENUM] FROM [ax].[RETAILTRANSACTIONSALESTRANS];";
+        let before = stage.rehearsal.count(lines).expect("lines");
+        let arrived = stage.rehearsal.ledger_count().expect("a ledger");
+        backup.restore(&folder);
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.rehearsal.start().await.expect("an agent");
+        stage.state("offline").await;
+        stage.rehearsal.sell(2).await.expect("sales under used numbers");
+        stage.rehearsal.restore().await.expect("the line");
+        until_fault(&stage, "register-restored").await;
+        let renewed = stage.rehearsal.command(&["incarnation", "renew", "--why", "a new disk"]);
+        renewed.await.expect("a renewal");
+        let limit = std::time::Duration::from_secs(60);
+        let aside = |status: &Json| status["quarantined"] == 2;
+        let seen = stage.rehearsal.until("two sales set aside", limit, aside).await;
+        seen.unwrap_or_else(|error| panic!("{error}\n{}", stage.rehearsal.log()));
+        let list = stage.rehearsal.get("/v1/quarantine").await.expect("a list").body;
+        assert_eq!(list.to_string().matches("number-taken").count(), 2, "{list}");
+        assert_eq!(stage.rehearsal.count(lines).expect("lines"), before);
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), arrived);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Two computers with one register's files take turns: the second finds out, and then so does the first.
 #[test]
 fn a_copied_database_stops_both() {

@@ -20,7 +20,7 @@ use tillhold_core::numbering::{AX, UsedNumbers, sequence};
 use tillhold_core::profile::InDoubt;
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
-use tillhold_core::transaction::{ContentHash, TransactionId};
+use tillhold_core::transaction::{ContentHash, Contest, Operation, TransactionId, Write};
 use tillhold_core::value::Value;
 use tillhold_local::{LocalDatabase, RowWrite};
 
@@ -311,6 +311,17 @@ pub async fn keep_seeds(
         }
     }
     Ok(())
+}
+
+/// Which of the contested rows is a sale's header under a number that another sale has at the channel. Such a sale must not
+/// be put together with the other one's rows.
+pub fn taken<'a>(writes: &'a [Write], contests: &[Contest]) -> Option<&'a Write> {
+    let is_another = |contest: &Contest| {
+        let write = writes.get(contest.write)?;
+        let is_sale = write.operation == Operation::Insert && write.table.name == AX.header();
+        (is_sale && contest.channel.is_some() && contest.channel != write.offline).then_some(write)
+    };
+    contests.iter().find_map(is_another)
 }
 
 /// For a contested seed row: which side counts further. `None` for any other row.

@@ -17,6 +17,7 @@
 use crate::again;
 use crate::fault::FlowError;
 use crate::leaving::leaving;
+use crate::numbers;
 use crate::register::Register;
 use crate::resolve::{Case, Ruled};
 use crate::rules;
@@ -270,6 +271,13 @@ async fn answer(
     match receipt {
         Receipt::Applied | Receipt::AlreadyThere => {
             accept(register, link, &[(ruled, receipt)], pushed).await?;
+        }
+        Receipt::Contested(contests)
+            if numbers::taken(&transaction.writes, &contests).is_some() =>
+        {
+            let reason = "the channel has another sale of this number; nothing was overwritten";
+            local.quarantine(transaction.id, "number-taken", reason).await?;
+            pushed.quarantined += 1;
         }
         Receipt::Contested(contests) => {
             settle_contested(register, (link, speaker), ruled, contests, pushed).await?;
