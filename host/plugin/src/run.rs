@@ -179,7 +179,8 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     Engine::new(&pooled).or_else(|_| Engine::new(&engine_config()))
 }
 
-/// Addresses for the most that may run at once; memory is used by what runs, and a little of it is kept.
+/// Addresses for the most that may run at once, each memory's whole 4 GiB: how much of it a plugin gets is the limiter's to
+/// say, in its own words. Memory is used by what runs, and a little of it is kept.
 fn pool() -> PoolingAllocationConfig {
     let calls = limits::PLUGIN_CALLS_MAX;
     let mut pool = PoolingAllocationConfig::new();
@@ -193,7 +194,6 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(limits::PLUGIN_TABLES_MAX as u32)
         .max_tables_per_module(limits::PLUGIN_TABLES_MAX as u32)
         .table_elements(limits::PLUGIN_TABLE_ELEMENTS_MAX)
-        .max_memory_size(limits::PLUGIN_MEMORY_BYTES_MOST)
         .max_unused_warm_slots(limits::PLUGIN_MEMORIES_WARM);
     // Only with it are the pages that a call wrote to found without going through all of them.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
