@@ -127,7 +127,8 @@ fn row(svg: &mut String, y: f64, entry: &Entry<'_>) {
 
 /// A dot within the bar, a cross-wise square beyond it.
 fn point(svg: &mut String, y: f64, used: f64) {
-    let part = (used.log10().clamp(USED_MIN, USED_MAX) - USED_MIN) / (USED_MAX - USED_MIN);
+    // A growth may be less than nothing, of which there is no logarithm.
+    let part = (used.max(0.0).log10().clamp(USED_MIN, USED_MAX) - USED_MIN) / (USED_MAX - USED_MIN);
     let (x, from) = (along(USED, part), USED.0);
     put(svg, &format!("<path class=\"stem\" d=\"M{from} {y}H{x:.1}\"/>"));
     match used <= 1.0 {
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_point_stays_in_its_panel_whatever_its_value() {
-        for used in [0.0, 1e-9, 1e9, f64::INFINITY] {
+        for used in [-1.0, 0.0, 1e-9, 1e9, f64::INFINITY] {
             let mut svg = String::new();
             point(&mut svg, 10.0, used);
             let end: f64 = svg

@@ -9,6 +9,10 @@ use tillhold_client::Door;
 use tillhold_core::text::guid_text;
 use tillhold_env::Env;
 
+/// As the front door's Retry-After says.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const TRIES_MAX: u32 = 120;
+
 pub struct Cashier<'a> {
     pub env: &'a Env,
     pub tables: &'a Tables,
@@ -22,7 +26,8 @@ pub struct Cashier<'a> {
 }
 
 impl Cashier<'_> {
-    /// One sale; answers with the microseconds.
+    /// One sale; answers with the microseconds. What is answered with 503 is sent again under the same id after the second that
+    /// the door asks for, as a till does; the time counts.
     pub async fn sell(&self, door: &Door, caller: &mut Caller) -> Fallible<u64> {
         let sale = self.next.get();
         self.next.set(sale + 1);
@@ -30,19 +35,26 @@ impl Cashier<'_> {
         let path = format!("/v1/transactions/{}", guid_text(&self.env.random.uuid()));
         let request = request(door, "PUT", &path, &sales::body(&rows).to_string());
         let began_us = self.env.clock.monotonic_us();
-        let told = caller.call(&request).await?;
-        let took_us = self.env.clock.monotonic_us() - began_us;
         let id = sales::id_of(self.register, sale);
-        match told.status {
-            200 | 201 => self.promised.borrow_mut().push(id),
-            status => {
-                let said = caller.said();
-                return Err(
-                    format!("{id} was answered with {status} after {took_us} us: {said}").into()
-                );
+        for _ in 0..TRIES_MAX {
+            match caller.call(&request).await?.status {
+                200 | 201 => {
+                    let took_us = self.env.clock.monotonic_us() - began_us;
+                    self.promised.borrow_mut().push(id);
+                    return Ok(took_us);
+                }
+                503 => {
+                    println!("{id} is asked to come again: {}", caller.said());
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
+                status => {
+                    return Err(
+                        format!("{id} was answered with {status}: {}", caller.said()).into()
+                    );
+                }
             }
         }
-        Ok(took_us)
+        Err(format!("{id} was refused {TRIES_MAX} times: {}", caller.said()).into())
     }
 
     /// Sale after sale, one begun each `pace`, or when the one before is over; until `is_over` of how many there were.

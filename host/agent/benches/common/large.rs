@@ -57,7 +57,7 @@ pub async fn shop(
         sales::seed(engine, tables, registers)
     };
     let shop = Shop::filled(&all, "download", fill).await?;
-    let (catalogue, sales) = (scope(parts, frequency_s), sales::scope(tables));
+    let (catalogue, sales) = (scope(parts, frequency_s), sales::scopes(tables));
     shop.profile(|_| {
         format!("name = \"Bench\"\n{conduct}\n[size]\nreserve_mb = 0\n{catalogue}{sales}")
     })?;

@@ -249,11 +249,16 @@ pub fn id_of(register: usize, sale: i64) -> String {
     format!("S1-{register}-{sale}")
 }
 
-/// The scope of sales, beside others in a profile.
-pub fn scope(tables: &Tables) -> String {
-    let names = tables.all().map(|table| format!("\"{}\"", table.name));
-    let names = names.join(", ");
-    format!("[[scope]]\nname = \"Sales\"\ndirection = \"bidirectional\"\ntables = [{names}]\n")
+/// The scopes of sales and of their numbers, beside others in a profile. Nobody pulls another register's sales.
+pub fn scopes(tables: &Tables) -> String {
+    let names =
+        [&tables.header, &tables.line, &tables.payment].map(|table| format!("\"{}\"", table.name));
+    format!(
+        "[[scope]]\nname = \"Numbers\"\ndirection = \"bidirectional\"\nresolver = \"offline-wins\"\ntables = [\"{}\"]\n\
+         [[scope]]\nname = \"Sales\"\ndirection = \"upload\"\ntables = [{}]\n",
+        tables.seed.name,
+        names.join(", ")
+    )
 }
 
 /// The same for the front door.
