@@ -73,6 +73,16 @@ impl Books {
     }
 }
 
+/// An edit of a customer that was promised.
+#[derive(Clone)]
+pub struct Edit {
+    /// Of its transaction at the front door.
+    path: String,
+    account: String,
+    column: &'static str,
+    value: String,
+}
+
 pub struct Till {
     pub machine: Rc<Machine>,
     pub books: Rc<Books>,
@@ -82,6 +92,7 @@ pub struct Till {
     pub dice: Dice,
     pub pause_ms: u64,
     pub closing: Rc<Cell<bool>>,
+    pub last_edit: Option<Edit>,
 }
 
 /// How asking went.
@@ -106,6 +117,8 @@ impl Till {
             if self.dice.one_in(12) {
                 job += 1;
                 self.edit_customer(job).await;
+            } else if self.dice.one_in(8) {
+                self.look_at_customer().await;
             } else {
                 // A till that was switched off knows no number but the one that it is told.
                 if number == 0 || self.dice.one_in(10) {
@@ -211,14 +224,46 @@ impl Till {
             let mut own = self.books.own_customers.borrow_mut();
             let written = own.entry((account.clone(), column)).or_default();
             match &answer {
-                Ok(answer) if answer.is_success() => written.promised = Some(value),
+                Ok(answer) if answer.is_success() => written.promised = Some(value.clone()),
                 Ok(answer) if answer.status < 500 => {}
-                _ => written.unanswered.push(value),
+                _ => written.unanswered.push(value.clone()),
             }
+        }
+        if answer.as_ref().is_ok_and(Answer::is_success) {
+            self.last_edit = Some(Edit { path, account: account.clone(), column, value });
         }
         let told =
             answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
         self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
+    }
+
+    /// What the cashier wrote last is what the register shows, as long as it has not been sent.
+    async fn look_at_customer(&mut self) {
+        let Some(Edit { path, account, column, value }) = self.last_edit.clone() else { return };
+        if !self.is_pending(&path).await {
+            return;
+        }
+        let filter = [("ACCOUNTNUM", account.as_str())];
+        let Some(answer) = self.get(&query("/v1/tables/ax.CUSTTABLE/rows", &filter)).await else {
+            return;
+        };
+        let shown = &answer.body["rows"][0][column];
+        let is_here = answer.body["source"] == "offline";
+        if is_here && *shown != json!(value) && self.is_pending(&path).await {
+            self.books.break_promise(format!(
+                "FORGOTTEN: {} shows {shown} as {column} of {account}, and {value} is unsent",
+                self.terminal()
+            ));
+        }
+    }
+
+    async fn is_pending(&self, path: &str) -> bool {
+        self.get(path).await.is_some_and(|answer| answer.body["state"] == "pending")
+    }
+
+    async fn get(&self, path: &str) -> Option<Answer> {
+        let client = Client::new(self.env.clone(), self.machine.door()?);
+        client.get(path, REQUEST_LIMIT).await.ok().filter(Answer::is_success)
     }
 
     /// Until it is answered.

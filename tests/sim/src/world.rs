@@ -190,6 +190,7 @@ async fn story(
                 dice: Dice::new(dice.next()),
                 pause_ms: world.plan.pause_ms,
                 closing: world.closing.clone(),
+                last_edit: None,
             };
             tokio::task::spawn_local(till.sell())
         })
