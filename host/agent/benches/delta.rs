@@ -184,7 +184,7 @@ impl Bench<'_> {
             let began_us = self.shop.env.clock.monotonic_us();
             let changed =
                 (FIRST..FIRST + self.prices).filter(|record| record % every == at % every);
-            let last = changed.clone().last().ok_or("nothing changed")?;
+            let last = changed.clone().next_back().ok_or("nothing changed")?;
             self.until_there(changed, &amount).await?;
             self.until_answered(last, &amount).await?;
             told.push(self.shop.env.clock.monotonic_us() - began_us);
