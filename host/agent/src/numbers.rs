@@ -313,15 +313,15 @@ pub async fn keep_seeds(
     Ok(())
 }
 
-/// Which of the contested rows is a sale's header under a number that another sale has at the channel. Such a sale must not
-/// be put together with the other one's rows.
-pub fn taken<'a>(writes: &'a [Write], contests: &[Contest]) -> Option<&'a Write> {
-    let is_another = |contest: &Contest| {
-        let write = writes.get(contest.write)?;
+/// Whether a contested row is a sale's header under a number that another sale has at the channel. Such a sale must not be
+/// put together with the other one's rows.
+pub fn is_taken(writes: &[Write], contests: &[Contest]) -> bool {
+    let is_another = |contest: &Contest, write: &Write| {
         let is_sale = write.operation == Operation::Insert && write.table.name == AX.header();
-        (is_sale && contest.channel.is_some() && contest.channel != write.offline).then_some(write)
+        is_sale && contest.channel.is_some() && contest.channel != write.offline
     };
-    contests.iter().find_map(is_another)
+    let of = |contest: &Contest| writes.get(contest.write).is_some_and(|w| is_another(contest, w));
+    contests.iter().any(of)
 }
 
 /// For a contested seed row: which side counts further. `None` for any other row.

@@ -272,12 +272,8 @@ async fn answer(
         Receipt::Applied | Receipt::AlreadyThere => {
             accept(register, link, &[(ruled, receipt)], pushed).await?;
         }
-        Receipt::Contested(contests)
-            if numbers::taken(&transaction.writes, &contests).is_some() =>
-        {
-            let reason = "the channel has another sale of this number; nothing was overwritten";
-            local.quarantine(transaction.id, "number-taken", reason).await?;
-            pushed.quarantined += 1;
+        Receipt::Contested(contests) if numbers::is_taken(&transaction.writes, &contests) => {
+            set_aside_taken(register, transaction, pushed).await?;
         }
         Receipt::Contested(contests) => {
             settle_contested(register, (link, speaker), ruled, contests, pushed).await?;
@@ -298,6 +294,17 @@ async fn answer(
             pushed.quarantined += 1;
         }
     }
+    Ok(())
+}
+
+async fn set_aside_taken(
+    register: &Register,
+    transaction: &Transaction,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let reason = "the channel has another sale of this number; nothing was overwritten";
+    register.local.quarantine(transaction.id, "number-taken", reason).await?;
+    pushed.quarantined += 1;
     Ok(())
 }
 
@@ -347,6 +354,12 @@ async fn settle_case(
         local.keep_sent(id, case.kept_decisions()).await?;
         let outgoing = Outgoing { decisions: &decisions, ..decided.outgoing() };
         match send(link, speaker, &[outgoing]).await?.pop() {
+            // Somebody else's sale may have come since the last look.
+            Some(Receipt::Contested(contests))
+                if numbers::is_taken(&decided.transaction.writes, &contests) =>
+            {
+                return set_aside_taken(register, &original.transaction, pushed).await;
+            }
             Some(Receipt::Contested(contests)) => {
                 deferred = case.decide(register, link, &contests).await?;
             }
