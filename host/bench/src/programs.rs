@@ -59,7 +59,10 @@ impl Programs {
         eprint!("{}", String::from_utf8_lossy(&output.stdout));
         let failure = (!output.status.success()).then(|| Failure {
             run: run.name.to_string(),
-            said: last_words(&String::from_utf8_lossy(&output.stderr)),
+            said: match last_words(&String::from_utf8_lossy(&output.stderr)) {
+                words if words.is_empty() => output.status.to_string(),
+                words => words,
+            },
         });
         Ok((figures(run.name, &told), failure))
     }
