@@ -186,7 +186,12 @@ fn decimals(cells: Vec<Decimal>) -> Result<ColumnData, String> {
 }
 
 fn pack<T: AsRef<[u8]>>(cells: Vec<T>) -> Result<PackedColumn, String> {
-    let mut packed = PackedColumn { offsets: vec![0], bytes: Vec::new() };
+    let bytes = cells.iter().map(|cell| cell.as_ref().len()).sum();
+    let mut packed = PackedColumn {
+        offsets: Vec::with_capacity(cells.len() + 1),
+        bytes: Vec::with_capacity(bytes),
+    };
+    packed.offsets.push(0);
     for cell in cells {
         packed.bytes.extend_from_slice(cell.as_ref());
         let end = u32::try_from(packed.bytes.len()).map_err(|error| error.to_string())?;

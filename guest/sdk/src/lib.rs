@@ -22,6 +22,8 @@ mod context;
 pub mod generated;
 pub mod log;
 mod macros;
+#[cfg(any(target_arch = "wasm32", test))]
+mod memory;
 mod resolve;
 mod row;
 #[doc(hidden)]

@@ -96,7 +96,7 @@ impl fmt::Display for Decimal {
 
 impl Value {
     pub fn is_null(&self) -> bool {
-        *self == Value::Null
+        matches!(self, Value::Null)
     }
 
     pub fn as_text(&self) -> Option<&str> {

@@ -155,7 +155,11 @@ impl Cells<'_> {
         data: impl FnOnce(PackedColumn) -> ColumnData,
         pick: impl Fn(&'v Value) -> Option<&'v [u8]>,
     ) -> Result<Column, Found> {
-        let mut packed = PackedColumn { offsets: vec![0], bytes: Vec::new() };
+        let mut packed = PackedColumn {
+            offsets: Vec::with_capacity(self.rows.len() + 1),
+            bytes: Vec::with_capacity(self.rows.iter().map(|row| weight(&row.0[self.at])).sum()),
+        };
+        packed.offsets.push(0);
         let mut validity = Vec::new();
         for (number, row) in self.rows.iter().enumerate() {
             let value = &row.0[self.at];
@@ -174,7 +178,9 @@ impl Cells<'_> {
     }
 
     fn decimals(&self, scale: u8) -> Result<Column, Found> {
-        let mut column = DecimalColumn { scale, low: Vec::new(), high: Vec::new() };
+        let (low, high) =
+            (Vec::with_capacity(self.rows.len()), Vec::with_capacity(self.rows.len()));
+        let mut column = DecimalColumn { scale, low, high };
         let pick = |value: &Value| match value {
             Value::Decimal(decimal) if decimal.scale() == scale => Some(*decimal),
             Value::Decimal(decimal) => decimal.rescale(scale),

@@ -152,6 +152,7 @@ const SOURCES: &[Source<'static>] = sources![
     "guest/sdk/src/lib.rs"
     "guest/sdk/src/log.rs"
     "guest/sdk/src/macros.rs"
+    "guest/sdk/src/memory.rs"
     "guest/sdk/src/resolve.rs"
     "guest/sdk/src/row.rs"
     "guest/sdk/src/runtime.rs"

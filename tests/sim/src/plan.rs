@@ -298,7 +298,8 @@ impl Plan {
                 *down_ms = (*down_ms).min(100);
             }
         }
-        Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, has_rule: false, events }
+        let has_rule = weighed.contains(&Kind::Plugin);
+        Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, has_rule, events }
     }
 
     /// The same run with those of its events alone that have these places.

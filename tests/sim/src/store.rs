@@ -23,6 +23,8 @@ pub const CUSTOMERS: u64 = 24;
 const PRODUCTS: u64 = 60;
 /// The first customers, of whom each is one register's alone: nobody else edits it.
 pub const OWN_CUSTOMERS: u64 = 4;
+/// The next ones are on everybody's mind: a change of head office often meets a cashier's.
+const REGULARS: u64 = 4;
 
 /// The tables that a register and its channel must agree on in the end, with their columns, the key first.
 pub const SHARED: [(&str, &[&str]); 4] = [
@@ -137,11 +139,17 @@ pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
     office.run(&rows).context("the first rows")
 }
 
+/// A customer whom anybody may edit; `most` is the last one's number.
+pub fn anyones_customer(dice: &mut Dice, most: u64) -> u64 {
+    let last = if dice.one_in(2) { OWN_CUSTOMERS + REGULARS } else { most };
+    dice.between(OWN_CUSTOMERS + 1, last)
+}
+
 /// One of head office's many small jobs; `job` numbers them.
 pub fn job(dice: &mut Dice, job: u64) -> String {
     let one = |dice: &mut Dice| {
         let product = dice.between(1, PRODUCTS + 20);
-        let customer = dice.between(OWN_CUSTOMERS + 1, CUSTOMERS + 8);
+        let customer = anyones_customer(dice, CUSTOMERS + 8);
         match dice.between(1, 10) {
             1..=3 => format!(
                 "UPDATE [ax].[PRICEDISCTABLE] SET [AMOUNT] = {job} WHERE [RECID] = {product};"

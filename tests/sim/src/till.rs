@@ -2,7 +2,7 @@
 
 use crate::entropy::Dice;
 use crate::machine::Machine;
-use crate::store::{CUSTOMERS, OWN_CUSTOMERS, STORE};
+use crate::store::{CUSTOMERS, STORE, anyones_customer};
 use crate::trace::Trace;
 use serde_json::{Value as Json, json};
 use std::cell::{Cell, RefCell};
@@ -47,6 +47,9 @@ impl Written {
             || self.promised.as_ref().is_none_or(|edit| edit == value)
     }
 }
+
+/// How often a till looks after an edit that is not sent yet.
+const LOOKS: u32 = 6;
 
 /// What all tills know together.
 #[derive(Default)]
@@ -117,6 +120,7 @@ impl Till {
             if self.dice.one_in(12) {
                 job += 1;
                 self.edit_customer(job).await;
+                self.look_until_sent().await;
             } else if self.dice.one_in(8) {
                 self.look_at_customer().await;
             } else {
@@ -206,7 +210,7 @@ impl Till {
         let is_own = self.dice.one_in(2);
         let account = match is_own {
             true => self.machine.number,
-            false => self.dice.between(OWN_CUSTOMERS + 1, CUSTOMERS),
+            false => anyones_customer(&mut self.dice, CUSTOMERS),
         };
         let account = format!("C{account}");
         let (terminal, column) = (self.terminal(), *self.dice.of_list(&["NAME", "PHONE"]));
@@ -229,32 +233,50 @@ impl Till {
                 _ => written.unanswered.push(value.clone()),
             }
         }
-        if answer.as_ref().is_ok_and(Answer::is_success) {
-            self.last_edit = Some(Edit { path, account: account.clone(), column, value });
-        }
+        // One that was not answered may have happened: what the register shows then is anybody's guess.
+        self.last_edit = answer.as_ref().is_ok_and(Answer::is_success).then(|| Edit {
+            path,
+            account: account.clone(),
+            column,
+            value,
+        });
         let told =
             answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
         self.trace.line(&self.who(), format_args!("customer {account}: {told}"));
     }
 
-    /// What the cashier wrote last is what the register shows, as long as it has not been sent.
-    async fn look_at_customer(&mut self) {
-        let Some(Edit { path, account, column, value }) = self.last_edit.clone() else { return };
+    /// A pull that runs beside the edit may bring the same customer: the moments until it is sent are few.
+    async fn look_until_sent(&mut self) {
+        let mut looks = 0;
+        while looks < LOOKS && self.look_at_customer().await {
+            looks += 1;
+            self.wait(60).await;
+        }
+    }
+
+    /// What the cashier wrote last is what the register shows, as long as it has not been sent; whether that is still to
+    /// come.
+    async fn look_at_customer(&mut self) -> bool {
+        let Some(Edit { path, account, column, value }) = self.last_edit.clone() else {
+            return false;
+        };
         if !self.is_pending(&path).await {
-            return;
+            return false;
         }
         let filter = [("ACCOUNTNUM", account.as_str())];
         let Some(answer) = self.get(&query("/v1/tables/ax.CUSTTABLE/rows", &filter)).await else {
-            return;
+            return false;
         };
         let shown = &answer.body["rows"][0][column];
         let is_here = answer.body["source"] == "offline";
-        if is_here && *shown != json!(value) && self.is_pending(&path).await {
+        let is_other = is_here && *shown != json!(value);
+        if is_other && self.is_pending(&path).await {
             self.books.break_promise(format!(
                 "FORGOTTEN: {} shows {shown} as {column} of {account}, and {value} is unsent",
                 self.terminal()
             ));
         }
+        true
     }
 
     async fn is_pending(&self, path: &str) -> bool {
