@@ -141,12 +141,14 @@ async fn take(
     Err(FlowError::BrokeOff("a claim that others move again and again"))
 }
 
-/// Begins a new incarnation: what has arrived by the ledger is settled, the rows of both directions are loaded anew,
-/// the numbers are read again.
+/// Begins a new incarnation: what has arrived by the ledger is settled, the rows of both directions are loaded anew.
+/// The numbers are read and kept before it begins: an agent that dies in between starts as a sound one, and would sell
+/// under the numbers of long ago.
 pub async fn renew(agent: &Arc<Agent>, why: &str) -> Result<Json, FlowError> {
     let register = agent.register();
     let mut link = agent.push_lane().await;
     let arrived = settle_arrived(&register, &mut link).await?;
+    numbers::refresh(agent, &register, &mut link).await?;
     let old = register.local.incarnation();
     let new = register.local.renew_incarnation().await?;
     agent.say(&format!("incarnation {old} ends, {new} begins: {why}"));

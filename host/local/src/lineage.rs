@@ -68,7 +68,8 @@ impl LocalDatabase {
         self.writer(Kind::Journal).run(keep).await
     }
 
-    /// Ends this incarnation and begins another, with the same rows and everything that is unsent.
+    /// Ends this incarnation and begins another, with the same rows and everything that is unsent. Tables of both
+    /// directions are to be read once more: whoever dies right after this must not go on with rows of long ago.
     pub async fn renew_incarnation(&self) -> Result<Incarnation, LocalError> {
         let new = Incarnation(self.env().random.uuid());
         let renew = move |conn: &mut Connection| {
@@ -76,6 +77,9 @@ impl LocalDatabase {
             let sql = "UPDATE tillhold_meta SET value = ?1 WHERE name = 'incarnation'";
             transaction.execute(sql, [new.to_string()])?;
             transaction.execute("DELETE FROM tillhold_fact WHERE name = ?1", [HEAD])?;
+            let sql = "UPDATE tillhold_table SET reread = 'renewed' \
+                       WHERE direction = 'bidirectional' AND load_state = 'loaded'";
+            transaction.execute(sql, ())?;
             Ok(transaction.commit()?)
         };
         self.writer(Kind::Journal).run(renew).await?;

@@ -42,6 +42,19 @@ async fn a_new_incarnation_keeps_what_is_unsent() {
 }
 
 #[tokio::test]
+async fn a_new_incarnation_reads_its_tables_of_both_directions_once_more() {
+    let house = House::new().await;
+    let customers = super::customers();
+    house.make_ready("customers", &[&customers], 7).await;
+    assert_eq!(house.db.rereads("customers").await.expect("the rereads"), []);
+    house.db.renew_incarnation().await.expect("a new incarnation");
+    house.db.close().await.expect("a close");
+    let again = open(house.folder.path()).await;
+    let due = again.rereads("customers").await.expect("the rereads");
+    assert_eq!(due, [customers.name.clone()], "also for the process that comes after");
+}
+
+#[tokio::test]
 async fn a_place_of_the_log_has_the_transaction_that_began_there() {
     let house = House::new().await;
     let lines = super::lines();
