@@ -91,6 +91,8 @@ impl<'a> Row<'a> {
 
 /// As written first, for speed; blind to case then, as SQL Server is with names.
 pub(crate) fn position<T: AsRef<str>>(names: &[T], name: &str) -> Option<usize> {
-    let exact = names.iter().position(|known| known.as_ref() == name);
+    // A rule's literal is most often the declaration's own.
+    let is_it = |known: &T| std::ptr::eq(known.as_ref(), name) || known.as_ref() == name;
+    let exact = names.iter().position(is_it);
     exact.or_else(|| names.iter().position(|known| known.as_ref().eq_ignore_ascii_case(name)))
 }

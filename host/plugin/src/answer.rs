@@ -2,7 +2,9 @@
 //! is checked here, and one wrong one refuses the whole answer, because a plugin that is wrong once is not understood.
 
 use crate::wire::Verdict as Said;
-use crate::wire::{Answer, Change, Column, ColumnData, Decimal as WireDecimal, PackedColumn};
+use crate::wire::{Answer, Change, Column, ColumnData, Decimal as WireDecimal};
+use crate::wire::{OtherColumn, PackedColumn};
+use std::ops::Range;
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
 use tillhold_core::table::{Column as Declared, Table};
 use tillhold_core::text;
@@ -147,6 +149,8 @@ fn in_range(is: bool, value: Value) -> Result<Value, String> {
 /// A column of an answer whose lengths have been checked.
 struct Values<'a> {
     column: &'a Column,
+    /// The bytes of a text column, if they are UTF-8 as a whole: then only the cuts are to be looked at.
+    text: Option<&'a str>,
 }
 
 impl<'a> Values<'a> {
@@ -162,7 +166,13 @@ impl<'a> Values<'a> {
         if values != rows {
             return Err(format!("{values} values for {rows} changed rows"));
         }
-        Ok(Values { column })
+        let text = match &column.data {
+            ColumnData::Texts(cells) | ColumnData::Others(OtherColumn { texts: cells, .. }) => {
+                std::str::from_utf8(&cells.bytes).ok()
+            }
+            _ => None,
+        };
+        Ok(Values { column, text })
     }
 
     fn at(&self, at: usize, declared: &Declared) -> Result<Value, String> {
@@ -177,7 +187,7 @@ impl<'a> Values<'a> {
                 let (low, high) = (cells.low[at], cells.high[at]);
                 decimal(WireDecimal { scale: cells.scale, low, high })?
             }
-            ColumnData::Texts(cells) => Value::Text(utf8(cells, at)?.to_string()),
+            ColumnData::Texts(cells) => Value::Text(self.utf8(cells, at)?.to_string()),
             ColumnData::Binaries(cells) => Value::Bytes(packed(cells, at).to_vec()),
             ColumnData::Dates(cells) => date(cells[at])?,
             ColumnData::Times(cells) => time(cells[at])?,
@@ -190,11 +200,18 @@ impl<'a> Values<'a> {
                 Value::Guid(guid.expect("16 bytes a guid were counted"))
             }
             ColumnData::Others(cells) => {
-                let text = utf8(&cells.texts, at)?;
+                let text = self.utf8(&cells.texts, at)?;
                 return text::parse(text, declared.of).map_err(|misfit| misfit.reason);
             }
         };
         fitted(value, declared)
+    }
+
+    fn utf8(&self, cells: &'a PackedColumn, at: usize) -> Result<&'a str, String> {
+        match self.text.and_then(|text| text.get(span(cells, at))) {
+            Some(text) => Ok(text),
+            None => std::str::from_utf8(packed(cells, at)).map_err(|e| format!("not UTF-8: {e}")),
+        }
     }
 }
 
@@ -230,10 +247,10 @@ fn offsets(cells: &PackedColumn) -> Result<usize, String> {
     Ok(cells.offsets.len() - 1)
 }
 
-fn packed(cells: &PackedColumn, at: usize) -> &[u8] {
-    &cells.bytes[cells.offsets[at] as usize..cells.offsets[at + 1] as usize]
+fn span(cells: &PackedColumn, at: usize) -> Range<usize> {
+    cells.offsets[at] as usize..cells.offsets[at + 1] as usize
 }
 
-fn utf8(cells: &PackedColumn, at: usize) -> Result<&str, String> {
-    std::str::from_utf8(packed(cells, at)).map_err(|error| format!("not UTF-8: {error}"))
+fn packed(cells: &PackedColumn, at: usize) -> &[u8] {
+    &cells.bytes[span(cells, at)]
 }
