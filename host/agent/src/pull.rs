@@ -339,7 +339,11 @@ impl<'p> Pull<'p> {
         rows: Vec<Row>,
         refused: Vec<(Key, String)>,
     ) -> Result<Ruling, FlowError> {
-        let mut ruled = self.rule_in_batches(table, rows).await?;
+        let mut ruled = Ruling::default();
+        match self.run.transformers.is_empty() {
+            true => ruled.kept = rows,
+            false => ruled.add(self.rule(table, rows).await?),
+        }
         numbers::keep_seeds(self.register, table, &mut ruled.kept).await?;
         let uncarried = |(key, reason)| Refused { key, code: "row-uncarried", reason };
         ruled.quarantined.extend(refused.into_iter().map(uncarried));

@@ -31,7 +31,8 @@ pub enum Ruled {
     Quarantined(Key, String),
 }
 
-/// Runs `rows` through the scope's transformers; without one they all stay as they are.
+/// Runs `rows` through the scope's transformers, in batches of [`limits::PULL_PAGE_ROWS_MAX`]; without one they all stay as
+/// they are.
 pub async fn transform(
     env: &Env,
     scope: &ScopeRun,
@@ -50,7 +51,7 @@ pub async fn transform(
         on_failure: scope.scope.on_plugin_failure,
         book: scope.book.clone(),
     };
-    let ruled = env.blocking("transform", move || chain.run(rows)).await;
+    let ruled = env.blocking("transform", move || chain.run_in_batches(rows)).await;
     ruled.ok_or(FlowError::BrokeOff("a transformer"))?.map_err(FlowError::Plugin)
 }
 
@@ -65,10 +66,23 @@ struct Chain {
 }
 
 impl Chain {
-    /// One answer for each row, in their order.
+    /// One answer for each row, in their order. Rows come in pages of what SQLite commits well; a plugin takes less at once.
+    fn run_in_batches(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+        let mut ruled = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            ruled.extend(self.run(rows.by_ref().take(limits::PULL_PAGE_ROWS_MAX).collect())?);
+        }
+        Ok(ruled)
+    }
+
+    /// The same for one batch.
     fn run(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
-        let mut ruled: Vec<Ruled> = rows.into_iter().map(Ruled::Kept).collect();
-        for plugin in &self.plugins {
+        let Some((first, others)) = self.plugins.split_first() else {
+            return Ok(rows.into_iter().map(Ruled::Kept).collect());
+        };
+        let mut ruled = Batch::new(self, first).noted(rows)?;
+        for plugin in others {
             let (mut places, mut going) = (Vec::new(), Vec::new());
             for (place, one) in ruled.iter_mut().enumerate() {
                 if let Ruled::Kept(row) = one {

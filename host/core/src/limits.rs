@@ -6,9 +6,9 @@ use std::time::Duration;
 pub const PULL_PAGE_ROWS_MAX: usize = 1_000;
 /// Rows of a first load that SQLite commits at once: a commit every thousand rows costs a fifth of a load's time.
 pub const LOAD_PAGE_ROWS_MAX: usize = 5_000;
-/// Such a page's bytes: one of pictures is cut earlier. Three or four pages are on their way at once.
+/// Such a page's bytes: one of pictures is cut earlier. Five pages or so are on their way at once.
 pub const LOAD_PAGE_BYTES_MAX: usize = 4 << 20;
-/// Pages that wait between reading and writing: one, so that neither side waits for the other without need.
+/// Pages that wait between reading, ruling and writing: one each, so that no side waits for another without need.
 pub const LOAD_PAGES_WAITING_MAX: usize = 1;
 /// Rows and bytes that one statement of a first load asks for: until it ends, the channel keeps old row versions for it.
 pub const LOAD_STATEMENT_ROWS_MAX: usize = 50_000;
