@@ -51,7 +51,7 @@ pub struct Built {
 const USUAL: Duration = Duration::from_secs(10);
 /// Memory that a component begins with: enough for most batches, so that an instance need not ask for more, which costs
 /// the host two calls of the operating system. What is not touched is not there.
-const INITIAL_HEAP: &str = "\x1f-Clink-arg=--initial-heap=1048576";
+const INITIAL_HEAP: &str = "\x1f-Clink-arg=--initial-heap=524288";
 const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "true"),
