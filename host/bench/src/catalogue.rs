@@ -402,6 +402,10 @@ const fn idle_channel(
     Run { name, group: REST, program: Program::Bench("channel_idle"), full, quick, lines }
 }
 
+pub fn all() -> Vec<&'static Run> {
+    RUNS.iter().collect()
+}
+
 /// Those of these names; all without any. A name that is none is an error with what there is.
 pub fn chosen(names: &[String]) -> Result<Vec<&'static Run>, String> {
     let known = |name: &String| RUNS.iter().any(|run| run.name == name);

@@ -9,6 +9,8 @@ pub struct Figure {
     pub value: f64,
     pub unit: String,
     pub ceiling: Option<Ceiling>,
+    /// Of the sources that were measured; the collection's to say.
+    pub commit: String,
 }
 
 /// The best that could be, measured in the same run and in the same unit.
@@ -31,15 +33,22 @@ impl Figure {
             value: told["value"].as_f64()?,
             unit: text("unit")?,
             ceiling,
+            commit: text("commit").unwrap_or_default(),
         })
     }
 
     pub fn json(&self) -> Json {
-        let mut told = json!({ "name": self.name, "value": self.value, "unit": self.unit });
+        let Figure { name, value, unit, commit, .. } = self;
+        let mut told = json!({ "name": name, "value": value, "unit": unit, "commit": commit });
         if let Some(Ceiling { what, value }) = &self.ceiling {
             told["ceiling"] = json!({ "what": what, "value": value });
         }
         told
+    }
+
+    /// Whose it is.
+    pub fn run(&self) -> &str {
+        self.name.split_once('.').map_or(&self.name, |(run, _)| run)
     }
 
     /// Of rates more is better, of everything else less.
@@ -135,7 +144,8 @@ pub mod tests {
 
     pub fn figure(name: &str, value: f64, unit: &str, ceiling: Option<f64>) -> Figure {
         let ceiling = ceiling.map(|value| Ceiling { what: "bare".to_string(), value });
-        Figure { name: name.to_string(), value, unit: unit.to_string(), ceiling }
+        let (name, unit, commit) = (name.to_string(), unit.to_string(), "abc".to_string());
+        Figure { name, value, unit, ceiling, commit }
     }
 
     #[test]

@@ -48,7 +48,7 @@ struct Asked {
     /// Tells how each figure has changed since such a file
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Writes speed.md and speed.svg into this folder
+    /// Writes speed.md and speed.svg into this folder, with its speed.json: what was not measured now stays as it was there
     #[arg(long, value_name = "FOLDER")]
     page: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ fn measured(asked: &Asked) -> Result<bool> {
         print!("\n{}", comparison::table(before, &record));
     }
     if let Some(folder) = &asked.page {
-        page::write(folder, &runs, &record)?;
+        page::write(folder, record.clone())?;
     }
     let troubles = report::troubles(&runs, &record);
     for trouble in &troubles {
@@ -97,7 +97,8 @@ fn collected(runs: &[&Run], is_quick: bool) -> Result<Record> {
     for (at, run) in runs.iter().enumerate() {
         let arguments = if is_quick { run.quick } else { run.full };
         eprintln!("== {} of {}: {} {}", at + 1, runs.len(), run.name, arguments.join(" "));
-        let (figures, failure) = programs.run(run, arguments)?;
+        let (mut figures, failure) = programs.run(run, arguments)?;
+        figures.iter_mut().for_each(|figure| figure.commit.clone_from(&record.machine.commit));
         if let Some(failure) = &failure {
             eprintln!("failed: {}", failure.said);
         }

@@ -1,6 +1,6 @@
 //! docs/speed.md: the table of a record as a page, with how and on what it was measured.
 
-use crate::catalogue::{Program, Run};
+use crate::catalogue::{self, Program, Run};
 use crate::plot;
 use crate::record::Record;
 use crate::report::{HEADS, cells, entries};
@@ -8,8 +8,18 @@ use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
 
-pub fn write(folder: &Path, runs: &[&Run], record: &Record) -> Result<()> {
-    for (name, text) in [("speed.md", page(runs, record)), ("speed.svg", plot::plot(runs, record))]
+/// Small sizes are a page of their own: they do not stand beside full ones.
+pub fn write(folder: &Path, mut record: Record) -> Result<()> {
+    let kept = folder.join("speed.json");
+    if !record.is_quick {
+        if kept.exists() {
+            record = record.beside(Record::load(&kept)?);
+        }
+        record.save(&kept)?;
+    }
+    let all = catalogue::all();
+    for (name, text) in
+        [("speed.md", page(&all, &record)), ("speed.svg", plot::plot(&all, &record))]
     {
         let file = folder.join(name);
         fs::write(&file, text).with_context(|| file.display().to_string())?;
@@ -22,8 +32,8 @@ const HEAD: &str = "\
 
 Made by `cargo run --release -p tillhold-bench -- --page docs`; nothing on this page is written by hand. Each figure stands beside
 its ceiling, which is the best that could be, measured in the same run on the same machine by something that does only what cannot
-be left out. `just bench --only NAME` measures one part again, `--json FILE` keeps the figures, and `--against FILE` says how each
-has changed since.
+be left out. `just bench --only NAME --page docs` measures one part again and leaves the others as they are, which is why each line
+names its commit; `--json FILE` keeps the figures elsewhere, and `--against FILE` says how each has changed since.
 
 ![Each figure beside its ceiling and its bar](speed.svg)
 
@@ -52,18 +62,20 @@ fn page(runs: &[&Run], record: &Record) -> String {
     if record.is_quick {
         told += "**Measured with small sizes, to see that everything runs: the bars are not meant for them.**\n\n";
     }
-    told += &format!("Measured on {}.\n\n", record.machine.told());
+    told += &format!("Measured last on {}.\n\n", record.machine.told());
     told += TARGETS;
     let mut group = "";
     for run in runs {
         if run.group != group {
             group = run.group;
             told += &format!("## {group}\n\n");
-            told += &line(&HEADS.map(String::from));
-            told += &line(&HEADS.map(|_| "---".to_string()));
+            let heads = HEADS.iter().chain(&["commit"]).map(|head| head.to_string());
+            told += &line(&heads.collect::<Vec<_>>());
+            told += &line(&vec!["---".to_string(); HEADS.len() + 1]);
         }
         for entry in entries(run, record) {
-            told += &line(&cells(&entry));
+            let commit = entry.figure.map_or(String::new(), |figure| figure.commit.clone());
+            told += &line(&[&cells(&entry)[..], &[commit]].concat());
         }
         let is_last = runs.iter().rfind(|other| other.group == group).map(|run| run.name);
         if is_last == Some(run.name) {
@@ -117,7 +129,7 @@ mod tests {
         let told = page(&[&RUN], &record());
         for part in [
             "## Selling\n\n|  | what | measured |",
-            "| B3 | a sale | 3 ms | 2 ms: bare | 1.50 | ≤ 1.3 times | missed |\n",
+            "| B3 | a sale | 3 ms | 2 ms: bare | 1.50 | ≤ 1.3 times | missed | abc |\n",
             "## Failed\n\n* cuts: no\n",
             "* sale: `cargo bench --bench sale`\n",
             "![",

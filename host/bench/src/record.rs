@@ -4,6 +4,7 @@ use crate::figure::Figure;
 use crate::machine::Machine;
 use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -26,6 +27,17 @@ pub struct Failure {
 impl Record {
     pub fn figure(&self, name: &str) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.name == name)
+    }
+
+    /// With what an earlier collection has of runs that this one has nothing of.
+    pub fn beside(mut self, earlier: Record) -> Record {
+        let figures = self.figures.iter().map(|figure| figure.run().to_string());
+        let failures = self.failures.iter().map(|failure| failure.run.clone());
+        let runs: BTreeSet<String> = figures.chain(failures).collect();
+        let is_other = |figure: &Figure| !runs.contains(figure.run());
+        self.figures.extend(earlier.figures.into_iter().filter(is_other));
+        self.failures.extend(earlier.failures.into_iter().filter(|f| !runs.contains(&f.run)));
+        self
     }
 
     pub fn load(file: &Path) -> Result<Record> {
@@ -68,6 +80,22 @@ impl Record {
 mod tests {
     use super::*;
     use crate::figure::tests::figure;
+
+    #[test]
+    fn what_was_not_measured_again_stays() {
+        let record = |value, names: &[&str], failed: &[&str]| Record {
+            figures: names.iter().map(|name| figure(name, value, "s", None)).collect(),
+            failures: failed
+                .iter()
+                .map(|run| Failure { run: run.to_string(), said: value.to_string() })
+                .collect(),
+            ..Record::default()
+        };
+        let earlier = record(1.0, &["a.x", "a.y", "b.x"], &["a", "c"]);
+        let whole = record(2.0, &["a.x"], &[]).beside(earlier);
+        assert_eq!(whole.figures, [figure("a.x", 2.0, "s", None), figure("b.x", 1.0, "s", None)]);
+        assert_eq!(whole.failures, [Failure { run: "c".to_string(), said: "1".to_string() }]);
+    }
 
     #[test]
     fn what_is_saved_is_loaded_again() {

@@ -60,6 +60,12 @@ const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
 ];
 
+/// How plugins are built, beside what they are built from.
+pub(crate) fn manner() -> String {
+    let settings = PROFILE.map(|(name, value)| format!("{name}={value}"));
+    settings.join(" ") + INITIAL_HEAP
+}
+
 impl Toolchain {
     /// Builds into `target`, a cargo target folder of the guest's own.
     pub fn build(

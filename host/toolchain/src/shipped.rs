@@ -11,7 +11,7 @@
 use crate::component;
 use crate::error::ToolchainError;
 use crate::find::Finder;
-use crate::guest::{Built, GuestSource};
+use crate::guest::{self, Built, GuestSource};
 use crate::lock::Lock;
 use crate::progress::Listener;
 use std::fs;
@@ -113,9 +113,10 @@ impl Shelf<'_> {
         carried.chain(["guest/Cargo.lock"]).any(|source| root.join(source) == path)
     }
 
-    /// The plugin's name and the digest of all sources: one plugin may be built on another's files.
+    /// The plugin's name and the digest of all sources, since one plugin may be built on another's files, and of how they
+    /// are built.
     fn prefix(&self, name: &str) -> String {
-        let mut all = String::new();
+        let mut all = guest::manner();
         for (path, text) in self.sources {
             all.push_str(&format!("{path} {}\n{text}", text.len()));
         }
