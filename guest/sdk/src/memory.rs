@@ -23,8 +23,8 @@ pub(crate) struct Heap {
     freed: [usize; usize::BITS as usize],
 }
 
-/// Makes room for so many bytes more: the new end, or `None`.
-type Grow = fn(usize) -> Option<usize>;
+/// Makes room for so many bytes more behind this end: the new one, or `None`, also where memory goes on behind it already.
+type Grow = fn(usize, usize) -> Option<usize>;
 
 impl Heap {
     pub(crate) const fn new() -> Heap {
@@ -107,7 +107,7 @@ impl Heap {
     fn reaches(&mut self, start: usize, size: usize, grow: Grow) -> bool {
         let Some(end) = start.checked_add(size) else { return false };
         if end > self.end {
-            match grow(end - self.end) {
+            match grow(self.end, end - self.end) {
                 Some(there) => self.end = there,
                 None => return false,
             }
@@ -142,10 +142,18 @@ mod plugin {
         static __heap_base: u8;
     }
 
-    fn grow(bytes: usize) -> Option<usize> {
+    fn end() -> usize {
+        memory_size(0).saturating_mul(PAGE_BYTES)
+    }
+
+    fn grow(from: usize, bytes: usize) -> Option<usize> {
+        if end() != from {
+            // Somebody else has made memory grow: what lies there is theirs.
+            return None;
+        }
         let pages = bytes.div_ceil(PAGE_BYTES).max(GROWTH_PAGES_MIN);
         let before = memory_grow(0, pages);
-        (before != usize::MAX).then(|| (before + pages).saturating_mul(PAGE_BYTES))
+        (before != usize::MAX).then(end)
     }
 
     impl Memory {
@@ -156,7 +164,7 @@ mod plugin {
             if heap.is_new() {
                 let start = (&raw const __heap_base) as usize;
                 // SAFETY: all memory behind the heap's base is its own.
-                unsafe { heap.begin(start, memory_size(0).saturating_mul(PAGE_BYTES)) };
+                unsafe { heap.begin(start, end()) };
             }
             heap
         }
@@ -188,7 +196,7 @@ mod tests {
     #[repr(align(4096))]
     struct Room([u8; ROOM]);
 
-    fn none(_: usize) -> Option<usize> {
+    fn none(_: usize, _: usize) -> Option<usize> {
         None
     }
 
@@ -253,6 +261,20 @@ mod tests {
             let shrunk = heap.resize(moved, layout(200, 1), 16, none);
             assert_eq!(std::slice::from_raw_parts(shrunk, 16), [7; 16]);
         });
+    }
+
+    #[test]
+    fn what_grew_is_the_heaps_and_begins_where_it_ended() {
+        let mut room = Box::new(Room([0; ROOM]));
+        let start = room.0.as_mut_ptr() as usize;
+        let mut heap = Heap::new();
+        let half = |end, bytes| (bytes <= ROOM / 2).then_some(end + ROOM / 2);
+        unsafe {
+            heap.begin(start, start + ROOM / 2);
+            assert_eq!(heap.take(layout(ROOM / 2, 1), half) as usize, start);
+            assert_eq!(heap.take(layout(ROOM / 2, 1), half) as usize, start + ROOM / 2);
+            assert!(heap.take(layout(ROOM, 1), half).is_null(), "more than it can grow by");
+        }
     }
 
     #[test]

@@ -57,6 +57,19 @@ impl Machine {
         })
     }
 
+    /// Whether figures of both may stand beside each other.
+    pub fn is_like(&self, other: &Machine) -> bool {
+        let of = |machine: &Machine| {
+            (
+                machine.cores,
+                machine.processor.clone(),
+                machine.system.clone(),
+                machine.memory_gb.round(),
+            )
+        };
+        of(self) == of(other)
+    }
+
     pub fn told(&self) -> String {
         format!(
             "{} cores ({}), {} GB of memory, {}; a page written to its disk and synced takes {} ms; commit {}",
@@ -136,6 +149,9 @@ mod tests {
             commit: "abc".to_string(),
         };
         assert_eq!(Machine::read(&machine.json()), machine);
+        let later = Machine { sync_ms: 0.5, commit: "def".to_string(), ..machine.clone() };
+        assert!(machine.is_like(&later));
+        assert!(!machine.is_like(&Machine { cores: 4, ..later }));
         assert!(machine.told().contains("synced takes 0.250 ms"), "{}", machine.told());
     }
 }

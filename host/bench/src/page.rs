@@ -4,7 +4,7 @@ use crate::catalogue::{self, Program, Run};
 use crate::plot;
 use crate::record::Record;
 use crate::report::{HEADS, cells, entries};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::path::Path;
 
@@ -13,7 +13,14 @@ pub fn write(folder: &Path, mut record: Record) -> Result<()> {
     let kept = folder.join("speed.json");
     if !record.is_quick {
         if kept.exists() {
-            record = record.beside(Record::load(&kept)?);
+            let earlier = Record::load(&kept)?;
+            if !earlier.machine.is_like(&record.machine) {
+                bail!(
+                    "{} is of another machine: measure all of it here, without that file",
+                    kept.display()
+                );
+            }
+            record = record.beside(earlier);
         }
         record.save(&kept)?;
     }
