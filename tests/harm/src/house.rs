@@ -48,9 +48,12 @@ pub fn files() -> &'static [Vec<u8>; 2] {
             made_ready(&mut link(&env)).await;
             let mut office = cable.connect();
             assert!(log_in(&mut office).await && say(&mut office, &batch(ROWS)).await, "no rows");
-            let house = furnished(&env, &place, None).await;
-            let sale = br#"{"rows": [{"table": "dbo.EVERYTYPE", "operation": "insert", "values": {"ID": 3, "A_MONEY": "1.5"}}]}"#;
+            let house = open(&env, &place, None).await.expect("a register");
             house.fill().await.expect("a first load");
+            house.close().await.expect("an end");
+            // Opened again it knows that it has rows.
+            let house = open(&env, &place, None).await.expect("a register");
+            let sale = br#"{"rows": [{"table": "dbo.EVERYTYPE", "operation": "insert", "values": {"ID": 3, "A_MONEY": "1.5"}}]}"#;
             let answer = house.ask("PUT", SALE, sale.to_vec()).await.expect("an answer");
             assert!(answer.status < 300, "{answer:?}");
             house.close().await.expect("an end");
@@ -90,10 +93,6 @@ pub async fn open(env: &Env, folder: &Path, files: Option<[&[u8]; 2]>) -> Result
         write(&format!("offline/{CATALOGUE}"), catalogue);
     }
     House::open(env, &folder.join("register.toml")).await.map_err(|error| format!("{error:#}"))
-}
-
-async fn furnished(env: &Env, folder: &Path, files: Option<[&[u8]; 2]>) -> House {
-    open(env, folder, files).await.expect("a register")
 }
 
 /// The environment of a register whose channel is out of reach.

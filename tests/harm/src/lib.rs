@@ -58,6 +58,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "component", harm: guest::component, mutations: 100 },
     #[cfg(feature = "agent")]
     Target { name: "carried", harm: carried::harm, mutations: 5_000 },
+    #[cfg(feature = "agent")]
+    Target { name: "door", harm: door::harm, mutations: 60 },
+    #[cfg(feature = "agent")]
+    Target { name: "offline", harm: offline::harm, mutations: 60 },
 ];
 
 /// Puts the ordinary hook back where a fuzzer ends the process at once: a panic that the house itself catches is none of

@@ -38,6 +38,7 @@ impl Outside {
             random: Arc::new(Drawn(Mutex::new(Draw::of(0, "random", 0)))),
             network: Arc::new(cable.clone()),
             tasks: Arc::new(Watched { real: real.tasks.clone(), panics: panics.clone() }),
+            talk: Arc::new(|_| {}),
             ..real
         };
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -76,4 +76,4 @@ macro_rules! replays {
     };
 }
 
-replays! { standin channel profile register answer component carried }
+replays! { standin channel profile register answer component carried door offline }
