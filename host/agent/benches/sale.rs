@@ -36,6 +36,8 @@ const SALES: i64 = 600;
 const WARM_UP: i64 = 50;
 const LINES: i64 = 20;
 const PAYMENTS: i64 = 2;
+/// What a profile that says nothing has.
+const RESERVE_BYTES: u64 = 64 << 20;
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
@@ -51,6 +53,8 @@ async fn main() -> Fallible<()> {
     }
     let identity = Identity { store: "S1".to_string(), register: "1".to_string() };
     let local = LocalDatabase::open(&shop.env, &library, &identity).await?;
+    // As a register does by its profile when it opens its files.
+    local.keep_reserve(RESERVE_BYTES).await?;
     let journal = Connection::open(shop.path("offline").join("journal.db"))?;
     let names = tables.all().map(|table| table.name.to_string());
     let mut bare = empty(&shop, &journal, "bare.db", &names)?;

@@ -87,6 +87,11 @@ pub trait Tasks: Send + Sync {
     fn spawn(&self, task: BoxFuture<'static, ()>);
     /// Work that blocks for long (a plugin's batch, a compile), away from the runtime's own threads.
     fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>);
+    /// Runs work that may block on this very thread, while the runtime's other tasks go on. Where that cannot be it is
+    /// not run, and the answer is `false`.
+    fn in_place(&self, _work: &mut dyn FnMut()) -> bool {
+        false
+    }
     /// A thread for the life of the program whose work waits by [`Env::wait`] alone (a database file's writer): a
     /// simulation runs it in its own time.
     fn worker(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;

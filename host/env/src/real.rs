@@ -12,6 +12,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -157,6 +158,16 @@ impl Tasks for RealTasks {
         tokio::task::spawn_blocking(work);
     }
 
+    fn in_place(&self, work: &mut dyn FnMut()) -> bool {
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        // A runtime of one thread would stand still meanwhile.
+        let can = flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread);
+        if can {
+            tokio::task::block_in_place(work);
+        }
+        can
+    }
+
     fn worker(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         self.thread(name, work)
     }
@@ -219,6 +230,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::runtime::{Handle, RuntimeFlavor};
 
     fn address(last: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, last], 1433))

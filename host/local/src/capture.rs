@@ -7,8 +7,8 @@
 //!   that pull leaves alone keeps standing on what its first change stood on.
 //! * Another program's INSERT OR REPLACE fires no delete trigger for the row it pushes out: that row is set aside before
 //!   and becomes the old row of an update.
-//! * Rows that the register itself inserts, one after the other into one table, are logged by one statement in the same
-//!   words: as 20 triggers they cost a sale's lines twice as much.
+//! * Rows that the register itself inserts are logged right after their sale's answer, in the same words
+//!   ([`crate::late`]); whoever changes such a table before that logs them first.
 //!
 //! Only functions that every SQLite has (json_array, printf, hex, lower, rtrim): any `sqlite3` may write the file.
 
@@ -19,12 +19,26 @@ use tillhold_core::table::{Column, Table};
 const OUTSIDE_SYNC: &str = "NOT EXISTS (SELECT 1 FROM tillhold_applying)";
 /// Our own statements never replace rows, so only other programs pay for the look.
 const BY_ANOTHER_PROGRAM: &str = "NOT EXISTS (SELECT 1 FROM tillhold_current)";
+const LOG_IS_LATE: &str = "EXISTS (SELECT 1 FROM tillhold_late)";
+
+const TRIGGERS: [&str; 8] = [
+    "before_insert",
+    "before_update",
+    "before_delete",
+    "after_insert",
+    "before_key_change",
+    "after_key_change",
+    "after_update",
+    "after_delete",
+];
 
 /// All triggers of one table.
 pub(crate) fn create(table: &Table, table_id: i64) -> String {
     let capture = Capture { table, table_id, rows: Names::of(table).rows };
     [
         capture.before_insert(),
+        capture.before_change("before_update", "BEFORE UPDATE"),
+        capture.before_change("before_delete", "BEFORE DELETE"),
         capture.after_insert(),
         capture.before_key_change(),
         capture.after_key_change(),
@@ -34,20 +48,30 @@ pub(crate) fn create(table: &Table, table_id: i64) -> String {
     .concat()
 }
 
-/// Logs rows that were inserted while the triggers were silent: ?1 is the transaction's id, ?2 and ?3 are the first and
-/// the last rowid.
-pub(crate) fn log_inserted(table: &Table, table_id: i64) -> String {
+/// The same, in the place of those that an earlier layout had.
+pub(crate) fn create_again(table: &Table, table_id: i64) -> String {
+    let drop = |name: &&str| format!("DROP TRIGGER IF EXISTS {};\n", trigger_name(name, table));
+    TRIGGERS.iter().map(drop).chain([create(table, table_id)]).collect()
+}
+
+/// Logs the table's rows that `tillhold_late` names.
+pub(crate) fn log_late(table: &Table, table_id: i64) -> String {
     let capture = Capture { table, table_id, rows: Names::of(table).rows };
     format!(
         "INSERT INTO tillhold_log \
-         (transaction_id, table_id, key, operation, old_row, new_row, base_version) \
-         SELECT ?1, {table_id}, {}, 'insert', NULL, {}, {} FROM {} AS r \
-         WHERE r.rowid BETWEEN ?2 AND ?3 ORDER BY r.rowid",
+         (seq, transaction_id, table_id, key, operation, old_row, new_row, base_version) \
+         SELECT w.first_seq + (r.rowid - w.first_row), w.transaction_id, {table_id}, {}, 'insert', NULL, {}, {} \
+         FROM tillhold_late AS w CROSS JOIN {} AS r \
+         WHERE w.table_id = {table_id} AND r.rowid BETWEEN w.first_row AND w.last_row ORDER BY 1",
         key_sql_of(table, "r"),
         row_sql(table, "r"),
         capture.base_version("r"),
         capture.rows,
     )
+}
+
+fn trigger_name(name: &str, table: &Table) -> String {
+    quoted(&format!("tillhold_{name}.{}", table.name))
 }
 
 struct Capture<'a> {
@@ -58,7 +82,7 @@ struct Capture<'a> {
 
 impl Capture<'_> {
     fn trigger(&self, name: &str, moment: &str, when: &str, body: &str) -> String {
-        let name = quoted(&format!("tillhold_{name}.{}", self.table.name));
+        let name = trigger_name(name, self.table);
         let rows = &self.rows;
         format!(
             "CREATE TRIGGER {name} {moment} ON {rows} FOR EACH ROW\nWHEN {when}\nBEGIN\n{body}END;\n"
@@ -67,7 +91,22 @@ impl Capture<'_> {
 
     fn before_insert(&self) -> String {
         let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM}");
-        self.trigger("before_insert", "BEFORE INSERT", &when, &self.set_aside(""))
+        let body = self.log_late() + &self.set_aside("");
+        self.trigger("before_insert", "BEFORE INSERT", &when, &body)
+    }
+
+    /// The log's rows are made of the table's own, so before one of those becomes another.
+    fn before_change(&self, name: &str, moment: &str) -> String {
+        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM} AND {LOG_IS_LATE}");
+        self.trigger(name, moment, &when, &self.log_late())
+    }
+
+    fn log_late(&self) -> String {
+        let id = self.table_id;
+        format!(
+            "  {};\n  DELETE FROM tillhold_late WHERE table_id = {id};\n",
+            log_late(self.table, id)
+        )
     }
 
     fn after_insert(&self) -> String {

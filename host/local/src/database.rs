@@ -3,6 +3,7 @@
 use crate::ballast::Ballast;
 use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
+use crate::late::Late;
 use crate::reader::Readers;
 use crate::registry::{Registry, TableState};
 use crate::replacement;
@@ -49,7 +50,8 @@ struct Inner {
     incarnation: RwLock<Incarnation>,
     journal: Side,
     catalogue: Side,
-    registry: RwLock<Arc<Registry>>,
+    registry: Arc<RwLock<Arc<Registry>>>,
+    late: Late,
     ballast: Arc<Ballast>,
     bounds: Bounds,
 }
@@ -206,6 +208,10 @@ impl LocalDatabase {
         &self.inner.ballast
     }
 
+    pub(crate) fn late(&self) -> &Late {
+        &self.inner.late
+    }
+
     pub(crate) fn bounds(&self) -> &Bounds {
         &self.inner.bounds
     }
@@ -285,11 +291,16 @@ fn incarnation(conn: &Connection) -> Result<Incarnation, Trouble> {
 fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, LocalError> {
     let lock = Arc::new(opened.lock);
     let ballast = Arc::new(Ballast::new(env, folder));
+    let registry = Arc::new(RwLock::new(Arc::new(opened.registry)));
+    let late = Late::new(registry.clone());
     let side = |(file, conn): (OfflineFile, Connection)| {
         let of_folder = |source| LocalError::Folder { folder: folder.to_path_buf(), source };
-        let (lock, own) = (lock.clone(), (file.kind == Kind::Journal).then(|| ballast.clone()));
-        let writer = Writer::start(env, file.clone(), conn, lock, own).map_err(of_folder)?;
-        Ok::<_, LocalError>(Side { readers: Readers::new(env, file.clone()), writer, file })
+        let is_journal = file.kind == Kind::Journal;
+        let (lock, own) = (lock.clone(), is_journal.then(|| ballast.clone()));
+        let late = is_journal.then(|| late.clone());
+        let readers = Readers::new(env, file.clone(), late.clone());
+        let writer = Writer::start(env, file.clone(), conn, lock, own, late).map_err(of_folder)?;
+        Ok::<_, LocalError>(Side { readers, writer, file })
     };
     let inner = Inner {
         env: env.clone(),
@@ -298,7 +309,8 @@ fn start(env: &Env, folder: &Path, opened: Opened) -> Result<LocalDatabase, Loca
         incarnation: RwLock::new(opened.incarnation),
         journal: side(opened.journal)?,
         catalogue: side(opened.catalogue)?,
-        registry: RwLock::new(Arc::new(opened.registry)),
+        registry,
+        late,
         bounds: Bounds::default(),
         ballast,
     };

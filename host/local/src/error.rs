@@ -70,6 +70,8 @@ pub enum LocalError {
     Busy { file: PathBuf, queued: usize },
     #[error("another program holds {} locked", file.display())]
     Locked { file: PathBuf },
+    #[error("the log of {} lacks rows of the last sale, which are in their tables: they could not be written to it yet", file.display())]
+    LogBehind { file: PathBuf },
     #[error("a read of {} took longer than {limit_ms} ms", file.display())]
     ReadTooLong { file: PathBuf, limit_ms: u64 },
     #[error("the disk under {} is full", file.display())]
@@ -115,6 +117,7 @@ impl LocalError {
         use LocalError::*;
         match self {
             Busy { .. } | Locked { .. } | ReadTooLong { .. } | NotReady { .. } => Class::Retry,
+            LogBehind { .. } => Class::Retry,
             ReadOnly { .. }
             | UnknownTable { .. }
             | Misfit { .. }
@@ -179,6 +182,7 @@ impl LocalError {
             Unbalanced(_) => "local-unbalanced",
             Busy { .. } => "local-busy",
             Locked { .. } => "local-locked",
+            LogBehind { .. } => "local-log-behind",
             ReadTooLong { .. } => "local-read-too-long",
             DiskFull { .. } => "local-disk-full",
             KeptForSales { .. } => "local-kept-for-sales",
@@ -221,6 +225,9 @@ impl LocalError {
                 "`tillhold size` shows what is large: leave tables or columns out of download scopes, keep settled sales \
                  for fewer days, or raise limit_mb in the profile's [size]"
                     .to_string()
+            }
+            LogBehind { .. } => {
+                "free space on the disk or end what locks the file, and ask again".into()
             }
             Disk { .. } => {
                 "check the disk; the last sale is looked up again after reopening".into()

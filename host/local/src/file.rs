@@ -5,9 +5,11 @@
 //! 2. Set: write-ahead log, synchronous=FULL (less loses acknowledged sales at a power cut), and the rest.
 //! 3. Create the layout in a new file, or bring an older one to it, in one transaction.
 
+use crate::capture;
 use crate::database::Identity;
 use crate::error::LocalError;
 use crate::layout;
+use crate::shape;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -123,7 +125,7 @@ impl OfflineFile {
         match found {
             Found::Nothing => self.create(&mut conn, env, identity).map_err(at)?,
             Found::Ours { layout } => {
-                migrate(&mut conn, self.kind, layout).map_err(at)?;
+                self.migrate(&mut conn, layout).map_err(at)?;
                 self.rewrite_once(env, &conn).map_err(at)?;
             }
         }
@@ -234,6 +236,28 @@ impl OfflineFile {
         Ok(())
     }
 
+    /// From an older layout to the present one, whole or not at all.
+    fn migrate(&self, conn: &mut Connection, from: i32) -> Result<(), Trouble> {
+        let steps = &layout::MIGRATIONS[(from - 1) as usize..];
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        for step in steps {
+            transaction.execute_batch(step.both_files)?;
+            if self.kind == Kind::Journal {
+                for part in step.journal_only {
+                    transaction.execute_batch(part)?;
+                }
+            }
+        }
+        if self.kind == Kind::Journal {
+            renew_triggers(&transaction, &self.path)?;
+        }
+        transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
+        Ok(transaction.commit()?)
+    }
+
     fn create(&self, conn: &mut Connection, env: &Env, identity: &Identity) -> Result<(), Trouble> {
         let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         transaction.execute_batch(layout::BOTH_FILES)?;
@@ -257,6 +281,19 @@ impl OfflineFile {
     }
 }
 
+/// The pushed tables' triggers as they are now, in the place of those of an earlier layout.
+fn renew_triggers(conn: &Connection, file: &Path) -> Result<(), Trouble> {
+    let mut select = conn.prepare(
+        "SELECT table_id, shape FROM tillhold_table WHERE direction IN ('upload', 'bidirectional')",
+    )?;
+    let tables = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (table_id, described) in tables.collect::<Result<Vec<(i64, String)>, _>>()? {
+        let table = shape::decode(&described, file)?;
+        conn.execute_batch(&capture::create_again(&table, table_id))?;
+    }
+    Ok(())
+}
+
 /// Rewrites a file so that it can give free pages back from now on. SQLite does it whole or not at all.
 pub(crate) fn rewrite(conn: &Connection) -> Result<(), Trouble> {
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -272,25 +309,6 @@ pub(crate) fn can_shrink(conn: &Connection) -> Result<bool, Trouble> {
 enum Found {
     Nothing,
     Ours { layout: i32 },
-}
-
-/// From an older layout to the present one, whole or not at all.
-fn migrate(conn: &mut Connection, kind: Kind, from: i32) -> Result<(), Trouble> {
-    let steps = &layout::MIGRATIONS[(from - 1) as usize..];
-    if steps.is_empty() {
-        return Ok(());
-    }
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    for step in steps {
-        transaction.execute_batch(step.both_files)?;
-        if kind == Kind::Journal {
-            for part in step.journal_only {
-                transaction.execute_batch(part)?;
-            }
-        }
-    }
-    transaction.pragma_update(None, "user_version", layout::LAYOUT)?;
-    Ok(transaction.commit()?)
 }
 
 /// What SQLite has written to a file without a log of its own, and the file itself.
@@ -327,15 +345,24 @@ fn checkpoint_pages(kind: Kind) -> i64 {
 }
 
 /// Commits of `work` that a power cut may undo, newest first: only for the catalogue, and only for what is repeated from
-/// the position that commits with it. It stays consistent, and the next full commit makes all before it durable.
+/// the position that commits with it.
 pub(crate) fn repeatable<T>(
     conn: &mut Connection,
     kind: Kind,
     work: impl FnOnce(&mut Connection) -> Result<T, Trouble>,
 ) -> Result<T, Trouble> {
-    if kind == Kind::Journal {
-        return work(conn);
+    match kind {
+        Kind::Journal => work(conn),
+        Kind::Catalogue => unsynced(conn, work),
     }
+}
+
+/// Commits of `work` that a power cut may undo, newest first. The file stays consistent, and the next full commit makes all
+/// before it durable.
+pub(crate) fn unsynced<T>(
+    conn: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     let answer = work(conn);
     conn.pragma_update(None, "synchronous", "FULL")?;

@@ -5,22 +5,23 @@
 //!   ever sees a row in them, and a crash leaves them empty.
 //! * `tillhold_kept` and `tillhold_kept_row` remember which rows a transaction made after its log is gone, so that they
 //!   can go together once they are old.
+//! * `tillhold_late` says which rows of the last sale the log still lacks ([`crate::late`]).
 //! * `tillhold_displaced` keeps the row that another program's INSERT OR REPLACE is about to push out: SQLite fires no
 //!   delete trigger for it, and without it the log would lose the base row.
 
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 11;
+pub(crate) const LAYOUT: i32 = 12;
 
-/// What brings an older file to the next layout.
+/// What brings an older file to the next layout; the triggers of the journal's tables are made anew in any case.
 pub(crate) struct Migration {
     pub(crate) both_files: &'static str,
     pub(crate) journal_only: &'static [&'static str],
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 10] = [
+pub(crate) const MIGRATIONS: [Migration; 11] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -46,6 +47,10 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
     Migration { both_files: "", journal_only: &[RELEASED] },
     Migration { both_files: "", journal_only: &[LOG_ASIDE, LOG, LOG_BACK] },
     Migration { both_files: "", journal_only: &[LAST_SEQ] },
+    Migration {
+        both_files: "",
+        journal_only: &[LATE, TRANSACTIONS_ASIDE, TRANSACTIONS, TRANSACTIONS_BACK],
+    },
 ];
 
 /// Of layout 6: which products and customers the file's rows are of.
@@ -189,7 +194,7 @@ CREATE TABLE tillhold_table (
 ";
 
 /// What only the journal has; first what it has had from the beginning.
-pub(crate) const JOURNAL_ONLY: [&str; 4] = [LOG, SALES, SIZE, AUDIT];
+pub(crate) const JOURNAL_ONLY: [&str; 6] = [LOG, LATE, TRANSACTIONS, SALES, SIZE, AUDIT];
 
 /// `IN` with three words would build an index of them for each row that is written: a seventh of a sale's time.
 const LOG: &str = "
@@ -234,19 +239,28 @@ DROP INDEX IF EXISTS tillhold_log_transaction;
 CREATE INDEX IF NOT EXISTS tillhold_log_unadopted ON tillhold_log (seq) WHERE transaction_id IS NULL;
 ";
 
-const SALES: &str = "
-CREATE TABLE tillhold_current (transaction_id BLOB NOT NULL) STRICT;
-CREATE TABLE tillhold_applying (one INTEGER NOT NULL CHECK (one = 1)) STRICT;
-CREATE TABLE tillhold_displaced (table_id INTEGER NOT NULL, key TEXT NOT NULL, old_row TEXT NOT NULL) STRICT;
+/// Of layout 12: rows first_row to last_row of a table get the log's numbers from first_seq on.
+const LATE: &str = "
+CREATE TABLE tillhold_late (
+  first_seq INTEGER PRIMARY KEY,
+  transaction_id BLOB NOT NULL,
+  table_id INTEGER NOT NULL,
+  first_row INTEGER NOT NULL,
+  last_row INTEGER NOT NULL
+) STRICT;
+";
+
+/// As in the log, no `IN`.
+const TRANSACTIONS: &str = "
 CREATE TABLE tillhold_transaction (
   transaction_id BLOB PRIMARY KEY NOT NULL CHECK (length(transaction_id) = 16),
   content_hash BLOB NOT NULL CHECK (length(content_hash) = 32),
   -- Its rows in the log are those of first_seq to last_seq that have its id.
   first_seq INTEGER NOT NULL,
   last_seq INTEGER NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('pending', 'settled', 'quarantined', 'deferred')),
+  state TEXT NOT NULL CHECK (state = 'pending' OR state = 'settled' OR state = 'quarantined' OR state = 'deferred'),
   received_at_ms INTEGER NOT NULL,
-  committed_where TEXT NOT NULL CHECK (committed_where IN ('offline', 'channel')),
+  committed_where TEXT NOT NULL CHECK (committed_where = 'offline' OR committed_where = 'channel'),
   settled_no INTEGER,
   settled_at_ms INTEGER,
   reason_code TEXT,
@@ -262,6 +276,26 @@ CREATE TABLE tillhold_transaction (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tillhold_transaction_state ON tillhold_transaction (state, first_seq);
 CREATE INDEX tillhold_transaction_settled ON tillhold_transaction (settled_no) WHERE settled_no IS NOT NULL;
+";
+
+/// Of layout 12: the same table with checks that cost a sale less.
+const TRANSACTIONS_ASIDE: &str = "
+CREATE TABLE tillhold_transaction_aside AS SELECT * FROM tillhold_transaction;
+DROP TABLE tillhold_transaction;
+";
+
+const TRANSACTIONS_BACK: &str = "
+INSERT INTO tillhold_transaction (transaction_id, content_hash, first_seq, last_seq, state, received_at_ms, committed_where, settled_no, settled_at_ms,
+  reason_code, reason, reason_since_ms, reason_table, reason_key, reason_circumstances, released_at_ms)
+  SELECT transaction_id, content_hash, first_seq, last_seq, state, received_at_ms, committed_where, settled_no, settled_at_ms,
+  reason_code, reason, reason_since_ms, reason_table, reason_key, reason_circumstances, released_at_ms FROM tillhold_transaction_aside;
+DROP TABLE tillhold_transaction_aside;
+";
+
+const SALES: &str = "
+CREATE TABLE tillhold_current (transaction_id BLOB NOT NULL) STRICT;
+CREATE TABLE tillhold_applying (one INTEGER NOT NULL CHECK (one = 1)) STRICT;
+CREATE TABLE tillhold_displaced (table_id INTEGER NOT NULL, key TEXT NOT NULL, old_row TEXT NOT NULL) STRICT;
 CREATE TABLE tillhold_conflict (
   conflict_id INTEGER PRIMARY KEY,
   transaction_id BLOB NOT NULL,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! * A POS transaction ([`LocalDatabase::record`]) commits whole and durably, once, whatever is killed.
-//! * Every write to a pushed table is captured by triggers, whichever program made it, and handed out in commit order
+//! * Every write to a pushed table is captured, by triggers whichever program made it, and handed out in commit order
 //!   as whole transactions ([`LocalDatabase::pending`]); reading never deletes, settling does.
 //! * A pulled scope lands whole with its positions ([`LocalDatabase::land`]); a reader never sees half of it, and a row
 //!   with unsent changes is not overwritten.
@@ -37,6 +37,7 @@ mod fact;
 mod file;
 mod image;
 mod install;
+mod late;
 mod layout;
 mod lineage;
 mod listing;

@@ -1,6 +1,7 @@
 //! What waits to be sent: whole transactions, oldest first, one net write a row. Reading never deletes.
 //!
-//! Transactions that build on one which nobody has decided yet are not among them ([`crate::waiting`]).
+//! Transactions that build on one which nobody has decided yet are not among them ([`crate::waiting`]), nor is one whose
+//! rows the log still lacks ([`crate::late`]).
 
 use crate::adopt;
 use crate::database::LocalDatabase;
@@ -80,7 +81,8 @@ fn read(
     let mut undecided = Undecided::read(conn, registry)?;
     let mut statement = conn.prepare_cached(
         "SELECT transaction_id, content_hash, first_seq FROM tillhold_transaction \
-         WHERE state = 'pending' ORDER BY first_seq",
+         WHERE state = 'pending' AND transaction_id NOT IN (SELECT transaction_id FROM tillhold_late) \
+         ORDER BY first_seq",
     )?;
     let mut heads = statement.query(())?;
     let (mut found, mut rows) = (Vec::new(), 0);

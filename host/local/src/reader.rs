@@ -1,12 +1,14 @@
 //! A small pool of read connections to one file.
 //!
-//! * Each read sees one snapshot and never waits for the writer.
+//! * Each read sees one snapshot and never waits for the writer, but for the log of a sale that was just made
+//!   ([`crate::late`]).
 //! * A short one is answered where it stands: two changes of threads cost a lookup twice what SQLite takes for it.
 //!   Every other read runs on a blocking task.
 //! * A read that lives too long is ended: an old snapshot keeps the write-ahead log from being reused.
 
 use crate::error::LocalError;
 use crate::file::{OfflineFile, Trouble};
+use crate::late::Late;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +24,8 @@ const STEPS_BETWEEN_LOOKS: i32 = 4_000;
 pub(crate) struct Readers {
     env: Env,
     file: OfflineFile,
+    /// The journal's.
+    late: Option<Late>,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Reader>>>,
 }
@@ -67,10 +71,11 @@ impl Patience {
 }
 
 impl Readers {
-    pub(crate) fn new(env: &Env, file: OfflineFile) -> Readers {
+    pub(crate) fn new(env: &Env, file: OfflineFile, late: Option<Late>) -> Readers {
         Readers {
             env: env.clone(),
             file,
+            late,
             permits: Arc::new(Semaphore::new(limits::OFFLINE_READERS_MAX)),
             idle: Arc::default(),
         }
@@ -81,6 +86,7 @@ impl Readers {
         &self,
         work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
+        self.log_is_whole().await;
         if let Ok(_permit) = self.permits.clone().try_acquire_owned() {
             match self.read(Limit::Short, &work) {
                 Err(LocalError::ReadTooLong { .. }) => {}
@@ -112,6 +118,7 @@ impl Readers {
         limit_us: Option<u64>,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
+        self.log_is_whole().await;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| LocalError::Closed)?;
         let readers = self.clone();
         let read = move || {
@@ -125,6 +132,12 @@ impl Readers {
             answer
         };
         self.env.blocking("read of the offline database", read).await.ok_or(LocalError::Closed)?
+    }
+
+    async fn log_is_whole(&self) {
+        if let Some(late) = &self.late {
+            late.caught_up().await;
+        }
     }
 
     /// Waits for the reads that are under way and lets none begin until the answer is dropped; no connection is left open.

@@ -1,7 +1,8 @@
 //! One POS transaction into the journal: atomic, durable, and once however often it is sent.
 //!
 //! * Same id, same content hash: already there. Same id, another hash: a clash, and nothing is written.
-//! * All its rows commit or none; the answer comes after the commit is on the disk.
+//! * All its rows commit or none; the answer comes after the commit is on the disk. It does not wait for the log's rows of
+//!   what was inserted ([`crate::late`]).
 //! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
@@ -11,6 +12,7 @@ use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
+use crate::late::{self, Late};
 use crate::load::key_twice;
 use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
@@ -149,19 +151,21 @@ impl LocalDatabase {
             writes.into_iter().map(|write| step(&registry, write)).collect::<Result<_, _>>()?;
         let sale = Arc::new(Sale { id, hash, steps, received_at_ms });
         let had_reserve = self.reserve() == Reserve::Kept;
-        match self.record_once(sale.clone()).await {
+        let log = if had_reserve { Log::Later } else { Log::Now };
+        match self.record_once(sale.clone(), log).await {
             // The journal's writer has just made room.
             Err(_) if had_reserve && self.reserve() == Reserve::Gone => {
-                self.record_once(sale).await
+                self.record_once(sale, Log::Now).await
             }
             answer => answer,
         }
     }
 
-    async fn record_once(&self, sale: Arc<Sale>) -> Result<Recorded, LocalError> {
+    async fn record_once(&self, sale: Arc<Sale>, log: Log) -> Result<Recorded, LocalError> {
         let (id, hash) = (sale.id, sale.hash);
         let journal = self.writer(Kind::Journal);
-        match journal.run(move |conn| record(conn, &sale)).await {
+        let late = self.late().clone();
+        match journal.run_at_once(move |conn| record(conn, &sale, log, &late)).await {
             Err(error) if error.leaves_doubt() => {
                 let known = journal.run(move |conn| find(conn, id)).await?;
                 known.filter(|found| found.hash == hash).map(|_| Recorded::Committed).ok_or(error)
@@ -218,25 +222,48 @@ enum Step {
     Delete(Key, Arc<Entry>),
 }
 
-fn record(conn: &mut Connection, sale: &Sale) -> Result<Recorded, Trouble> {
+/// When the log gets what a sale inserts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Now,
+    /// Only while there is room for certain: an acknowledged sale must not wait for some.
+    Later,
+}
+
+fn record(conn: &mut Connection, sale: &Sale, log: Log, late: &Late) -> Result<Recorded, Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(known) = find(&transaction, sale.id)? {
         return Ok(if known.hash == sale.hash { Recorded::AlreadyThere } else { Recorded::Clash });
     }
-    let (id, before) = (&sale.id.0[..], last_seq(&transaction)?);
-    transaction.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
+    let before = last_number(&transaction)?;
     for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
         match steps[0].is_insert() {
-            true => apply::quietly(&transaction, Kind::Journal, |conn| insert(conn, id, steps))?,
-            false => steps.iter().try_for_each(|step| write(&transaction, step))?,
+            true => {
+                apply::quietly(&transaction, Kind::Journal, |conn| insert(conn, sale.id, steps))?
+            }
+            false => change(&transaction, sale, steps, late)?,
         }
     }
-    transaction
-        .prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?
-        .execute([id])?;
+    match log {
+        Log::Now => late.log(&transaction)?,
+        Log::Later => late.is_coming(),
+    }
     remember(&transaction, sale, before)?;
     transaction.commit()?;
     Ok(Recorded::Committed)
+}
+
+/// Changes of rows that are there: the triggers log them.
+fn change(conn: &Connection, sale: &Sale, steps: &[Step], late: &Late) -> Result<(), Trouble> {
+    let is_of = |one: &Step| steps.iter().any(|step| step.entry().id == one.entry().id);
+    if sale.steps.iter().any(|one| one.is_insert() && is_of(one)) {
+        late.log(conn)?;
+    }
+    let id = &sale.id.0[..];
+    conn.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
+    steps.iter().try_for_each(|step| write(conn, step))?;
+    conn.prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?.execute([id])?;
+    Ok(())
 }
 
 impl Step {
@@ -254,29 +281,25 @@ impl Step {
     }
 }
 
-/// Inserts and no other steps, with the triggers silent: neighbours of one table are logged together.
-fn insert(conn: &Connection, id: &[u8], steps: &[Step]) -> Result<(), Trouble> {
-    for run in steps.chunk_by(|one, next| one.entry().id == next.entry().id) {
-        let mut rowids: Option<RangeInclusive<i64>> = None;
-        let log = |rowids: &RangeInclusive<i64>| -> Result<(), Trouble> {
-            let mut statement = conn.prepare_cached(&run[0].entry().sql.log_inserted)?;
-            statement.execute((id, rowids.start(), rowids.end()))?;
-            Ok(())
-        };
+/// Inserts and no other steps, with the triggers silent: the log gets them later, neighbours of one table together.
+fn insert(conn: &Connection, id: TransactionId, steps: &[Step]) -> Result<(), Trouble> {
+    let mut next = last_number(conn)? + 1;
+    for run in steps.chunk_by(|one, other| one.entry().id == other.entry().id) {
+        let mut rowids: Vec<RangeInclusive<i64>> = Vec::new();
         for step in run {
             write(conn, step)?;
             let rowid = conn.last_insert_rowid();
-            rowids = match rowids {
-                Some(rowids) if rowid == rowids.end() + 1 => Some(*rowids.start()..=rowid),
-                other => {
-                    other.iter().try_for_each(log)?;
-                    Some(rowid..=rowid)
-                }
-            };
+            match rowids.last_mut() {
+                Some(last) if rowid == last.end() + 1 => *last = *last.start()..=rowid,
+                _ => rowids.push(rowid..=rowid),
+            }
         }
-        rowids.iter().try_for_each(log)?;
+        for rowids in rowids {
+            late::note(conn, id, run[0].entry(), &rowids, next)?;
+            next += rowids.end() - rowids.start() + 1;
+        }
     }
-    Ok(())
+    give_numbers(conn, next - 1)
 }
 
 fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
@@ -343,18 +366,28 @@ fn missing(entry: &Entry, key: &Key) -> LocalError {
     LocalError::RowMissing { table: entry.table.name.clone(), key }
 }
 
-/// The log's last number that is there.
-fn last_seq(conn: &Connection) -> Result<i64, Trouble> {
-    let sql = "SELECT coalesce(max(seq), 0) FROM tillhold_log";
+/// The last number that the log has given.
+fn last_number(conn: &Connection) -> Result<i64, Trouble> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tillhold_log'";
     Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
+}
+
+/// All numbers up to this one are given.
+fn give_numbers(conn: &Connection, last: i64) -> Result<(), Trouble> {
+    let sql = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'tillhold_log'";
+    if conn.prepare_cached(sql)?.execute([last])? == 0 {
+        conn.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('tillhold_log', ?1)",
+            [last],
+        )?;
+    }
+    Ok(())
 }
 
 /// `before` was the log's last number. A transaction that changed nothing has nothing to send.
 fn remember(conn: &Connection, sale: &Sale, before: i64) -> Result<(), Trouble> {
-    let (id, last) = (&sale.id.0[..], last_seq(conn)?);
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT min(seq) FROM tillhold_log WHERE seq > ?1")?
-        .query_row([before], |row| row.get(0))?;
+    let (id, last) = (&sale.id.0[..], last_number(conn)?);
+    let first = (last > before).then_some(before + 1);
     conn.prepare_cached(
         "INSERT INTO tillhold_transaction \
          (transaction_id, content_hash, first_seq, last_seq, state, received_at_ms, committed_where) \

@@ -10,8 +10,8 @@ use tillhold_core::table::{Column, Table};
 #[derive(Debug)]
 pub(crate) struct Sql {
     pub(crate) insert: String,
-    /// Logs rows that were inserted silently ([`capture::log_inserted`]). Journal only.
-    pub(crate) log_inserted: String,
+    /// Logs rows that were inserted silently ([`capture::log_late`]). Journal only.
+    pub(crate) log_late: String,
     pub(crate) upsert: String,
     /// All columns by the key that the row itself has.
     pub(crate) update: String,
@@ -55,7 +55,7 @@ impl Sql {
         let (rows, stage) = (&wording.names.rows, &wording.names.stage);
         Sql {
             insert: wording.insert(),
-            log_inserted: capture::log_inserted(table, table_id),
+            log_late: capture::log_late(table, table_id),
             upsert: wording.upsert(),
             update: wording.update(),
             delete: format!("DELETE FROM {rows} WHERE {}", wording.by_key(|nth, _| nth + 1)),

@@ -1,28 +1,32 @@
-//! The one thread that writes a file, and its bounded queue.
+//! The one connection that writes a file, the thread that keeps it, and its bounded queue.
 //!
 //! * One connection writes and checkpoints: SQLite's write-ahead log then never sees two checkpointers at once.
+//! * A sale that finds the thread at rest does its work itself: two changes of threads cost half as much as its rows.
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
+//! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
 //! * Idle moments checkpoint, and give free pages back to the disk, a step at a time.
 //! * After trouble with the disk the outcome of a commit is unknown, so the file is opened anew before more work.
 //! * A piece of work that panics rolls back and takes nothing else with it.
 
-use crate::ballast::Ballast;
+use crate::ballast::{Ballast, Reserve};
 use crate::error::LocalError;
 use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
+use crate::late::Late;
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tillhold_core::limits;
 use tillhold_env::Env;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-/// Pieces of work after which an idle moment is used to checkpoint, so that no sale has to wait for one.
-const WORK_BETWEEN_CHECKPOINTS: u32 = 64;
+/// Pieces of work after which an idle moment is used to checkpoint, so that no sale has to wait for one: one of 20 lines
+/// and its log are 40 pages, and a commit itself checkpoints after 1,000.
+const WORK_BETWEEN_CHECKPOINTS: u32 = 16;
 
 /// Answers whether the file must be opened anew.
 type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
@@ -31,13 +35,17 @@ enum Message {
     Work(Work),
     Exchange(PathBuf, Watch, oneshot::Sender<Result<(), LocalError>>),
     Close(oneshot::Sender<()>),
+    /// Somebody else has used the connection.
+    Used,
 }
 
 pub(crate) struct Writer {
+    env: Env,
     file: PathBuf,
     /// What goes when the disk is full.
     ballast: Option<Arc<Ballast>>,
     queue: Sender<Message>,
+    desk: Arc<Mutex<Desk>>,
 }
 
 impl Writer {
@@ -48,38 +56,63 @@ impl Writer {
         conn: Connection,
         lock: Arc<File>,
         ballast: Option<Arc<Ballast>>,
+        late: Option<Late>,
     ) -> std::io::Result<Writer> {
         let (queue, messages) = channel(limits::WRITER_QUEUE_MAX);
         let path = file.path.clone();
         let name = format!("writer of {}", file.kind.name());
-        let thread = Thread {
-            env: env.clone(),
+        let desk = Arc::new(Mutex::new(Desk {
             file,
             conn: Some(conn),
+            ballast: ballast.clone(),
+            late,
             since_checkpoint: 0,
             may_shrink: true,
+            is_closed: false,
+        }));
+        let (own, outside) = (desk.clone(), env.clone());
+        let work = move || {
+            let closed = work_off(&outside, &own, messages);
+            at(&own).close();
+            drop(lock);
+            if let Some(closed) = closed {
+                // Whoever asked may be gone; the file is closed either way.
+                let _ = closed.send(());
+            }
         };
-        env.tasks.worker(
-            name,
-            Box::new(move || {
-                let closed = thread.work_off(messages);
-                drop(lock);
-                if let Some(closed) = closed {
-                    // Whoever asked may be gone; the file is closed either way.
-                    let _ = closed.send(());
-                }
-            }),
-        )?;
-        Ok(Writer { file: path, ballast, queue })
+        env.tasks.worker(name, Box::new(work))?;
+        Ok(Writer { env: env.clone(), file: path, ballast, queue, desk })
     }
 
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
+        let (work, wait) = self.told(work);
+        self.send(Message::Work(work))?;
+        wait.await.map_err(|_| LocalError::Closed)?
+    }
+
+    /// The same, here when nothing else is under way or waits.
+    pub(crate) async fn run_at_once<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, LocalError> {
+        let (work, wait) = self.told(work);
+        if let Some(work) = self.done_here(work) {
+            self.send(Message::Work(work))?;
+        }
+        wait.await.map_err(|_| LocalError::Closed)?
+    }
+
+    /// The work, which tells its answer.
+    fn told<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> (Work, oneshot::Receiver<Result<T, LocalError>>) {
         let (answer, wait) = oneshot::channel();
         let (file, ballast) = (self.file.clone(), self.ballast.clone());
-        self.send(Message::Work(Box::new(move |conn| {
+        let work = Box::new(move |conn: Result<&mut Connection, LocalError>| {
             let result = conn.and_then(|conn| work(conn).map_err(|trouble| trouble.at(&file)));
             if let (Err(error), Some(ballast)) = (&result, &ballast) {
                 ballast.relieve(error);
@@ -88,8 +121,29 @@ impl Writer {
             // The caller may have given up waiting; the work is done all the same.
             let _ = answer.send(result);
             reopen
-        })))?;
-        wait.await.map_err(|_| LocalError::Closed)?
+        });
+        (work, wait)
+    }
+
+    /// The work again when it was not done.
+    fn done_here(&self, work: Work) -> Option<Work> {
+        if self.queue.capacity() < limits::WRITER_QUEUE_MAX {
+            return Some(work);
+        }
+        let mut left = Some(work);
+        self.env.tasks.in_place(&mut || {
+            if let Ok(mut desk) = self.desk.try_lock()
+                && !desk.is_closed
+                && let Some(work) = left.take()
+            {
+                desk.do_one(work);
+            }
+        });
+        if left.is_none() {
+            // A full queue wakes the thread as well, and a closed one has nothing left to do.
+            let _ = self.queue.try_send(Message::Used);
+        }
+        left
     }
 
     /// Another file in the place of this one ([`crate::exchange`]); `aside` is renamed. Refused, all stays as it was.
@@ -116,53 +170,102 @@ impl Writer {
     }
 }
 
-struct Thread {
-    env: Env,
+/// Whoever uses it leaves it as it should be: a panic under the lock is caught before ([`Desk::do_one`]).
+fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Until every sender is gone or someone asks to close: they are to be told once the file is closed.
+fn work_off(
+    env: &Env,
+    desk: &Mutex<Desk>,
+    mut messages: Receiver<Message>,
+) -> Option<oneshot::Sender<()>> {
+    loop {
+        let message = match messages.try_recv() {
+            Ok(message) => message,
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {
+                if at(desk).use_idle_moment() {
+                    continue;
+                }
+                env.wait(messages.recv(), None).flatten()?
+            }
+        };
+        match message {
+            Message::Work(work) => at(desk).do_one(work),
+            Message::Exchange(aside, watch, answer) => {
+                let done = at(desk).exchange(&aside, &watch);
+                // The caller may have given up waiting; the file is exchanged all the same.
+                let _ = answer.send(done);
+            }
+            Message::Close(closed) => return Some(closed),
+            Message::Used => {}
+        }
+    }
+}
+
+/// The connection, and what is known of its file.
+struct Desk {
     file: OfflineFile,
     conn: Option<Connection>,
+    /// The journal's.
+    ballast: Option<Arc<Ballast>>,
+    late: Option<Late>,
     since_checkpoint: u32,
     /// Whether there may be pages to give back.
     may_shrink: bool,
+    is_closed: bool,
 }
 
-impl Thread {
-    /// Until every sender is gone or someone asks to close; the answer goes out after the connection is closed.
-    fn work_off(mut self, mut messages: Receiver<Message>) -> Option<oneshot::Sender<()>> {
-        loop {
-            let message = match messages.try_recv() {
-                Ok(message) => message,
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {
-                    self.use_idle_moment();
-                    if self.shrink() {
-                        continue;
-                    }
-                    self.env.wait(messages.recv(), None).flatten()?
-                }
-            };
-            match message {
-                Message::Work(work) => self.do_one(work),
-                Message::Exchange(aside, watch, answer) => {
-                    // The caller may have given up waiting; the file is exchanged all the same.
-                    let _ = answer.send(self.exchange(&aside, &watch));
-                }
-                Message::Close(closed) => return Some(closed),
-            }
-        }
-    }
-
+impl Desk {
     fn do_one(&mut self, work: Work) {
         self.since_checkpoint += 1;
         self.may_shrink = true;
-        let conn = match &mut self.conn {
-            Some(conn) => Ok(conn),
-            empty => self.file.reopen().map(|conn| empty.insert(conn)),
-        };
+        let ready = self.make_ready();
+        let conn = ready.and_then(|()| self.conn.as_mut().ok_or(LocalError::Closed));
         // A panic has dropped the work's transaction, which rolls back, and its answer, which tells the caller.
         let reopen = catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or(true);
         if reopen {
             self.conn = None;
+            self.let_readers_go();
         }
+    }
+
+    /// There is nothing that they could wait for.
+    fn let_readers_go(&self) {
+        if let Some(late) = &self.late {
+            late.is_over();
+        }
+    }
+
+    /// The file is opened again where trouble has closed it, and its log is whole.
+    fn make_ready(&mut self) -> Result<(), LocalError> {
+        if self.conn.is_none() {
+            self.conn = Some(self.file.reopen()?);
+        }
+        match self.write_log() {
+            Err(error) if self.makes_room(&error) => self.make_ready(),
+            done => done,
+        }
+    }
+
+    /// What the last sale left for later.
+    fn write_log(&mut self) -> Result<(), LocalError> {
+        let (Some(conn), Some(late)) = (&mut self.conn, &self.late) else { return Ok(()) };
+        let done = late.write(conn).map_err(|trouble| trouble.at(&self.file.path));
+        if done.as_ref().is_err_and(LocalError::leaves_doubt) {
+            self.conn = None;
+        }
+        done
+    }
+
+    /// Whether there was some to give.
+    fn makes_room(&self, error: &LocalError) -> bool {
+        let Some(ballast) = &self.ballast else { return false };
+        let had_some = ballast.reserve() == Reserve::Kept;
+        ballast.relieve(error);
+        had_some && ballast.reserve() == Reserve::Gone
     }
 
     /// One step towards a smaller file; whether there may be more to do. What fails is left for the next idle moment.
@@ -193,7 +296,15 @@ impl Thread {
         Ok(())
     }
 
-    fn use_idle_moment(&mut self) {
+    /// Whether there may be more to do.
+    fn use_idle_moment(&mut self) -> bool {
+        // What fails is tried again before the next piece of work, which is told.
+        let _ = self.write_log();
+        self.checkpoint();
+        self.shrink()
+    }
+
+    fn checkpoint(&mut self) {
         if self.since_checkpoint < WORK_BETWEEN_CHECKPOINTS {
             return;
         }
@@ -202,6 +313,14 @@ impl Thread {
             // A checkpoint that fails loses nothing: the log stays, and the next commit meets the same disk.
             let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
         }
+    }
+
+    fn close(&mut self) {
+        // What fails is done when the file is opened again.
+        let _ = self.write_log();
+        self.conn = None;
+        self.is_closed = true;
+        self.let_readers_go();
     }
 }
 

@@ -315,7 +315,8 @@ async fn house_of_all_types() -> (House, Arc<Table>) {
 }
 
 /// Columns of the log from one of its numbers on, each row as a JSON array.
-fn logged(house: &House, columns: &str, after: i64) -> Vec<String> {
+async fn logged(house: &House, columns: &str, after: i64) -> Vec<String> {
+    house.log_is_whole().await;
     let journal = house.another_program();
     let sql = format!("SELECT json_array({columns}) FROM tillhold_log WHERE seq > ?1 ORDER BY seq");
     let mut select = journal.prepare(&sql).expect("a question");
@@ -347,9 +348,9 @@ async fn a_sale_is_logged_as_another_programs_rows_are() {
                 SELECT * FROM own.\"ax.RETAILTRANSACTIONSALESTRANS\" WHERE LINE = 2; COMMIT;";
     other.execute_batch(copy).expect("the same rows");
     let whole = "table_id, key, operation, old_row, new_row, base_version";
-    let own_log = logged(&own, whole, 0);
+    let own_log = logged(&own, whole, 0).await;
     assert_eq!(own_log.len(), EXTREMES.len() + 2);
-    assert_eq!(own_log, logged(&foreign, whole, 0));
+    assert_eq!(own_log, logged(&foreign, whole, 0).await);
 }
 
 /// Also where an earlier change of the same row waits: its base version holds.
@@ -370,7 +371,7 @@ async fn a_row_that_comes_again_in_a_sale_keeps_the_version_of_its_first_change(
         r#"["[\"c1\",\"usmf\"]","insert",5]"#,
         r#"["[\"c3\",\"usmf\"]","insert",9]"#,
     ];
-    assert_eq!(logged(&house, "key, operation, base_version", 1), expected);
+    assert_eq!(logged(&house, "key, operation, base_version", 1).await, expected);
 }
 
 /// Every type at its extremes: what a trigger writes and what is read back is the value that was recorded.

@@ -154,7 +154,7 @@ async fn days_are_remembered_up_to_a_number() {
 async fn the_reserve_is_taken_changed_and_given_back() {
     let house = House::new().await;
     let file = house.folder.path().join("ballast");
-    assert_eq!(house.db.reserve(), Reserve::Unwanted);
+    assert_eq!(house.db.keep_reserve(0).await.expect("given back"), Reserve::Unwanted);
     for wanted in [1 << 20, 2 << 20] {
         assert_eq!(house.db.keep_reserve(wanted).await.expect("room"), Reserve::Kept);
         assert_eq!(std::fs::metadata(&file).expect("a file").len(), wanted);

@@ -22,6 +22,7 @@ fn sale(number: u32) -> Vec<RowWrite> {
 #[tokio::test]
 async fn a_full_disk_refuses_a_sale_whole_and_sells_again_when_there_is_room() {
     let house = House::new().await;
+    house.db.keep_reserve(0).await.expect("no reserve");
     let pages = |conn: &mut Connection| {
         let used: i64 = conn.query_row("PRAGMA page_count", (), |row| row.get(0))?;
         conn.query_row(&format!("PRAGMA max_page_count = {}", used + 4), (), |_| Ok(()))?;

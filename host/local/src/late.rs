@@ -1,0 +1,110 @@
+//! What a sale's answer does not wait for: its inserted rows in the log.
+//!
+//! ```text
+//! record: rows into their tables, which ones they are into tillhold_late, commit ─► answer
+//! writer, before anything else: tillhold_late ─► tillhold_log, commit
+//! ```
+//!
+//! * The log's numbers of the rows are given with the sale; only the images are made later, from the tables' own rows.
+//! * Only while space is kept for a full disk ([`crate::Reserve`]), which the writer gives up for this if it must.
+//! * Whatever else the writer does, and every reader here, finds the log whole. What another program changes meanwhile, its
+//!   triggers log after what is late ([`crate::capture`]). A crash leaves it to the next opening.
+//! * The second commit is not synced: undone by a power cut it is made again, of the same rows, with the same numbers.
+
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble, unsynced};
+use crate::registry::{Entry, Registry};
+use rusqlite::{Connection, TransactionBehavior};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLock};
+use tillhold_core::transaction::TransactionId;
+use tokio::sync::watch;
+
+/// The journal's.
+#[derive(Clone)]
+pub(crate) struct Late {
+    registry: Arc<RwLock<Arc<Registry>>>,
+    is_behind: Arc<watch::Sender<bool>>,
+}
+
+impl Late {
+    /// What an earlier run has left is found at the writer's first idle moment.
+    pub(crate) fn new(registry: Arc<RwLock<Arc<Registry>>>) -> Late {
+        Late { registry, is_behind: Arc::new(watch::Sender::new(true)) }
+    }
+
+    /// Readers wait from now on.
+    pub(crate) fn is_coming(&self) {
+        self.is_behind.send_replace(true);
+    }
+
+    /// Until the writer has tried. Where the disk kept it from it, the log lacks rows: see [`refuse`].
+    pub(crate) async fn caught_up(&self) {
+        if *self.is_behind.borrow() {
+            // Who has it lives as long as this.
+            let _ = self.is_behind.subscribe().wait_for(|is_behind| !is_behind).await;
+        }
+    }
+
+    /// Nobody waits any longer: the writer has ended.
+    pub(crate) fn is_over(&self) {
+        self.is_behind.send_if_modified(|is_behind| std::mem::replace(is_behind, false));
+    }
+
+    /// For the writer, between two pieces of work.
+    pub(crate) fn write(&self, conn: &mut Connection) -> Result<(), Trouble> {
+        let done = match is_any(conn) {
+            Ok(true) => unsynced(conn, |conn| {
+                let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                self.log(&transaction)?;
+                Ok(transaction.commit()?)
+            }),
+            Ok(false) => Ok(()),
+            Err(trouble) => Err(trouble),
+        };
+        self.is_over();
+        done
+    }
+
+    /// All of it now, in the caller's transaction.
+    pub(crate) fn log(&self, conn: &Connection) -> Result<(), Trouble> {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut select = conn.prepare_cached("SELECT DISTINCT table_id FROM tillhold_late")?;
+        let tables = select.query_map((), |row| row.get(0))?;
+        for table in tables.collect::<Result<Vec<i64>, _>>()? {
+            conn.prepare_cached(&registry.in_journal(table)?.sql.log_late)?.execute(())?;
+        }
+        conn.prepare_cached("DELETE FROM tillhold_late")?.execute(())?;
+        Ok(())
+    }
+}
+
+fn is_any(conn: &Connection) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_late)";
+    Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
+}
+
+/// Rows that one statement after the other has inserted into one table, which get the log's numbers from `first_seq` on.
+pub(crate) fn note(
+    conn: &Connection,
+    id: TransactionId,
+    entry: &Entry,
+    rows: &RangeInclusive<i64>,
+    first_seq: i64,
+) -> Result<(), Trouble> {
+    let sql = "INSERT INTO tillhold_late (first_seq, transaction_id, table_id, first_row, last_row) \
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = (first_seq, &id.0[..], entry.id, rows.start(), rows.end());
+    conn.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// For readers that would take a sale without its rows for one that has none.
+pub(crate) fn refuse(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_late WHERE transaction_id = ?1)";
+    let is_late: bool = conn.prepare_cached(sql)?.query_row([&id.0[..]], |row| row.get(0))?;
+    match is_late {
+        true => Err(LocalError::LogBehind { file: Kind::Journal.name().into() }.into()),
+        false => Ok(()),
+    }
+}
