@@ -9,7 +9,8 @@
 //! * Only while space is kept for a full disk ([`crate::Reserve`]), which the writer gives up for this if it must.
 //! * Whatever else the writer does, and every reader here, finds the log whole. What another program changes meanwhile, its
 //!   triggers log after what is late ([`crate::capture`]). A crash leaves it to the next opening.
-//! * The second commit is not synced: undone by a power cut it is made again, of the same rows, with the same numbers.
+//! * A power cut may undo the second commit: it is made again, of the same rows, with the same numbers. It is synced all the
+//!   same where nobody waits for that, or the next sale would have to bring its pages to the disk.
 
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, unsynced};
@@ -19,6 +20,13 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 use tillhold_core::transaction::TransactionId;
 use tokio::sync::watch;
+
+/// Whether more work is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Somebody,
+    Nobody,
+}
 
 /// The journal's.
 #[derive(Clone)]
@@ -52,16 +60,17 @@ impl Late {
     }
 
     /// For the writer, between two pieces of work.
-    pub(crate) fn write(&self, conn: &mut Connection) -> Result<(), Trouble> {
-        let done = match is_any(conn) {
-            Ok(true) => unsynced(conn, |conn| {
-                let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                self.log(&transaction)?;
-                Ok(transaction.commit()?)
-            }),
-            Ok(false) => Ok(()),
-            Err(trouble) => Err(trouble),
+    pub(crate) fn write(&self, conn: &mut Connection, waits: Waits) -> Result<(), Trouble> {
+        let log = |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            self.log(&transaction)?;
+            Ok(transaction.commit()?)
         };
+        let done = is_any(conn).and_then(|is_any| match waits {
+            _ if !is_any => Ok(()),
+            Waits::Somebody => unsynced(conn, log),
+            Waits::Nobody => log(conn),
+        });
         self.is_over();
         done
     }

@@ -146,9 +146,7 @@ impl LocalDatabase {
         writes: Vec<RowWrite>,
         received_at_ms: i64,
     ) -> Result<Recorded, LocalError> {
-        let registry = self.registry();
-        let steps =
-            writes.into_iter().map(|write| step(&registry, write)).collect::<Result<_, _>>()?;
+        let steps = steps(&self.registry(), writes)?;
         let sale = Arc::new(Sale { id, hash, steps, received_at_ms });
         let had_reserve = self.reserve() == Reserve::Kept;
         let log = if had_reserve { Log::Later } else { Log::Now };
@@ -181,9 +179,20 @@ impl LocalDatabase {
     }
 }
 
-/// Checks a write before it takes the writer's time.
-fn step(registry: &Registry, write: RowWrite) -> Result<Step, LocalError> {
-    let entry = registry.get(write.table())?.clone();
+/// Checks the writes before they take the writer's time. Neighbours are mostly of one table, which is looked up once.
+fn steps(registry: &Registry, writes: Vec<RowWrite>) -> Result<Vec<Step>, LocalError> {
+    let mut steps: Vec<Step> = Vec::with_capacity(writes.len());
+    for write in writes {
+        let entry = match steps.last().map(Step::entry) {
+            Some(entry) if entry.table.name == *write.table() => entry.clone(),
+            _ => registry.get(write.table())?.clone(),
+        };
+        steps.push(step(entry, write)?);
+    }
+    Ok(steps)
+}
+
+fn step(entry: Arc<Entry>, write: RowWrite) -> Result<Step, LocalError> {
     if !entry.direction.is_pushed() {
         return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
     }

@@ -12,7 +12,7 @@ use crate::ballast::{Ballast, Reserve};
 use crate::error::LocalError;
 use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
-use crate::late::Late;
+use crate::late::{Late, Waits};
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -244,16 +244,16 @@ impl Desk {
         if self.conn.is_none() {
             self.conn = Some(self.file.reopen()?);
         }
-        match self.write_log() {
+        match self.write_log(Waits::Somebody) {
             Err(error) if self.makes_room(&error) => self.make_ready(),
             done => done,
         }
     }
 
     /// What the last sale left for later.
-    fn write_log(&mut self) -> Result<(), LocalError> {
+    fn write_log(&mut self, waits: Waits) -> Result<(), LocalError> {
         let (Some(conn), Some(late)) = (&mut self.conn, &self.late) else { return Ok(()) };
-        let done = late.write(conn).map_err(|trouble| trouble.at(&self.file.path));
+        let done = late.write(conn, waits).map_err(|trouble| trouble.at(&self.file.path));
         if done.as_ref().is_err_and(LocalError::leaves_doubt) {
             self.conn = None;
         }
@@ -299,7 +299,7 @@ impl Desk {
     /// Whether there may be more to do.
     fn use_idle_moment(&mut self) -> bool {
         // What fails is tried again before the next piece of work, which is told.
-        let _ = self.write_log();
+        let _ = self.write_log(Waits::Nobody);
         self.checkpoint();
         self.shrink()
     }
@@ -317,7 +317,7 @@ impl Desk {
 
     fn close(&mut self) {
         // What fails is done when the file is opened again.
-        let _ = self.write_log();
+        let _ = self.write_log(Waits::Nobody);
         self.conn = None;
         self.is_closed = true;
         self.let_readers_go();
