@@ -81,6 +81,8 @@ impl From<LocalError> for Trouble {
 const STATEMENTS_KEPT: usize = 256;
 /// The writer's page cache, in KiB: a load's index pages stay in memory.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// That of its connection for sales: the last pages of the tables that they go into.
+const SILENT_CACHE_KIB: i64 = 4 << 10;
 /// What the write-ahead log shrinks to after a large transaction.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
@@ -138,6 +140,17 @@ impl OfflineFile {
         let conn = self.connect(writable()).map_err(at)?;
         quick_check(&conn, &self.path).map_err(at)?;
         settle_in(&conn, self).map_err(at)?;
+        Ok(conn)
+    }
+
+    /// A second connection of the writer, on which no triggers fire. Only statements that were made on it know that.
+    pub(crate) fn open_silent(&self) -> Result<Connection, LocalError> {
+        let conn = self.open_again()?;
+        let set = || {
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+            conn.pragma_update(None, "cache_size", -SILENT_CACHE_KIB)
+        };
+        set().map_err(|source| Trouble::from(source).at(&self.path))?;
         Ok(conn)
     }
 

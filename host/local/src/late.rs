@@ -32,35 +32,53 @@ pub(crate) enum Waits {
 #[derive(Clone)]
 pub(crate) struct Late {
     registry: Arc<RwLock<Arc<Registry>>>,
-    is_behind: Arc<watch::Sender<bool>>,
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// The writer comes to it next.
+    Owed,
+    /// The writer could not, and tries again.
+    Lacking,
 }
 
 impl Late {
     /// What an earlier run has left is found at the writer's first idle moment.
     pub(crate) fn new(registry: Arc<RwLock<Arc<Registry>>>) -> Late {
-        Late { registry, is_behind: Arc::new(watch::Sender::new(true)) }
+        Late { registry, state: Arc::new(watch::Sender::new(State::Owed)) }
     }
 
     /// Readers wait from now on.
     pub(crate) fn is_coming(&self) {
-        self.is_behind.send_replace(true);
+        self.state.send_replace(State::Owed);
     }
 
     /// Until the writer has tried. Where the disk kept it from it, the log lacks rows: see [`refuse`].
     pub(crate) async fn caught_up(&self) {
-        if *self.is_behind.borrow() {
+        if *self.state.borrow() == State::Owed {
             // Who has it lives as long as this.
-            let _ = self.is_behind.subscribe().wait_for(|is_behind| !is_behind).await;
+            let _ = self.state.subscribe().wait_for(|state| *state != State::Owed).await;
         }
     }
 
-    /// Nobody waits any longer: the writer has ended.
-    pub(crate) fn is_over(&self) {
-        self.is_behind.send_if_modified(|is_behind| std::mem::replace(is_behind, false));
+    /// Nobody waits any longer: the writer has ended, or the file is to be opened anew.
+    pub(crate) fn is_put_off(&self) {
+        self.state.send_if_modified(|state| {
+            let was_owed = *state == State::Owed;
+            if was_owed {
+                *state = State::Lacking;
+            }
+            was_owed
+        });
     }
 
     /// For the writer, between two pieces of work.
     pub(crate) fn write(&self, conn: &mut Connection, waits: Waits) -> Result<(), Trouble> {
+        if *self.state.borrow() == State::Whole {
+            return Ok(());
+        }
         let log = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             self.log(&transaction)?;
@@ -71,7 +89,7 @@ impl Late {
             Waits::Somebody => unsynced(conn, log),
             Waits::Nobody => log(conn),
         });
-        self.is_over();
+        self.state.send_replace(if done.is_ok() { State::Whole } else { State::Lacking });
         done
     }
 

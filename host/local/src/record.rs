@@ -16,6 +16,7 @@ use crate::late::{self, Late};
 use crate::load::key_twice;
 use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
+use crate::writer::Triggers;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -162,8 +163,8 @@ impl LocalDatabase {
     async fn record_once(&self, sale: Arc<Sale>, log: Log) -> Result<Recorded, LocalError> {
         let (id, hash) = (sale.id, sale.hash);
         let journal = self.writer(Kind::Journal);
-        let late = self.late().clone();
-        match journal.run_at_once(move |conn| record(conn, &sale, log, &late)).await {
+        let (late, triggers) = (self.late().clone(), sale.triggers());
+        match journal.run_at_once(triggers, move |conn| record(conn, &sale, log, &late)).await {
             Err(error) if error.leaves_doubt() => {
                 let known = journal.run(move |conn| find(conn, id)).await?;
                 known.filter(|found| found.hash == hash).map(|_| Recorded::Committed).ok_or(error)
@@ -224,6 +225,16 @@ struct Sale {
     received_at_ms: i64,
 }
 
+impl Sale {
+    /// Those of changed rows are needed.
+    fn triggers(&self) -> Triggers {
+        match self.steps.iter().all(Step::is_insert) {
+            true => Triggers::Silent,
+            false => Triggers::Fire,
+        }
+    }
+}
+
 enum Step {
     Insert(Row, Arc<Entry>),
     Update(Row, Arc<Entry>),
@@ -247,6 +258,7 @@ fn record(conn: &mut Connection, sale: &Sale, log: Log, late: &Late) -> Result<R
     let before = last_number(&transaction)?;
     for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
         match steps[0].is_insert() {
+            true if sale.triggers() == Triggers::Silent => insert(&transaction, sale.id, steps)?,
             true => {
                 apply::quietly(&transaction, Kind::Journal, |conn| insert(conn, sale.id, steps))?
             }

@@ -1,6 +1,8 @@
-//! The one connection that writes a file, the thread that keeps it, and its bounded queue.
+//! Who writes a file: its connection, the thread that keeps it, and its bounded queue.
 //!
-//! * One connection writes and checkpoints: SQLite's write-ahead log then never sees two checkpointers at once.
+//! * One piece of work at a time writes or checkpoints: SQLite's write-ahead log never sees two checkpointers at once.
+//! * Sales that only insert go by a second connection, on which no triggers fire: that they look whether they should cost a
+//!   sale of 20 lines a quarter of its time. It is first opened for one.
 //! * A sale that finds the thread at rest does its work itself: two changes of threads cost half as much as its rows.
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
 //! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
@@ -31,8 +33,15 @@ const WORK_BETWEEN_CHECKPOINTS: u32 = 16;
 /// Answers whether the file must be opened anew.
 type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
 
+/// On which of the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Triggers {
+    Fire,
+    Silent,
+}
+
 enum Message {
-    Work(Work),
+    Work(Work, Triggers),
     Exchange(PathBuf, Watch, oneshot::Sender<Result<(), LocalError>>),
     Close(oneshot::Sender<()>),
     /// Somebody else has used the connection.
@@ -64,6 +73,7 @@ impl Writer {
         let desk = Arc::new(Mutex::new(Desk {
             file,
             conn: Some(conn),
+            silent: None,
             ballast: ballast.clone(),
             late,
             since_checkpoint: 0,
@@ -89,18 +99,19 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let (work, wait) = self.told(work);
-        self.send(Message::Work(work))?;
+        self.send(Message::Work(work, Triggers::Fire))?;
         wait.await.map_err(|_| LocalError::Closed)?
     }
 
-    /// The same, here when nothing else is under way or waits.
+    /// A sale's: here when nothing else is under way or waits.
     pub(crate) async fn run_at_once<T: Send + 'static>(
         &self,
+        triggers: Triggers,
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let (work, wait) = self.told(work);
-        if let Some(work) = self.done_here(work) {
-            self.send(Message::Work(work))?;
+        if let Some(work) = self.done_here(work, triggers) {
+            self.send(Message::Work(work, triggers))?;
         }
         wait.await.map_err(|_| LocalError::Closed)?
     }
@@ -126,7 +137,7 @@ impl Writer {
     }
 
     /// The work again when it was not done.
-    fn done_here(&self, work: Work) -> Option<Work> {
+    fn done_here(&self, work: Work, triggers: Triggers) -> Option<Work> {
         if self.queue.capacity() < limits::WRITER_QUEUE_MAX {
             return Some(work);
         }
@@ -136,7 +147,7 @@ impl Writer {
                 && !desk.is_closed
                 && let Some(work) = left.take()
             {
-                desk.do_one(work);
+                desk.do_one(work, triggers);
             }
         });
         if left.is_none() {
@@ -193,7 +204,7 @@ fn work_off(
             }
         };
         match message {
-            Message::Work(work) => at(desk).do_one(work),
+            Message::Work(work, triggers) => at(desk).do_one(work, triggers),
             Message::Exchange(aside, watch, answer) => {
                 let done = at(desk).exchange(&aside, &watch);
                 // The caller may have given up waiting; the file is exchanged all the same.
@@ -205,10 +216,12 @@ fn work_off(
     }
 }
 
-/// The connection, and what is known of its file.
+/// The connections, and what is known of their file.
 struct Desk {
     file: OfflineFile,
     conn: Option<Connection>,
+    /// Its triggers do not fire.
+    silent: Option<Connection>,
     /// The journal's.
     ballast: Option<Arc<Ballast>>,
     late: Option<Late>,
@@ -219,23 +232,30 @@ struct Desk {
 }
 
 impl Desk {
-    fn do_one(&mut self, work: Work) {
+    fn do_one(&mut self, work: Work, triggers: Triggers) {
         self.since_checkpoint += 1;
         self.may_shrink = true;
         let ready = self.make_ready();
-        let conn = ready.and_then(|()| self.conn.as_mut().ok_or(LocalError::Closed));
+        let conn = ready.and_then(|()| self.connection(triggers));
         // A panic has dropped the work's transaction, which rolls back, and its answer, which tells the caller.
         let reopen = catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or(true);
         if reopen {
-            self.conn = None;
-            self.let_readers_go();
+            self.disconnect();
         }
     }
 
-    /// There is nothing that they could wait for.
-    fn let_readers_go(&self) {
+    fn connection(&mut self, triggers: Triggers) -> Result<&mut Connection, LocalError> {
+        match (triggers, &mut self.silent) {
+            (Triggers::Fire, _) => self.conn.as_mut().ok_or(LocalError::Closed),
+            (Triggers::Silent, Some(conn)) => Ok(conn),
+            (Triggers::Silent, empty) => Ok(empty.insert(self.file.open_silent()?)),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        (self.conn, self.silent) = (None, None);
         if let Some(late) = &self.late {
-            late.is_over();
+            late.is_put_off();
         }
     }
 
@@ -252,10 +272,12 @@ impl Desk {
 
     /// What the last sale left for later.
     fn write_log(&mut self, waits: Waits) -> Result<(), LocalError> {
-        let (Some(conn), Some(late)) = (&mut self.conn, &self.late) else { return Ok(()) };
+        // Who made the sale has its pages in memory.
+        let conn = self.silent.as_mut().or(self.conn.as_mut());
+        let (Some(conn), Some(late)) = (conn, &self.late) else { return Ok(()) };
         let done = late.write(conn, waits).map_err(|trouble| trouble.at(&self.file.path));
         if done.as_ref().is_err_and(LocalError::leaves_doubt) {
-            self.conn = None;
+            self.disconnect();
         }
         done
     }
@@ -318,9 +340,8 @@ impl Desk {
     fn close(&mut self) {
         // What fails is done when the file is opened again.
         let _ = self.write_log(Waits::Nobody);
-        self.conn = None;
+        self.disconnect();
         self.is_closed = true;
-        self.let_readers_go();
     }
 }
 
