@@ -1,14 +1,16 @@
-//! The triggers that write every change of a pushed table into the log, whichever program makes it.
+//! Every change of a pushed table is written into the log: another program's by triggers, the register's own by statements
+//! in the same words.
 //!
 //! * Whole old and new rows, so that a conflict later has its base and the channel needs nothing else.
-//! * Silent while `tillhold_applying` holds a row: what sync writes is not news.
+//! * Triggers are silent while `tillhold_applying` holds a row: what sync writes is not news. For sales they do not fire at
+//!   all ([`crate::writer`]).
 //! * An update that changes the key is a delete and an insert; one that changes nothing is not logged.
 //! * `base_version` is how far the table had been pulled, or the base version of the row's first unsent change: a row
 //!   that pull leaves alone keeps standing on what its first change stood on.
 //! * Another program's INSERT OR REPLACE fires no delete trigger for the row it pushes out: that row is set aside before
 //!   and becomes the old row of an update.
-//! * Rows that the register itself inserts are logged right after their sale's answer, in the same words
-//!   ([`crate::late`]); whoever changes such a table before that logs them first.
+//! * Rows that the register itself inserts are logged right after their sale's answer ([`crate::late`]); whoever changes
+//!   such a table before that logs them first.
 //!
 //! Only functions that every SQLite has (json_array, printf, hex, lower, rtrim): any `sqlite3` may write the file.
 
@@ -17,8 +19,6 @@ use crate::schema::{Names, comparable, quoted};
 use tillhold_core::table::{Column, Table};
 
 const OUTSIDE_SYNC: &str = "NOT EXISTS (SELECT 1 FROM tillhold_applying)";
-/// Our own statements never replace rows, so only other programs pay for the look.
-const BY_ANOTHER_PROGRAM: &str = "NOT EXISTS (SELECT 1 FROM tillhold_current)";
 const LOG_IS_LATE: &str = "EXISTS (SELECT 1 FROM tillhold_late)";
 
 const TRIGGERS: [&str; 8] = [
@@ -70,6 +70,21 @@ pub(crate) fn log_late(table: &Table, table_id: i64) -> String {
     )
 }
 
+/// Logs a row as it is before the register itself changes it, by the parameters of the transaction's id and of the
+/// operation; which row it is, the caller adds.
+pub(crate) fn log_before(table: &Table, table_id: i64, id: usize, operation: usize) -> String {
+    let capture = Capture { table, table_id, rows: Names::of(table).rows };
+    format!(
+        "INSERT INTO tillhold_log \
+         (transaction_id, table_id, key, operation, old_row, base_version) \
+         SELECT ?{id}, {table_id}, {}, ?{operation}, {}, {} FROM {} AS t",
+        key_sql_of(table, "t"),
+        row_sql(table, "t"),
+        capture.base_version("t"),
+        capture.rows,
+    )
+}
+
 fn trigger_name(name: &str, table: &Table) -> String {
     quoted(&format!("tillhold_{name}.{}", table.name))
 }
@@ -90,14 +105,13 @@ impl Capture<'_> {
     }
 
     fn before_insert(&self) -> String {
-        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM}");
         let body = self.log_late() + &self.set_aside("");
-        self.trigger("before_insert", "BEFORE INSERT", &when, &body)
+        self.trigger("before_insert", "BEFORE INSERT", OUTSIDE_SYNC, &body)
     }
 
     /// The log's rows are made of the table's own, so before one of those becomes another.
     fn before_change(&self, name: &str, moment: &str) -> String {
-        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM} AND {LOG_IS_LATE}");
+        let when = format!("{OUTSIDE_SYNC} AND {LOG_IS_LATE}");
         self.trigger(name, moment, &when, &self.log_late())
     }
 
@@ -114,7 +128,7 @@ impl Capture<'_> {
     }
 
     fn before_key_change(&self) -> String {
-        let when = format!("{OUTSIDE_SYNC} AND {BY_ANOTHER_PROGRAM} AND NOT ({})", self.same_key());
+        let when = format!("{OUTSIDE_SYNC} AND NOT ({})", self.same_key());
         let body = self.set_aside(" AND t.rowid <> OLD.rowid");
         self.trigger("before_key_change", "BEFORE UPDATE", &when, &body)
     }
@@ -145,8 +159,7 @@ impl Capture<'_> {
     /// A new row, or the update of one that was pushed out by it.
     fn log_new(&self) -> String {
         let displaced = format!(
-            "(SELECT d.old_row FROM tillhold_displaced AS d WHERE {BY_ANOTHER_PROGRAM} \
-             AND d.table_id = {} AND d.key = {})",
+            "(SELECT d.old_row FROM tillhold_displaced AS d WHERE d.table_id = {} AND d.key = {})",
             self.table_id,
             key_sql_of(self.table, "NEW")
         );
@@ -159,7 +172,7 @@ impl Capture<'_> {
         format!(
             "  INSERT INTO tillhold_log \
              (transaction_id, table_id, key, operation, old_row, new_row, base_version)\n  \
-             VALUES ((SELECT c.transaction_id FROM tillhold_current AS c), {id}, {key}, {operation},\n    \
+             VALUES (NULL, {id}, {key}, {operation},\n    \
              {old},\n    {new},\n    {});\n",
             self.base_version(side)
         )

@@ -1,8 +1,8 @@
 //! Tillhold's own tables in the two files. A change here is a new layout number and a migration, never an edit.
 //!
 //! * `tillhold_log` is the register's one ordered log: `seq` is commit order, because SQLite has one writer at a time.
-//! * `tillhold_applying` and `tillhold_current` are filled and emptied inside one transaction, so no other connection
-//!   ever sees a row in them, and a crash leaves them empty.
+//! * `tillhold_applying` is filled and emptied inside one transaction, so no other connection ever sees a row in it, and a
+//!   crash leaves it empty.
 //! * `tillhold_kept` and `tillhold_kept_row` remember which rows a transaction made after its log is gone, so that they
 //!   can go together once they are old.
 //! * `tillhold_late` says which rows of the last sale the log still lacks ([`crate::late`]).
@@ -278,8 +278,9 @@ CREATE INDEX tillhold_transaction_state ON tillhold_transaction (state, first_se
 CREATE INDEX tillhold_transaction_settled ON tillhold_transaction (settled_no) WHERE settled_no IS NOT NULL;
 ";
 
-/// Of layout 12: the same table with checks that cost a sale less.
+/// Of layout 12: the same table with checks that cost a sale less. Triggers asked `tillhold_current` whose row it was.
 const TRANSACTIONS_ASIDE: &str = "
+DROP TABLE tillhold_current;
 CREATE TABLE tillhold_transaction_aside AS SELECT * FROM tillhold_transaction;
 DROP TABLE tillhold_transaction;
 ";
@@ -293,7 +294,6 @@ DROP TABLE tillhold_transaction_aside;
 ";
 
 const SALES: &str = "
-CREATE TABLE tillhold_current (transaction_id BLOB NOT NULL) STRICT;
 CREATE TABLE tillhold_applying (one INTEGER NOT NULL CHECK (one = 1)) STRICT;
 CREATE TABLE tillhold_displaced (table_id INTEGER NOT NULL, key TEXT NOT NULL, old_row TEXT NOT NULL) STRICT;
 CREATE TABLE tillhold_conflict (

@@ -6,7 +6,6 @@
 //! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
-use crate::apply;
 use crate::ballast::Reserve;
 use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::database::LocalDatabase;
@@ -16,7 +15,6 @@ use crate::late::{self, Late};
 use crate::load::key_twice;
 use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
-use crate::writer::Triggers;
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -163,8 +161,8 @@ impl LocalDatabase {
     async fn record_once(&self, sale: Arc<Sale>, log: Log) -> Result<Recorded, LocalError> {
         let (id, hash) = (sale.id, sale.hash);
         let journal = self.writer(Kind::Journal);
-        let (late, triggers) = (self.late().clone(), sale.triggers());
-        match journal.run_at_once(triggers, move |conn| record(conn, &sale, log, &late)).await {
+        let late = self.late().clone();
+        match journal.run_silent(move |conn| record(conn, &sale, log, &late)).await {
             Err(error) if error.leaves_doubt() => {
                 let known = journal.run(move |conn| find(conn, id)).await?;
                 known.filter(|found| found.hash == hash).map(|_| Recorded::Committed).ok_or(error)
@@ -225,16 +223,6 @@ struct Sale {
     received_at_ms: i64,
 }
 
-impl Sale {
-    /// Those of changed rows are needed.
-    fn triggers(&self) -> Triggers {
-        match self.steps.iter().all(Step::is_insert) {
-            true => Triggers::Silent,
-            false => Triggers::Fire,
-        }
-    }
-}
-
 enum Step {
     Insert(Row, Arc<Entry>),
     Update(Row, Arc<Entry>),
@@ -258,10 +246,7 @@ fn record(conn: &mut Connection, sale: &Sale, log: Log, late: &Late) -> Result<R
     let before = last_number(&transaction)?;
     for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
         match steps[0].is_insert() {
-            true if sale.triggers() == Triggers::Silent => insert(&transaction, sale.id, steps)?,
-            true => {
-                apply::quietly(&transaction, Kind::Journal, |conn| insert(conn, sale.id, steps))?
-            }
+            true => insert(&transaction, sale.id, steps)?,
             false => change(&transaction, sale, steps, late)?,
         }
     }
@@ -274,17 +259,13 @@ fn record(conn: &mut Connection, sale: &Sale, log: Log, late: &Late) -> Result<R
     Ok(Recorded::Committed)
 }
 
-/// Changes of rows that are there: the triggers log them.
+/// Changes of rows that are there, each logged at once. What the sale itself has inserted is before.
 fn change(conn: &Connection, sale: &Sale, steps: &[Step], late: &Late) -> Result<(), Trouble> {
     let is_of = |one: &Step| steps.iter().any(|step| step.entry().id == one.entry().id);
     if sale.steps.iter().any(|one| one.is_insert() && is_of(one)) {
         late.log(conn)?;
     }
-    let id = &sale.id.0[..];
-    conn.prepare_cached("INSERT INTO tillhold_current VALUES (?1)")?.execute([id])?;
-    steps.iter().try_for_each(|step| write(conn, step))?;
-    conn.prepare_cached("DELETE FROM tillhold_current WHERE transaction_id = ?1")?.execute([id])?;
-    Ok(())
+    steps.iter().try_for_each(|step| write(conn, sale.id, step))
 }
 
 impl Step {
@@ -302,13 +283,13 @@ impl Step {
     }
 }
 
-/// Inserts and no other steps, with the triggers silent: the log gets them later, neighbours of one table together.
+/// Inserts and no other steps: the log gets them later, neighbours of one table together.
 fn insert(conn: &Connection, id: TransactionId, steps: &[Step]) -> Result<(), Trouble> {
     let mut next = last_number(conn)? + 1;
     for run in steps.chunk_by(|one, other| one.entry().id == other.entry().id) {
         let mut rowids: Vec<RangeInclusive<i64>> = Vec::new();
         for step in run {
-            write(conn, step)?;
+            write(conn, id, step)?;
             let rowid = conn.last_insert_rowid();
             match rowids.last_mut() {
                 Some(last) if rowid == last.end() + 1 => *last = *last.start()..=rowid,
@@ -323,7 +304,8 @@ fn insert(conn: &Connection, id: TransactionId, steps: &[Step]) -> Result<(), Tr
     give_numbers(conn, next - 1)
 }
 
-fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
+/// Triggers are silent here.
+fn write(conn: &Connection, id: TransactionId, step: &Step) -> Result<(), Trouble> {
     match step {
         Step::Insert(row, entry) => {
             let mut statement = conn.prepare_cached(&entry.sql.insert)?;
@@ -336,27 +318,58 @@ fn write(conn: &Connection, step: &Step) -> Result<(), Trouble> {
                 other => other,
             })?;
         }
-        Step::Update(row, entry) => update(conn, entry, row)?,
+        Step::Update(row, entry) => update(conn, id, entry, row)?,
         Step::Amend(key, cells, entry) => {
             let mut row = present(conn, entry, key)?;
             for (at, value) in cells {
                 row.0[*at] = value.clone();
             }
-            update(conn, entry, &cell::fit_row(&entry.table, row)?)?;
+            update(conn, id, entry, &cell::fit_row(&entry.table, row)?)?;
         }
         Step::Delete(key, entry) => {
+            log_before(conn, id, entry, key, "delete")?;
             let mut statement = conn.prepare_cached(&entry.sql.delete)?;
             bind_key(&mut statement, &entry.table, key, 1)?;
-            require_one(statement.raw_execute()?, entry, key)?;
+            statement.raw_execute()?;
         }
     }
     Ok(())
 }
 
-fn update(conn: &Connection, entry: &Entry, row: &Row) -> Result<(), Trouble> {
+/// A row that is already so is not logged.
+fn update(conn: &Connection, id: TransactionId, entry: &Entry, row: &Row) -> Result<(), Trouble> {
+    let (last, key) = (last_number(conn)?, row.key(&entry.table));
+    let seq = log_before(conn, id, entry, &key, "update")?;
     let mut statement = conn.prepare_cached(&entry.sql.update)?;
     bind_row(&mut statement, &entry.table, row)?;
-    Ok(require_one(statement.raw_execute()?, entry, &row.key(&entry.table))?)
+    statement.raw_execute()?;
+    let mut statement = conn.prepare_cached(&entry.sql.log_after)?;
+    bind_key(&mut statement, &entry.table, &key, 1)?;
+    statement.raw_bind_parameter(key.0.len() + 1, seq)?;
+    statement.raw_execute()?;
+    let unchanged = "DELETE FROM tillhold_log WHERE seq = ?1 AND new_row = old_row";
+    if conn.prepare_cached(unchanged)?.execute([seq])? > 0 {
+        give_numbers(conn, last)?;
+    }
+    Ok(())
+}
+
+/// The number that the log gives the change of this row, which must be there.
+fn log_before(
+    conn: &Connection,
+    id: TransactionId,
+    entry: &Entry,
+    key: &Key,
+    operation: &str,
+) -> Result<i64, Trouble> {
+    let mut statement = conn.prepare_cached(&entry.sql.log_before)?;
+    bind_key(&mut statement, &entry.table, key, 1)?;
+    statement.raw_bind_parameter(key.0.len() + 1, &id.0[..])?;
+    statement.raw_bind_parameter(key.0.len() + 2, operation)?;
+    match statement.raw_execute()? {
+        1 => Ok(conn.last_insert_rowid()),
+        _ => Err(missing(entry, key).into()),
+    }
 }
 
 /// The row as it is now, inside the transaction that will change it.
@@ -373,13 +386,6 @@ pub(crate) fn find_row(
     bind_key(&mut select, &entry.table, key, 1)?;
     let mut rows = select.raw_query();
     rows.next()?.map(|row| read_row(row, &entry.table, 0)).transpose()
-}
-
-fn require_one(changed: usize, entry: &Entry, key: &Key) -> Result<(), LocalError> {
-    if changed == 1 {
-        return Ok(());
-    }
-    Err(missing(entry, key))
 }
 
 fn missing(entry: &Entry, key: &Key) -> LocalError {

@@ -12,6 +12,11 @@ pub(crate) struct Sql {
     pub(crate) insert: String,
     /// Logs rows that were inserted silently ([`capture::log_late`]). Journal only.
     pub(crate) log_late: String,
+    /// Logs the row of a key as it is before it is changed silently; behind the key's parameters the transaction's id and the
+    /// operation. Journal only.
+    pub(crate) log_before: String,
+    /// Adds to that the row as it has become; behind the key's parameters the log's number. Journal only.
+    pub(crate) log_after: String,
     pub(crate) upsert: String,
     /// All columns by the key that the row itself has.
     pub(crate) update: String,
@@ -56,6 +61,8 @@ impl Sql {
         Sql {
             insert: wording.insert(),
             log_late: capture::log_late(table, table_id),
+            log_before: wording.log_before(),
+            log_after: wording.log_after(),
             upsert: wording.upsert(),
             update: wording.update(),
             delete: format!("DELETE FROM {rows} WHERE {}", wording.by_key(|nth, _| nth + 1)),
@@ -122,6 +129,26 @@ impl Wording<'_> {
     fn update(&self) -> String {
         let values = self.assignments(|_, at| format!("?{}", at + 1));
         format!("UPDATE {} SET {values} WHERE {}", self.names.rows, self.by_key(|_, at| at + 1))
+    }
+
+    fn log_before(&self) -> String {
+        let parameters = self.table.key.len();
+        format!(
+            "{} WHERE {}",
+            capture::log_before(self.table, self.table_id, parameters + 1, parameters + 2),
+            self.by_key(|nth, _| nth + 1)
+        )
+    }
+
+    fn log_after(&self) -> String {
+        let key = image::key_sql_of(self.table, "t");
+        format!(
+            "UPDATE tillhold_log SET (key, new_row) = (SELECT {key}, {} FROM {} AS t WHERE {}) WHERE seq = ?{}",
+            image::row_sql(self.table, "t"),
+            self.names.rows,
+            self.by_key(|nth, _| nth + 1),
+            self.table.key.len() + 1,
+        )
     }
 
     fn select_by_key(&self) -> String {

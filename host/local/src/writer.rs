@@ -1,8 +1,8 @@
 //! Who writes a file: its connection, the thread that keeps it, and its bounded queue.
 //!
 //! * One piece of work at a time writes or checkpoints: SQLite's write-ahead log never sees two checkpointers at once.
-//! * Sales that only insert go by a second connection, on which no triggers fire: that they look whether they should cost a
-//!   sale of 20 lines a quarter of its time. It is first opened for one.
+//! * Sales go by a second connection, on which no triggers fire: that they look whether they should costs a sale of 20 lines
+//!   a fifth of its time. It is opened for the first one.
 //! * A sale that finds the thread at rest does its work itself: two changes of threads cost half as much as its rows.
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
 //! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
@@ -35,7 +35,7 @@ type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
 
 /// On which of the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Triggers {
+enum Triggers {
     Fire,
     Silent,
 }
@@ -103,15 +103,14 @@ impl Writer {
         wait.await.map_err(|_| LocalError::Closed)?
     }
 
-    /// A sale's: here when nothing else is under way or waits.
-    pub(crate) async fn run_at_once<T: Send + 'static>(
+    /// With the triggers silent, for work that logs what it writes; here when nothing else is under way or waits.
+    pub(crate) async fn run_silent<T: Send + 'static>(
         &self,
-        triggers: Triggers,
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let (work, wait) = self.told(work);
-        if let Some(work) = self.done_here(work, triggers) {
-            self.send(Message::Work(work, triggers))?;
+        if let Some(work) = self.done_here(work) {
+            self.send(Message::Work(work, Triggers::Silent))?;
         }
         wait.await.map_err(|_| LocalError::Closed)?
     }
@@ -137,7 +136,7 @@ impl Writer {
     }
 
     /// The work again when it was not done.
-    fn done_here(&self, work: Work, triggers: Triggers) -> Option<Work> {
+    fn done_here(&self, work: Work) -> Option<Work> {
         if self.queue.capacity() < limits::WRITER_QUEUE_MAX {
             return Some(work);
         }
@@ -147,7 +146,7 @@ impl Writer {
                 && !desk.is_closed
                 && let Some(work) = left.take()
             {
-                desk.do_one(work, triggers);
+                desk.do_one(work, Triggers::Silent);
             }
         });
         if left.is_none() {

@@ -324,7 +324,7 @@ async fn logged(house: &House, columns: &str, after: i64) -> Vec<String> {
     rows.map(|row| row.expect("a row of the log")).collect()
 }
 
-/// The register logs what it inserts by statements of its own: word for word what the triggers write.
+/// The register logs what it writes by statements of its own: word for word what the triggers write.
 #[tokio::test]
 async fn a_sale_is_logged_as_another_programs_rows_are() {
     let ((own, all), (foreign, _)) = (house_of_all_types().await, house_of_all_types().await);
@@ -351,6 +351,37 @@ async fn a_sale_is_logged_as_another_programs_rows_are() {
     let own_log = logged(&own, whole, 0).await;
     assert_eq!(own_log.len(), EXTREMES.len() + 2);
     assert_eq!(own_log, logged(&foreign, whole, 0).await);
+
+    // Each row gets the values of the one before it, the first none that are new; then two go.
+    let mut changes: Vec<RowWrite> = Vec::new();
+    for nth in 0..EXTREMES.len() {
+        let mut values = EXTREMES[nth.saturating_sub(1)].to_vec();
+        values[0] = EXTREMES[nth][0];
+        changes.push(RowWrite::Update { table: all.name.clone(), row: row(&all, &values) });
+    }
+    let delete = |line: &str| RowWrite::Delete {
+        table: lines().name.clone(),
+        key: key(&lines(), &["t9", line]),
+    };
+    own.db.record(id(2), hash(2), changes, 2).await.expect("changes");
+    let columns: Vec<_> = all.columns[1..].iter().map(|c| format!("\"{}\"", c.name)).collect();
+    let columns = columns.join(", ");
+    let copy = format!(
+        "UPDATE \"ax.ALLTYPES\" AS t SET ({columns}) = (SELECT {columns} FROM own.\"ax.ALLTYPES\" AS o WHERE o.\"{0}\" = t.\"{0}\"); \
+         DELETE FROM \"ax.RETAILTRANSACTIONSALESTRANS\" WHERE LINE = 2; \
+         DELETE FROM \"ax.RETAILTRANSACTIONSALESTRANS\" WHERE LINE = 1;",
+        all.columns[0].name
+    );
+    other.execute_batch(&copy).expect("the same changes");
+    own.db.record(id(3), hash(3), vec![delete("2"), delete("1")], 3).await.expect("deletions");
+    let own_log = logged(&own, whole, own_log.len() as i64).await;
+    assert_eq!(own_log.len(), EXTREMES.len() - 1 + 2, "a row that is already so is not logged");
+    let inserted = EXTREMES.len() as i64 + 2;
+    assert_eq!(own_log, logged(&foreign, whole, inserted).await);
+    assert_eq!(
+        own.db.last_sequence().await.expect("a number").0,
+        inserted as u64 + own_log.len() as u64
+    );
 }
 
 /// Also where an earlier change of the same row waits: its base version holds.

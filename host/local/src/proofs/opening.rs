@@ -93,7 +93,9 @@ fn without_late(journal: &Connection) {
     for name in names {
         journal.execute_batch(&format!("DROP TRIGGER \"{name}\"")).expect("no trigger");
     }
-    journal.execute_batch("DROP TABLE tillhold_late").expect("an older journal");
+    let older = "DROP TABLE tillhold_late; \
+                 CREATE TABLE tillhold_current (transaction_id BLOB NOT NULL) STRICT;";
+    journal.execute_batch(older).expect("an older journal");
 }
 
 /// Takes away what the third layout brought, and leaves a conflict and a marked row of before.

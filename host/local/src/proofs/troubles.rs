@@ -2,7 +2,6 @@
 
 use super::{EPOCH, House, hash, id, identity, lines, name, prices, row};
 use crate::file::Kind;
-use crate::writer::Triggers;
 use crate::{LocalDatabase, Recorded, RowWrite};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ async fn a_full_disk_refuses_a_sale_whole_and_sells_again_when_there_is_room() {
         Ok(())
     };
     let journal = house.db.writer(Kind::Journal);
-    journal.run_at_once(Triggers::Silent, pages).await.expect("a small disk");
+    journal.run_silent(pages).await.expect("a small disk");
     let refused = house.db.record(id(1), hash(1), sale(1), 1).await.expect_err("no room");
     assert_eq!(refused.code(), "local-disk-full");
     assert_eq!(refused.class(), Class::Reconfigure);
