@@ -230,7 +230,6 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::runtime::{Handle, RuntimeFlavor};
 
     fn address(last: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, last], 1433))

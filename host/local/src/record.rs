@@ -231,7 +231,7 @@ enum Step {
 }
 
 /// When the log gets what a sale inserts.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Log {
     Now,
     /// Only while there is room for certain: an acknowledged sale must not wait for some.

@@ -34,7 +34,7 @@ const WORK_BETWEEN_CHECKPOINTS: u32 = 16;
 type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
 
 /// On which of the connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Triggers {
     Fire,
     Silent,

@@ -13,6 +13,9 @@ use tillhold_standin::Fault;
 use tillhold_standin::answer::SqlError;
 use tokio::time::{Instant, sleep, sleep_until};
 
+/// SQL Server's number of a lock that was waited for in vain.
+const LOCKED: u32 = 1222;
+
 /// From the first event to the closing of the store.
 pub async fn all_of_it(world: &Rc<World>) {
     let opening = Instant::now();
@@ -237,8 +240,12 @@ async fn of_channel(world: &Rc<World>, what: Event) {
             let _ = set(false).await;
         }
         Event::FailStatement { word, number } => {
+            // Somebody's lock is met again and again, until he lets go of it; anything else passes with its statement.
+            let times = if number == LOCKED { 8 } else { 1 };
             if let Some(engine) = world.channel.engine() {
-                engine.fail_next(word, SqlError::new(number, "ordered by the simulation"));
+                for _ in 0..times {
+                    engine.fail_next(word, SqlError::new(number, "ordered by the simulation"));
+                }
             }
         }
         Event::ForgetChanges => {

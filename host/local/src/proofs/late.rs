@@ -179,9 +179,10 @@ async fn sales_of_many_threads_are_each_logged_whole() {
     const TILLS: u8 = 8;
     const SALES: u8 = 25;
     let house = House::new().await;
-    let tills = (0..TILLS).map(|till| {
+    let mut tills = tokio::task::JoinSet::new();
+    for till in 0..TILLS {
         let db = house.db.clone();
-        tokio::spawn(async move {
+        tills.spawn(async move {
             for nth in 0..SALES {
                 let number = till * SALES + nth;
                 let line = |line: &str| insert(&lines(), &[&format!("T{number}"), line, "i", "1"]);
@@ -190,10 +191,10 @@ async fn sales_of_many_threads_are_each_logged_whole() {
                 let whole = db.whole(id(number)).await.expect("an answer").expect("it is there");
                 assert_eq!(whole.rows.len(), 3, "sale {number}");
             }
-        })
-    });
-    for till in tills.collect::<Vec<_>>() {
-        till.await.expect("a till");
+        });
+    }
+    while let Some(till) = tills.join_next().await {
+        till.expect("a till");
     }
     let sales = usize::from(TILLS * SALES);
     let pending = house.db.pending(sales, usize::MAX).await.expect("the sales");
