@@ -47,6 +47,7 @@ async fn made_and_restored(world: &Rc<World>, machine: &Rc<Machine>, after_ms: u
     }
     if is_there {
         machine.restored.set(true);
+        machine.was_restored.set(true);
         put(world, &backup, &offline);
         machine.disk.settle();
         rise(world, machine);

@@ -51,6 +51,9 @@ pub struct Machine {
     pub keeps_backup: Cell<bool>,
     /// Its files are a backup's, and it has not begun its new life yet.
     pub restored: Cell<bool>,
+    /// They were once: what its cashier edits before the tables have been read again stands on rows of the backup, and a
+    /// conflict with his own later edits may go against him.
+    pub was_restored: Cell<bool>,
     /// Its till waits for an answer.
     pub asked: Cell<bool>,
     /// Last, so that nobody has a file open when it goes.
@@ -116,6 +119,7 @@ impl Machine {
             closed: Cell::new(false),
             keeps_backup: Cell::new(false),
             restored: Cell::new(false),
+            was_restored: Cell::new(false),
             asked: Cell::new(false),
             _mount: mount,
         }

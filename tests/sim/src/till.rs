@@ -37,13 +37,13 @@ pub struct Sale {
 pub struct Written {
     /// The last edit that was promised.
     promised: Option<String>,
-    /// Those that were never answered: each may have happened.
-    unanswered: Vec<String>,
+    /// Those that were never answered, or that a conflict may have overruled: each may have happened.
+    unsure: Vec<String>,
 }
 
 impl Written {
     pub fn may_be(&self, value: &str) -> bool {
-        self.unanswered.iter().any(|edit| edit == value)
+        self.unsure.iter().any(|edit| edit == value)
             || self.promised.as_ref().is_none_or(|edit| edit == value)
     }
 }
@@ -228,9 +228,11 @@ impl Till {
             let mut own = self.books.own_customers.borrow_mut();
             let written = own.entry((account.clone(), column)).or_default();
             match &answer {
-                Ok(answer) if answer.is_success() => written.promised = Some(value.clone()),
-                Ok(answer) if answer.status < 500 => {}
-                _ => written.unanswered.push(value.clone()),
+                Ok(answer) if answer.is_success() && !self.machine.was_restored.get() => {
+                    written.promised = Some(value.clone());
+                }
+                Ok(answer) if !answer.is_success() && answer.status < 500 => {}
+                _ => written.unsure.push(value.clone()),
             }
         }
         // One that was not answered may have happened: what the register shows then is anybody's guess.
