@@ -3,7 +3,7 @@
 //! * One piece of work at a time writes or checkpoints: SQLite's write-ahead log never sees two checkpointers at once.
 //! * Sales go by a second connection, on which no triggers fire: that they look whether they should costs a sale of 20 lines
 //!   a fifth of its time. It is opened for the first one.
-//! * A sale that finds the thread at rest does its work itself: two changes of threads cost half as much as its rows.
+//! * A sale that finds the thread at rest does its work itself: a change of threads and back would come to each.
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
 //! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
 //! * Idle moments checkpoint, and give free pages back to the disk, a step at a time.
