@@ -109,11 +109,9 @@ struct Wording<'a> {
 }
 
 impl Wording<'_> {
-    /// What is refused changed nothing before, and is rolled back as a whole: with `ABORT` SQLite would copy every page
-    /// that the row and its triggers touch, to undo the statement alone.
     fn insert(&self) -> String {
         let marks = marks(self.columns.len());
-        format!("INSERT OR FAIL INTO {} ({}) VALUES ({marks})", self.names.rows, self.list)
+        format!("INSERT INTO {} ({}) VALUES ({marks})", self.names.rows, self.list)
     }
 
     fn upsert(&self) -> String {
