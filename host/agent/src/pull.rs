@@ -282,10 +282,7 @@ impl<'p> Pull<'p> {
         let is_altered =
             (0..tables.len()).any(|at| tables[at].position.mark.as_ref() != Some(pass.mark(at)));
         pass.finish().await?;
-        let landed = local.land(scope, positions, epoch).await?;
-        for (table, keys) in asked {
-            local.asked_again(&table, keys).await?;
-        }
+        let landed = local.land_asked(scope, positions, epoch, asked).await?;
         if is_altered {
             self.register.forget_filters(self.run);
         }

@@ -4,6 +4,7 @@
 //! * A refusal is kept with its circumstances: the plugin and the shapes of that moment, by the names of what they are of.
 //!   Under others it is tried again, once: a new refusal has the new ones.
 //! * A row with unsent changes is asked for once they are sent.
+//! * A row is taken off the list as it lands ([`LocalDatabase::land_asked`]).
 
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
@@ -16,6 +17,7 @@ use crate::release::named;
 use crate::settle::retry;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tillhold_core::limits;
 use tillhold_core::row::Key;
 use tillhold_core::table::TableName;
@@ -65,8 +67,8 @@ impl LocalDatabase {
     pub async fn ask_again(&self, row: [u8; 16]) -> Result<bool, LocalError> {
         let set = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let sql = "INSERT INTO tillhold_again SELECT table_name, folded_key, key \
-                       FROM tillhold_row_aside WHERE id = ?1 \
+            let sql = "INSERT INTO tillhold_again (table_name, folded_key, key) \
+                       SELECT table_name, folded_key, key FROM tillhold_row_aside WHERE id = ?1 \
                        AND id NOT IN (SELECT of_id FROM tillhold_release) \
                        ON CONFLICT (table_name, folded_key) DO UPDATE SET key = excluded.key";
             let asked = transaction.execute(sql, [&row[..]])? > 0;
@@ -103,23 +105,6 @@ impl LocalDatabase {
         let read = move |conn: &Connection| keys_of(conn, &entry, limits::ROWS_AGAIN_MAX);
         self.readers(Kind::Journal).run(read).await
     }
-
-    /// The channel's rows of these keys have landed.
-    pub async fn asked_again(&self, table: &TableName, keys: Vec<Key>) -> Result<(), LocalError> {
-        let entry = self.registry().get(table)?.clone();
-        let forget = move |conn: &mut Connection| {
-            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for key in &keys {
-                transaction
-                    .prepare_cached(
-                        "DELETE FROM tillhold_again WHERE table_name = ?1 AND folded_key = ?2",
-                    )?
-                    .execute((entry.table.name.to_string(), entry.folded(key)))?;
-            }
-            Ok(transaction.commit()?)
-        };
-        self.writer(Kind::Journal).run(forget).await
-    }
 }
 
 fn sales_due(conn: &Connection, now: &Circumstances) -> Result<Vec<TransactionId>, Trouble> {
@@ -152,7 +137,7 @@ fn rows_due(conn: &Connection, name: &str, now: &str, limit: usize) -> Result<us
          RETURNING folded_key, key",
     )?;
     let mut ask = conn.prepare_cached(
-        "INSERT INTO tillhold_again VALUES (?1, ?2, ?3) \
+        "INSERT INTO tillhold_again (table_name, folded_key, key) VALUES (?1, ?2, ?3) \
          ON CONFLICT (table_name, folded_key) DO UPDATE SET key = excluded.key",
     )?;
     let mut rows = mark.query((name, now, limit as i64))?;
@@ -196,17 +181,68 @@ pub(crate) fn ask_for_rows_of(
         // What cannot be read was never the channel's either, and has no key to ask by.
         let Ok(image) = image::decode(&entry.table, &row.get::<_, String>(1)?) else { continue };
         if entry.direction.is_pulled() {
-            let key = image.key(&entry.table);
-            conn.prepare_cached(
-                "INSERT INTO tillhold_again VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (table_name, folded_key) DO NOTHING",
-            )?
-            .execute((
-                entry.table.name.to_string(),
-                entry.folded(&key),
-                image::encode_key(&entry.table, &key),
-            ))?;
+            ask_for(conn, entry, &image.key(&entry.table), None)?;
         }
+    }
+    Ok(())
+}
+
+/// The next pull of the table asks for this row, or the first one that finds nothing of it unsent. `as_of` is the channel's
+/// version of which the register has it, where its table will say a later one.
+pub(crate) fn ask_for(
+    conn: &Connection,
+    entry: &Entry,
+    key: &Key,
+    as_of: Option<i64>,
+) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "INSERT INTO tillhold_again (table_name, folded_key, key, as_of) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (table_name, folded_key) DO UPDATE SET \
+         as_of = min(coalesce(as_of, excluded.as_of), coalesce(excluded.as_of, as_of))",
+    )?
+    .execute((
+        entry.table.name.to_string(),
+        entry.folded(key),
+        image::encode_key(&entry.table, key),
+        as_of,
+    ))?;
+    Ok(())
+}
+
+/// The channel's version of which the register has the row, if it is an earlier one than its table's.
+pub(crate) fn as_of(conn: &Connection, entry: &Entry, key: &Key) -> Result<Option<i64>, Trouble> {
+    let mut statement = conn.prepare_cached(
+        "SELECT as_of FROM tillhold_again WHERE table_name = ?1 AND folded_key = ?2",
+    )?;
+    let mut rows = statement.query((entry.table.name.to_string(), entry.folded(key)))?;
+    Ok(match rows.next()? {
+        Some(row) => row.get(0)?,
+        None => None,
+    })
+}
+
+/// Rows that were asked for, by their tables.
+pub(crate) type Asked = Vec<(Arc<Entry>, Vec<Key>)>;
+
+/// Takes rows off the list.
+pub(crate) fn forget(conn: &mut Connection, asked: &Asked) -> Result<(), Trouble> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (entry, keys) in asked {
+        forget_here(&transaction, entry, keys.iter())?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The same within the caller's transaction.
+pub(crate) fn forget_here<'k>(
+    conn: &Connection,
+    entry: &Entry,
+    keys: impl Iterator<Item = &'k Key>,
+) -> Result<(), Trouble> {
+    let sql = "DELETE FROM tillhold_again WHERE table_name = ?1 AND folded_key = ?2";
+    let mut statement = conn.prepare_cached(sql)?;
+    for key in keys {
+        statement.execute((entry.table.name.to_string(), entry.folded(key)))?;
     }
     Ok(())
 }

@@ -8,14 +8,20 @@
 //! * Landing moves the rows of every table of the scope and their positions in one SQLite transaction.
 //! * A row whose key has unsent changes is skipped and counted as dropped: its upload decides it, with the base version
 //!   of its first unsent change.
+//! * So is one whose changes were sent and settled since the pass began: what was read before is older than they are, and
+//!   the channel does not send this register its own changes. In the stage a settlement's row is not replaced.
+//! * What was skipped may all the same be newer: the channel is asked for those rows again, once nothing of them is unsent.
 //! * Triggers are silent meanwhile: what pull writes, push never sends back.
 
-use crate::cell::{bind_key, bind_row, read_row};
+use crate::again::{self, Asked};
+use crate::cell::{bind_key, bind_row, read_key, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
 use crate::registry::{Entry, LoadState, Progress, StoredPosition};
+use crate::statements::SETTLED;
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::stage::Tally;
@@ -55,6 +61,17 @@ impl LocalDatabase {
         positions: Vec<(TableName, impl Into<Position>)>,
         epoch: [u8; 16],
     ) -> Result<Tally, LocalError> {
+        self.land_asked(scope, positions, epoch, Vec::new()).await
+    }
+
+    /// The same when rows of `asked` were among the staged ones because they had been asked for: they are no longer.
+    pub async fn land_asked(
+        &self,
+        scope: &str,
+        positions: Vec<(TableName, impl Into<Position>)>,
+        epoch: [u8; 16],
+        asked: Vec<(TableName, Vec<Key>)>,
+    ) -> Result<Tally, LocalError> {
         let mut landing = Vec::with_capacity(positions.len());
         for (table, position) in positions {
             let entry = self.pulled(&table)?;
@@ -65,16 +82,33 @@ impl LocalDatabase {
             landing.push((entry, position));
         }
         let now_ms = self.env().clock.wall_ms();
+        let (of_journal, of_catalogue) = self.by_file(asked)?;
+        let mut of_journal = Some(of_journal);
         let mut tally = Tally::default();
         for kind in [Kind::Journal, Kind::Catalogue] {
             let here = landing.iter().filter(|(entry, _)| entry.kind == kind);
             let here: Vec<(Arc<Entry>, StoredPosition)> = here.cloned().collect();
+            let asked = of_journal.take().unwrap_or_default();
             if !here.is_empty() {
-                let work = move |conn: &mut Connection| land(conn, kind, &here, epoch, now_ms);
+                let work =
+                    move |conn: &mut Connection| land(conn, kind, &here, &asked, (epoch, now_ms));
                 tally += self.writer(kind).run(work).await?;
             }
         }
+        // The list is the journal's: a row is taken off it once it has landed in the other file.
+        if !of_catalogue.is_empty() {
+            self.writer(Kind::Journal).run(move |conn| again::forget(conn, &of_catalogue)).await?;
+        }
         Ok(tally)
+    }
+
+    fn by_file(&self, asked: Vec<(TableName, Vec<Key>)>) -> Result<(Asked, Asked), LocalError> {
+        let registry = self.registry();
+        let mut found = Vec::with_capacity(asked.len());
+        for (table, keys) in asked {
+            found.push((registry.get(&table)?.clone(), keys));
+        }
+        Ok(found.into_iter().partition(|(entry, _)| entry.kind == Kind::Journal))
     }
 
     fn pulled_in(&self, scope: &str, kind: Kind) -> Vec<Arc<Entry>> {
@@ -109,16 +143,7 @@ pub(crate) struct Stager<'a> {
 
 impl<'a> Stager<'a> {
     pub(crate) fn new(conn: &'a Connection, entry: &'a Entry) -> Result<Stager<'a>, Trouble> {
-        Stager::with(conn, entry, &entry.sql.stage_row)
-    }
-
-    /// For the pages of a load: they may have been read before a settlement staged one of their rows.
-    pub(crate) fn of_pages(conn: &'a Connection, entry: &'a Entry) -> Result<Stager<'a>, Trouble> {
-        Stager::with(conn, entry, &entry.sql.stage_page_row)
-    }
-
-    fn with(conn: &'a Connection, entry: &'a Entry, present: &str) -> Result<Stager<'a>, Trouble> {
-        let present = conn.prepare_cached(present)?;
+        let present = conn.prepare_cached(&entry.sql.stage_row)?;
         let gone = conn.prepare_cached(&entry.sql.stage_gone)?;
         Ok(Stager { entry, present, gone })
     }
@@ -130,11 +155,10 @@ impl<'a> Stager<'a> {
         Ok(self.present.raw_execute()? > 0)
     }
 
-    pub(crate) fn gone(&mut self, key: &Key, changes: u32) -> Result<(), Trouble> {
+    pub(crate) fn gone(&mut self, key: &Key, changes: u32) -> Result<bool, Trouble> {
         bind_key(&mut self.gone, &self.entry.table, key, 1)?;
         self.gone.raw_bind_parameter(self.entry.table.key.len() + 1, changes)?;
-        self.gone.raw_execute()?;
-        Ok(())
+        Ok(self.gone.raw_execute()? > 0)
     }
 }
 
@@ -155,23 +179,28 @@ pub(crate) fn stage_as_they_are(
         };
         drop(rows);
         match now {
-            Some(row) => stager.present(&row, 0).map(drop)?,
+            Some(row) => stager.present(&row, 0)?,
             None => stager.gone(key, 0)?,
-        }
+        };
     }
     Ok(())
 }
 
-/// Stages what a settlement left of rows of a table that is being loaded, so that no page that was read earlier
-/// replaces it.
+/// Stages what a settlement left of rows, so that nothing that was read earlier replaces it.
 pub(crate) fn stage_settled(conn: &Connection, entry: &Entry, keys: &[Key]) -> Result<(), Trouble> {
+    let mark = |settled: u8| -> Result<(), Trouble> {
+        let mut mark = conn.prepare_cached(&entry.sql.stage_settled)?;
+        for key in keys {
+            bind_key(&mut mark, &entry.table, key, 1)?;
+            mark.raw_bind_parameter(entry.table.key.len() + 1, settled)?;
+            mark.raw_execute()?;
+        }
+        Ok(())
+    };
+    // An earlier settlement's row gives way to this one's.
+    mark(0)?;
     stage_as_they_are(conn, entry, keys)?;
-    let mut mark = conn.prepare_cached(&entry.sql.stage_settled)?;
-    for key in keys {
-        bind_key(&mut mark, &entry.table, key, 1)?;
-        mark.raw_execute()?;
-    }
-    Ok(())
+    mark(SETTLED)
 }
 
 fn discard(conn: &mut Connection, entries: &[Arc<Entry>]) -> Result<(), Trouble> {
@@ -202,9 +231,14 @@ fn stage(conn: &mut Connection, entry: &Entry, changes: &[Change]) -> Result<(),
     landable(entry, &entry.progress(&transaction)?)?;
     let mut stager = Stager::new(&transaction, entry)?;
     for change in changes {
-        match change {
-            Change::Present(row) => stager.present(row, 1).map(drop)?,
+        let is_taken = match change {
+            Change::Present(row) => stager.present(row, 1)?,
             Change::Gone(key) => stager.gone(key, 1)?,
+        };
+        if !is_taken {
+            let mut count_on = transaction.prepare_cached(&entry.sql.stage_count_on)?;
+            bind_key(&mut count_on, &entry.table, &change.key(&entry.table), 1)?;
+            count_on.raw_execute()?;
         }
     }
     drop(stager);
@@ -224,10 +258,11 @@ fn land(
     conn: &mut Connection,
     kind: Kind,
     landing: &[(Arc<Entry>, StoredPosition)],
-    epoch: [u8; 16],
-    now_ms: i64,
+    asked: &Asked,
+    (epoch, now_ms): ([u8; 16], i64),
 ) -> Result<Tally, Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    forget_landing(&transaction, asked)?;
     let tally = quietly(&transaction, kind, |conn| land_tables(conn, landing, epoch, now_ms))?;
     let tally = tally.balanced().map_err(LocalError::from)?;
     transaction.commit()?;
@@ -255,14 +290,20 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
     let (rows_in, dropped): (i64, i64) = conn
         .prepare_cached(&entry.sql.stage_count)?
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let gone = match progress.state {
-        LoadState::Staged => {
+    let is_whole = progress.state == LoadState::Staged;
+    let gone = match is_whole {
+        true => {
             note_reread(conn, entry)?;
             &entry.sql.land_missing
         }
-        _ if rows_in == 0 => return Ok(Tally::default()),
-        _ => &entry.sql.land_gone,
+        false if rows_in == 0 => return Ok(Tally::default()),
+        false => &entry.sql.land_gone,
     };
+    if entry.kind == Kind::Journal && (dropped > 0 || is_whole) {
+        for key in passed_over(conn, entry, is_whole)? {
+            again::ask_for(conn, entry, &key, Some(as_of(&progress)))?;
+        }
+    }
     conn.prepare_cached(gone)?.execute(())?;
     conn.prepare_cached(&entry.sql.land_rows)?.execute(())?;
     clear_stage(conn, entry)?;
@@ -270,18 +311,37 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
     Ok(Tally { rows_in, applied: rows_in - dropped, dropped, quarantined: 0 })
 }
 
-/// A table that was read again is done with that, but for rows that were unsent meanwhile: nothing was written over them,
-/// so that what is new in them is read when they are sent.
+/// Keys of staged rows that a landing leaves alone, of a load's pages too if it is one.
+fn passed_over(conn: &Connection, entry: &Entry, is_load: bool) -> Result<Vec<Key>, Trouble> {
+    let mut statement = conn.prepare_cached(&entry.sql.stage_passed_over)?;
+    let mut rows = statement.query([is_load])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        keys.push(read_key(row, &entry.table)?);
+    }
+    Ok(keys)
+}
+
+/// Takes those of the asked rows off the list that are about to land.
+fn forget_landing(conn: &Connection, asked: &Asked) -> Result<(), Trouble> {
+    for (entry, keys) in asked {
+        let passed_over = passed_over(conn, entry, false)?;
+        let stay: BTreeSet<String> = passed_over.iter().map(|key| entry.folded(key)).collect();
+        let landing = keys.iter().filter(|key| !stay.contains(&entry.folded(key)));
+        again::forget_here(conn, entry, landing)?;
+    }
+    Ok(())
+}
+
+/// The channel's version of which a table has the rows that a landing or a load leaves alone.
+pub(crate) fn as_of(progress: &Progress) -> i64 {
+    progress.version.map_or(0, |version| version as i64)
+}
+
+/// A table that was read again is done with that.
 fn note_reread(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
-    let met_unsent = match entry.kind {
-        Kind::Catalogue => false,
-        Kind::Journal => conn.query_row(&entry.sql.stage_met_unsent, (), |row| row.get(0))?,
-    };
-    conn.execute(
-        "UPDATE tillhold_table SET reread = CASE WHEN ?2 THEN 'unsent-met' END \
-         WHERE table_id = ?1 AND reread IS NOT NULL",
-        (entry.id, met_unsent),
-    )?;
+    let sql = "UPDATE tillhold_table SET reread = NULL WHERE table_id = ?1 AND reread IS NOT NULL";
+    conn.execute(sql, [entry.id])?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 12;
+pub(crate) const LAYOUT: i32 = 13;
 
 /// What brings an older file to the next layout; the triggers of the journal's tables are made anew in any case.
 pub(crate) struct Migration {
@@ -21,7 +21,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 11] = [
+pub(crate) const MIGRATIONS: [Migration; 12] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -50,6 +50,10 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
     Migration {
         both_files: "",
         journal_only: &[LATE, TRANSACTIONS_ASIDE, TRANSACTIONS, TRANSACTIONS_BACK],
+    },
+    Migration {
+        both_files: "",
+        journal_only: &["ALTER TABLE tillhold_again ADD COLUMN as_of INTEGER;"],
     },
 ];
 
@@ -188,7 +192,7 @@ CREATE TABLE tillhold_table (
   -- The row filter under which version (load_filter: load_from) stands; NULL passes every row, and before layout 5.
   filter TEXT,
   load_filter TEXT,
-  -- Why a loaded table is to be read once more; 'unsent-met' once that is done but for rows with unsent changes.
+  -- Why a loaded table is to be read once more.
   reread TEXT
 ) STRICT;
 ";
@@ -338,6 +342,8 @@ CREATE TABLE tillhold_again (
   table_name TEXT NOT NULL,
   folded_key TEXT NOT NULL,
   key TEXT NOT NULL,
+  -- The channel's version of which the register has the row, where that is not its table's: a later one was not taken.
+  as_of INTEGER,
   PRIMARY KEY (table_name, folded_key)
 ) STRICT, WITHOUT ROWID;
 -- What a person lets go of, until both sides have it on record: a sale, or a row that was set aside.

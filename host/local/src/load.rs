@@ -8,8 +8,9 @@
 //! * A page's rows and the key to resume after commit together: a load goes on where it stopped.
 //! * Beginning again from the same version goes on; from another version it starts anew.
 //! * A row with unsent changes is left as it is and counted as dropped; so is one that was sent while the load ran,
-//!   whose page may have been read before.
+//!   whose page may have been read before. Either is asked for again once it is sent.
 
+use crate::again;
 use crate::apply::{self, Stager};
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
@@ -87,8 +88,7 @@ impl LocalDatabase {
         self.writer_of(table)?.run(keep).await
     }
 
-    /// Loaded tables of `scope` whose rows are to be read once more, because a migration could not know them. What was
-    /// skipped because it was unsent is read when nothing of its table is unsent any more.
+    /// Loaded tables of `scope` whose rows are to be read once more, because a migration could not know them.
     pub async fn rereads(&self, scope: &str) -> Result<Vec<TableName>, LocalError> {
         let registry = self.registry();
         let mut due = Vec::new();
@@ -96,12 +96,8 @@ impl LocalDatabase {
             let here =
                 |e: &&Arc<Entry>| e.scope == scope && e.kind == kind && e.direction.is_pulled();
             let entries: Vec<Arc<Entry>> = registry.all().filter(here).cloned().collect();
-            let sql = match kind {
-                Kind::Journal => REREAD_OF_JOURNAL,
-                Kind::Catalogue => REREAD,
-            };
             let read = move |conn: &Connection| {
-                let mut statement = conn.prepare_cached(sql)?;
+                let mut statement = conn.prepare_cached(REREAD)?;
                 let mut due = Vec::new();
                 for entry in entries {
                     if statement.exists([entry.id])? {
@@ -141,9 +137,6 @@ impl LocalDatabase {
 
 const REREAD: &str = "SELECT 1 FROM tillhold_table AS t \
                       WHERE t.table_id = ?1 AND t.load_state = 'loaded' AND t.reread IS NOT NULL";
-const REREAD_OF_JOURNAL: &str = "SELECT 1 FROM tillhold_table AS t \
-     WHERE t.table_id = ?1 AND t.load_state = 'loaded' AND t.reread IS NOT NULL \
-     AND (t.reread <> 'unsent-met' OR NOT EXISTS (SELECT 1 FROM tillhold_log AS l WHERE l.table_id = t.table_id))";
 
 /// What a load is begun with.
 struct Start {
@@ -191,12 +184,14 @@ fn add_page(
     last_key: &Key,
 ) -> Result<Tally, Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tally = match entry.progress(&transaction)?.state {
+    let progress = entry.progress(&transaction)?;
+    let as_of = Some(apply::as_of(&progress));
+    let tally = match progress.state {
         LoadState::IntoTable if entry.kind == Kind::Catalogue => insert(&transaction, entry, rows)?,
         LoadState::IntoTable => {
-            apply::quietly(&transaction, entry.kind, |conn| upsert(conn, entry, rows))?
+            apply::quietly(&transaction, entry.kind, |conn| upsert(conn, entry, rows, as_of))?
         }
-        LoadState::IntoStage => stage(&transaction, entry, rows)?,
+        LoadState::IntoStage => stage(&transaction, entry, rows, as_of)?,
         _ => return Err(LocalError::NoLoad { table: entry.table.name.clone() }.into()),
     };
     transaction
@@ -227,7 +222,12 @@ pub(crate) fn key_twice(entry: &Entry, source: rusqlite::Error) -> Trouble {
 }
 
 /// In the journal the register may have written rows of its own meanwhile.
-fn upsert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
+fn upsert(
+    conn: &Connection,
+    entry: &Entry,
+    rows: &[Row],
+    as_of: Option<i64>,
+) -> Result<Tally, Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE table_id = ?1)";
     let anything_unsent: bool = conn.query_row(sql, [entry.id], |row| row.get(0))?;
     let anything_settled: bool = conn.query_row(&entry.sql.stage_has_rows, (), |row| row.get(0))?;
@@ -238,6 +238,7 @@ fn upsert(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Troub
         if (anything_unsent && is_pending(conn, entry, &key)?)
             || (anything_settled && asks(conn, entry, &entry.sql.is_settled, &key)?)
         {
+            again::ask_for(conn, entry, &key, as_of)?;
             tally.dropped += 1;
             continue;
         }
@@ -266,15 +267,22 @@ fn asks(conn: &Connection, entry: &Entry, sql: &str, key: &Key) -> Result<bool, 
 
 /// The page is accounted for here, so its rows count for nothing more when they land. One that is unsent now is left to
 /// its settlement, which stages it; one that becomes unsent later is left alone by the landing.
-fn stage(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Tally, Trouble> {
-    let mut stager = Stager::of_pages(conn, entry)?;
+fn stage(
+    conn: &Connection,
+    entry: &Entry,
+    rows: &[Row],
+    as_of: Option<i64>,
+) -> Result<Tally, Trouble> {
+    let mut stager = Stager::new(conn, entry)?;
     let mut tally = Tally { rows_in: rows.len() as u64, ..Tally::default() };
     for row in rows {
-        let is_unsent =
-            entry.kind == Kind::Journal && is_pending(conn, entry, &row.key(&entry.table))?;
-        match !is_unsent && stager.present(row, 0)? {
-            true => tally.applied += 1,
-            false => tally.dropped += 1,
+        let key = row.key(&entry.table);
+        let is_unsent = entry.kind == Kind::Journal && is_pending(conn, entry, &key)?;
+        if !is_unsent && stager.present(row, 0)? {
+            tally.applied += 1;
+        } else {
+            again::ask_for(conn, entry, &key, as_of)?;
+            tally.dropped += 1;
         }
     }
     Ok(tally)

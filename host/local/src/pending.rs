@@ -4,6 +4,7 @@
 //! rows the log still lacks ([`crate::late`]).
 
 use crate::adopt;
+use crate::again;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
@@ -177,9 +178,21 @@ pub(crate) fn net_writes(
                 continue;
             }
         }
+        if net.entry.direction.is_pulled() {
+            not_newer_than_its_row(conn, &mut net)?;
+        }
         writes.extend(net_write(net));
     }
     Ok(writes)
+}
+
+/// What was changed behind a landing that left the row alone was not changed as of the table's version.
+fn not_newer_than_its_row(conn: &Connection, net: &mut Net) -> Result<(), Trouble> {
+    let Some(row) = net.base.as_ref().or(net.offline.as_ref()) else { return Ok(()) };
+    if let Some(as_of) = again::as_of(conn, &net.entry, &row.key(&net.entry.table))? {
+        net.base_version = net.base_version.min(ChannelVersion(as_of as u64));
+    }
+    Ok(())
 }
 
 fn net_write(net: Net) -> Option<Write> {

@@ -4,8 +4,8 @@
 //! * Which rows it made is remembered, so that they can go together once they are old ([`crate::purge`]).
 //! * Decided rows, and those that leave their table's filter, are written in the same transaction, silently, but for rows
 //!   that have a later unsent change.
-//! * While a table is being loaded, what the channel just accepted goes into its stage as well: the load may have read
-//!   those rows before, and the channel does not send this register its own changes.
+//! * Of a table that is pulled too, what the channel just accepted goes into its stage as well: a load or a pass that is
+//!   under way may have read those rows before, and the channel does not send this register its own changes.
 
 use crate::apply;
 use crate::cell::{bind_key, bind_row};
@@ -213,7 +213,7 @@ fn settle(
     if find(conn, end.id)?.ok_or_else(unknown)?.state.is_over() {
         return Ok(Tally::default());
     }
-    let touched = touched_while_loading(conn, end.id, registry)?;
+    let touched = touched(conn, end.id, registry)?;
     purge::keep(conn, end.id, now_ms)?;
     forget_log(conn, end.id)?;
     contested::forget(conn, end.id)?;
@@ -267,28 +267,29 @@ fn write_decided(conn: &Connection, decided: &[&(Arc<Entry>, Change)]) -> Result
     Ok(tally)
 }
 
-/// Keys of one transaction in a table that is being loaded.
+/// Keys of one transaction in a table that is pulled too.
 struct Touched {
     entry: Arc<Entry>,
     keys: Vec<Key>,
 }
 
-fn touched_while_loading(
+fn touched(
     conn: &Connection,
     id: TransactionId,
     registry: &Registry,
 ) -> Result<Vec<Touched>, Trouble> {
-    let mut statement = conn.prepare_cached(
-        "SELECT table_id FROM tillhold_table WHERE load_state IN ('table', 'stage', 'staged')",
-    )?;
-    let mut rows = statement.query(())?;
-    let mut loading = Vec::new();
+    let mut statement = conn
+        .prepare_cached(&format!("SELECT DISTINCT table_id FROM tillhold_log WHERE {ITS_ROWS}"))?;
+    let mut rows = statement.query([&id.0[..]])?;
+    let mut touched = Vec::new();
     while let Some(row) = rows.next()? {
         let entry = registry.in_journal(row.get(0)?)?.clone();
-        let keys = keys_in_log(conn, &entry, id)?;
-        loading.push(Touched { entry, keys });
+        if entry.direction.is_pulled() {
+            let keys = keys_in_log(conn, &entry, id)?;
+            touched.push(Touched { entry, keys });
+        }
     }
-    Ok(loading)
+    Ok(touched)
 }
 
 fn keys_in_log(conn: &Connection, entry: &Entry, id: TransactionId) -> Result<Vec<Key>, Trouble> {

@@ -33,19 +33,20 @@ pub(crate) struct Sql {
     /// A row, then how many changes it stands for.
     pub(crate) stage_row: String,
     /// The same for a page of a load: what a settlement has staged stands.
-    pub(crate) stage_page_row: String,
-    /// Marks the staged row of a key as a settlement's.
+    /// One more change of a key whose staged row is a settlement's.
+    pub(crate) stage_count_on: String,
+    /// The key, then whether its staged row is a settlement's: 2 or 0.
     pub(crate) stage_settled: String,
     /// Whether the key's staged row is a settlement's.
     pub(crate) is_settled: String,
     /// A key, then how many changes it stands for.
     pub(crate) stage_gone: String,
     pub(crate) stage_has_rows: String,
-    /// Whether a row of the table is unsent, or was sent since the load began. Journal only.
-    pub(crate) stage_met_unsent: String,
     pub(crate) stage_clear: String,
-    /// How many changes are staged, and how many of them meet unsent changes.
+    /// How many changes are staged, and how many of them are not to land.
     pub(crate) stage_count: String,
+    /// Keys that the stage has and that are not to land; with 0 only those of changes, with 1 those of a load's pages too.
+    pub(crate) stage_passed_over: String,
     pub(crate) land_gone: String,
     /// For a stage that holds the whole table: what it does not hold is gone.
     pub(crate) land_missing: String,
@@ -77,14 +78,14 @@ impl Sql {
             unsent: wording.unsent(rows),
             is_pending: wording.is_pending(),
             stage_row: wording.stage_row(),
-            stage_page_row: wording.stage_page_row(),
+            stage_count_on: wording.stage_count_on(),
             stage_settled: wording.stage_settled(),
             is_settled: wording.is_settled(),
             stage_gone: wording.stage_gone(),
             stage_has_rows: format!("SELECT EXISTS (SELECT 1 FROM {stage})"),
-            stage_met_unsent: wording.stage_met_unsent(),
             stage_clear: format!("DELETE FROM {stage}"),
             stage_count: wording.stage_count(),
+            stage_passed_over: wording.stage_passed_over(),
             land_gone: wording.land_gone(),
             land_missing: wording.land_missing(),
             land_rows: wording.land_rows(),
@@ -96,7 +97,7 @@ impl Sql {
 const COUNT_ON: &str = "tillhold_changes = tillhold_changes + excluded.tillhold_changes";
 
 /// Beside 0, there, and 1, gone: a settlement has put it so, and what was read earlier must not replace it.
-const SETTLED: u8 = 2;
+pub(crate) const SETTLED: u8 = 2;
 
 struct Wording<'a> {
     table: &'a Table,
@@ -162,23 +163,25 @@ impl Wording<'_> {
     fn stage_row(&self) -> String {
         let count = self.columns.len();
         format!(
-            "INSERT INTO {} ({}, tillhold_gone, tillhold_changes) VALUES ({}, 0, ?{}) {}, \
-             tillhold_gone = 0, {COUNT_ON}",
-            self.names.stage,
+            "INSERT INTO {stage} ({}, tillhold_gone, tillhold_changes) VALUES ({}, 0, ?{}) {}, \
+             tillhold_gone = 0, {COUNT_ON} WHERE {stage}.tillhold_gone < {SETTLED}",
             self.list,
             marks(count),
             count + 1,
             self.or_take_over(),
+            stage = self.names.stage,
         )
     }
 
-    fn stage_page_row(&self) -> String {
-        format!("{} WHERE {}.tillhold_gone < {SETTLED}", self.stage_row(), self.names.stage)
+    fn stage_count_on(&self) -> String {
+        let (stage, by_key) = (&self.names.stage, self.by_key(|nth, _| nth + 1));
+        format!("UPDATE {stage} SET tillhold_changes = tillhold_changes + 1 WHERE {by_key}")
     }
 
     fn stage_settled(&self) -> String {
         let (stage, by_key) = (&self.names.stage, self.by_key(|nth, _| nth + 1));
-        format!("UPDATE {stage} SET tillhold_gone = tillhold_gone | {SETTLED} WHERE {by_key}")
+        let flag = self.table.key.len() + 1;
+        format!("UPDATE {stage} SET tillhold_gone = tillhold_gone & 1 | ?{flag} WHERE {by_key}")
     }
 
     fn is_settled(&self) -> String {
@@ -188,24 +191,17 @@ impl Wording<'_> {
         )
     }
 
-    fn stage_met_unsent(&self) -> String {
-        let (stage, id) = (&self.names.stage, self.table_id);
-        format!(
-            "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE table_id = {id}) \
-             OR EXISTS (SELECT 1 FROM {stage} WHERE tillhold_gone >= {SETTLED})"
-        )
-    }
-
     fn stage_gone(&self) -> String {
         let columns: Vec<String> = self.table.key_columns().map(|c| quoted(&c.name)).collect();
         format!(
-            "INSERT INTO {} ({}, tillhold_gone, tillhold_changes) VALUES ({}, 1, ?{}) \
-             ON CONFLICT ({}) DO UPDATE SET tillhold_gone = 1, {COUNT_ON}",
-            self.names.stage,
+            "INSERT INTO {stage} ({}, tillhold_gone, tillhold_changes) VALUES ({}, 1, ?{}) \
+             ON CONFLICT ({}) DO UPDATE SET tillhold_gone = 1, {COUNT_ON} \
+             WHERE {stage}.tillhold_gone < {SETTLED}",
             columns.join(", "),
             marks(columns.len()),
             columns.len() + 1,
             key_list(self.table),
+            stage = self.names.stage,
         )
     }
 
@@ -213,9 +209,24 @@ impl Wording<'_> {
         format!(
             "SELECT coalesce(sum(tillhold_changes), 0), \
              coalesce(sum(CASE WHEN {} THEN tillhold_changes ELSE 0 END), 0) FROM {} AS s",
-            self.unsent("s"),
+            self.passed_over(),
             self.names.stage
         )
+    }
+
+    fn stage_passed_over(&self) -> String {
+        let columns: Vec<String> = self.table.key_columns().map(|c| quoted(&c.name)).collect();
+        format!(
+            "SELECT {} FROM {} AS s WHERE (tillhold_changes > 0 OR ?1) AND ({})",
+            columns.join(", "),
+            self.names.stage,
+            self.passed_over()
+        )
+    }
+
+    /// Whether the channel's row of a staged key is not to land: ours is unsent, or was sent after the pass began.
+    fn passed_over(&self) -> String {
+        format!("{} OR s.tillhold_gone >= {SETTLED}", self.unsent("s"))
     }
 
     fn land_gone(&self) -> String {

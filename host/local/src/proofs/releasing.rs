@@ -1,12 +1,13 @@
 //! What people let go of, and what is tried again by itself.
 
-use super::{House, customers, id, lines, prices, refusal};
+use super::{EPOCH, House, customers, id, lines, prices, refusal};
 use crate::{
     Circumstances, LocalError, Quarantined, Refusal, Release, Releasing, RulingOutcome,
     TransactionState, kept_circumstances,
 };
 use tillhold_core::row::Key;
 use tillhold_core::table::TableName;
+use tillhold_core::version::ChannelVersion;
 
 fn ok<T>(answer: Result<T, LocalError>) -> T {
     answer.expect("an answer")
@@ -146,6 +147,8 @@ async fn what_was_refused_is_tried_again_once_under_other_circumstances() {
     assert_eq!(scopes.into_iter().collect::<Vec<_>>(), ["prices"]);
     let keys = house.db.keys_to_ask_again(&prices.name).await.expect("keys");
     assert_eq!(keys, vec![super::key(&prices, &["1"])]);
-    house.db.asked_again(&prices.name, keys).await.expect("asked");
+    let landed = vec![(prices.name.clone(), ChannelVersion(6))];
+    let asked = vec![(prices.name.clone(), keys)];
+    house.db.land_asked("prices", landed, EPOCH, asked).await.expect("a landing");
     assert_eq!(ok(house.db.keys_to_ask_again(&prices.name).await), Vec::new());
 }

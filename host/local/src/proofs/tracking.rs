@@ -6,9 +6,9 @@ use super::{EPOCH, House, customers, id, row};
 use crate::file::{Kind, Trouble};
 use crate::{LocalError, Settlement};
 use rusqlite::Connection;
-use tillhold_core::row::Change;
+use tillhold_core::row::{Change, Key};
 use tillhold_core::stage::Tally;
-use tillhold_core::table::Table;
+use tillhold_core::table::{Table, TableName};
 use tillhold_core::version::ChannelVersion;
 
 fn values<'a>(account: &'a str, name: &'a str) -> [&'a str; 4] {
@@ -159,4 +159,89 @@ async fn r10_a_page_read_before_an_upload_does_not_replace_what_was_uploaded() {
         land(&house, 9).await;
         assert_eq!(names(&house).await, ["kept=till", "other=seen"], "anew: {is_anew}");
     }
+}
+
+/// A pass reads a row, then a change of this register's is sent and settled, then the pass lands: what it read is older,
+/// and the channel would not send this register's own change again. Whether it was staged before or after is the same.
+#[tokio::test]
+async fn r10_a_pass_that_read_before_a_settlement_leaves_what_was_settled() {
+    for staged_first in [false, true] {
+        let (house, customers) = (House::new().await, customers());
+        house.make_ready("customers", &[&customers], 5).await;
+        let everyone = ["changed", "deleted", "other"];
+        for account in everyone {
+            stage(&house, &customers, account, "seen").await;
+        }
+        land(&house, 6).await;
+        house.update(1, &customers, &values("changed", "till")).await;
+        let deleted = super::key(&customers, &["deleted", "usmf"]);
+        let delete =
+            crate::RowWrite::Delete { table: customers.name.clone(), key: deleted.clone() };
+        house.db.record(id(2), super::hash(2), vec![delete], 1_000).await.expect("a delete");
+
+        house.db.discard_staged("customers").await.expect("a pass begins");
+        let accept = || house.db.accept(vec![id(1), id(2)]);
+        if !staged_first {
+            accept().await.expect("the channel took them");
+        }
+        for account in everyone {
+            stage(&house, &customers, account, "head office, before").await;
+        }
+        if staged_first {
+            accept().await.expect("the channel took them");
+        }
+        let tally = land(&house, 8).await;
+        assert_eq!(tally, Tally { rows_in: 3, applied: 1, dropped: 2, ..Tally::default() });
+        assert_eq!(names(&house).await, ["changed=till", "other=head office, before"]);
+        let changed = super::key(&customers, &["changed", "usmf"]);
+        assert_eq!(
+            asked(&house).await,
+            [changed.clone(), deleted],
+            "what was skipped may be newer"
+        );
+
+        house.db.discard_staged("customers").await.expect("the next pass begins");
+        stage(&house, &customers, "changed", "head office, after").await;
+        house.update(3, &customers, &values("changed", "till again")).await;
+        let base = house.pending().await[0].writes[0].base_version;
+        assert_eq!(base, ChannelVersion(6), "what the landing at 8 left out counts as unseen");
+        assert_eq!(asked(&house).await.len(), 1, "not the one that is unsent now");
+        land_asked(&house, 9, vec![(customers.name.clone(), vec![changed.clone()])]).await;
+        assert_eq!(names(&house).await[0], "changed=till again", "staged first: {staged_first}");
+        house.db.accept(vec![id(3)]).await.expect("the channel took it");
+        assert!(asked(&house).await.contains(&changed), "its landing was skipped once more");
+    }
+}
+
+/// The channel has a change of this register's, whose settlement its lost answer delays; head office changes the row
+/// behind it, and a pass brings that: it is skipped, and must come when the change is settled.
+#[tokio::test]
+async fn r10_a_row_that_is_skipped_because_it_is_unsent_is_asked_for_once_it_is_sent() {
+    let (house, customers) = (House::new().await, customers());
+    house.make_ready("customers", &[&customers], 5).await;
+    stage(&house, &customers, "C1", "seen").await;
+    land(&house, 6).await;
+    house.update(1, &customers, &values("C1", "till")).await;
+    house.db.discard_staged("customers").await.expect("a pass begins");
+    stage(&house, &customers, "C1", "head office, after").await;
+    land(&house, 8).await;
+    assert_eq!(names(&house).await, ["C1=till"]);
+    assert_eq!(asked(&house).await, [], "its upload decides it");
+    house.db.settle_as_sent(id(1), Vec::new()).await.expect("the channel had it");
+    let keys = asked(&house).await;
+    assert_eq!(keys, [super::key(&customers, &["C1", "usmf"])]);
+    house.db.discard_staged("customers").await.expect("the next pass begins");
+    stage(&house, &customers, "C1", "head office, after").await;
+    land_asked(&house, 8, vec![(customers.name.clone(), keys)]).await;
+    assert_eq!(names(&house).await, ["C1=head office, after"]);
+    assert_eq!(asked(&house).await, []);
+}
+
+async fn asked(house: &House) -> Vec<Key> {
+    house.db.keys_to_ask_again(&customers().name).await.expect("keys")
+}
+
+async fn land_asked(house: &House, version: u64, asked: Vec<(TableName, Vec<Key>)>) {
+    let landed = vec![(customers().name.clone(), ChannelVersion(version))];
+    house.db.land_asked("customers", landed, EPOCH, asked).await.expect("a landing");
 }
