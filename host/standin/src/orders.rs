@@ -18,7 +18,7 @@ use tillhold_core::limits::{TDS_DELAY_MAX, TDS_ORDER_BYTES_MAX};
 use tillhold_env::Env;
 
 /// Every order with its meaning, as `help` tells it.
-pub const ORDERS: [(&str, &str); 18] = [
+pub const ORDERS: [(&str, &str); 19] = [
     ("cut", "drop all connections, refuse new ones"),
     ("restore", "listen again"),
     ("restart", "cut and restore: sessions, transactions and temporary tables are gone"),
@@ -29,6 +29,7 @@ pub const ORDERS: [(&str, &str); 18] = [
     ("refuse-logins NUMBER", "end all sessions, refuse every login with this error"),
     ("refuse-new-logins NUMBER", "refuse every login with this error, let the sessions live"),
     ("refuse-requests NUMBER", "answer every request with this error"),
+    ("lock TEXT", "let requests with this text in them wait, as behind another session's lock"),
     ("read-only", "the database takes only reads; heal lets it take writes again"),
     (
         "drop-after-commit N",
@@ -91,6 +92,8 @@ impl Order {
             }
             "drop-after-commit" => Order::Inject(Fault::DropAfterCommit { commits: number()? }),
             "half-row" => Order::Inject(Fault::HalfRow { rows: number()? }),
+            "lock" if !rest.is_empty() => Order::Inject(Fault::Lock { text: rest.to_string() }),
+            "lock" => return Err(refuse("a text must follow")),
             "deadlock" if rest.is_empty() => deadlock("COMMIT"),
             "deadlock" => deadlock(rest),
             "fail" => failure(rest).ok_or_else(|| refuse("an error's number must follow"))?,
@@ -223,6 +226,7 @@ mod tests {
         check("refuse-logins 18456", logins(false));
         check("refuse-new-logins 18456", logins(true));
         check("refuse-requests 1222", Ok(Order::Inject(Fault::RefuseRequests { number: 1_222 })));
+        check("lock ax.T", Ok(Order::Inject(Fault::Lock { text: "ax.T".to_string() })));
         check("read-only", Ok(Order::ReadOnly));
         check("half-row 0", Ok(Order::Inject(Fault::HalfRow { rows: 0 })));
         check("deadlock", fail(1205, "COMMIT"));

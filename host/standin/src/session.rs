@@ -190,6 +190,9 @@ impl Connection {
         if let Some(number) = self.faults.refused_request() {
             return self.refuse_all(&ordered::request(number)).await;
         }
+        if !self.unlocked(body).await? {
+            return self.acknowledge_attention().await;
+        }
         match Request::read(header.kind, body) {
             Ok(request) => self.run(header.resets(), request).await,
             Err(error @ (ServerError::Unsupported { .. } | ServerError::NoValue { .. })) => {
@@ -197,6 +200,27 @@ impl Connection {
             }
             Err(error) => self.fail(error).await,
         }
+    }
+
+    /// Waits for an ordered lock; whether the client still wants its answer.
+    async fn unlocked(&mut self, body: &[u8]) -> Result<bool, ServerError> {
+        let free = self.faults.unlocked(body);
+        tokio::pin!(free);
+        tokio::select! {
+            biased;
+            () = &mut free => return Ok(true),
+            header = self.packets.header(&mut self.read) => match header? {
+                None => return Err(ServerError::Closed),
+                Some(header) if header.kind == Kind::Attention => {
+                    self.packets.payload(&header);
+                    return Ok(false);
+                }
+                Some(_) => {}
+            },
+        }
+        // Anything but an attention waits for its turn, unread.
+        free.await;
+        Ok(true)
     }
 
     /// Runs the request on the engine's thread and forwards its answer meanwhile.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Faults on command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Connections are accepted and bytes are taken, nothing is answered: a hung process.
     Stall,
@@ -25,6 +25,9 @@ pub enum Fault {
     RefuseLogins { number: u32, keeps_sessions: bool },
     /// Every request is answered with this error: the server has no time, memory or lock for it.
     RefuseRequests { number: u32 },
+    /// Somebody holds a lock: requests with this text in them wait until it is healed or the client takes them back; all
+    /// others are answered.
+    Lock { text: String },
     /// The so-manieth commit from now (1: the next) is carried out and its connection dropped before the answer.
     DropAfterCommit { commits: u64 },
     /// The next result set that is long enough breaks off in the middle of the row after so many.
@@ -38,6 +41,8 @@ pub struct Faults {
     /// The errors that logins and requests end with; 0 is none.
     logins: AtomicU32,
     requests: AtomicU32,
+    /// What is locked, as requests carry it: UTF-16, little end first. Empty is nothing.
+    locked: watch::Sender<Vec<u8>>,
     evictions: watch::Sender<u64>,
     delay_ms: AtomicU64,
     /// 0 is as many as there are.
@@ -62,6 +67,7 @@ impl Faults {
             silence: watch::Sender::default(),
             logins: AtomicU32::new(0),
             requests: AtomicU32::new(0),
+            locked: watch::Sender::default(),
             evictions: watch::Sender::new(0),
             delay_ms: AtomicU64::new(0),
             bytes_per_second: AtomicU64::new(0),
@@ -90,6 +96,9 @@ impl Faults {
                 self.evictions.send_modify(|evictions| *evictions += u64::from(!keeps_sessions));
             }
             Fault::RefuseRequests { number } => self.requests.store(number, Ordering::Release),
+            Fault::Lock { text } => {
+                self.locked.send_replace(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+            }
             Fault::DropAfterCommit { commits } => self.commits.store(commits, Ordering::Release),
             Fault::HalfRow { rows } => self.half_row.store(rows, Ordering::Release),
         }
@@ -98,6 +107,7 @@ impl Faults {
     pub(crate) fn heal(&self) {
         self.logins.store(0, Ordering::Release);
         self.requests.store(0, Ordering::Release);
+        self.locked.send_replace(Vec::new());
         self.delay_ms.store(0, Ordering::Release);
         self.bytes_per_second.store(0, Ordering::Release);
         self.commits.store(0, Ordering::Release);
@@ -139,6 +149,14 @@ impl Faults {
 
     pub fn refused_request(&self) -> Option<u32> {
         Some(self.requests.load(Ordering::Acquire)).filter(|number| *number > 0)
+    }
+
+    /// Waits until nobody holds a lock on what this request asks for; at once where nobody does.
+    pub async fn unlocked(&self, request: &[u8]) {
+        let is_free = |text: &Vec<u8>| {
+            text.is_empty() || !request.windows(text.len()).any(|part| part == text.as_slice())
+        };
+        settle(&self.locked, is_free).await;
     }
 
     pub fn evictions(&self) -> u64 {

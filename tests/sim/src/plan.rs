@@ -95,6 +95,11 @@ pub enum Event {
         register: u64,
         ms: u64,
     },
+    /// Head office holds a lock on what requests with this text want; all others are answered.
+    Lock {
+        text: &'static str,
+        ms: u64,
+    },
     /// The channel's process dies with all its sessions.
     ChannelDies {
         down_ms: u64,
@@ -194,6 +199,7 @@ impl Event {
             Event::RefuseLogins { .. }
             | Event::RefuseRequests { .. }
             | Event::Stall { .. }
+            | Event::Lock { .. }
             | Event::ChannelDies { .. }
             | Event::ReadOnly { .. }
             | Event::FailStatement { .. } => Kind::Channel,
@@ -239,6 +245,7 @@ pub struct Plan {
     pub office_ms: u64,
     /// A plugin sees every price that comes down.
     pub has_rule: bool,
+    /// By their places; a later kind of event is drawn apart and comes behind, so that the seeds of before stay what they were.
     pub events: Vec<Planned>,
 }
 
@@ -259,7 +266,8 @@ impl Plan {
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| !calm && dice.one_in(2)).collect();
         let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
         let list: &[Kind] = if calm { &Kind::ALL } else { &kinds };
-        let events = events(&mut dice, list, registers, sells_ms, gap_ms);
+        let mut events = events(&mut dice, list, registers, sells_ms, gap_ms);
+        events.extend(locks(seed, list, sells_ms));
         Plan {
             seed,
             registers,
@@ -292,6 +300,7 @@ impl Plan {
         ];
         let gap_ms = *dice.of_list(&[30, 30, 60]);
         let mut events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
+        events.extend(locks(seed, &weighed, sells_ms));
         for event in &mut events {
             // Up again at once, to fall again.
             if let Event::Kill { down_ms, .. } = &mut event.what {
@@ -300,6 +309,13 @@ impl Plan {
         }
         let has_rule = weighed.contains(&Kind::Plugin);
         Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, has_rule, events }
+    }
+
+    /// As they happen.
+    pub fn in_time(&self) -> Vec<Planned> {
+        let mut events = self.events.clone();
+        events.sort_by_key(|event| event.at_ms);
+        events
     }
 
     /// The same run with those of its events alone that have these places.
@@ -326,6 +342,21 @@ fn events(
         at_ms += dice.between(1, 2 * gap_ms);
     }
     events
+}
+
+/// Between two locks that head office takes, on average.
+const LOCK_GAP_MS: u64 = 6_000;
+
+fn locks(seed: u64, kinds: &[Kind], sells_ms: u64) -> Vec<Planned> {
+    let (mut dice, mut locks) = (Dice::of(seed, "locks"), Vec::new());
+    let mut at_ms = dice.between(1, 2 * LOCK_GAP_MS);
+    while at_ms < sells_ms && kinds.contains(&Kind::Channel) {
+        let text = dice.word(&["RETAILTRANSACTIONTABLE", "ledger", "CUSTTABLE", "PRICEDISCTABLE"]);
+        let ms = *dice.of_list(&[1_000, 2_500, 6_000]);
+        locks.push(Planned { at_ms, what: Event::Lock { text, ms } });
+        at_ms += dice.between(1, 2 * LOCK_GAP_MS);
+    }
+    locks
 }
 
 /// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.

@@ -25,7 +25,7 @@ pub async fn all_of_it(world: &Rc<World>) {
         .map(|machine| tokio::task::spawn_local(keep_running(world.clone(), machine.clone())))
         .collect();
     let mut under_way = Vec::new();
-    for planned in &world.plan.events {
+    for planned in world.plan.in_time() {
         sleep_until(opening + Duration::from_millis(planned.at_ms)).await;
         let (world, what) = (world.clone(), planned.what);
         world.trace.line("fault", format_args!("{what:?}"));
@@ -232,6 +232,12 @@ async fn of_channel(world: &Rc<World>, what: Event) {
             if let Err(error) = world.channel.start().await {
                 world.break_promise(format!("the channel does not come back: {error:#}"));
             }
+        }
+        Event::Lock { text, ms } => {
+            let gates = || (1..=world.plan.registers).filter_map(|it| world.channel.gate(it));
+            gates().for_each(|gate| gate.inject(Fault::Lock { text: text.to_string() }));
+            sleep(Duration::from_millis(ms)).await;
+            gates().for_each(|gate| gate.heal());
         }
         Event::ReadOnly { ms } => {
             let set = |is| world.channel.office(move |office| office.set_read_only(is));

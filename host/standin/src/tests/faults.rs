@@ -85,6 +85,30 @@ async fn a_stalled_gate_takes_and_answers_nothing_until_it_is_healed() {
 }
 
 #[tokio::test]
+async fn a_lock_is_waited_for_by_who_asks_for_it_and_by_nobody_else() {
+    let house = House::open().await;
+    let (mut waits, mut other) = (house.client().await, house.client().await);
+    house.gate.inject(Fault::Lock { text: "rows 2".to_string() });
+    {
+        let mut waiting = Box::pin(count_rows(&mut waits, "rows 2"));
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
+        assert!(early.is_err(), "a lock was not waited for");
+        assert_eq!(count_rows(&mut other, "rows 3").await.ok(), Some(3));
+        house.gate.heal();
+        assert_eq!(waiting.await.ok(), Some(2));
+    }
+    house.gate.inject(Fault::Lock { text: "rows 2".to_string() });
+    let mut config = house.config(tiberius::EncryptionLevel::NotSupported);
+    config.command_timeout(Some(Duration::from_millis(100)));
+    let mut hasty = house.connect(config).await.expect("logging in needs no lock");
+    assert!(count_rows(&mut hasty, "rows 2").await.is_err(), "it waits no longer");
+    drop(hasty);
+    while house.gate.connections() > 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_half_open_gate_is_silence_and_forgets_its_connections_when_it_is_healed() {
     let house = House::open().await;
     let mut client = house.client().await;
