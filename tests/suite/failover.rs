@@ -7,7 +7,7 @@ use std::time::Duration;
 use tillhold_demo::{DemoError, Fault, Rehearsal};
 
 /// What happens to a channel, and what mends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Strike {
     Cut,
     ReadOnly,
@@ -15,18 +15,18 @@ enum Strike {
 }
 
 impl Strike {
-    async fn strike(self, rehearsal: &Rehearsal) -> Result<(), DemoError> {
+    async fn strike(&self, rehearsal: &Rehearsal) -> Result<(), DemoError> {
         match self {
             Strike::Cut => rehearsal.cut().await,
             Strike::ReadOnly => rehearsal.set_read_only(true).await,
             Strike::At(fault) => {
-                rehearsal.inject(fault);
+                rehearsal.inject(fault.clone());
                 Ok(())
             }
         }
     }
 
-    async fn mend(self, rehearsal: &Rehearsal) -> Result<(), DemoError> {
+    async fn mend(&self, rehearsal: &Rehearsal) -> Result<(), DemoError> {
         rehearsal.heal();
         match self {
             Strike::Cut => rehearsal.restore().await,
@@ -224,7 +224,7 @@ fn sales_under_way_when_the_channel_goes_end_once_on_either_write_path() {
                 let seen = stage.rehearsal.until("the path", limit, |s| s["write_path"] == path);
                 seen.await.expect("the write path, switched while it runs");
             }
-            for strike in strikes {
+            for strike in &strikes {
                 // Answers of the channel take a while, so that what was sent whole still waits for one.
                 stage.rehearsal.inject(Fault::Slow { delay: Duration::from_millis(200) });
                 let happens = async |rehearsal: &Rehearsal| strike.strike(rehearsal).await;
