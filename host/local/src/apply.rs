@@ -83,12 +83,10 @@ impl LocalDatabase {
         }
         let now_ms = self.env().clock.wall_ms();
         let (of_journal, of_catalogue) = self.by_file(asked)?;
-        let mut of_journal = Some(of_journal);
         let mut tally = Tally::default();
-        for kind in [Kind::Journal, Kind::Catalogue] {
+        for (kind, asked) in [(Kind::Journal, of_journal), (Kind::Catalogue, Vec::new())] {
             let here = landing.iter().filter(|(entry, _)| entry.kind == kind);
             let here: Vec<(Arc<Entry>, StoredPosition)> = here.cloned().collect();
-            let asked = of_journal.take().unwrap_or_default();
             if !here.is_empty() {
                 let work =
                     move |conn: &mut Connection| land(conn, kind, &here, &asked, (epoch, now_ms));
