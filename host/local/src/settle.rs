@@ -89,7 +89,7 @@ impl LocalDatabase {
         self.end(vec![end]).await
     }
 
-    /// Settles several accepted transactions in one commit, as they were sent in one upload.
+    /// Settles several accepted transactions, as they were sent in one upload.
     pub async fn accept(&self, accepted: Vec<impl Into<Accepted>>) -> Result<(), LocalError> {
         let registry = self.registry();
         let mut ends = Vec::with_capacity(accepted.len());
@@ -113,19 +113,26 @@ impl LocalDatabase {
         self.end(vec![End { as_sent: made, ..End::accepted(id) }]).await
     }
 
-    async fn end(&self, ends: Vec<End>) -> Result<Tally, LocalError> {
+    /// A few in one commit: a sale waits behind no more of them.
+    async fn end(&self, mut ends: Vec<End>) -> Result<Tally, LocalError> {
         let (registry, now_ms) = (self.registry(), self.env().clock.wall_ms());
-        let settle_all = move |conn: &mut Connection| {
-            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut tally = Tally::default();
-            for end in &ends {
-                tally += settle(&transaction, end, &registry, now_ms)?;
-            }
-            let tally = tally.balanced().map_err(LocalError::from)?;
-            transaction.commit()?;
-            Ok(tally)
-        };
-        self.writer(Kind::Journal).run(settle_all).await
+        let mut tally = Tally::default();
+        while !ends.is_empty() {
+            let few: Vec<End> = ends.drain(..ends.len().min(limits::SETTLED_AT_ONCE)).collect();
+            let registry = registry.clone();
+            let settle_few = move |conn: &mut Connection| {
+                let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let mut tally = Tally::default();
+                for end in &few {
+                    tally += settle(&transaction, end, &registry, now_ms)?;
+                }
+                let tally = tally.balanced().map_err(LocalError::from)?;
+                transaction.commit()?;
+                Ok(tally)
+            };
+            tally += self.writer(Kind::Journal).run(settle_few).await?;
+        }
+        Ok(tally)
     }
 
     /// Sets a transaction aside that the channel refuses for good. Its rows stay here, and are not overwritten by pull.

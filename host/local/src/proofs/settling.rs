@@ -10,6 +10,7 @@ use tillhold_core::limits;
 use tillhold_core::row::Change;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
+use tillhold_core::transaction::TransactionId;
 use tillhold_core::version::ChannelVersion;
 
 fn conflict(table: &Table, base: &[&str], channel: &[&str], offline: &[&str]) -> Conflict {
@@ -45,7 +46,7 @@ async fn accepted_transactions_leave_the_log_once() {
 }
 
 #[tokio::test]
-async fn an_upload_is_accepted_in_one_go_or_not_at_all() {
+async fn a_few_are_accepted_in_one_go_or_not_at_all() {
     let house = House::new().await;
     for number in 1..=3 {
         house.insert(number, &lines(), &[&format!("T{number}"), "1", "i", "1"]).await;
@@ -322,4 +323,22 @@ async fn deeds_of_people_are_kept_newest_first_and_not_for_ever() {
     let again = open(house.folder.path()).await;
     again.note_act(act("late")).await.expect("a note");
     assert_eq!(whys(again.acts(None, 9).await.expect("acts")), ["late", "three"]);
+}
+
+/// A sale goes between the settlements of a large upload, not behind all of them.
+#[tokio::test]
+async fn a_sale_waits_for_a_few_settlements_and_not_for_an_uploads() {
+    let (house, lines) = (House::new().await, lines());
+    let sent: Vec<TransactionId> = (1..=200).map(id).collect();
+    for number in 1..=200 {
+        house.insert(number, &lines, &["T1", &number.to_string(), "i", "1"]).await;
+    }
+    let sale = async {
+        house.insert(201, &lines, &["T2", "1", "i", "1"]).await;
+        house.pending().await.len()
+    };
+    let (accepted, unsent) = tokio::join!(biased; house.db.accept(sent), sale);
+    accepted.expect("accepted");
+    assert!(unsent >= 100, "{unsent} were unsettled when the sale was made");
+    assert_eq!(house.pending().await.len(), 1);
 }
