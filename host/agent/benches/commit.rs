@@ -71,7 +71,9 @@ async fn measure(path: &str, tables: &Tables, share: f64, count: usize) -> Falli
     let cashier = Cashier { env, tables, register, lines, next: &next, promised: &promised };
     let waits_for_channel = path == "channel-first";
     let mut bound = match waits_for_channel {
-        true => Bound::Channel(PlainClient::connect(&shop, tables, PLAIN_REGISTERS).await?),
+        true => {
+            Bound::Channel(Box::new(PlainClient::connect(&shop, tables, PLAIN_REGISTERS).await?))
+        }
         false => Bound::Sqlite(&mut bare),
     };
     let (online, ceiling) = alone(&shop, &cashier, &running, &mut bound, count).await?;
@@ -97,7 +99,7 @@ async fn measure(path: &str, tables: &Tables, share: f64, count: usize) -> Falli
 /// What a sale cannot be faster than.
 enum Bound<'a> {
     Sqlite(&'a mut Connection),
-    Channel(PlainClient<'a>),
+    Channel(Box<PlainClient<'a>>),
 }
 
 impl Bound<'_> {
