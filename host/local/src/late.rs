@@ -126,6 +126,12 @@ pub(crate) fn note(
     Ok(())
 }
 
+/// Whether rows of this table are among what is late.
+pub(crate) fn is_of(conn: &Connection, entry: &Entry) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_late WHERE table_id = ?1)";
+    Ok(conn.prepare_cached(sql)?.query_row([entry.id], |row| row.get(0))?)
+}
+
 /// For readers that would take a sale without its rows for one that has none.
 pub(crate) fn refuse(conn: &Connection, id: TransactionId) -> Result<(), Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_late WHERE transaction_id = ?1)";

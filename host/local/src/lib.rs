@@ -58,6 +58,7 @@ mod settle;
 mod shape;
 mod size;
 mod statements;
+mod together;
 mod unsent;
 mod unsent_sales;
 mod used;

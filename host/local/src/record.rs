@@ -15,7 +15,7 @@ use crate::late::{self, Late};
 use crate::load::key_twice;
 use crate::registry::{Entry, Registry};
 use crate::settle::mark_settled;
-use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
+use rusqlite::{Connection, Row as SqlRow};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tillhold_core::limits;
@@ -162,7 +162,17 @@ impl LocalDatabase {
         let (id, hash) = (sale.id, sale.hash);
         let journal = self.writer(Kind::Journal);
         let late = self.late().clone();
-        match journal.run_silent(move |conn| record(conn, &sale, log, &late)).await {
+        let mut earlier = None;
+        let work = move |conn: &Connection| {
+            let recorded = match (earlier, record(conn, &sale, log, &late)?) {
+                // The commit of a first attempt was in doubt, and had happened.
+                (Some(Recorded::Committed), Recorded::AlreadyThere) => Recorded::Committed,
+                (_, recorded) => recorded,
+            };
+            earlier = Some(recorded);
+            Ok(recorded)
+        };
+        match journal.run_sale(work).await {
             Err(error) if error.leaves_doubt() => {
                 let known = journal.run(move |conn| find(conn, id)).await?;
                 known.filter(|found| found.hash == hash).map(|_| Recorded::Committed).ok_or(error)
@@ -238,34 +248,41 @@ enum Log {
     Later,
 }
 
-fn record(conn: &mut Connection, sale: &Sale, log: Log, late: &Late) -> Result<Recorded, Trouble> {
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if let Some(known) = find(&transaction, sale.id)? {
+/// In the caller's transaction, which other sales may share.
+fn record(conn: &Connection, sale: &Sale, log: Log, late: &Late) -> Result<Recorded, Trouble> {
+    if let Some(known) = find(conn, sale.id)? {
         return Ok(if known.hash == sale.hash { Recorded::AlreadyThere } else { Recorded::Clash });
     }
-    let before = last_number(&transaction)?;
+    let before = last_number(conn)?;
     for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
         match steps[0].is_insert() {
-            true => insert(&transaction, sale.id, steps)?,
-            false => change(&transaction, sale, steps, late)?,
+            true => insert(conn, sale.id, steps)?,
+            false => change(conn, sale.id, steps, late)?,
         }
     }
     match log {
-        Log::Now => late.log(&transaction)?,
+        Log::Now => late.log(conn)?,
         Log::Later => late.is_coming(),
     }
-    remember(&transaction, sale, before)?;
-    transaction.commit()?;
+    remember(conn, sale, before)?;
     Ok(Recorded::Committed)
 }
 
-/// Changes of rows that are there, each logged at once. What the sale itself has inserted is before.
-fn change(conn: &Connection, sale: &Sale, steps: &[Step], late: &Late) -> Result<(), Trouble> {
-    let is_of = |one: &Step| steps.iter().any(|step| step.entry().id == one.entry().id);
-    if sale.steps.iter().any(|one| one.is_insert() && is_of(one)) {
-        late.log(conn)?;
+/// Changes of rows that are there, each logged at once. What this sale or others of the transaction have inserted into the
+/// same tables is before.
+fn change(
+    conn: &Connection,
+    id: TransactionId,
+    steps: &[Step],
+    late: &Late,
+) -> Result<(), Trouble> {
+    for run in steps.chunk_by(|one, next| one.entry().id == next.entry().id) {
+        if late::is_of(conn, run[0].entry())? {
+            late.log(conn)?;
+        }
+        run.iter().try_for_each(|step| write(conn, id, step))?;
     }
-    steps.iter().try_for_each(|step| write(conn, sale.id, step))
+    Ok(())
 }
 
 impl Step {

@@ -3,10 +3,11 @@
 //! * One piece of work at a time writes or checkpoints: SQLite's write-ahead log never sees two checkpointers at once.
 //! * Sales go by a second connection, on which no triggers fire: that they look whether they should costs a sale of 20 lines
 //!   a fifth of its time. It is opened for the first one.
-//! * A sale that finds the thread at rest does its work itself: a change of threads and back would come to each.
+//! * A sale that finds the thread at rest does its work itself: a change of threads and back would come to each. Those that
+//!   wait share a commit ([`crate::together`]).
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
 //! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
-//! * Idle moments checkpoint, and give free pages back to the disk, a step at a time.
+//! * A rest of some milliseconds is used to checkpoint, and to give free pages back to the disk, a step at a time.
 //! * After trouble with the disk the outcome of a commit is unknown, so the file is opened anew before more work.
 //! * A piece of work that panics rolls back and takes nothing else with it.
 
@@ -15,33 +16,33 @@ use crate::error::LocalError;
 use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
 use crate::late::{Late, Waits};
+use crate::together::{self, Part};
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tillhold_core::limits;
 use tillhold_env::Env;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-/// Pieces of work after which an idle moment is used to checkpoint, so that no sale has to wait for one: one of 20 lines
-/// and its log are 40 pages, and a commit itself checkpoints after 1,000.
+/// Pieces of work after which a rest is used to checkpoint, so that no sale has to wait for one: one of 20 lines and its
+/// log are 40 pages, and a commit itself checkpoints after 1,000.
 const WORK_BETWEEN_CHECKPOINTS: u32 = 16;
+/// After these it is done in the first moment without work.
+const WORK_WITHOUT_CHECKPOINT_MAX: u32 = 24;
+/// Without work for so long, the cashiers of a burst have all been served: what comes now costs nobody a wait, most likely.
+const REST: Duration = Duration::from_millis(25);
 
 /// Answers whether the file must be opened anew.
 type Work = Box<dyn FnOnce(Result<&mut Connection, LocalError>) -> bool + Send>;
 
-/// On which of the connections.
-#[derive(Clone, Copy)]
-enum Triggers {
-    Fire,
-    Silent,
-}
-
 enum Message {
-    Work(Work, Triggers),
+    Work(Work),
+    Sale(Box<dyn Part>),
     Exchange(PathBuf, Watch, oneshot::Sender<Result<(), LocalError>>),
     Close(oneshot::Sender<()>),
     /// Somebody else has used the connection.
@@ -99,18 +100,19 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         let (work, wait) = self.told(work);
-        self.send(Message::Work(work, Triggers::Fire))?;
+        self.send(Message::Work(work))?;
         wait.await.map_err(|_| LocalError::Closed)?
     }
 
-    /// With the triggers silent, for work that logs what it writes; here when nothing else is under way or waits.
-    pub(crate) async fn run_silent<T: Send + 'static>(
+    /// A sale in a transaction, with triggers silent: it logs what it writes. Here when nothing else is under way or waits,
+    /// with others when some wait; `work` is done again when its transaction came to nothing.
+    pub(crate) async fn run_sale<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
-        let (work, wait) = self.told(work);
-        if let Some(work) = self.done_here(work) {
-            self.send(Message::Work(work, Triggers::Silent))?;
+        let (part, wait) = together::part(work);
+        if let Some(part) = self.done_here(part) {
+            self.send(Message::Sale(part))?;
         }
         wait.await.map_err(|_| LocalError::Closed)?
     }
@@ -135,18 +137,18 @@ impl Writer {
         (work, wait)
     }
 
-    /// The work again when it was not done.
-    fn done_here(&self, work: Work) -> Option<Work> {
+    /// The sale again when it was not made.
+    fn done_here(&self, sale: Box<dyn Part>) -> Option<Box<dyn Part>> {
         if self.queue.capacity() < limits::WRITER_QUEUE_MAX {
-            return Some(work);
+            return Some(sale);
         }
-        let mut left = Some(work);
+        let mut left = Some(sale);
         self.env.tasks.in_place(&mut || {
             if let Ok(mut desk) = self.desk.try_lock()
                 && !desk.is_closed
-                && let Some(work) = left.take()
+                && let Some(sale) = left.take()
             {
-                desk.do_one(work, Triggers::Silent);
+                desk.sell(vec![sale]);
             }
         });
         if left.is_none() {
@@ -191,19 +193,20 @@ fn work_off(
     desk: &Mutex<Desk>,
     mut messages: Receiver<Message>,
 ) -> Option<oneshot::Sender<()>> {
+    let mut next = None;
     loop {
-        let message = match messages.try_recv() {
-            Ok(message) => message,
-            Err(TryRecvError::Disconnected) => return None,
-            Err(TryRecvError::Empty) => {
-                if at(desk).use_idle_moment() {
-                    continue;
-                }
-                env.wait(messages.recv(), None).flatten()?
-            }
+        let message = match next.take() {
+            Some(message) => message,
+            None => take_one(env, desk, &mut messages)?,
         };
         match message {
-            Message::Work(work, triggers) => at(desk).do_one(work, triggers),
+            Message::Work(work) => at(desk).do_one(work),
+            Message::Sale(sale) => {
+                let mut desk = at(desk);
+                let mut sales = vec![sale];
+                next = take_others(&mut sales, &mut messages);
+                desk.sell(sales);
+            }
             Message::Exchange(aside, watch, answer) => {
                 let done = at(desk).exchange(&aside, &watch);
                 // The caller may have given up waiting; the file is exchanged all the same.
@@ -213,6 +216,52 @@ fn work_off(
             Message::Used => {}
         }
     }
+}
+
+/// What is to be done next, waited for; `None` when nobody is left who could ask. Meanwhile the log and the file are put in
+/// order.
+fn take_one(env: &Env, desk: &Mutex<Desk>, messages: &mut Receiver<Message>) -> Option<Message> {
+    loop {
+        match messages.try_recv() {
+            Ok(message) => return Some(message),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {}
+        }
+        let rest = match at(desk).use_idle_moment() {
+            Untidy::No => None,
+            Untidy::Yes => Some(REST),
+            Untidy::Long => Some(Duration::ZERO),
+        };
+        match env.wait(messages.recv(), rest) {
+            Some(message) => return message,
+            None => while at(desk).tidy_up() && messages.is_empty() {},
+        }
+    }
+}
+
+/// The sales that wait already, up to [`limits::SALES_AT_ONCE`] with those that are there; what waits behind them.
+fn take_others(
+    sales: &mut Vec<Box<dyn Part>>,
+    messages: &mut Receiver<Message>,
+) -> Option<Message> {
+    while sales.len() < limits::SALES_AT_ONCE {
+        match messages.try_recv() {
+            Ok(Message::Sale(sale)) => sales.push(sale),
+            Ok(Message::Used) => {}
+            Ok(other) => return Some(other),
+            // Nobody else asks, or nobody is left: then the next look says so.
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Whether the file is to be checkpointed, or has pages to give back.
+enum Untidy {
+    No,
+    Yes,
+    /// For so long that a sale may soon have to do it.
+    Long,
 }
 
 /// The connections, and what is known of their file.
@@ -231,11 +280,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn do_one(&mut self, work: Work, triggers: Triggers) {
+    fn do_one(&mut self, work: Work) {
         self.since_checkpoint += 1;
         self.may_shrink = true;
         let ready = self.make_ready();
-        let conn = ready.and_then(|()| self.connection(triggers));
+        let conn = ready.and_then(|()| self.conn.as_mut().ok_or(LocalError::Closed));
         // A panic has dropped the work's transaction, which rolls back, and its answer, which tells the caller.
         let reopen = catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or(true);
         if reopen {
@@ -243,12 +292,41 @@ impl Desk {
         }
     }
 
-    fn connection(&mut self, triggers: Triggers) -> Result<&mut Connection, LocalError> {
-        match (triggers, &mut self.silent) {
-            (Triggers::Fire, _) => self.conn.as_mut().ok_or(LocalError::Closed),
-            (Triggers::Silent, Some(conn)) => Ok(conn),
-            (Triggers::Silent, empty) => Ok(empty.insert(self.file.open_silent()?)),
+    /// In one commit; where that comes to nothing, in one each.
+    fn sell(&mut self, mut sales: Vec<Box<dyn Part>>) {
+        match self.commit(&mut sales) {
+            Ok(()) => sales.into_iter().for_each(|sale| sale.tell(Ok(()))),
+            Err(_) if sales.len() > 1 => sales.into_iter().for_each(|sale| self.sell(vec![sale])),
+            Err(error) => {
+                if let Some(ballast) = &self.ballast {
+                    ballast.relieve(&error);
+                }
+                if let Some(sale) = sales.pop() {
+                    sale.tell(Err(error));
+                }
+            }
         }
+    }
+
+    fn commit(&mut self, sales: &mut [Box<dyn Part>]) -> Result<(), LocalError> {
+        self.since_checkpoint += sales.len() as u32;
+        self.may_shrink = true;
+        self.make_ready()?;
+        let conn = match &mut self.silent {
+            Some(conn) => conn,
+            empty => empty.insert(self.file.open_silent()?),
+        };
+        // A panic has dropped the transaction, which rolls back.
+        let done = catch_unwind(AssertUnwindSafe(|| together::commit(conn, sales)));
+        let error = match done {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(trouble)) => trouble.at(&self.file.path),
+            Err(_) => LocalError::Closed,
+        };
+        if error.leaves_doubt() || matches!(error, LocalError::Closed) {
+            self.disconnect();
+        }
+        Err(error)
     }
 
     fn disconnect(&mut self) {
@@ -289,7 +367,7 @@ impl Desk {
         had_some && ballast.reserve() == Reserve::Gone
     }
 
-    /// One step towards a smaller file; whether there may be more to do. What fails is left for the next idle moment.
+    /// One step towards a smaller file; whether there may be more to do. What fails is left until there was more work.
     fn shrink(&mut self) -> bool {
         // Closed after trouble, it is opened again by the next piece of work, and until then there is nothing to do.
         let Some(conn) = &self.conn else { return false };
@@ -317,10 +395,22 @@ impl Desk {
         Ok(())
     }
 
-    /// Whether there may be more to do.
-    fn use_idle_moment(&mut self) -> bool {
+    /// What somebody may soon ask for; whether there is more to do, for which there is time.
+    fn use_idle_moment(&mut self) -> Untidy {
         // What fails is tried again before the next piece of work, which is told.
         let _ = self.write_log(Waits::Nobody);
+        match self.since_checkpoint {
+            // Closed after trouble: see [`Self::shrink`].
+            _ if self.conn.is_none() => Untidy::No,
+            WORK_WITHOUT_CHECKPOINT_MAX.. => Untidy::Long,
+            WORK_BETWEEN_CHECKPOINTS.. => Untidy::Yes,
+            _ if self.may_shrink => Untidy::Yes,
+            _ => Untidy::No,
+        }
+    }
+
+    /// One step; whether there may be more to do.
+    fn tidy_up(&mut self) -> bool {
         self.checkpoint();
         self.shrink()
     }
@@ -329,8 +419,8 @@ impl Desk {
         if self.since_checkpoint < WORK_BETWEEN_CHECKPOINTS {
             return;
         }
-        self.since_checkpoint = 0;
         if let Some(conn) = &self.conn {
+            self.since_checkpoint = 0;
             // A checkpoint that fails loses nothing: the log stays, and the next commit meets the same disk.
             let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
         }

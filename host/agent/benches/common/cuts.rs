@@ -4,10 +4,12 @@
 //! cashiers ──PUT──► tillhold run (a process) ──► channel serve --faults (a process) ◄── cut, heal, cut, ...
 //! ```
 
+use super::ceiling::{committed, empty};
 use super::register::{Running, is_sent};
 use super::sales::{self, Arrived, Tables};
 use super::spread::Spread;
 use super::{Fallible, Shop};
+use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,8 @@ pub const OFFLINE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a cut lasts: longer than the register waits before it goes offline.
 const CUT_TIME: Duration = Duration::from_millis(1_400);
 const LINES: i64 = 5;
+/// How long the cashiers sell into a bare SQLite file, for the ceiling.
+const BARE_TIME: Duration = Duration::from_secs(30);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -48,6 +52,8 @@ pub struct Told {
     pub usual_us: u64,
     /// Answered while the register was offline.
     pub offline: usize,
+    /// The longest wait of as many cashiers who write the bare rows into SQLite, one after the other, for a while before.
+    pub bare_longest_us: u64,
 }
 
 impl Told {
@@ -81,6 +87,7 @@ pub async fn run(write_path: &str, cuts: usize, cashiers: usize) -> Fallible<Tol
     );
     let shop = sales::shop(&tables, &conduct).await?;
     let running = Running::online(&shop).await?;
+    let bare_longest_us = bare_longest_us(&shop, &tables, cashiers)?;
     let till: Arc<Till> = Arc::default();
     let (send, mut ended) = tokio::sync::mpsc::channel::<()>(1);
     for _ in 0..cashiers {
@@ -105,7 +112,37 @@ pub async fn run(write_path: &str, cuts: usize, cashiers: usize) -> Fallible<Tol
     // Answers nothing: the last cashier who goes closes it.
     let _ = ended.recv().await;
     running.until(&shop, is_sent).await?;
-    judge(&shop, &till, &moments).await
+    Ok(Told { bare_longest_us, ..judge(&shop, &till, &moments).await? })
+}
+
+/// Sales of the same rows at the same pace, with nothing else under way.
+fn bare_longest_us(shop: &Shop, tables: &Tables, cashiers: usize) -> Fallible<u64> {
+    let journal = Connection::open(shop.path("offline").join("journal.db"))?;
+    let names = tables.all().map(|table| table.name.to_string());
+    let bare = Mutex::new(empty(shop, &journal, "bare.db", &names)?);
+    drop(journal);
+    let (number, clock) = (AtomicI64::new(0), &shop.env.clock);
+    let end_us = clock.monotonic_us() + BARE_TIME.as_micros() as u64;
+    let sell = || -> Result<u64, String> {
+        let mut longest_us = 0;
+        while clock.monotonic_us() < end_us {
+            let rows = sales::rows(tables, number.fetch_add(1, Ordering::Relaxed) + 1, LINES, 1);
+            let began_us = clock.monotonic_us();
+            let mut bare = bare.lock().unwrap_or_else(PoisonError::into_inner);
+            committed(shop, &mut bare, &rows).map_err(|error| error.to_string())?;
+            drop(bare);
+            longest_us = longest_us.max(clock.monotonic_us() - began_us);
+            std::thread::sleep(BETWEEN_SALES);
+        }
+        Ok(longest_us)
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..cashiers).map(|_| scope.spawn(sell)).collect();
+        all.into_iter().try_fold(0, |longest_us: u64, one| {
+            let one = one.join().map_err(|_| "a bare cashier panicked")??;
+            Ok(longest_us.max(one))
+        })
+    })
 }
 
 async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {

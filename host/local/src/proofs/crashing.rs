@@ -1,6 +1,6 @@
 //! Crashes: the files as they are at a moment are opened as if the machine had stopped there.
 
-use super::{EPOCH, House, barcodes, customers, hash, id, lines, open, prices, row};
+use super::{EPOCH, House, barcodes, customers, hash, id, lines, look_once, open, prices, row};
 use crate::{RowWrite, Settlement};
 use rusqlite::Connection;
 use std::path::Path;
@@ -136,7 +136,7 @@ async fn a_full_queue_says_so() {
     let mut asked = Vec::new();
     let refused = loop {
         let mut fact = Box::pin(house.db.set_fact("a", "b"));
-        match futures_poll(&mut fact).await {
+        match look_once(&mut fact).await {
             Some(Err(error)) => break error,
             _ => asked.push(fact),
         }
@@ -147,16 +147,4 @@ async fn a_full_queue_says_so() {
     for fact in asked {
         fact.await.expect("all that was taken is done");
     }
-}
-
-/// Looks at a future once.
-async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        use std::task::Poll;
-        Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
-            Poll::Ready(answer) => Some(answer),
-            Poll::Pending => None,
-        })
-    })
-    .await
 }

@@ -1,7 +1,7 @@
 //! The log's rows of a sale that could not be written right after it: nobody takes the sale for one without rows, and
 //! whoever comes next finds the log as if it had been written at once.
 
-use super::{House, customers, hash, id, lines, open, row};
+use super::{House, customers, hash, id, lines, log_of, open, row};
 use crate::{Recorded, RowWrite, Settlement};
 use rusqlite::Connection;
 use tillhold_core::table::Table;
@@ -45,14 +45,6 @@ async fn ended(house: &House) -> Connection {
     let journal = house.another_program();
     journal.execute_batch("DROP INDEX IF EXISTS stop").expect("no index");
     journal
-}
-
-fn log_of(journal: &Connection) -> Vec<String> {
-    let sql = "SELECT json_array(seq, hex(transaction_id), table_id, key, operation, old_row, new_row, base_version) \
-               FROM tillhold_log ORDER BY seq";
-    let mut select = journal.prepare(sql).expect("a question");
-    let rows = select.query_map((), |row| row.get(0)).expect("an answer");
-    rows.map(|row| row.expect("a row of the log")).collect()
 }
 
 /// What waits after the next start, and the log that it is read from; others' rows get their ids then.

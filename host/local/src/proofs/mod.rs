@@ -18,6 +18,7 @@ mod releasing;
 mod replacing;
 mod settling;
 mod sizing;
+mod together;
 mod tracking;
 mod troubles;
 mod waiting;
@@ -220,4 +221,25 @@ pub(crate) fn plan() -> Vec<InstalledTable> {
         installed("prices", Direction::Download, prices()),
         installed("prices", Direction::Download, barcodes()),
     ]
+}
+
+/// The journal's log, a line each.
+pub(crate) fn log_of(journal: &Connection) -> Vec<String> {
+    let sql = "SELECT json_array(seq, hex(transaction_id), table_id, key, operation, old_row, new_row, base_version) \
+               FROM tillhold_log ORDER BY seq";
+    let mut select = journal.prepare(sql).expect("a question");
+    let rows = select.query_map((), |row| row.get(0)).expect("an answer");
+    rows.map(|row| row.expect("a row of the log")).collect()
+}
+
+/// Looks at a future once.
+pub(crate) async fn look_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        use std::task::Poll;
+        Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }

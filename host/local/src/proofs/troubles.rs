@@ -23,13 +23,13 @@ fn sale(number: u32) -> Vec<RowWrite> {
 async fn a_full_disk_refuses_a_sale_whole_and_sells_again_when_there_is_room() {
     let house = House::new().await;
     house.db.keep_reserve(0).await.expect("no reserve");
-    let pages = |conn: &mut Connection| {
+    let pages = |conn: &Connection| {
         let used: i64 = conn.query_row("PRAGMA page_count", (), |row| row.get(0))?;
         conn.query_row(&format!("PRAGMA max_page_count = {}", used + 4), (), |_| Ok(()))?;
         Ok(())
     };
     let journal = house.db.writer(Kind::Journal);
-    journal.run_silent(pages).await.expect("a small disk");
+    journal.run_sale(pages).await.expect("a small disk");
     let refused = house.db.record(id(1), hash(1), sale(1), 1).await.expect_err("no room");
     assert_eq!(refused.code(), "local-disk-full");
     assert_eq!(refused.class(), Class::Reconfigure);
