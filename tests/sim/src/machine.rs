@@ -54,6 +54,8 @@ pub struct Machine {
     /// They were once: what its cashier edits before the tables have been read again stands on rows of the backup, and a
     /// conflict with his own later edits may go against him.
     pub was_restored: Cell<bool>,
+    /// Two cashiers work at it.
+    pub has_second_till: Cell<bool>,
     /// Its till waits for an answer.
     pub asked: Cell<bool>,
     /// Last, so that nobody has a file open when it goes.
@@ -117,6 +119,7 @@ impl Machine {
             starts: Cell::new(0),
             attended: Cell::new(false),
             closed: Cell::new(false),
+            has_second_till: Cell::new(false),
             keeps_backup: Cell::new(false),
             restored: Cell::new(false),
             was_restored: Cell::new(false),

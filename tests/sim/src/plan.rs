@@ -147,6 +147,10 @@ pub enum Event {
         frequency_s: u64,
         batch: u64,
     },
+    /// From now on a second cashier of the register pays in the very moment in which the first does, now and then.
+    SecondTill {
+        register: u64,
+    },
 }
 
 /// What kind of trouble an event is.
@@ -164,9 +168,12 @@ pub enum Kind {
     Profile,
     Restore,
     Plugin,
+    /// No trouble, but sales that meet.
+    Crowd,
 }
 
 impl Kind {
+    /// What goes wrong.
     const ALL: [Kind; 12] = [
         Kind::Crash,
         Kind::PowerCut,
@@ -209,6 +216,7 @@ impl Event {
             Event::OtherProfile { .. } => Kind::Profile,
             Event::Restore { .. } => Kind::Restore,
             Event::Harm { .. } => Kind::Plugin,
+            Event::SecondTill { .. } => Kind::Crowd,
         }
     }
 }
@@ -268,6 +276,7 @@ impl Plan {
         let list: &[Kind] = if calm { &Kind::ALL } else { &kinds };
         let mut events = events(&mut dice, list, registers, sells_ms, gap_ms);
         events.extend(locks(seed, list, sells_ms));
+        events.extend(second_tills(seed, registers, sells_ms));
         Plan {
             seed,
             registers,
@@ -301,6 +310,7 @@ impl Plan {
         let gap_ms = *dice.of_list(&[30, 30, 60]);
         let mut events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
         events.extend(locks(seed, &weighed, sells_ms));
+        events.extend(second_tills(seed, registers, sells_ms));
         for event in &mut events {
             // Up again at once, to fall again.
             if let Event::Kill { down_ms, .. } = &mut event.what {
@@ -357,6 +367,16 @@ fn locks(seed: u64, kinds: &[Kind], sells_ms: u64) -> Vec<Planned> {
         at_ms += dice.between(1, 2 * LOCK_GAP_MS);
     }
     locks
+}
+
+fn second_tills(seed: u64, registers: u64, sells_ms: u64) -> Vec<Planned> {
+    let mut dice = Dice::of(seed, "second tills");
+    let mut one = |register| {
+        let planned =
+            Planned { at_ms: dice.between(0, sells_ms / 4), what: Event::SecondTill { register } };
+        dice.one_in(2).then_some(planned)
+    };
+    (1..=registers).filter_map(&mut one).collect()
 }
 
 /// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.
@@ -419,6 +439,7 @@ fn event(dice: &mut Dice, kind: Kind, registers: u64) -> Event {
         },
         Kind::Retention => Event::ForgetChanges,
         Kind::Plugin => Event::Harm { register, harm: dice.word(&rule::HARMS), ms },
+        Kind::Crowd => Event::SecondTill { register },
         Kind::Restore => Event::Restore { register, after_ms: dice.between(100, 6_000) },
         Kind::Profile => Event::OtherProfile {
             register,

@@ -25,6 +25,7 @@ const SALE_LIMIT: Duration = Duration::from_millis(2_250);
 #[derive(Clone, Debug)]
 pub struct Sale {
     pub id: [u8; 16],
+    pub terminal: String,
     pub number: u64,
     pub amount: u64,
     pub lines: u64,
@@ -70,8 +71,8 @@ impl Books {
 
     /// The last number that was promised to a sale of this register.
     pub fn last_promised(&self, register: u64) -> u64 {
-        let sales = self.sales.borrow();
-        let own = sales[register as usize - 1].iter();
+        let (sales, terminal) = (self.sales.borrow(), format!("T{register}"));
+        let own = sales[register as usize - 1].iter().filter(|sale| sale.terminal == terminal);
         own.filter(|sale| sale.promised.is_some()).map(|sale| sale.number).max().unwrap_or(0)
     }
 }
@@ -93,6 +94,10 @@ pub struct Till {
     /// The till's own process, which never dies.
     pub env: Env,
     pub dice: Dice,
+    /// As its sales say.
+    pub terminal: String,
+    /// Whether the register keeps its last number.
+    pub is_numbered: bool,
     pub pause_ms: u64,
     pub closing: Rc<Cell<bool>>,
     pub last_edit: Option<Edit>,
@@ -107,7 +112,8 @@ enum Asked {
 
 impl Till {
     /// Sells until the store closes; comes back when the last sale is promised.
-    pub async fn sell(mut self) {
+    pub async fn sell(mut self, seed: u64) {
+        let (mut second, mut seconds) = (self.second(seed), 0);
         let mut number = 0;
         let mut job = 0;
         while !self.closing.get() {
@@ -128,9 +134,31 @@ impl Till {
                 if number == 0 || self.dice.one_in(10) {
                     number = self.last_number().await;
                 }
-                number = self.sell_one(number + 1).await;
+                if self.machine.has_second_till.get() && second.dice.one_in(2) {
+                    seconds += 1;
+                    (number, _) = tokio::join!(self.sell_one(number + 1), second.sell_one(seconds));
+                } else {
+                    number = self.sell_one(number + 1).await;
+                }
             }
             self.machine.asked.set(false);
+        }
+    }
+
+    /// Another cashier at the same register, who knows his own numbers; drawn apart from the first.
+    fn second(&self, seed: u64) -> Till {
+        let terminal = format!("{}-2", self.terminal);
+        Till {
+            machine: self.machine.clone(),
+            books: self.books.clone(),
+            trace: self.trace.clone(),
+            env: self.env.clone(),
+            dice: Dice::of(seed, &terminal),
+            is_numbered: false,
+            pause_ms: self.pause_ms,
+            closing: self.closing.clone(),
+            last_edit: None,
+            terminal,
         }
     }
 
@@ -139,7 +167,8 @@ impl Till {
         loop {
             let id = self.env.random.uuid();
             let (amount, lines) = (self.dice.between(1, 99_999), self.dice.between(1, 4));
-            let sale = Sale { id, number, amount, lines, promised: None };
+            let terminal = self.terminal.clone();
+            let sale = Sale { id, terminal, number, amount, lines, promised: None };
             let at = {
                 let mut sales = self.books.sales.borrow_mut();
                 let own = &mut sales[self.machine.number as usize - 1];
@@ -175,15 +204,11 @@ impl Till {
     }
 
     fn who(&self) -> String {
-        format!("till {}", self.machine.number)
-    }
-
-    fn terminal(&self) -> String {
-        format!("T{}", self.machine.number)
+        format!("till {}", self.terminal.trim_start_matches('T'))
     }
 
     fn rows(&self, sale: &Sale) -> Vec<Json> {
-        let (terminal, Sale { number, amount, .. }) = (self.terminal(), sale);
+        let Sale { terminal, number, amount, .. } = sale;
         let name = format!("{STORE}-{terminal}-{number}");
         let mut rows = vec![json!({ "table": "ax.RETAILTRANSACTIONTABLE", "values": {
             "TRANSACTIONID": name, "STORE": STORE, "TERMINAL": terminal, "PAYMENTAMOUNT": amount,
@@ -198,10 +223,12 @@ impl Till {
             "TRANSACTIONID": name, "STORE": STORE, "TERMINAL": terminal, "LINENUM": 1,
             "AMOUNTTENDERED": amount,
         }}));
-        rows.push(json!({ "table": "ax.RETAILPOSSEEDDATA", "operation": "update", "values": {
-            "DATATYPE": 8, "STORENUMBER": STORE, "TERMINALID": terminal, "DATAAREAID": "usmf",
-            "DATAVALUE": number,
-        }}));
+        if self.is_numbered {
+            rows.push(json!({ "table": "ax.RETAILPOSSEEDDATA", "operation": "update", "values": {
+                "DATATYPE": 8, "STORENUMBER": STORE, "TERMINALID": terminal, "DATAAREAID": "usmf",
+                "DATAVALUE": number,
+            }}));
+        }
         rows
     }
 
@@ -213,7 +240,7 @@ impl Till {
             false => anyones_customer(&mut self.dice, CUSTOMERS),
         };
         let account = format!("C{account}");
-        let (terminal, column) = (self.terminal(), *self.dice.of_list(&["NAME", "PHONE"]));
+        let (terminal, column) = (self.terminal.clone(), *self.dice.of_list(&["NAME", "PHONE"]));
         let value = format!("{terminal}-{job}");
         let mut values = json!({ "ACCOUNTNUM": account, "EDITED": job });
         values[column] = json!(value);
@@ -275,7 +302,7 @@ impl Till {
         if is_other && self.is_pending(&path).await {
             self.books.break_promise(format!(
                 "FORGOTTEN: {} shows {shown} as {column} of {account}, and {value} is unsent",
-                self.terminal()
+                self.terminal
             ));
         }
         true
@@ -292,7 +319,8 @@ impl Till {
 
     /// Until it is answered.
     async fn last_number(&mut self) -> u64 {
-        let filter = [("DATATYPE", "8"), ("STORENUMBER", STORE), ("TERMINALID", &self.terminal())];
+        let filter =
+            [("DATATYPE", "8"), ("STORENUMBER", STORE), ("TERMINALID", self.terminal.as_str())];
         let path = query("/v1/tables/ax.RETAILPOSSEEDDATA/rows", &filter);
         loop {
             if let Some(door) = self.machine.door() {
@@ -306,7 +334,7 @@ impl Till {
                     if number < promised {
                         self.books.break_promise(format!(
                             "FORGOTTEN: {} says its last number is {number}, {promised} was promised: {}",
-                            self.terminal(),
+                            self.terminal,
                             answer.body
                         ));
                     }

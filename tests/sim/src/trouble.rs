@@ -105,6 +105,10 @@ async fn happen(world: &Rc<World>, what: Event) {
             let machine = world.machine(register);
             machine.rewrite_profile(|text| store::other_profile(text, frequency_s, batch));
         }
+        Event::SecondTill { register } => {
+            world.note(what.kind());
+            world.machine(register).has_second_till.set(true);
+        }
         Event::Harm { register, harm, ms } if world.plan.has_rule => {
             world.note(what.kind());
             let machine = world.machine(register);

@@ -188,11 +188,13 @@ async fn story(
                 trace: world.trace.clone(),
                 env,
                 dice: Dice::new(dice.next()),
+                terminal: format!("T{}", machine.number),
+                is_numbered: true,
                 pause_ms: world.plan.pause_ms,
                 closing: world.closing.clone(),
                 last_edit: None,
             };
-            tokio::task::spawn_local(till.sell())
+            tokio::task::spawn_local(till.sell(world.plan.seed))
         })
         .collect();
     let office = tokio::task::spawn_local(trouble::work_of_office(world.clone()));

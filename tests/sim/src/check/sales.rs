@@ -43,17 +43,15 @@ struct There {
 
 pub(super) fn hold(world: &World, tables: &BTreeMap<&'static str, Rows>) {
     let mut there = There::of(tables);
-    for (at, own) in world.books.sales.borrow().iter().enumerate() {
-        let mut by_number: BTreeMap<u64, Vec<&Sale>> = BTreeMap::new();
-        for sale in own {
-            by_number.entry(sale.number).or_default().push(sale);
-        }
-        let terminal = format!("T{}", at + 1);
-        for (number, rung) in by_number {
-            let name = (terminal.clone(), format!("{STORE}-{terminal}-{number}"));
-            if let Some(sale) = there.header_of(world, &name, &rung) {
-                there.whole(world, &name, sale);
-            }
+    let sales = world.books.sales.borrow();
+    let mut by_number: BTreeMap<(&str, u64), Vec<&Sale>> = BTreeMap::new();
+    for sale in sales.iter().flatten() {
+        by_number.entry((&sale.terminal, sale.number)).or_default().push(sale);
+    }
+    for ((terminal, number), rung) in by_number {
+        let name = (terminal.to_string(), format!("{STORE}-{terminal}-{number}"));
+        if let Some(sale) = there.header_of(world, &name, &rung) {
+            there.whole(world, &name, sale);
         }
     }
     let There { headers, lines, payments, .. } = &there;
