@@ -227,11 +227,7 @@ fn take_one(env: &Env, desk: &Mutex<Desk>, messages: &mut Receiver<Message>) -> 
             Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => {}
         }
-        let rest = match at(desk).use_idle_moment() {
-            Untidy::No => None,
-            Untidy::Yes => Some(REST),
-            Untidy::Long => Some(Duration::ZERO),
-        };
+        let rest = at(desk).use_idle_moment();
         match env.wait(messages.recv(), rest) {
             Some(message) => return message,
             None => while at(desk).tidy_up() && messages.is_empty() {},
@@ -254,14 +250,6 @@ fn take_others(
         }
     }
     None
-}
-
-/// Whether the file is to be checkpointed, or has pages to give back.
-enum Untidy {
-    No,
-    Yes,
-    /// For so long that a sale may soon have to do it.
-    Long,
 }
 
 /// The connections, and what is known of their file.
@@ -395,17 +383,16 @@ impl Desk {
         Ok(())
     }
 
-    /// What somebody may soon ask for; whether there is more to do, for which there is time.
-    fn use_idle_moment(&mut self) -> Untidy {
+    /// What somebody may soon ask for; then after how long without work the file is to be tidied up, if it is.
+    fn use_idle_moment(&mut self) -> Option<Duration> {
         // What fails is tried again before the next piece of work, which is told.
         let _ = self.write_log(Waits::Nobody);
+        // Closed after trouble: see [`Self::shrink`].
+        self.conn.as_ref()?;
         match self.since_checkpoint {
-            // Closed after trouble: see [`Self::shrink`].
-            _ if self.conn.is_none() => Untidy::No,
-            WORK_WITHOUT_CHECKPOINT_MAX.. => Untidy::Long,
-            WORK_BETWEEN_CHECKPOINTS.. => Untidy::Yes,
-            _ if self.may_shrink => Untidy::Yes,
-            _ => Untidy::No,
+            WORK_WITHOUT_CHECKPOINT_MAX.. => Some(Duration::ZERO),
+            WORK_BETWEEN_CHECKPOINTS.. => Some(REST),
+            _ => self.may_shrink.then_some(REST),
         }
     }
 

@@ -87,6 +87,7 @@ pub struct Edit {
     value: String,
 }
 
+#[derive(Clone)]
 pub struct Till {
     pub machine: Rc<Machine>,
     pub books: Rc<Books>,
@@ -113,7 +114,7 @@ enum Asked {
 impl Till {
     /// Sells until the store closes; comes back when the last sale is promised.
     pub async fn sell(mut self, seed: u64) {
-        let (mut second, mut seconds) = (self.second(seed), 0);
+        let (mut second, mut second_number) = (self.second(seed), 0);
         let mut number = 0;
         let mut job = 0;
         while !self.closing.get() {
@@ -135,8 +136,8 @@ impl Till {
                     number = self.last_number().await;
                 }
                 if self.machine.has_second_till.get() && second.dice.one_in(2) {
-                    seconds += 1;
-                    (number, _) = tokio::join!(self.sell_one(number + 1), second.sell_one(seconds));
+                    (number, second_number) =
+                        tokio::join!(self.sell_one(number + 1), second.sell_one(second_number + 1));
                 } else {
                     number = self.sell_one(number + 1).await;
                 }
@@ -148,18 +149,8 @@ impl Till {
     /// Another cashier at the same register, who knows his own numbers; drawn apart from the first.
     fn second(&self, seed: u64) -> Till {
         let terminal = format!("{}-2", self.terminal);
-        Till {
-            machine: self.machine.clone(),
-            books: self.books.clone(),
-            trace: self.trace.clone(),
-            env: self.env.clone(),
-            dice: Dice::of(seed, &terminal),
-            is_numbered: false,
-            pause_ms: self.pause_ms,
-            closing: self.closing.clone(),
-            last_edit: None,
-            terminal,
-        }
+        let dice = Dice::of(seed, &terminal);
+        Till { dice, terminal, is_numbered: false, ..self.clone() }
     }
 
     /// The number under which it was sold.
