@@ -90,7 +90,10 @@ async fn shut_down(world: &Rc<World>, machine: &Rc<Machine>) -> bool {
 
 async fn has_nothing_unsent(world: &Rc<World>, machine: &Rc<Machine>) -> bool {
     let Some(client) = world.client(machine, OPERATOR) else { return false };
-    let is_empty = |body: &Json| body["state"] == "online" && body["pending"]["transactions"] == 0;
+    let is_empty = |body: &Json| {
+        let counts = [&body["pending"]["transactions"], &body["conflicts"]];
+        body["state"] == "online" && counts.into_iter().all(|count| *count == 0)
+    };
     let answer = client.get("/v1/status", ANSWER_LIMIT).await;
     answer.is_ok_and(|answer| answer.is_success() && is_empty(&answer.body))
 }

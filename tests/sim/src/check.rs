@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 type Rows = Vec<Vec<String>>;
 
-/// Online, nothing unsent, every scope just pulled; the last answer when it does not come to that in time.
+/// Online, nothing unsent, no conflict left, every scope just pulled; the last answer when it does not come to that in time.
 pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Result<(), String> {
     let mut last = "it has no front door".to_string();
     while Instant::now() < until {
@@ -26,7 +26,8 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
                     "{} with {} pending, {} deferred, {} quarantined",
                     body["state"], body["pending"], body["conflicts"], body["quarantined"]
                 );
-                if body["state"] != "online" || body["pending"]["transactions"] != 0 {
+                let is_open = body["pending"]["transactions"] != 0 || body["conflicts"] != 0;
+                if body["state"] != "online" || is_open {
                     continue;
                 }
             }

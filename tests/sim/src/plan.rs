@@ -4,229 +4,9 @@
 //! go on for long instead.
 
 use crate::entropy::Dice;
+use crate::event::{Event, Kind, Planned, When};
 use crate::rule;
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::time::Duration;
-
-/// One thing that happens, whole: what it begins it also ends.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
-    pub at_ms: u64,
-    pub what: Event,
-}
-
-/// When a process dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    Now,
-    /// At the so-manieth step of one of its tasks: between two awaits.
-    Step(u64),
-    /// At the so-manieth write, sync, truncation or deletion of SQLite's.
-    FileOperation(u64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Event {
-    Kill {
-        register: u64,
-        when: When,
-        dark: bool,
-        down_ms: u64,
-    },
-    Stop {
-        register: u64,
-        down_ms: u64,
-    },
-    /// Another agent is started on the files of the one that runs.
-    SecondAgent {
-        register: u64,
-    },
-    Cut {
-        register: u64,
-        ms: u64,
-    },
-    Reset {
-        register: u64,
-    },
-    Silence {
-        register: u64,
-        up: bool,
-        down: bool,
-        ms: u64,
-    },
-    Slow {
-        register: u64,
-        most_ms: u64,
-        ms: u64,
-    },
-    Trickle {
-        register: u64,
-        bytes_per_ms: u64,
-        ms: u64,
-    },
-    CutAfter {
-        register: u64,
-        bytes: u64,
-    },
-    LoseAnswer {
-        register: u64,
-        commits: u64,
-    },
-    HalfRow {
-        register: u64,
-        rows: u64,
-    },
-    RefuseLogins {
-        register: u64,
-        number: u32,
-        keeps_sessions: bool,
-        /// The agent is started again meanwhile.
-        restarts: bool,
-        ms: u64,
-    },
-    RefuseRequests {
-        register: u64,
-        number: u32,
-        ms: u64,
-    },
-    Stall {
-        register: u64,
-        ms: u64,
-    },
-    /// Head office holds a lock on what requests with this text want; all others are answered.
-    Lock {
-        text: &'static str,
-        ms: u64,
-    },
-    /// The channel's process dies with all its sessions.
-    ChannelDies {
-        down_ms: u64,
-    },
-    ReadOnly {
-        ms: u64,
-    },
-    /// A statement with this word in it fails once.
-    FailStatement {
-        word: &'static str,
-        number: u32,
-    },
-    /// Retention passes over the changes of the channel so far.
-    ForgetChanges,
-    DiskFull {
-        register: u64,
-        ms: u64,
-    },
-    FailWrite {
-        register: u64,
-        number: u64,
-    },
-    FailSync {
-        register: u64,
-        number: u64,
-    },
-    SetClock {
-        register: u64,
-        by_ms: i64,
-    },
-    /// A backup is made now, and put in place of the register's files a while later.
-    Restore {
-        register: u64,
-        after_ms: u64,
-    },
-    /// The plugin of the prices does harm for a while, in a run that has one.
-    Harm {
-        register: u64,
-        harm: &'static str,
-        ms: u64,
-    },
-    /// The profile's text changes under way.
-    OtherProfile {
-        register: u64,
-        frequency_s: u64,
-        batch: u64,
-    },
-    /// From now on a second cashier of the register pays in the very moment in which the first does, now and then.
-    SecondTill {
-        register: u64,
-    },
-}
-
-/// What kind of trouble an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    Crash,
-    PowerCut,
-    Stop,
-    Network,
-    Channel,
-    Answer,
-    Disk,
-    Clock,
-    Retention,
-    Profile,
-    Restore,
-    Plugin,
-    /// No trouble, but sales that meet.
-    Crowd,
-}
-
-impl Kind {
-    /// What goes wrong.
-    const ALL: [Kind; 12] = [
-        Kind::Crash,
-        Kind::PowerCut,
-        Kind::Stop,
-        Kind::Network,
-        Kind::Channel,
-        Kind::Answer,
-        Kind::Disk,
-        Kind::Clock,
-        Kind::Retention,
-        Kind::Profile,
-        Kind::Restore,
-        Kind::Plugin,
-    ];
-}
-
-impl Event {
-    pub fn kind(&self) -> Kind {
-        match self {
-            Event::Kill { dark: true, .. } => Kind::PowerCut,
-            Event::Kill { .. } => Kind::Crash,
-            Event::Stop { .. } | Event::SecondAgent { .. } => Kind::Stop,
-            Event::Cut { .. }
-            | Event::Reset { .. }
-            | Event::Silence { .. }
-            | Event::Slow { .. }
-            | Event::Trickle { .. }
-            | Event::CutAfter { .. } => Kind::Network,
-            Event::LoseAnswer { .. } | Event::HalfRow { .. } => Kind::Answer,
-            Event::RefuseLogins { .. }
-            | Event::RefuseRequests { .. }
-            | Event::Stall { .. }
-            | Event::Lock { .. }
-            | Event::ChannelDies { .. }
-            | Event::ReadOnly { .. }
-            | Event::FailStatement { .. } => Kind::Channel,
-            Event::ForgetChanges => Kind::Retention,
-            Event::DiskFull { .. } | Event::FailWrite { .. } | Event::FailSync { .. } => Kind::Disk,
-            Event::SetClock { .. } => Kind::Clock,
-            Event::OtherProfile { .. } => Kind::Profile,
-            Event::Restore { .. } => Kind::Restore,
-            Event::Harm { .. } => Kind::Plugin,
-            Event::SecondTill { .. } => Kind::Crowd,
-        }
-    }
-}
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = Duration::from_millis(self.at_ms);
-        write!(f, "{:>4}.{:03} s  {:?}", at.as_secs(), at.subsec_millis(), self.what)
-    }
-}
 
 /// How much a run is to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -275,8 +55,7 @@ impl Plan {
         let gap_ms = if calm { 20_000 } else { *dice.of_list(&[250, 500, 1_000, 3_000]) };
         let list: &[Kind] = if calm { &Kind::ALL } else { &kinds };
         let mut events = events(&mut dice, list, registers, sells_ms, gap_ms);
-        events.extend(locks(seed, list, sells_ms));
-        events.extend(second_tills(seed, registers, sells_ms));
+        events.extend(drawn_apart(seed, list, registers, sells_ms));
         Plan {
             seed,
             registers,
@@ -309,8 +88,7 @@ impl Plan {
         ];
         let gap_ms = *dice.of_list(&[30, 30, 60]);
         let mut events = events(&mut dice, &weighed, registers, sells_ms, gap_ms);
-        events.extend(locks(seed, &weighed, sells_ms));
-        events.extend(second_tills(seed, registers, sells_ms));
+        events.extend(drawn_apart(seed, &weighed, registers, sells_ms));
         for event in &mut events {
             // Up again at once, to fall again.
             if let Event::Kill { down_ms, .. } = &mut event.what {
@@ -319,6 +97,15 @@ impl Plan {
         }
         let has_rule = weighed.contains(&Kind::Plugin);
         Plan { seed, registers, sells_ms, pause_ms: 15, office_ms: 1_500, has_rule, events }
+    }
+
+    /// Barcodes that are there before anybody pulls, beside those of the products.
+    pub fn first_barcodes(&self) -> u64 {
+        let of_event = |planned: &Planned| match planned.what {
+            Event::Assortment { barcodes, from_the_first_day: true } => barcodes,
+            _ => 0,
+        };
+        self.events.iter().map(of_event).sum()
     }
 
     /// As they happen.
@@ -354,6 +141,18 @@ fn events(
     events
 }
 
+/// What came to the plan later, each by draws of its own.
+fn drawn_apart(
+    seed: u64,
+    kinds: &[Kind],
+    registers: u64,
+    sells_ms: u64,
+) -> impl Iterator<Item = Planned> {
+    let locks = locks(seed, kinds, sells_ms).into_iter();
+    let tills = second_tills(seed, registers, sells_ms);
+    locks.chain(tills).chain(assortment(seed, sells_ms)).chain(people(seed, registers, sells_ms))
+}
+
 /// Between two locks that head office takes, on average.
 const LOCK_GAP_MS: u64 = 6_000;
 
@@ -375,6 +174,25 @@ fn second_tills(seed: u64, registers: u64, sells_ms: u64) -> Vec<Planned> {
         let planned =
             Planned { at_ms: dice.between(0, sells_ms / 4), what: Event::SecondTill { register } };
         dice.one_in(2).then_some(planned)
+    };
+    (1..=registers).filter_map(&mut one).collect()
+}
+
+fn assortment(seed: u64, sells_ms: u64) -> Option<Planned> {
+    let mut dice = Dice::of(seed, "assortment");
+    let barcodes = *dice.of_list(&[1_001, 2_400, 4_100]);
+    let from_the_first_day = dice.one_in(2);
+    let at_ms = if from_the_first_day { 0 } else { dice.between(1, sells_ms / 2) };
+    let what = Event::Assortment { barcodes, from_the_first_day };
+    dice.one_in(4).then_some(Planned { at_ms, what })
+}
+
+fn people(seed: u64, registers: u64, sells_ms: u64) -> Vec<Planned> {
+    let mut dice = Dice::of(seed, "people");
+    let mut one = |register| {
+        let planned =
+            Planned { at_ms: dice.between(0, sells_ms / 2), what: Event::AskPerson { register } };
+        dice.one_in(4).then_some(planned)
     };
     (1..=registers).filter_map(&mut one).collect()
 }
@@ -440,6 +258,8 @@ fn event(dice: &mut Dice, kind: Kind, registers: u64) -> Event {
         Kind::Retention => Event::ForgetChanges,
         Kind::Plugin => Event::Harm { register, harm: dice.word(&rule::HARMS), ms },
         Kind::Crowd => Event::SecondTill { register },
+        Kind::Bulk => Event::Assortment { barcodes: 2_000, from_the_first_day: false },
+        Kind::Person => Event::AskPerson { register },
         Kind::Restore => Event::Restore { register, after_ms: dice.between(100, 6_000) },
         Kind::Profile => Event::OtherProfile {
             register,

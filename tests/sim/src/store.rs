@@ -110,8 +110,8 @@ fn shown(value: &Value) -> String {
     text::canonical(value, of).unwrap_or_default()
 }
 
-/// Makes the channel's tables and its first rows in a new file.
-pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
+/// Makes the channel's tables and its first rows in a new file, `barcodes` more than those of the products among them.
+pub fn furnish(engine: &Arc<Engine>, registers: u64, barcodes: u64) -> anyhow::Result<()> {
     engine.create_login(OFFICE, PASSWORD, true)?;
     engine.create_login(REGISTER, PASSWORD, false)?;
     let mut office = Office::open(engine)?;
@@ -136,7 +136,21 @@ pub fn furnish(engine: &Arc<Engine>, registers: u64) -> anyhow::Result<()> {
             "INSERT INTO [ax].[RETAILPOSSEEDDATA] VALUES (8, N'{STORE}', N'T{at}', 0, N'usmf');"
         );
     }
-    office.run(&rows).context("the first rows")
+    office.run(&rows).context("the first rows")?;
+    office.run(&assortment(barcodes)).context("the assortment")
+}
+
+/// So many barcodes more, of nothing that is sold here.
+pub fn assortment(barcodes: u64) -> String {
+    let row = |at: &u64| format!("(N'5000{at}', N'I{at}')");
+    let insert = |chunk: &[u64]| {
+        let rows = chunk.iter().map(row).collect::<Vec<_>>().join(", ");
+        format!("INSERT INTO [ax].[INVENTITEMBARCODE] VALUES {rows}; ")
+    };
+    let numbers: Vec<u64> = (1..=barcodes).collect();
+    // A statement takes at most a thousand rows of values.
+    let inserts: String = numbers.chunks(500).map(insert).collect();
+    format!("SET XACT_ABORT ON; BEGIN TRANSACTION; {inserts} COMMIT;")
 }
 
 /// A customer whom anybody may edit; `most` is the last one's number.
@@ -195,7 +209,7 @@ impl Conduct {
     pub fn drawn(dice: &mut Dice) -> Conduct {
         Conduct {
             write_path: dice.word(&["channel-first", "local-first"]),
-            // The policies that leave nothing to a person: nobody here decides what waits.
+            // The policies that leave nothing to a person: there is one only where an event brings one.
             resolver: dice.word(&[
                 "\"channel-wins\"",
                 "\"offline-wins\"",
@@ -240,6 +254,14 @@ pub fn other_profile(text: &str, frequency_s: u64, batch: u64) -> String {
         _ => line.to_string(),
     };
     text.lines().map(|text| line(text) + "\n").collect()
+}
+
+/// The profile's text with conflicts over customers left to a person.
+pub fn asking_a_person(text: &str) -> String {
+    // The customers' resolver is the first one.
+    let Some((before, rest)) = text.split_once("resolver = ") else { return text.to_string() };
+    let (_, after) = rest.split_once('\n').unwrap_or((rest, ""));
+    format!("{before}resolver = \"defer\"\n{after}")
 }
 
 /// Writes a register's files.

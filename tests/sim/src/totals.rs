@@ -1,6 +1,6 @@
 //! What many runs come to together.
 
-use crate::plan::Kind;
+use crate::event::Kind;
 use crate::world::Outcome;
 use std::collections::BTreeMap;
 use std::fmt;

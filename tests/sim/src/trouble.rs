@@ -2,8 +2,9 @@
 
 use crate::backup;
 use crate::entropy::Dice;
+use crate::event::{Event, Kind, When};
 use crate::machine::{End, Machine};
-use crate::plan::{Event, Kind, When};
+use crate::person;
 use crate::rule;
 use crate::store;
 use crate::world::World;
@@ -108,6 +109,13 @@ async fn happen(world: &Rc<World>, what: Event) {
         Event::SecondTill { register } => {
             world.note(what.kind());
             world.machine(register).has_second_till.set(true);
+        }
+        Event::AskPerson { register } => {
+            world.note(what.kind());
+            let machine = world.machine(register);
+            machine.rewrite_profile(store::asking_a_person);
+            // Beyond the closing: what still waits then is decided before the end.
+            tokio::task::spawn_local(person::decides(world.clone(), machine.clone()));
         }
         Event::Harm { register, harm, ms } if world.plan.has_rule => {
             world.note(what.kind());
@@ -242,6 +250,12 @@ async fn of_channel(world: &Rc<World>, what: Event) {
             gates().for_each(|gate| gate.inject(Fault::Lock { text: text.to_string() }));
             sleep(Duration::from_millis(ms)).await;
             gates().for_each(|gate| gate.heal());
+        }
+        // Those of the first day are there.
+        Event::Assortment { from_the_first_day: true, .. } => {}
+        Event::Assortment { barcodes, .. } => {
+            let sql = store::assortment(barcodes);
+            let _ = world.channel.office(move |office| office.run(&sql)).await;
         }
         Event::ReadOnly { ms } => {
             let set = |is| world.channel.office(move |office| office.set_read_only(is));

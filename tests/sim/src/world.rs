@@ -3,10 +3,11 @@
 use crate::channel::{Channel, FIRST_PORT, env_of};
 use crate::check;
 use crate::entropy::{self, Dice};
+use crate::event::Kind;
 use crate::life::Life;
 use crate::machine::{End, Machine};
 use crate::net::Net;
-use crate::plan::{Kind, Plan};
+use crate::plan::Plan;
 use crate::rule;
 use crate::store::{self, Conduct};
 use crate::till::{Books, Till};
@@ -237,7 +238,7 @@ async fn open(
     let channel = Channel::new(file, &net, opening, plan.registers, Dice::new(dice.next()));
     channel.start().await?;
     let (registers, engine) = (plan.registers, channel.engine().context("a channel")?);
-    store::furnish(&engine, registers)?;
+    store::furnish(&engine, registers, plan.first_barcodes())?;
     let mut machines = Vec::new();
     for number in 1..=registers {
         let home = folder.join(format!("T{number}"));
