@@ -319,14 +319,15 @@ impl<'a> Pass<'a> {
         Ok(Some(page))
     }
 
-    /// Rows of a table by their keys, as they are in the pass's own moment and pass the filter.
+    /// Rows of a table by their keys, as they are in the pass's own moment, those that pass the filter and are members'.
     pub async fn rows(&mut self, table: usize, keys: &[Key]) -> Result<Vec<Found>, ChannelError> {
-        if !self.link.is_connected() {
-            let cause = "the connection that held the snapshot is gone".to_string();
-            return Err(ChannelError::Lost { what: PAGE, cause });
+        self.refuse_lost(PAGE)?;
+        if self.tables[table].restriction.is_some() {
+            self.fill_sets().await?;
         }
-        let Tracked { table, filter, .. } = &self.tables[table];
-        keyed::rows(self.link, table, filter.as_deref(), keys).await
+        let Tracked { table, filter, restriction, .. } = &self.tables[table];
+        keyed::rows_of_members(self.link, table, filter.as_deref(), restriction.as_ref(), keys)
+            .await
     }
 
     /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may

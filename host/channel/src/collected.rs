@@ -111,6 +111,11 @@ fn of_members(table: &Arc<Table>) -> Vec<Named> {
     for text in texts {
         let of = Restriction::parse(&text).expect("a restriction");
         list.push(named("pass_page_of_members", pass::page_sql(0, table, Some(&of), None)));
+        // The form of a code beside it is the same as in a page.
+        if !text.contains('=') {
+            let sql = keyed::keyed_rows_sql(table, None, Some(&of));
+            list.push(named("keyed_rows_of_members", sql));
+        }
         for after in [false, true] {
             for narrowing in [Narrowing::Loading(&of), Narrowing::Joining(&of)] {
                 list.push(named(
@@ -160,7 +165,7 @@ fn of_pull(table: &Arc<Table>) -> Vec<Named> {
         named("first_page", snapshot::page_sql(table, false, Narrowing::Not, None)),
         named("next_page", snapshot::page_sql(table, true, Narrowing::Not, None)),
         named("pass_page", pass::page_sql(0, table, None, None)),
-        named("keyed_rows", keyed::keyed_rows_sql(table, None)),
+        named("keyed_rows", keyed::keyed_rows_sql(table, None, None)),
         named("keyed_presence", keyed::keyed_presence_sql(table, None)),
         named("altered", altered::altered_sql(&[table.as_ref()])),
         named("pass_minima", pass::minima_sql(one)),
@@ -200,7 +205,7 @@ fn of_filters() -> Vec<Named> {
             ("pass_page", pass::page_sql(0, &table, None, Some(&filter))),
             ("read", read::read_sql(&table, &Filter::default(), Some(&filter))),
             ("read_asked", read::read_sql(&table, &asked, Some(&filter))),
-            ("keyed_rows", keyed::keyed_rows_sql(&table, Some(&filter))),
+            ("keyed_rows", keyed::keyed_rows_sql(&table, Some(&filter), None)),
             ("keyed_presence", keyed::keyed_presence_sql(&table, Some(&filter))),
         ];
         // Where the condition stands is one matter, its form another.

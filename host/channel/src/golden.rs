@@ -288,9 +288,14 @@ fn filtered() -> Vec<Golden> {
         (
             "filtered_keyed_rows",
             "@P1 JSON, @P2 and on: values",
-            keyed::keyed_rows_sql(&barcode, Some(&filter)),
+            keyed::keyed_rows_sql(&barcode, Some(&filter), None),
         ),
-        ("keyed_rows_six", "@P1 JSON", keyed::keyed_rows_sql(&tax, None)),
+        (
+            "filtered_keyed_rows_of_members",
+            "@P1 JSON, @P2 and on: values",
+            keyed::keyed_rows_sql(&barcode, Some(&filter), Some(&items)),
+        ),
+        ("keyed_rows_six", "@P1 JSON", keyed::keyed_rows_sql(&tax, None, None)),
         ("keyed_presence", "@P1 JSON", keyed::keyed_presence_sql(&barcode, None)),
     ]
 }

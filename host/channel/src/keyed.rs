@@ -2,6 +2,7 @@
 //!
 //! * The keys travel as one JSON parameter, each value as canonical text, and are cast to the columns' exact types: one
 //!   plan however many there are, and a seek for each.
+//! * Of a restricted table those of members alone, by the sets that a pass has filled.
 //! * Inside a pass the answer is of the pass's own moment; elsewhere of its own.
 
 use crate::cells::Cells;
@@ -9,6 +10,7 @@ use crate::convert::Parameter;
 use crate::error::ChannelError;
 use crate::filtering::{and_passes, parameters};
 use crate::link::{Ask, Link, ResultSet};
+use crate::selection;
 use crate::statement::{from_text, select_list};
 use crate::surrogate::Refused;
 use serde_json::{Map, Value as Json};
@@ -16,13 +18,14 @@ use std::fmt::Write as _;
 use tillhold_core::condition::Bound;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::row::{Key, Row};
+use tillhold_core::selection::Restriction;
 use tillhold_core::table::{Table, bracket};
 use tillhold_core::text::canonical;
 
 /// What the channel has for a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// No row, or none that passes the filter.
+    /// No row, or none that passes the filter and is a member's.
     Nothing,
     Row(Row),
     /// A row that cannot be carried, and why.
@@ -36,7 +39,18 @@ pub async fn rows(
     filter: Option<&Bound>,
     keys: &[Key],
 ) -> Result<Vec<Found>, ChannelError> {
-    let sql = keyed_rows_sql(table, filter);
+    rows_of_members(link, table, filter, None, keys).await
+}
+
+/// The same of a restricted table: the session has its members' sets.
+pub(crate) async fn rows_of_members(
+    link: &mut Link,
+    table: &Table,
+    filter: Option<&Bound>,
+    restriction: Option<&Restriction>,
+    keys: &[Key],
+) -> Result<Vec<Found>, ChannelError> {
+    let sql = keyed_rows_sql(table, filter, restriction);
     let mut found = vec![Found::Nothing; keys.len()];
     for (at, portion) in keys.chunks(PULL_PAGE_ROWS_MAX).enumerate() {
         let from = at * PULL_PAGE_ROWS_MAX;
@@ -129,16 +143,25 @@ fn json(table: &Table, keys: &[Key]) -> String {
 }
 
 /// @P1 the keys as JSON, then the filter's values.
-pub(crate) fn keyed_rows_sql(table: &Table, filter: Option<&Bound>) -> String {
-    keyed(table, filter, &format!(", {}", select_list("t", table)))
+pub(crate) fn keyed_rows_sql(
+    table: &Table,
+    filter: Option<&Bound>,
+    restriction: Option<&Restriction>,
+) -> String {
+    keyed(table, filter, restriction, &format!(", {}", select_list("t", table)))
 }
 
 /// The same without the rows.
 pub(crate) fn keyed_presence_sql(table: &Table, filter: Option<&Bound>) -> String {
-    keyed(table, filter, "")
+    keyed(table, filter, None, "")
 }
 
-fn keyed(table: &Table, filter: Option<&Bound>, columns: &str) -> String {
+fn keyed(
+    table: &Table,
+    filter: Option<&Bound>,
+    restriction: Option<&Restriction>,
+    columns: &str,
+) -> String {
     let (mut read, mut same) = (String::new(), Vec::new());
     for (at, column) in table.key_columns().enumerate() {
         let _ = write!(read, ", [k{at}] nvarchar(max) N'$.k{at}'");
@@ -157,6 +180,7 @@ fn keyed(table: &Table, filter: Option<&Bound>, columns: &str) -> String {
         };
         same.push(format!("t.{} = {value}", bracket(&column.name)));
     }
+    same.extend(restriction.map(|restriction| selection::condition("t", restriction)));
     format!(
         "SET TRANSACTION ISOLATION LEVEL SNAPSHOT;\nSELECT j.[n] AS [_n]{columns} FROM OPENJSON(@P1) WITH ([n] int N'$.n'{read}) AS j INNER JOIN {} AS t ON {}{};\n",
         table.name.bracketed(),

@@ -5,7 +5,6 @@ use crate::fault::FlowError;
 use tillhold_channel::capture::{Captured, Followed, Page, Pass};
 use tillhold_channel::keyed::Found;
 use tillhold_core::row::{Change, Key};
-use tillhold_core::selection::Restriction;
 use tillhold_core::table::TableName;
 use tillhold_core::version::ChannelVersion;
 
@@ -24,12 +23,9 @@ impl Pull<'_> {
         }
         for (at, followed) in tables.iter().enumerate() {
             let keys = local.keys_to_ask_again(&followed.table.name).await?;
-            let restriction = followed.restricted.as_ref().map(|one| &one.restriction);
-            if !keys.is_empty() && restriction != Some(&Restriction::Withheld) {
+            if !keys.is_empty() {
                 let found = pass.rows(at, &keys).await?;
                 *counted += self.stage(&followed.table, page(&keys, found, pass.reached())).await?;
-            }
-            if !keys.is_empty() {
                 asked.push((followed.table.name.clone(), keys));
             }
         }

@@ -3,6 +3,7 @@
 use super::{INCARNATION, Shop, prices, run};
 use crate::capture::{Captured, Followed, own_context};
 use crate::error::ChannelError;
+use crate::keyed::Found;
 use crate::selection::{Choice, Chosen, choose};
 use crate::snapshot;
 use std::collections::BTreeSet;
@@ -147,6 +148,29 @@ async fn a_pass_brings_only_members() {
         let seen = changes(&shop, from, withheld).await;
         assert_eq!(seen.len(), 4);
         assert!(seen.iter().all(|one| matches!(one.change, Change::Gone(_))));
+    }
+}
+
+/// A row that is asked for by its key comes only to whom it belongs, whether or not a page was read before.
+#[tokio::test]
+async fn who_asks_by_key_gets_only_members() {
+    for shop in Shop::both().await {
+        priced(&shop).await;
+        let from = shop.version().await;
+        let keys = [0, 3, 4, 77].map(|item| Key(vec![Value::Int(item), Value::Text("pcs".into())]));
+        let withheld = Restricted { restriction: Restriction::Withheld, ..of(&["3"]) };
+        for (restricted, expected) in [(of(&["3"]), vec![0, 3]), (withheld, vec![])] {
+            let tables = [followed(&shop, from, restricted).await];
+            let (mut till, own) = (shop.till(), own_context(INCARNATION));
+            let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
+            let found = pass.rows(0, &keys).await.expect("an answer");
+            pass.finish().await.expect("an end");
+            let rows = found.iter().filter_map(|one| match one {
+                Found::Row(row) => Some(item(row)),
+                _ => None,
+            });
+            assert_eq!((found.len(), rows.collect::<Vec<_>>()), (4, expected));
+        }
     }
 }
 
