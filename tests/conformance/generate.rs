@@ -6,6 +6,7 @@
 //!   (each has a case of its own), and letters that a column's code page lacks.
 
 use std::collections::BTreeSet;
+use tillhold_core::draw::Draw;
 use tillhold_core::moment::{
     Date, OffsetTimestamp, TICKS_PER_DAY, TICKS_PER_SECOND, Time, Timestamp,
 };
@@ -15,44 +16,11 @@ use tillhold_core::text::fit;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 
-/// SplitMix64: the whole state is one number, so a failure is repeated by naming it.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.number() % end
-    }
-
-    fn one_of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
-    }
-}
-
-/// A seed of the table's own, by its name: FNV-1a.
-#[allow(
-    dead_code,
-    reason = "two proofs share this file, and only whole schemas are filled by name"
-)]
-pub fn seed_of(table: &Table) -> u64 {
-    let name = table.name.to_string();
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |seed, byte| {
-        (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
 /// Rows with different keys, as the table compares them; fewer when its key has fewer values.
-pub fn rows(random: &mut Random, table: &Table, count: usize) -> Vec<Row> {
+pub fn rows(random: &mut Draw, table: &Table, count: usize) -> Vec<Row> {
     let mut keys = BTreeSet::new();
     let mut rows = Vec::new();
-    for _ in 0..count * 4 {
+    for _ in 0..count * 8 {
         let row = row(random, table);
         if rows.len() < count && keys.insert(distinct(&row, table)) {
             rows.push(row);
@@ -72,7 +40,7 @@ pub fn distinct(row: &Row, table: &Table) -> Vec<String> {
     key.folded(table).into_iter().zip(&key.0).map(one).collect()
 }
 
-pub fn row(random: &mut Random, table: &Table) -> Row {
+pub fn row(random: &mut Draw, table: &Table) -> Row {
     let one = |(at, column): (usize, &Column)| {
         let is_null = column.nullable && !table.is_key(at) && random.below(5) == 0;
         if is_null { Value::Null } else { value(random, column) }
@@ -81,7 +49,7 @@ pub fn row(random: &mut Random, table: &Table) -> Row {
 }
 
 /// Never NULL.
-pub fn value(random: &mut Random, column: &Column) -> Value {
+pub fn value(random: &mut Draw, column: &Column) -> Value {
     let of = column.of;
     let raw = match of {
         SqlType::Bit => Value::Bool(random.below(2) == 1),
@@ -112,43 +80,36 @@ pub fn value(random: &mut Random, column: &Column) -> Value {
     cut_to_grain(raw, of)
 }
 
-fn whole(random: &mut Random, low: i64, high: i64) -> Value {
+fn whole(random: &mut Draw, low: i64, high: i64) -> Value {
     let between =
         low.wrapping_add((random.number() % (high.wrapping_sub(low) as u64).max(1)) as i64);
-    Value::Int(random.one_of(&[low, high, 0, 1, between, between]))
+    Value::Int(*random.pick(&[low, high, 0, 1, between, between]))
 }
 
-fn decimal(random: &mut Random, precision: u8, scale: u8) -> Value {
+fn decimal(random: &mut Draw, precision: u8, scale: u8) -> Value {
     let most = 10i128.pow(precision.into()) - 1;
     let between = (i128::from(random.number()) << 63 | i128::from(random.number() >> 1)) % most;
-    let unscaled = random.one_of(&[most, -most, 0, 1, -1, between, -between]);
+    let unscaled = *random.pick(&[most, -most, 0, 1, -1, between, -between]);
     Value::Decimal(Decimal::new(unscaled, scale).expect("38 digits at most"))
 }
 
 /// Ten-thousandths, as the server counts them.
-fn money(random: &mut Random, low: i64, high: i64) -> Value {
+fn money(random: &mut Draw, low: i64, high: i64) -> Value {
     let Value::Int(unscaled) = whole(random, low, high) else { return Value::Null };
     Value::Decimal(Decimal::new(unscaled.into(), 4).expect("19 digits"))
 }
 
-fn float(random: &mut Random) -> Value {
+fn float(random: &mut Draw) -> Value {
     let between = f64::from_bits(random.number());
     let between = if between.is_normal() { between } else { 0.1 };
-    Value::Float(random.one_of(&[
-        f64::MAX,
-        f64::MIN,
-        f64::MIN_POSITIVE,
-        0.0,
-        0.1,
-        between,
-        between,
-    ]))
+    Value::Float(*random.pick(&[f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, 0.1, between, between]))
 }
 
-fn real(random: &mut Random) -> Value {
+fn real(random: &mut Draw) -> Value {
     let between = f32::from_bits(random.number() as u32);
     let between = if between.is_normal() { between } else { 0.1 };
-    Value::Float(random.one_of(&[f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.0, 0.1, between]).into())
+    let single = *random.pick(&[f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.0, 0.1, between]);
+    Value::Float(single.into())
 }
 
 /// Ticks from 0001-01-01 to the end of 9999.
@@ -167,30 +128,30 @@ fn year_2079() -> i64 {
     year_1900() + 65_536 * TICKS_PER_DAY
 }
 
-fn moment(random: &mut Random, start: i64, end: i64) -> i64 {
+fn moment(random: &mut Draw, start: i64, end: i64) -> i64 {
     let between = start + (random.number() % (end - start) as u64) as i64;
-    random.one_of(&[start, end - 1, between, between])
+    *random.pick(&[start, end - 1, between, between])
 }
 
-fn within_a_day(random: &mut Random) -> i64 {
+fn within_a_day(random: &mut Draw) -> i64 {
     let between = random.below(TICKS_PER_DAY as u64) as i64;
-    random.one_of(&[0, TICKS_PER_DAY - 1, between, between])
+    *random.pick(&[0, TICKS_PER_DAY - 1, between, between])
 }
 
 /// Both the local and the universal date are within the years 1 to 9999.
-fn offset(random: &mut Random) -> Value {
+fn offset(random: &mut Draw) -> Value {
     let between = random.below(1_681) as i16 - 840;
-    let offset_minutes = random.one_of(&[840, -840, 0, 330, between]);
+    let offset_minutes = *random.pick(&[840, -840, 0, 330, between]);
     let utc = Timestamp(moment(random, TICKS_PER_DAY, YEAR_10000 - TICKS_PER_DAY));
     Value::OffsetTimestamp(OffsetTimestamp { utc, offset_minutes })
 }
 
-fn guid(random: &mut Random) -> [u8; 16] {
+fn guid(random: &mut Draw) -> [u8; 16] {
     let (a, b) = (random.number().to_le_bytes(), random.number().to_le_bytes());
     let mut between = [0; 16];
     between[..8].copy_from_slice(&a);
     between[8..].copy_from_slice(&b);
-    random.one_of(&[[0; 16], [0xFF; 16], between, between])
+    *random.pick(&[[0; 16], [0xFF; 16], between, between])
 }
 
 /// A letter of two UTF-16 units, one that combines with the letter before it, a blank, and plain ones.
@@ -202,7 +163,7 @@ const NARROW: &[char] =
 /// A max column is not filled to two gigabytes.
 const MAX_SHOWN: usize = 9_000;
 
-fn text(random: &mut Random, column: &Column) -> Value {
+fn text(random: &mut Draw, column: &Column) -> Value {
     let is_utf8 = column.collation.as_ref().is_some_and(|c| c.to_uppercase().contains("UTF8"));
     let (most, letters_of) = match column.of {
         SqlType::NChar { length } | SqlType::NVarChar { length: Some(length) } => {
@@ -220,16 +181,16 @@ fn text(random: &mut Random, column: &Column) -> Value {
         _ => (MAX_SHOWN, NARROW),
     };
     let between = random.below(most as u64 + 1) as usize;
-    let units = random.one_of(&[0, 1, most, between.min(12), between]);
+    let units = *random.pick(&[0, 1, most, between.min(12), between]);
     Value::Text(letters(random, units, letters_of))
 }
 
 /// As many UTF-16 units as asked for, one fewer where the last letter would take two.
-fn letters(random: &mut Random, units: usize, of: &[char]) -> String {
+fn letters(random: &mut Draw, units: usize, of: &[char]) -> String {
     let mut text = String::new();
     let mut left = units;
     while left > 0 {
-        let letter = random.one_of(of);
+        let letter = *random.pick(of);
         if letter.len_utf16() > left {
             break;
         }
@@ -239,13 +200,13 @@ fn letters(random: &mut Random, units: usize, of: &[char]) -> String {
     text
 }
 
-fn bytes(random: &mut Random, of: SqlType) -> Vec<u8> {
+fn bytes(random: &mut Draw, of: SqlType) -> Vec<u8> {
     let most = match of {
         SqlType::Binary { length } | SqlType::VarBinary { length: Some(length) } => length.into(),
         _ => MAX_SHOWN,
     };
     let between = random.below(most as u64 + 1) as usize;
-    let length = random.one_of(&[0, 1, most, between]);
+    let length = *random.pick(&[0, 1, most, between]);
     (0..length).map(|_| random.number() as u8).collect()
 }
 

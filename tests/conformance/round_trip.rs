@@ -7,7 +7,7 @@
 //! * The first cell that differs is told with its column, what was sent and what came, and the seed.
 //! * `TILLHOLD_SEED=number` takes another seed than the case's.
 
-use crate::generate::{self, Random};
+use crate::generate;
 use crate::values::{row_text, value_text};
 use crate::world::{Answer, INCARNATION, World, named, refusal};
 use crate::writing::write;
@@ -17,6 +17,7 @@ use tillhold_channel::capture::{Followed, Pass, current, own_context};
 use tillhold_channel::snapshot::page;
 use tillhold_channel::upload::upload;
 use tillhold_channel::{ChannelError, Link};
+use tillhold_core::draw::Draw;
 use tillhold_core::profile::{Capture, ScopeTable};
 use tillhold_core::row::{Change, Row};
 use tillhold_core::table::Table;
@@ -38,7 +39,7 @@ pub async fn round_trip(world: &mut World<'_>, rest: &str) -> Answer {
     };
     let count = number("rows").ok_or("how many rows?")? as usize;
     let table = world.known(name)?.travelling.clone();
-    let mut random = Random(seed);
+    let mut random = Draw::of(seed, "rows", 0);
     let first = generate::rows(&mut random, &table, count);
     let count = first.len();
     let mut second = first.clone();

@@ -9,7 +9,7 @@
 //! * The answer names each table that was left out, and why. The rows are those that host/local's proof of the
 //!   whole schema loads into an offline database: same seed, same generator.
 
-use crate::generate::{self, Random};
+use crate::generate;
 use crate::session::Session;
 use crate::values::{row_text, value_text};
 use crate::world::{Answer, INCARNATION, World, refusal};
@@ -21,6 +21,7 @@ use tillhold_channel::prepare::{PrepareOptions, Prepared, prepare};
 use tillhold_channel::snapshot::page;
 use tillhold_channel::upload::upload;
 use tillhold_channel::{ChannelError, Link, schema};
+use tillhold_core::draw::Draw;
 use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::row::{Change, Row};
 use tillhold_core::table::{Table, TableName};
@@ -115,7 +116,7 @@ async fn there_and_back(
     prepare(world.link("office"), &keyed, &options).await?;
     let fill = |one: &Prepared<'_>| {
         let table = Arc::new(one.travelling.clone());
-        let row = generate::row(&mut Random(generate::seed_of(&table)), &table);
+        let row = generate::row(&mut Draw::of(0, &table.name.to_string(), 0), &table);
         (table, row)
     };
     let filled: Vec<Filled> = keyed.iter().map(fill).collect();

@@ -32,27 +32,23 @@
 //! * A channel whose version went back, or whose epoch is another, was restored: nothing is
 //!   delivered.
 
+mod beginning;
 mod page;
+mod reading;
 mod standing;
 pub(crate) mod statement;
 
 use crate::cells::Cells;
-use crate::convert::Parameter;
 use crate::error::ChannelError;
-use crate::filtering;
-use crate::keyed::{self, Found};
 use crate::link::{Ask, Link, ResultSet};
-use crate::schema;
-use crate::selection::choice::choose_here;
-use crate::selection::{self, Choice, Chosen, Set, fill_sql, keys_json};
-use crate::snapshot::{self, Among};
+use crate::selection::{self, Set};
+use beginning::read_bound;
+pub use beginning::{current, start};
 pub use page::{Captured, Page};
-use standing::TableStanding;
+use reading::Progress;
 use std::sync::Arc;
 use tillhold_core::condition::Bound;
-use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::profile::{Capture, ScopeTable};
-use tillhold_core::row::Key;
 use tillhold_core::selection::{MemberKind, Members, Restricted, Restriction};
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Incarnation, Position, TableMark};
@@ -86,47 +82,6 @@ pub struct Followed {
     pub restricted: Option<Restricted>,
 }
 
-/// Where a load of `table` begins: the channel's epoch, and the position that its first pass goes on
-/// from. Nothing of the table may be read before. Its shape counts as not looked at yet.
-pub async fn start(
-    link: &mut Link,
-    capture: Capture,
-    table: &Arc<Table>,
-) -> Result<([u8; 16], Position), ChannelError> {
-    let (epoch, version) = current(link, capture).await?;
-    let tables = std::slice::from_ref(table);
-    let sql = statement::standing_sql(capture, tables);
-    let sets = link.ask(Ask::query(START, &sql, &[])).await?;
-    let mut tables = standing::read(START, capture, sets, tables)?.tables;
-    let TableStanding { oldest, mark } = tables.remove(0);
-    let Some(mark) = mark else {
-        let (table, nearest) = (table.name.clone(), None);
-        return Err(ChannelError::UnknownTable { table, nearest });
-    };
-    if oldest.is_none() {
-        return Err(why_untracked(link, table).await);
-    }
-    let mark = TableMark { altered: String::new(), ..mark };
-    Ok((epoch, Position { version, mark: Some(mark) }))
-}
-
-/// Which life of the channel database it is, and how far it has come.
-pub async fn current(
-    link: &mut Link,
-    capture: Capture,
-) -> Result<([u8; 16], ChannelVersion), ChannelError> {
-    let sql = match capture {
-        Capture::ChangeTracking => statement::VERSION_SQL,
-        Capture::Triggers => statement::BOUND_SQL,
-    };
-    let sets = link.ask(Ask::query(START, sql, &[])).await?;
-    let row = sets.into_iter().flatten().next().ok_or_else(no_position)?;
-    let mut cells = Cells::new(START, row);
-    let version = cells.optional_version("current")?;
-    let version = version.ok_or(ChannelError::TrackingOff { table: None })?;
-    Ok((standing::epoch(&mut cells)?, version))
-}
-
 pub struct Pass<'a> {
     link: &'a mut Link,
     capture: Capture,
@@ -151,19 +106,6 @@ struct Tracked {
     is_same_history: bool,
     restriction: Option<Restriction>,
     progress: Progress,
-}
-
-/// How far a table's rows were read.
-#[derive(Clone, Copy)]
-enum Progress {
-    Untouched,
-    /// Row numbers in the temporary table, and how many rows are left.
-    Reading {
-        after: i64,
-        last: i64,
-        left: u64,
-    },
-    Done,
 }
 
 impl<'a> Pass<'a> {
@@ -251,85 +193,6 @@ impl<'a> Pass<'a> {
         &self.tables[table].mark
     }
 
-    /// Who is chosen, in this pass's own snapshot.
-    pub async fn choose(&mut self, choice: &Choice<'_>) -> Result<Chosen, ChannelError> {
-        self.refuse_lost(BEGIN)?;
-        let chosen = choose_here(self.link, choice).await;
-        if chosen.is_err() {
-            self.link.disconnect();
-        }
-        chosen
-    }
-
-    /// The sets that the restrictions go by from here on; before the first page.
-    pub fn go_by(&mut self, members: &Members, joined: Members) {
-        self.members.merge(members);
-        self.joined = joined;
-    }
-
-    /// Rows of a table that hang on one who joined, behind `after`; to be read until there is no
-    /// [`snapshot::Page::last_key`].
-    pub async fn joined_page(
-        &mut self,
-        table: usize,
-        after: Option<&Key>,
-    ) -> Result<snapshot::Page, ChannelError> {
-        self.refuse_outdated(table)?;
-        let Some(restriction) = self.tables[table].restriction.clone() else {
-            return Ok(snapshot::Page::default());
-        };
-        self.fill_sets().await?;
-        self.refuse_lost(PAGE)?;
-        let shape = self.tables[table].table.clone();
-        let filter = self.tables[table].filter.clone();
-        let among = Among::joined(&restriction).passing(filter.as_deref());
-        let page = snapshot::page_among(self.link, &shape, &among, after, PULL_PAGE_ROWS_MAX).await;
-        if page.is_err() {
-            self.link.disconnect();
-        }
-        page
-    }
-
-    /// The next changes of a table, oldest first, at most [`PULL_PAGE_ROWS_MAX`]; `None` when there
-    /// are no more.
-    pub async fn page(&mut self, table: usize) -> Result<Option<Page>, ChannelError> {
-        self.refuse_outdated(table)?;
-        if let Progress::Untouched = self.tables[table].progress {
-            self.collect_keys().await?;
-        }
-        let Progress::Reading { after, last, left } = self.tables[table].progress else {
-            return Ok(None);
-        };
-        let upto = after.saturating_add(PULL_PAGE_ROWS_MAX as i64).min(last);
-        let shape = self.tables[table].table.clone();
-        let restriction = self.tables[table].restriction.clone();
-        if restriction.is_some() {
-            self.fill_sets().await?;
-        }
-        let filter = self.tables[table].filter.clone();
-        let sql = statement::page_sql(table, &shape, restriction.as_ref(), filter.as_deref());
-        let mut bounds = vec![Parameter::Number(after), Parameter::Number(upto)];
-        bounds.extend(filtering::parameters(filter.as_deref()));
-        let rows = self.ask(Ask::query(PAGE, &sql, &bounds)).await?;
-        self.advance(table, upto, last, left, rows.len() as u64)?;
-        let mut page = Page::of(rows, &shape, &self.own, restriction.is_some())?;
-        // Still inside the snapshot, so the bytes are those of the row that was read.
-        let found = self.link.look_again(&shape, page.present()).await?;
-        page.refuse(&shape, &found)?;
-        Ok(Some(page))
-    }
-
-    /// Rows of a table by their keys, as they are in the pass's own moment, those that pass the filter and are members'.
-    pub async fn rows(&mut self, table: usize, keys: &[Key]) -> Result<Vec<Found>, ChannelError> {
-        self.refuse_lost(PAGE)?;
-        if self.tables[table].restriction.is_some() {
-            self.fill_sets().await?;
-        }
-        let Tracked { table, filter, restriction, .. } = &self.tables[table];
-        keyed::rows_of_members(self.link, table, filter.as_deref(), restriction.as_ref(), keys)
-            .await
-    }
-
     /// Ends the snapshot. An error here means that what was read may have holes: nothing of it may
     /// be kept.
     pub async fn finish(mut self) -> Result<(), ChannelError> {
@@ -367,166 +230,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Once, when the first restricted table is read: a pass without a change in them sends none.
-    async fn fill_sets(&mut self) -> Result<(), ChannelError> {
-        if std::mem::replace(&mut self.are_sets_filled, true) {
-            return Ok(());
-        }
-        for (set, kind) in self.sets.clone() {
-            let members = match set {
-                Set::Members => &self.members,
-                Set::Joined => &self.joined,
-            };
-            let keys = keys_json(kind, members.of(kind).into_iter().flatten());
-            self.ask(Ask::query(FILL, &fill_sql(set, kind, 1), &[keys])).await?;
-        }
-        Ok(())
-    }
-
-    async fn stand(
-        &mut self,
-        shapes: &[Arc<Table>],
-        tables: &[Followed],
-    ) -> Result<(), ChannelError> {
-        let sql = statement::standing_sql(self.capture, shapes);
-        let sets = self.ask_all(Ask::query(BEGIN, &sql, &[])).await?;
-        let read = standing::read(BEGIN, self.capture, sets, shapes)?;
-        self.epoch = read.epoch;
-        self.reached = read.current.unwrap_or(self.reached);
-        for (followed, TableStanding { oldest, mark }) in tables.iter().zip(read.tables) {
-            let (table, Position { version, mark: known }) =
-                (followed.table.clone(), &followed.position);
-            let Some(mark) = mark else {
-                return Err(self.why_missing(followed).await);
-            };
-            let Some(oldest) = oldest else {
-                return Err(why_untracked(self.link, &table).await);
-            };
-            let is_same_history = match known {
-                Some(known) => known.is_same_history(&mark),
-                // Before marks were kept there was one method.
-                None => self.capture == Capture::ChangeTracking,
-            };
-            let (from, progress) = (*version, Progress::Untouched);
-            let restriction = followed.restricted.as_ref().map(|one| one.restriction.clone());
-            let filter = followed.filter.clone();
-            self.tables.push(Tracked {
-                table,
-                filter,
-                from,
-                oldest,
-                mark,
-                is_same_history,
-                restriction,
-                progress,
-            });
-        }
-        Ok(())
-    }
-
-    /// Asks the catalogue, which knows the nearest name.
-    async fn why_missing(&mut self, followed: &Followed) -> ChannelError {
-        match schema::verify(self.link, &[(&followed.table, &followed.entry)]).await {
-            Err(error) => error,
-            // Made anew between the two questions.
-            Ok(()) => {
-                let table = followed.table.name.clone();
-                ChannelError::UnknownTable { table, nearest: None }
-            }
-        }
-    }
-
-    /// A moment of alteration other than the known one says nothing yet: an index moves it as well.
-    async fn refuse_altered(&mut self, tables: &[Followed]) -> Result<(), ChannelError> {
-        let is_unseen = |(followed, tracked): &(&Followed, &Tracked)| {
-            let known = followed.position.mark.as_ref();
-            known.is_none_or(|known| *known != tracked.mark)
-        };
-        let unseen: Vec<(&Table, &ScopeTable)> = tables
-            .iter()
-            .zip(&self.tables)
-            .filter(is_unseen)
-            .map(|(followed, _)| (followed.table.as_ref(), &followed.entry))
-            .collect();
-        match unseen.is_empty() {
-            true => Ok(()),
-            false => schema::verify(self.link, &unseen).await,
-        }
-    }
-
-    fn refuse_restored(&self, epoch_known: Option<[u8; 16]>) -> Result<(), ChannelError> {
-        let reached = self.reached;
-        let ahead = self.tables.iter().find(|tracked| tracked.from > reached);
-        let reason = match (epoch_known, ahead) {
-            (Some(known), _) if known != self.epoch => {
-                "its epoch is another than the one this register knows".to_string()
-            }
-            (_, Some(Tracked { table, from, .. })) => format!(
-                "it is at version {reached}, but {} was read at version {from} before",
-                table.name
-            ),
-            _ => return Ok(()),
-        };
-        Err(ChannelError::ChannelRestored { reason })
-    }
-
     fn refuse_outdated(&self, table: usize) -> Result<(), ChannelError> {
         if self.standing(table) == Standing::Current {
             return Ok(());
         }
         let Tracked { table, from, oldest, .. } = &self.tables[table];
         Err(ChannelError::Outdated { table: table.name.clone(), from: *from, oldest: *oldest })
-    }
-
-    /// For all tables at once: a pass over forty tables that have not changed takes one round trip,
-    /// not forty.
-    async fn collect_keys(&mut self) -> Result<(), ChannelError> {
-        let wanted: Vec<(usize, Arc<Table>)> = (0..self.tables.len())
-            .filter(|at| self.standing(*at) == Standing::Current)
-            .map(|at| (at, self.tables[at].table.clone()))
-            .collect();
-        let mut versions = vec![Parameter::version(self.reached)];
-        versions.extend(wanted.iter().map(|(at, _)| Parameter::version(self.tables[*at].from)));
-        let sql = statement::keys_sql(self.capture, &wanted);
-        let sets = self.ask_all(Ask::query(KEYS, &sql, &versions)).await?;
-        if sets.len() != wanted.len() {
-            let what = format!("{} lists of changes for {} tables", sets.len(), wanted.len());
-            return Err(ChannelError::Unexpected { what });
-        }
-        for ((at, _), set) in wanted.iter().zip(sets) {
-            let mut cells = Cells::new(KEYS, set.into_iter().next().unwrap_or_default());
-            let (last, left) = (cells.number("last")?, cells.number("rows")? as u64);
-            self.tables[*at].progress = match left {
-                0 => Progress::Done,
-                left => Progress::Reading { after: 0, last, left },
-            };
-        }
-        Ok(())
-    }
-
-    /// Every key that was collected must have come back as a row: fewer would be changes lost
-    /// without a sound.
-    fn advance(
-        &mut self,
-        table: usize,
-        upto: i64,
-        last: i64,
-        left: u64,
-        rows: u64,
-    ) -> Result<(), ChannelError> {
-        let name = &self.tables[table].table.name;
-        let miscounted = |left: u64| ChannelError::Unexpected {
-            what: format!("{rows} changes of {name} came where {left} were left"),
-        };
-        let remaining = left.checked_sub(rows).ok_or_else(|| miscounted(left))?;
-        if upto == last && remaining != 0 {
-            return Err(miscounted(left));
-        }
-        self.tables[table].progress = match remaining {
-            0 => Progress::Done,
-            left => Progress::Reading { after: upto, last, left },
-        };
-        Ok(())
     }
 
     async fn check_minima(&mut self, shapes: &[Arc<Table>]) -> Result<(), ChannelError> {
@@ -556,35 +265,11 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// NULL means no tracking as well as no right to see it; taken for a number it would pass for "still
-/// valid".
-async fn why_untracked(link: &mut Link, table: &Table) -> ChannelError {
-    let sql = statement::right_sql(table);
-    let row = match link.ask(Ask::query(BEGIN, &sql, &[])).await {
-        Ok(sets) => sets.into_iter().flatten().next().unwrap_or_default(),
-        Err(error) => return error,
-    };
-    match Cells::new(BEGIN, row).optional_number("right") {
-        Ok(Some(0)) => ChannelError::NoRight {
-            message: format!("VIEW CHANGE TRACKING on {} is not granted", table.name),
-        },
-        _ => ChannelError::TrackingOff { table: Some(table.name.clone()) },
-    }
-}
-
-fn read_bound(what: &'static str, sets: Vec<ResultSet>) -> Result<ChannelVersion, ChannelError> {
-    let row = sets.into_iter().flatten().next().ok_or_else(no_position)?;
-    Cells::new(what, row).version("current")
-}
-
 fn no_position() -> ChannelError {
     ChannelError::Unexpected { what: "no row tells the current version".to_string() }
 }
 
-const START: &str = "begin a load";
 const BEGIN: &str = "begin a pass of changes";
-const KEYS: &str = "list the changed rows";
-const FILL: &str = "take in whose rows are asked for";
 const PAGE: &str = "give a page of changes";
 const FINISH: &str = "end a pass of changes";
 

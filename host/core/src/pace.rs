@@ -5,6 +5,7 @@
 //!   stays open while a register waits.
 //! * A scope is never later than its frequency because of the jitter, only earlier.
 
+use crate::draw;
 use crate::limits::PULL_BURST;
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ impl Debt {
 /// The time between two pulls of a scope: its frequency, shortened by a part that `seed` draws. Give a seed of register,
 /// scope and round: then every register has its own rhythm, and keeps it until the scope is pulled.
 pub fn interval(frequency: Duration, jitter_percent: u8, seed: u64) -> Duration {
-    let drawn = (mixed(seed) >> 11) as f64 / (1u64 << 53) as f64;
+    // Neighbouring seeds must not give neighbouring draws.
+    let drawn = (draw::mix(seed) >> 11) as f64 / (1u64 << 53) as f64;
     frequency.mul_f64(1.0 - drawn * f64::from(jitter_percent.min(100)) / 100.0)
 }
 
@@ -68,14 +70,6 @@ pub fn seed(words: &[&str], number: u64) -> u64 {
     }
     number.to_le_bytes().into_iter().for_each(&mut take);
     hash
-}
-
-/// Neighbouring seeds must not give neighbouring draws: SplitMix64's finish.
-fn mixed(seed: u64) -> u64 {
-    let mut mixed = seed;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@
 //!   names nobody in particular: such a row always comes (a price for all items, a conversion of units in general).
 //! * The sets are plain keys, stored with the rows that were read by them. Between two computations they stand still.
 
+mod members;
+mod restriction;
+
 use crate::table::TableName;
-use crate::types::SqlType;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::Arc;
+pub use members::{MemberKind, Members};
+use restriction::WITHHELD;
+pub use restriction::{Code, Dependence, Dependent, Restricted, Restriction};
 use std::time::Duration;
 
 /// What is chosen from.
@@ -33,219 +35,6 @@ impl Domain {
             Domain::Customers => "customers",
         }
     }
-}
-
-/// What a member is known by in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MemberKind {
-    /// INVENTTABLE.ITEMID
-    Item,
-    /// ECORESPRODUCT.RECID of an item's product, and of its variants.
-    Product,
-    /// INVENTTABLE.RECID
-    ItemRecord,
-    /// CUSTTABLE.ACCOUNTNUM
-    Account,
-    /// DIRPARTYTABLE.RECID of a customer, and of everyone who is none.
-    Party,
-    /// LOGISTICSLOCATION.RECID of such a party, and of nobody's locations.
-    Location,
-    /// DIRPARTYLOCATION.RECID
-    PartyLocation,
-    /// RETAILLOYALTYCARD.RECID
-    Card,
-}
-
-impl MemberKind {
-    pub const ALL: [MemberKind; 8] = [
-        MemberKind::Item,
-        MemberKind::Product,
-        MemberKind::ItemRecord,
-        MemberKind::Account,
-        MemberKind::Party,
-        MemberKind::Location,
-        MemberKind::PartyLocation,
-        MemberKind::Card,
-    ];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            MemberKind::Item => "item",
-            MemberKind::Product => "product",
-            MemberKind::ItemRecord => "item-record",
-            MemberKind::Account => "account",
-            MemberKind::Party => "party",
-            MemberKind::Location => "location",
-            MemberKind::PartyLocation => "party-location",
-            MemberKind::Card => "card",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<MemberKind> {
-        MemberKind::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    pub const fn domain(self) -> Domain {
-        match self {
-            MemberKind::Item | MemberKind::Product | MemberKind::ItemRecord => Domain::Products,
-            _ => Domain::Customers,
-        }
-    }
-
-    /// Known by a text; the others by a RECID.
-    pub const fn is_text(self) -> bool {
-        matches!(self, MemberKind::Item | MemberKind::Account)
-    }
-
-    /// Whether a column of that type can name such a member.
-    pub fn fits(self, of: SqlType) -> bool {
-        match self.is_text() {
-            true => matches!(of, SqlType::NVarChar { .. } | SqlType::VarChar { .. }),
-            false => matches!(of, SqlType::BigInt | SqlType::Int),
-        }
-    }
-}
-
-/// A table's rows hang on the member that a column names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependence {
-    pub column: String,
-    pub kind: MemberKind,
-    /// Only rows with this code name a member in `column`; the others always come.
-    pub only: Option<Code>,
-}
-
-/// `ITEMCODE=0`: a row of PRICEDISCTABLE is of one item, not of a group or of all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code {
-    pub column: String,
-    pub value: i64,
-}
-
-/// One line of the list of dependent tables; several lines of one table must all hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependent {
-    pub table: TableName,
-    /// Who the rows are about, however they name it.
-    pub domain: Domain,
-    /// `None`: the table comes whole, whatever a longer list says.
-    pub on: Option<Dependence>,
-}
-
-/// Which rows of a table are on the register.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restriction {
-    /// None: what is personal does not come.
-    Withheld,
-    /// Those whose columns name members, all of them.
-    Members(Vec<Dependence>),
-}
-
-impl Restriction {
-    pub fn kinds(&self) -> impl Iterator<Item = MemberKind> + '_ {
-        let list = match self {
-            Restriction::Withheld => &[][..],
-            Restriction::Members(list) => list,
-        };
-        list.iter().map(|one| one.kind)
-    }
-
-    /// Reads what `Display` wrote.
-    pub fn parse(text: &str) -> Option<Restriction> {
-        if text == WITHHELD {
-            return Some(Restriction::Withheld);
-        }
-        text.split("; ").map(Dependence::parse).collect::<Option<_>>().map(Restriction::Members)
-    }
-}
-
-const WITHHELD: &str = "withheld";
-
-impl fmt::Display for Restriction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Restriction::Withheld => f.write_str(WITHHELD),
-            Restriction::Members(list) => {
-                let lines: Vec<String> = list.iter().map(Dependence::to_string).collect();
-                f.write_str(&lines.join("; "))
-            }
-        }
-    }
-}
-
-impl Dependence {
-    fn parse(text: &str) -> Option<Dependence> {
-        let mut words = text.split(' ');
-        let column = words.next().filter(|word| !word.is_empty())?.to_string();
-        let kind = MemberKind::parse(words.next()?)?;
-        let only = match words.next() {
-            None => None,
-            Some(code) => {
-                let (column, value) = code.split_once('=')?;
-                Some(Code { column: column.to_string(), value: value.parse().ok()? })
-            }
-        };
-        words.next().is_none().then_some(Dependence { column, kind, only })
-    }
-}
-
-/// `ITEMRELATION item ITEMCODE=0`; names of columns in AX have no blanks.
-impl fmt::Display for Dependence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.column, self.kind.name())?;
-        match &self.only {
-            Some(code) => write!(f, " {}={}", code.column, code.value),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The sets, by what their members are known by: canonical texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Members(BTreeMap<MemberKind, Arc<BTreeSet<String>>>);
-
-impl Members {
-    pub fn insert(&mut self, kind: MemberKind, keys: BTreeSet<String>) {
-        self.0.insert(kind, Arc::new(keys));
-    }
-
-    pub fn of(&self, kind: MemberKind) -> Option<&BTreeSet<String>> {
-        self.0.get(&kind).map(Arc::as_ref)
-    }
-
-    pub fn kinds(&self) -> impl Iterator<Item = MemberKind> + '_ {
-        self.0.keys().copied()
-    }
-
-    pub fn count(&self, kind: MemberKind) -> usize {
-        self.of(kind).map_or(0, BTreeSet::len)
-    }
-
-    /// Takes over the other's sets, in place of one's own of the same kinds.
-    pub fn merge(&mut self, other: &Members) {
-        self.0.extend(other.0.iter().map(|(kind, keys)| (*kind, keys.clone())));
-    }
-
-    /// Who is here and not there.
-    pub fn beyond(&self, other: &Members) -> Members {
-        let nobody = BTreeSet::new();
-        let rest = |(kind, keys): (&MemberKind, &Arc<BTreeSet<String>>)| {
-            let known = other.of(*kind).unwrap_or(&nobody);
-            (*kind, Arc::new(keys.difference(known).cloned().collect()))
-        };
-        Members(self.0.iter().map(rest).collect())
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.values().all(|keys| keys.is_empty())
-    }
-}
-
-/// A table's restriction with the sets that it goes by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restricted {
-    pub restriction: Restriction,
-    pub members: Arc<Members>,
 }
 
 /// By what the best-sold are found.
@@ -500,46 +289,8 @@ impl Selections {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Dependent, Domain, MemberKind, Members, OfflineCustomers, OfflineProducts, Restriction,
-        Selections,
-    };
+    use super::{Dependent, Domain, OfflineCustomers, OfflineProducts, Restriction, Selections};
     use crate::table::TableName;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn a_restriction_survives_its_text() {
-        for text in ["withheld", "ITEMID item", "ITEMRELATION item ITEMCODE=0; PRODUCT product"] {
-            let read = Restriction::parse(text).expect(text);
-            assert_eq!(read.to_string(), text);
-        }
-        for text in ["", "ITEMID", "ITEMID thing", "A item B", "A item B=x", "A item B=1 C"] {
-            assert_eq!(Restriction::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_kind_has_its_name() {
-        for kind in MemberKind::ALL {
-            assert_eq!(MemberKind::parse(kind.name()), Some(kind));
-        }
-    }
-
-    fn set(keys: &[&str]) -> BTreeSet<String> {
-        keys.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn who_joined_is_who_was_not_there() {
-        let (mut new, mut old) = (Members::default(), Members::default());
-        new.insert(MemberKind::Item, set(&["a", "b"]));
-        new.insert(MemberKind::Product, set(&["7"]));
-        old.insert(MemberKind::Item, set(&["b", "c"]));
-        let joined = new.beyond(&old);
-        assert_eq!(joined.of(MemberKind::Item), Some(&set(&["a"])));
-        assert_eq!(joined.of(MemberKind::Product), Some(&set(&["7"])));
-        assert!(new.beyond(&new).is_empty());
-    }
 
     #[test]
     fn a_table_is_restricted_only_where_something_is_chosen() {

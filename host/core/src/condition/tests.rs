@@ -1,6 +1,7 @@
 //! Filters as text: what is read, what is refused and where, and that nothing of a value gets out of it.
 
 use super::{Bound, Condition, Parameters, Term};
+use crate::draw::Draw;
 use crate::limits::{FILTER_CHARACTERS_MAX, FILTER_DEPTH_MAX, FILTER_VALUES_MAX};
 use crate::table::{Assigned, Column, Table, TableName};
 use crate::types::SqlType;
@@ -225,17 +226,11 @@ fn hostile_texts_never_leave_their_literal() {
         "0x27",
         "\u{1F600}",
     ];
-    let mut seed: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut draw = move |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
+    let mut draw = Draw::of(0, "hostile texts", 0);
     let mut wide = table();
     wide.columns[0].of = SqlType::NVarChar { length: None };
     for _ in 0..20_000 {
-        let hostile: String = (0..draw(6)).map(|_| PIECES[draw(PIECES.len())]).collect();
+        let hostile: String = (0..draw.below(6)).map(|_| *draw.pick(&PIECES)).collect();
         let text = format!("NUMBER = 1 AND STORE = {}", super::parse::quoted(&hostile));
         let parsed = Condition::parse(&text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
         let bound = parsed.bind(&wide, GIVEN).expect("any text fits nvarchar(max)");
@@ -250,7 +245,7 @@ fn hostile_texts_never_leave_their_literal() {
             "{like}"
         );
         // Raw noise is refused or is a filter, and never brings the parser down.
-        let noise: String = (0..draw(9)).map(|_| PIECES[draw(PIECES.len())]).collect();
+        let noise: String = (0..draw.below(9)).map(|_| *draw.pick(&PIECES)).collect();
         if let Ok(taken) = Condition::parse(&format!("STORE = {noise}")) {
             assert!(Condition::parse(&taken.to_string()).is_ok(), "{noise}");
         }

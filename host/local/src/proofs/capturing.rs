@@ -3,6 +3,7 @@
 use super::{House, customers, hash, id, key, lines, row, shown, table};
 use crate::RowWrite;
 use std::sync::Arc;
+use tillhold_core::draw::Draw;
 use tillhold_core::migration::InstalledTable;
 use tillhold_core::profile::Direction;
 use tillhold_core::table::Table;
@@ -434,14 +435,8 @@ async fn floats_survive_the_log_bit_by_bit() {
         .install([super::plan(), vec![install]].concat(), Vec::new())
         .await
         .expect("an installation");
-    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
-    let mut next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        f64::from_bits(seed)
-    };
-    let rows: Vec<_> = std::iter::from_fn(|| Some(next()))
+    let mut draw = Draw::of(0, "floats", 0);
+    let rows: Vec<_> = std::iter::from_fn(|| Some(f64::from_bits(draw.number())))
         .filter(|number| number.is_finite() && number.abs() > 1e-100 && number.abs() < 1e100)
         .take(2_000)
         .enumerate()

@@ -9,19 +9,16 @@ use super::type_info::{WireType, put_type};
 use super::value_in::{Place, take_value};
 use super::value_out::put_value;
 use crate::answer::ResultColumn;
+use tillhold_core::draw::Draw;
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 
-/// splitmix64: the same bytes from the same seed on every machine.
-struct Dice(u64);
+/// The same bytes from the same seed on every machine.
+struct Dice(Draw);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ mixed >> 31) % below.max(1) as u64) as usize
+        self.0.below(below as u64) as usize
     }
 
     /// The bytes with a few of them changed, cut, doubled or made extreme.
@@ -142,7 +139,7 @@ fn every_beginning_of_a_message_is_refused_or_read() {
 
 #[test]
 fn mutated_messages_are_refused_or_read() {
-    let mut dice = Dice(0x7111_401D);
+    let mut dice = Dice(Draw::of(0x7111_401D, "hostile bytes", 0));
     let prelogin = super::prelogin::answer(super::prelogin::Encryption::Everything, true, true);
     let sources =
         [call(), sample(TDS_7_4, 0, &[1, 0, 0, 0, 0, 0xFF]), bulk(), typed_values(false), prelogin];
