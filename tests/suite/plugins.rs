@@ -212,6 +212,34 @@ fn a_changed_file_is_exchanged_while_the_register_runs_and_a_refused_one_is_not(
     });
 }
 
+/// Each file with the bytes of the other: a rule where a resolver is to be, and the reverse.
+#[test]
+fn a_new_build_without_its_role_is_refused_before_the_first_row() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        stage.start().await;
+        let names = ["store-customers", "customer-merge"];
+        let bytes = names.map(|name| std::fs::read(component(&stage, name)).expect("a component"));
+        for (at, lacks) in [(0, "has no transform: it exports"), (1, "has no resolve: it exports")]
+        {
+            let (name, own, other) = (names[at], &bytes[at], &bytes[1 - at]);
+            std::fs::write(component(&stage, name), other).expect("a component");
+            let refused =
+                until(&stage, "refused", |s| plugin(s, name)["refused"].is_object()).await;
+            let shown = plugin(&refused, name);
+            assert_eq!(shown["refused"]["code"], "plugin-role", "{shown:#}");
+            assert_eq!(shown["refused"]["digest"], digest(other), "{shown:#}");
+            assert_eq!(shown["digest"], digest(own), "the old one is at work: {shown:#}");
+            let checked = stage.tillhold(&["profile", "check"]);
+            assert_eq!(checked.status, Some(1), "{}", checked.stdout);
+            assert!(checked.stdout.contains(lacks), "{}", checked.stdout);
+            std::fs::write(component(&stage, name), own).expect("a component");
+            until(&stage, "nothing refused", |s| plugin(s, name)["refused"].is_null()).await;
+        }
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// While a rule loops for ever in a scope, whole sales reach the channel; the file of its successor waits until the page
 /// is over. What came first is told by counts.
 #[test]

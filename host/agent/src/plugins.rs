@@ -32,7 +32,7 @@ use tillhold_core::table::Table;
 use tillhold_env::Env;
 use tillhold_plugin::{
     ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits,
-    PluginSource, signature_file,
+    PluginSource, Role, signature_file,
 };
 
 pub struct Plugins {
@@ -121,10 +121,12 @@ impl Plugins {
             let tables: Vec<Arc<Table>> = tables.iter().filter(of_scope).cloned().collect();
             let mut transformers = Vec::new();
             for plugin in &scope.transformers {
-                transformers.push(self.load(plugin, &tables).await?);
+                transformers.push(self.load(plugin, &[Role::Transform], &tables).await?);
             }
             let resolver = match &scope.resolver {
-                Resolver::Plugin(plugin) => Some(self.load(plugin, &tables).await?),
+                Resolver::Plugin(plugin) => {
+                    Some(self.load(plugin, &[Role::Resolve], &tables).await?)
+                }
                 Resolver::BuiltIn(_) => None,
             };
             let book = self.book.clone();
@@ -138,8 +140,8 @@ impl Plugins {
     pub async fn exchanged(&self, scopes: &[ScopeRun]) -> Result<Option<Vec<ScopeRun>>, FlowError> {
         let mut refused: BTreeSet<&str> = BTreeSet::new();
         for run in scopes {
-            for plugin in named_by(&run.scope) {
-                match self.load(plugin, &run.tables).await {
+            for (role, plugin) in roles_in(&run.scope) {
+                match self.load(plugin, &[role], &run.tables).await {
                     Ok(_) => {}
                     Err(FlowError::Plugin(_)) => drop(refused.insert(&plugin.name)),
                     Err(error) => return Err(error),
@@ -163,9 +165,10 @@ impl Plugins {
     async fn load(
         &self,
         plugin: &PluginUse,
+        roles: &[Role],
         tables: &[Arc<Table>],
     ) -> Result<Arc<Plugin>, FlowError> {
-        let loaded = self.checked(plugin, tables).await;
+        let loaded = self.checked(plugin, roles, tables).await;
         match &loaded {
             Ok((_, Some(digest))) if plugin.pinned().is_some() => {
                 let plugin_id = PluginId { name: plugin.name.clone(), digest: digest.clone() };
@@ -189,9 +192,13 @@ impl Plugins {
     async fn checked(
         &self,
         plugin: &PluginUse,
+        roles: &[Role],
         tables: &[Arc<Table>],
     ) -> Result<Checked, FlowError> {
         let (loaded, passed_over) = self.loaded(plugin).await?;
+        for role in roles {
+            loaded.check_role(*role).map_err(FlowError::Plugin)?;
+        }
         for table in tables {
             loaded.check_against(table).map_err(FlowError::Plugin)?;
         }
@@ -248,11 +255,16 @@ pub fn source(of: &PluginUse, folder: &Path) -> PluginSource {
 
 /// The profile's entries of a scope.
 pub fn named_by(scope: &Scope) -> impl Iterator<Item = &PluginUse> {
+    roles_in(scope).map(|(_, plugin)| plugin)
+}
+
+/// The same, each with what it is there for.
+fn roles_in(scope: &Scope) -> impl Iterator<Item = (Role, &PluginUse)> {
     let resolver = match &scope.resolver {
-        Resolver::Plugin(plugin) => Some(plugin),
+        Resolver::Plugin(plugin) => Some((Role::Resolve, plugin)),
         Resolver::BuiltIn(_) => None,
     };
-    scope.transformers.iter().chain(resolver)
+    scope.transformers.iter().map(|plugin| (Role::Transform, plugin)).chain(resolver)
 }
 
 /// The same component under another key's signature is another for whoever asks who signed it.

@@ -49,13 +49,15 @@ pub const SETUP_ANSWER_BYTES_MAX: u64 = 4 << 10;
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// Rows in one front-door read; more come by paging.
 pub const READ_ROWS_MAX: usize = 1_000;
-/// Requests in work at once; past it the front door answers 503 with Retry-After.
+/// Requests in work at once, without sales; past it the front door answers 503 with Retry-After.
 pub const REQUESTS_MAX: usize = 64;
+/// Sales in work at once, whose places nothing else takes: more than a register has cashiers, and each may have a full body.
+pub const SALES_IN_WORK_MAX: usize = 32;
 /// Listeners to the event stream at once: the point of sale, a dashboard, and what comes back before it was missed.
 pub const EVENT_LISTENERS_MAX: usize = 32;
-/// Connections at once, at the loopback address and again at the socket: the requests in work, the listeners, and as many
-/// again that points of sale keep for their next question.
-pub const DOOR_CONNECTIONS_MAX: usize = 128;
+/// Connections at once, at the loopback address and again at the socket: as many as sales, other requests and listeners can
+/// be in work together. Those that points of sale keep for their next question make room for them.
+pub const DOOR_CONNECTIONS_MAX: usize = SALES_IN_WORK_MAX + REQUESTS_MAX + EVENT_LISTENERS_MAX;
 /// Connections past those that are told so; what comes beyond is closed without a word.
 pub const DOOR_REFUSALS_MAX: usize = 16;
 /// How long a new connection waits for the place of one that was idle, and a refused one to take its answer.
@@ -70,6 +72,8 @@ pub const DOOR_BODY_TIME_MAX: Duration = Duration::from_secs(10);
 pub const DOOR_WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// A question's time at the front door: three times what a till's user waits before trying again.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
+/// Of it, the wait for a channel that does not answer: the rest is for the offline database, and for a rule over its rows.
+pub const CHANNEL_READ_TIME_MAX: Duration = Duration::from_secs(8);
 /// A sale's way to the disk, beside its wait for the channel: a checkpoint of a slow disk and a purge's step fit.
 pub const SALE_WRITE_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -143,12 +147,18 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(30_000);
 pub const PLUGIN_MEMORY_BYTES_MAX: usize = 64 << 20;
 /// What goes into a plugin at once, beside the limit in rows: a batch of pictures must fit its memory with room to work.
 pub const PLUGIN_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Tables that a plugin may say it works on: AX's whole channel schema has 349. What is done with them is the host's own
+/// work, which no deadline ends.
+pub const PLUGIN_TABLES_DESCRIBED_MAX: usize = 1_000;
+/// Columns of one of them, and the letters of a name: SQL Server has tables of 1,024 columns and identifiers of 128.
+pub const PLUGIN_COLUMNS_DESCRIBED_MAX: usize = 1_024;
+pub const PLUGIN_NAME_CHARS_MAX: usize = 128;
 /// Table elements, core instances, tables and memories of one plugin: the largest scripted engines need 8,000, 40, 10, 1.
 pub const PLUGIN_TABLE_ELEMENTS_MAX: usize = 20_000;
 pub const PLUGIN_INSTANCES_MAX: usize = 64;
 pub const PLUGIN_TABLES_MAX: usize = 16;
 pub const PLUGIN_MEMORIES_MAX: usize = 4;
-/// Calls of plugins at once, over all of them: a call more is an error. A flow makes one at a time, and there are a
+/// Calls of plugins at once, over all of them: a call more waits for one to end. A flow makes one at a time, and there are a
 /// pull, a push, and a few trials at the front door.
 pub const PLUGIN_CALLS_MAX: u32 = 32;
 /// Memories that are kept for the next call, each with so many bytes of it, when nothing runs.
@@ -176,8 +186,10 @@ pub const PLUGIN_ANSWER_BYTES_MAX: usize = 8 << 20;
 pub const PLUGIN_FILE_BYTES_MAX: u64 = 32 << 20;
 /// A plugin's signature: four lines of text, 300 bytes with the comments that minisign itself writes.
 pub const PLUGIN_SIGNATURE_BYTES_MAX: u64 = 4_096;
-/// Failing calls on one page while the guilty rows are looked for by halving: three rows among a thousand are found;
-/// past that the rest of the page is set aside, so that a looping plugin holds its scope for a minute at most.
+/// Failing calls of one plugin on one batch ([`PULL_PAGE_ROWS_MAX`]) while the guilty rows are looked for by halving: three
+/// rows among a thousand are found. Past it nothing is halved any more: of the halves that wait, ten at most, each is asked
+/// about once and set aside whole where that fails. So a looping plugin holds its scope for 42 calls of 2 s, a minute and a
+/// half, for each batch; a page of a first load ([`LOAD_PAGE_ROWS_MAX`]) has five, which are seven minutes.
 pub const PLUGIN_FAILURES_MAX: u32 = 32;
 /// Components of one name whose accounts are kept apart in the book on plugins; older ones only count in the sums.
 pub const PLUGIN_ACCOUNTS_KEPT: usize = 8;
@@ -188,6 +200,9 @@ pub const PLUGINS_LOADED_MAX: usize = 64;
 pub const LEFT_BEHIND_END_MAX: Duration = Duration::from_secs(5);
 /// Components of one name that are kept beside the one at work, to go back to.
 pub const PLUGIN_FILES_KEPT: usize = 5;
+/// Compiled components that stay on the disk that sales are on: five names with the one at work and all that are kept beside
+/// it. One from Rust has 0.4 MB, one from Python 37; one that has left is compiled again when it is next loaded.
+pub const PLUGINS_COMPILED_KEPT: usize = 32;
 /// Letters of a guilty row's key in the log and in status: a long text column must not flood either.
 pub const PLUGIN_KEY_LETTERS_MAX: usize = 200;
 /// A line of rows that an author tries a plugin with, and a file that is read whole: eight times a full batch.
@@ -228,6 +243,8 @@ pub const BUILD_OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// Read connections an offline file: two cores, and a register has one screen.
 pub const OFFLINE_READERS_MAX: usize = 4;
+/// Of them, for reads that take long: one is left for the lookups that every sale needs.
+pub const OFFLINE_LONG_READS_MAX: usize = OFFLINE_READERS_MAX - 1;
 /// A read's longest life: an old reader keeps the write-ahead log from being reused, and it grows without end.
 pub const OFFLINE_READ_TIME_MAX: Duration = Duration::from_millis(2_000);
 /// A catalogue up to this size is checked whole at open (0.2 s); a larger one later, beside the selling.

@@ -9,8 +9,8 @@ use tillhold_core::grant::Grants;
 use tillhold_core::profile::PluginBounds;
 use tillhold_env::Env;
 use tillhold_plugin::{
-    Beside, ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginLimits, PluginSource,
-    digest_of,
+    Beside, ComponentSource, LogLine, LogSink, Plugin, PluginError, PluginHost, PluginLimits,
+    PluginSource, digest_of,
 };
 use tillhold_toolchain::cache_folder;
 
@@ -90,7 +90,16 @@ impl Sandbox {
             .any(|name| name.to_string_lossy().starts_with(digest))
     }
 
-    /// What plugins wrote for the operator since this was last asked.
+    /// The plugin with its lines told as they come, those of its loading first. None is kept, so it may run for as long
+    /// as there are rows.
+    pub fn heard_by(&self, plugin: &Plugin, sink: LogSink) -> Plugin {
+        for line in self.said() {
+            sink(line);
+        }
+        plugin.heard_by(sink)
+    }
+
+    /// What plugins wrote for the operator since this was last asked. It is kept until then, so ask after each case.
     pub fn said(&self) -> Vec<LogLine> {
         std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -103,5 +112,66 @@ impl Component {
         let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let (name, signature) = (name.unwrap_or_default(), Beside::of(file));
         Ok(Component { name, wasm, signature })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Schema;
+    use crate::bench::{component, context, sandbox};
+    use crate::rows::RowReader;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, PoisonError};
+    use tillhold_core::row::Row;
+    use tillhold_plugin::Plugin;
+
+    const VICTIM: &str = r#"{"ax.VICTIM": {"columns": [["ID", "bigint", "not null"], ["NUMBER", "int", "not null"],
+        ["NAME", "nvarchar(8)", "not null"], ["AMOUNT", "numeric(32,2)", "null"],
+        ["MOMENT", "datetime", "null"], ["KIND", "float", "null"]],
+        "keys": [{"kind": "PK", "cols": ["ID"]}]}}"#;
+    /// A hundred of each call, and how many there were more.
+    const LINES: usize = 101;
+
+    /// One call of a rule that says a thousand lines.
+    fn call(plugin: &Plugin) {
+        let schema = Schema::read("schema.json", VICTIM).expect("a schema");
+        let table = schema.find("VICTIM").expect("the table").travelling(&[]);
+        let text = "ID,NUMBER,NAME,AMOUNT,MOMENT,KIND\n1,1,a,,,\n";
+        let reader = RowReader::open("rows", text.as_bytes(), None, &table, false);
+        let mut reader = reader.expect("a header");
+        let entries = reader.all().expect("a row");
+        let rows: Vec<Row> = entries.into_iter().map(|entry| entry.row).collect();
+        let verdicts = plugin.transform(&context(), reader.shape(), &rows);
+        assert_eq!(verdicts.expect("an answer").len(), 1);
+    }
+
+    /// Each line of a streamed file, however long, lay in memory until the end.
+    #[test]
+    fn lines_are_told_as_they_come_and_none_is_kept() {
+        let sandbox = sandbox();
+        let plugin = sandbox.load(&component("hostile"), "chatters").expect("it loads");
+        call(&plugin);
+        let told: Arc<AtomicUsize> = Arc::default();
+        let telling = told.clone();
+        let sink = Arc::new(move |_| {
+            telling.fetch_add(1, Ordering::Relaxed);
+        });
+        let heard = sandbox.heard_by(&plugin, sink);
+        assert_eq!(told.load(Ordering::Relaxed), LINES, "what was said before");
+        for calls in 2..5 {
+            call(&heard);
+            assert_eq!(told.load(Ordering::Relaxed), calls * LINES, "after {calls} calls");
+            let kept = sandbox.said.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(kept.len(), 0, "after {calls} calls");
+        }
+    }
+
+    /// `test` tells a case's lines beside the case.
+    #[test]
+    fn lines_that_are_asked_for_are_kept_until_then() {
+        let sandbox = sandbox();
+        let plugin = sandbox.load(&component("hostile"), "chatters").expect("it loads");
+        call(&plugin);
+        assert_eq!([sandbox.said().len(), sandbox.said().len()], [LINES, 0]);
     }
 }

@@ -5,9 +5,11 @@
 //! * Exports: `tillhold:plugin/transform`, `…/resolve` or both, in a version that this host speaks. Others are left
 //!   alone: some kits add their own.
 
+use crate::answer::plain;
 use crate::contract::{self, Contract};
 use crate::error::{PluginError, PluginId};
 use std::sync::Arc;
+use tillhold_core::limits::PLUGIN_LOG_LINE_BYTES_MAX;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex};
 
@@ -130,6 +132,6 @@ fn split(name: &str) -> (&str, Option<&str>) {
 }
 
 fn other_version(plugin: &Arc<PluginId>, found: Option<&str>) -> PluginError {
-    let found = found.unwrap_or("(none)").to_string();
+    let found = plain(found.unwrap_or("(none)"), PLUGIN_LOG_LINE_BYTES_MAX);
     PluginError::OtherVersion { plugin: plugin.clone(), found, ours: contract::spoken() }
 }

@@ -3,6 +3,7 @@
 //! * A resolver sees the columns that it declared. What it was not shown it cannot decide, so a merged answer is
 //!   completed here: an unseen column that one side changed keeps that change, and one that both changed makes the
 //!   conflict wait for a person. Otherwise a resolver for three columns would silently undo a cashier's other edits.
+//!   A value that it merges there itself stands.
 //! * As with rows, nothing that a plugin says is believed.
 
 use crate::answer::{self, plain};
@@ -64,7 +65,7 @@ fn merged(plan: &Plan, conflict: &Conflict, said: Vec<wire::Cell>) -> Result<Res
         let value = cell(value, declared).map_err(|what| format!("{column}: {what}"))?;
         cells.push((at, value));
     }
-    Ok(match unseen_changes(plan, conflict) {
+    Ok(match unseen_changes(plan, conflict, &cells) {
         Ok(carried) => {
             cells.extend(carried);
             Resolution::Merge(cells)
@@ -84,12 +85,18 @@ fn writable(table: &Table, plan: &Plan, column: &str) -> Result<usize, String> {
     }
 }
 
-/// The register's changes in columns that the plugin was not shown; the error is why a person must look.
-fn unseen_changes(plan: &Plan, conflict: &Conflict) -> Result<Vec<(usize, Value)>, String> {
+/// The register's changes in columns that the plugin neither was shown nor merged; the error is why a person must look.
+/// That it may write a column does not mean that it decided it.
+fn unseen_changes(
+    plan: &Plan,
+    conflict: &Conflict,
+    merged: &[(usize, Value)],
+) -> Result<Vec<(usize, Value)>, String> {
     let (Some(channel), Some(offline)) = (&conflict.channel, &conflict.offline) else {
         return Ok(Vec::new());
     };
-    let unseen = |at: &usize| !plan.reads.contains(at) && !plan.writes.contains(at);
+    let is_merged = |at: &usize| merged.iter().any(|(decided, _)| decided == at);
+    let unseen = |at: &usize| !plan.reads.contains(at) && !is_merged(at);
     let mut carried = Vec::new();
     for at in offline.differences(channel).into_iter().filter(unseen) {
         let base = conflict.base.as_ref().map(|base| &base.0[at]);

@@ -1,11 +1,12 @@
 //! Every way in which a plugin can fail its host, with a stable code, a class and what to do next.
 
+use crate::answer::plain;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_core::fault::Class;
 use tillhold_core::grant::Grant;
-use tillhold_core::limits::PLUGIN_TICK;
+use tillhold_core::limits::{PLUGIN_LOG_LINE_BYTES_MAX, PLUGIN_TICK};
 use tillhold_core::row::Row;
 use tillhold_core::table::{Table, TableName};
 
@@ -305,8 +306,12 @@ fn asked(missing: &[Grant]) -> String {
     missing.iter().map(of_table).collect::<Vec<_>>().join("; ")
 }
 
+/// A component's names are its author's text.
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_string() } else { names.join(", ") }
+    match names.is_empty() {
+        true => "nothing".to_string(),
+        false => plain(&names.join(", "), PLUGIN_LOG_LINE_BYTES_MAX),
+    }
 }
 
 fn after(said: &Option<String>) -> String {

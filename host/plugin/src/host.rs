@@ -10,8 +10,10 @@
 //!   installed, never at a sale.
 
 use crate::admit;
+use crate::answer::plain;
 use crate::cache::Cache;
 use crate::error::{PluginError, PluginId};
+use crate::gate::Gate;
 use crate::plugin::{Plugin, Shared};
 use crate::run::{self, LogSink, State};
 use crate::signature::{self, Beside};
@@ -110,6 +112,7 @@ pub struct PluginHost {
     linker: Linker<State>,
     cache: Cache,
     ticker: Arc<Ticker>,
+    gate: Arc<Gate>,
     limits: PluginLimits,
     log: LogSink,
 }
@@ -136,8 +139,9 @@ impl PluginHost {
         let ticker = Ticker::start(env, &engine).map_err(|error| not_started(&error))?;
         let cache = Cache::open(env, cache_folder, &engine)
             .map_err(|source| PluginError::Cache { path: cache_folder.to_path_buf(), source })?;
-        let log: LogSink = Arc::new(|_| {});
-        Ok(PluginHost { engine, linker, cache, ticker: Arc::new(ticker), limits, log })
+        let (ticker, gate) = (Arc::new(ticker), Gate::with_places(limits::PLUGIN_CALLS_MAX));
+        let (gate, log): (_, LogSink) = (Arc::new(gate), Arc::new(|_| {}));
+        Ok(PluginHost { engine, linker, cache, ticker, gate, limits, log })
     }
 
     /// Plugins loaded from now on send their log lines here; without it they are dropped.
@@ -171,10 +175,13 @@ impl PluginHost {
         }
         let signed_by = signer(&id, &wasm, source)?;
         admit::bytes(&id, &wasm)?;
+        // The engine quotes the component's names.
+        let told =
+            |error: wasmtime::Error| plain(&format!("{error:#}"), self.limits.log_line_bytes_max);
         let compiled = self.cache.compiled(&self.engine, &id.digest, &wasm);
         let (component, stored) = compiled.map_err(|error| PluginError::NotAComponent {
             plugin: id.clone(),
-            reason: format!("{error:#}"),
+            reason: told(error),
         })?;
         let imports = admit::imports(&id, &self.engine, &component)?;
         let exports = admit::exports(&id, &self.engine, &component)?;
@@ -182,7 +189,7 @@ impl PluginHost {
             self.linker.instantiate_pre(&component).map_err(|error| PluginError::OtherShape {
                 plugin: id.clone(),
                 interface: "tillhold:plugin/log".to_string(),
-                reason: format!("{error:#}"),
+                reason: told(error),
             })?;
         let shared = Shared {
             id,
@@ -195,6 +202,7 @@ impl PluginHost {
             imports,
             exports,
             ticker: self.ticker.clone(),
+            gate: self.gate.clone(),
             limits: self.limits.within(&source.bounds),
             memory_peak_bytes: AtomicUsize::new(0),
         };

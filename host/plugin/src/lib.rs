@@ -10,6 +10,7 @@
 //! * Where the profile has grants for it, a value that is not granted never enters its memory.
 //! * Where the operator trusts keys, nothing runs that none of them signed.
 //! * Same rows in, same answer out: a fresh instance a call, canonical NaN, no threads, no relaxed SIMD.
+//! * A call that finds all places taken waits for one; a limit of the host never reads as a failure of a plugin.
 //! * A trap, an endless loop, a flood of memory or of answers and every wrong answer end as a [`PluginError`] that
 //!   names the plugin and its digest; no row is lost by it, for rows only leave with a whole answer.
 //!
@@ -22,6 +23,7 @@ mod columns;
 mod conflicts;
 mod contract;
 mod error;
+mod gate;
 mod host;
 pub mod outside;
 mod plugin;

@@ -9,6 +9,7 @@ use crate::columns;
 use crate::conflicts;
 use crate::contract::Contract;
 use crate::error::{PluginError, PluginId};
+use crate::gate::Gate;
 use crate::host::PluginLimits;
 use crate::run::{self, Linked, LogSink};
 use crate::ticker::Ticker;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub imports: Vec<String>,
     pub exports: Exports,
     pub ticker: Arc<Ticker>,
+    pub gate: Arc<Gate>,
     pub limits: PluginLimits,
     pub memory_peak_bytes: AtomicUsize,
 }
@@ -101,6 +103,16 @@ impl Plugin {
     pub fn kind(&self) -> Kind {
         let Exports { transform, resolve } = &self.shared.exports;
         Kind { transforms: transform.is_some(), resolves: resolve.is_some() }
+    }
+
+    /// Whether it can be what the profile makes of it.
+    pub fn check_role(&self, role: Role) -> Result<(), PluginError> {
+        let kind = self.kind();
+        match role {
+            Role::Transform if !kind.transforms => Err(self.lacks(Role::Transform, Role::Resolve)),
+            Role::Resolve if !kind.resolves => Err(self.lacks(Role::Resolve, Role::Transform)),
+            Role::Transform | Role::Resolve => Ok(()),
+        }
     }
 
     /// The interfaces that it asks for, with their versions.
@@ -167,7 +179,7 @@ impl Plugin {
         rows: &[Row],
     ) -> Result<Vec<Verdict>, PluginError> {
         let Some(exported) = &self.shared.exports.transform else {
-            return Err(self.lacks("transform", "resolve"));
+            return Err(self.lacks(Role::Transform, Role::Resolve));
         };
         let Some(plan) = self.plan(Role::Transform, table)? else {
             return Ok(vec![Verdict::Keep; rows.len()]);
@@ -212,7 +224,7 @@ impl Plugin {
         conflicts: &[Conflict],
     ) -> Result<Vec<Resolution>, PluginError> {
         let Some(exported) = &self.shared.exports.resolve else {
-            return Err(self.lacks("resolve", "transform"));
+            return Err(self.lacks(Role::Resolve, Role::Transform));
         };
         let context = self.context(context);
         let mut resolutions = Vec::with_capacity(conflicts.len());
@@ -310,6 +322,7 @@ impl Plugin {
         R: ComponentNamedList + Lift,
     {
         let shared = &self.shared;
+        let _place = shared.gate.enter();
         let running = shared.ticker.run();
         let mut store = run::fresh_store(&shared.engine, &shared.limits);
         let instance = shared.linked.instantiate(&mut store);
@@ -323,7 +336,7 @@ impl Plugin {
         describe.and(act).map_err(|error| PluginError::OtherShape {
             plugin: shared.id.clone(),
             interface: exported.interface.clone(),
-            reason: format!("{error:#}"),
+            reason: plain(&format!("{error:#}"), shared.limits.log_line_bytes_max),
         })
     }
 
@@ -348,6 +361,7 @@ impl Plugin {
         R: ComponentNamedList + Lift,
     {
         let shared = &self.shared;
+        let place = shared.gate.enter();
         let running = shared.ticker.run();
         let mut store = run::fresh_store(&shared.engine, &shared.limits);
         let answer = shared.linked.instantiate(&mut store).and_then(|instance| {
@@ -357,7 +371,10 @@ impl Plugin {
         drop(running);
         let answer = answer.map_err(|error| run::fault(&shared.id, call, &error, store.data()));
         shared.memory_peak_bytes.fetch_max(store.data().memory_bytes(), Ordering::Relaxed);
-        store.into_data().deliver(&shared.id, &self.log);
+        let said = store.into_data();
+        // Whoever hears the lines may take its time, or call a plugin.
+        drop(place);
+        said.deliver(&shared.id, &self.log);
         answer
     }
 
@@ -382,11 +399,14 @@ impl Plugin {
         }
     }
 
-    fn lacks(&self, needs: &'static str, has: &'static str) -> PluginError {
-        PluginError::Role { plugin: self.shared.id.clone(), needs, has }
+    fn lacks(&self, needs: Role, has: Role) -> PluginError {
+        let plugin = self.shared.id.clone();
+        PluginError::Role { plugin, needs: needs.name(), has: has.name() }
     }
 
+    /// `what` quotes the plugin, whose cells and names may have megabytes and lines.
     fn bad_answer(&self, call: &'static str, what: String) -> PluginError {
+        let what = plain(&what, self.shared.limits.log_line_bytes_max);
         PluginError::BadAnswer { plugin: self.shared.id.clone(), call, what }
     }
 }

@@ -3,6 +3,7 @@
 //! * Fresh for every call: an answer cannot depend on what came before, and after a trap nothing is left over.
 //! * Memory, tables, time and the size of the answer are bounded; log lines too.
 
+use crate::answer::plain;
 use crate::contract::Contract;
 use crate::error::{PluginError, PluginId};
 use crate::host::PluginLimits;
@@ -84,7 +85,10 @@ pub(crate) fn fault(
             PluginError::Trap { plugin, call, what: trap.to_string(), said: state.last_words() }
         }
         // An answer that breaks the component model's own rules: no UTF-8, a case that is not there.
-        None => PluginError::BadAnswer { plugin, call, what: text },
+        None => {
+            let what = plain(&text, allowed.log_line_bytes_max);
+            PluginError::BadAnswer { plugin, call, what }
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 
 use crate::error::{PluginError, PluginId};
 use crate::wire;
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tillhold_core::grant::{EVERY_COLUMN, Grant, Grants};
+use tillhold_core::limits;
 use tillhold_core::table::{Assigned, Table, TableName};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +46,21 @@ pub(crate) struct Plan {
     pub writes_granted: bool,
 }
 
-/// Checks what `describe` answered; the error is what is wrong with it.
+/// Checks what `describe` answered; the error is what is wrong with it. Counts first: no deadline ends what the host itself
+/// does with them.
 pub(crate) fn checked(role: Role, described: Vec<wire::TableUse>) -> Result<Vec<TableUse>, String> {
+    if described.len() > limits::PLUGIN_TABLES_DESCRIBED_MAX {
+        let (count, most) = (described.len(), limits::PLUGIN_TABLES_DESCRIBED_MAX);
+        return Err(format!("it describes {count} tables, {most} at most"));
+    }
     let mut uses: Vec<TableUse> = Vec::with_capacity(described.len());
+    let mut known = HashSet::with_capacity(described.len());
     for wire::TableUse { table: spelled, reads, writes } in described {
         let table = TableName::parse(&spelled)
             .filter(|_| spelled.contains('.'))
+            .filter(|table| [&table.schema, &table.name].into_iter().all(|part| is_name(part)))
             .ok_or_else(|| format!("'{spelled}' is not a table's name such as ax.CUSTTABLE"))?;
-        if uses.iter().any(|used| used.table.is_same(&table)) {
+        if !known.insert(one_case(&spelled)) {
             return Err(format!("it describes {table} twice"));
         }
         for columns in [&reads, &writes] {
@@ -68,11 +76,29 @@ fn check_columns(role: Role, table: &TableName, columns: &[String]) -> Result<()
     if every && (role == Role::Transform || columns.len() > 1) {
         return Err(format!("{table}: `*` is for resolvers, and stands alone"));
     }
-    let distinct: BTreeSet<String> = columns.iter().map(|c| c.to_ascii_uppercase()).collect();
+    if columns.len() > limits::PLUGIN_COLUMNS_DESCRIBED_MAX {
+        let (count, most) = (columns.len(), limits::PLUGIN_COLUMNS_DESCRIBED_MAX);
+        return Err(format!("{table}: it names {count} columns, {most} at most"));
+    }
+    if let Some(column) = columns.iter().find(|column| !is_name(column)) {
+        return Err(format!("{table}: '{column}' is not a column's name"));
+    }
+    let distinct: HashSet<String> = columns.iter().map(|column| one_case(column)).collect();
     if distinct.len() < columns.len() {
         return Err(format!("{table}: a column is named twice"));
     }
     Ok(())
+}
+
+/// Whether any server could have something of this name.
+fn is_name(name: &str) -> bool {
+    let letters = name.chars().take(limits::PLUGIN_NAME_CHARS_MAX + 1).count();
+    letters <= limits::PLUGIN_NAME_CHARS_MAX && !name.chars().any(char::is_control)
+}
+
+/// Equal for names that are the same to SQL Server.
+fn one_case(name: &str) -> String {
+    name.to_ascii_uppercase()
 }
 
 /// The plan for `table`; `None` when the plugin does not use it.
@@ -140,27 +166,48 @@ fn check_key(
 
 /// What `uses` ask for, each table once; with the key of those of `tables` that a resolver works on.
 pub(crate) fn needed(uses: &[TableUse], tables: &[&Table]) -> Vec<Grant> {
-    let mut needed: Vec<Grant> = Vec::new();
+    let mut needed: Vec<Needed> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for used in uses {
         let known = tables.iter().find(|table| table.name.is_same(&used.table));
         let key = known.filter(|_| used.role == Role::Resolve).into_iter();
         let key = key.flat_map(|table| table.key_columns().map(|column| &column.name));
-        let at = needed.iter().position(|grant| grant.table.is_same(&used.table));
-        let at = at.unwrap_or_else(|| {
-            let table = used.table.clone();
-            needed.push(Grant { table, reads: Vec::new(), writes: Vec::new() });
-            needed.len() - 1
-        });
-        used.reads.iter().chain(key).for_each(|column| add(&mut needed[at].reads, column));
-        used.writes.iter().for_each(|column| add(&mut needed[at].writes, column));
+        let at = *places.entry(one_case(&used.table.to_string())).or_insert(needed.len());
+        if at == needed.len() {
+            needed.push(Needed::of(&used.table));
+        }
+        used.reads.iter().chain(key).for_each(|column| needed[at].reads.add(column));
+        used.writes.iter().for_each(|column| needed[at].writes.add(column));
     }
-    needed
+    let grant =
+        |of: Needed| Grant { table: of.table, reads: of.reads.names, writes: of.writes.names };
+    needed.into_iter().map(grant).collect()
 }
 
-fn add(columns: &mut Vec<String>, column: &str) {
-    let is_there = |one: &String| one == EVERY_COLUMN || one.eq_ignore_ascii_case(column);
-    if !columns.iter().any(is_there) {
-        columns.push(column.to_string());
+struct Needed {
+    table: TableName,
+    reads: Names,
+    writes: Names,
+}
+
+/// Each once, in the order in which they came.
+#[derive(Default)]
+struct Names {
+    names: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl Needed {
+    fn of(table: &TableName) -> Needed {
+        Needed { table: table.clone(), reads: Names::default(), writes: Names::default() }
+    }
+}
+
+impl Names {
+    fn add(&mut self, column: &str) {
+        if !self.known.contains(EVERY_COLUMN) && self.known.insert(one_case(column)) {
+            self.names.push(column.to_string());
+        }
     }
 }
 
@@ -216,4 +263,59 @@ fn position(plugin: &Arc<PluginId>, table: &Table, column: &str) -> Result<usize
         table: table.name.clone(),
         column: column.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, checked, needed};
+    use crate::wire;
+    use tillhold_core::grant::Grant;
+    use tillhold_core::table::TableName;
+
+    fn used(table: &str, reads: &[&str]) -> wire::TableUse {
+        let reads = reads.iter().map(|column| column.to_string()).collect();
+        wire::TableUse { table: table.to_string(), reads, writes: Vec::new() }
+    }
+
+    #[test]
+    fn what_no_server_could_have_is_refused() {
+        let tables = |count| (0..count).map(|at| used(&format!("ax.T{at}"), &[])).collect();
+        let columns = |count| {
+            let reads = (0..count).map(|at| format!("C{at}")).collect();
+            vec![wire::TableUse { reads, ..used("ax.T", &[]) }]
+        };
+        let table = |letters| vec![used(&format!("ax.{}", "N".repeat(letters)), &[])];
+        let column = |letters| vec![used("ax.T", &[&"é".repeat(letters)])];
+        for (described, wrong) in [
+            (tables(1_000), ""),
+            (tables(1_001), "it describes 1001 tables, 1000 at most"),
+            (columns(1_024), ""),
+            (columns(1_025), "ax.T: it names 1025 columns, 1024 at most"),
+            (table(128), ""),
+            (table(129), "is not a table's name such as ax.CUSTTABLE"),
+            (column(128), ""),
+            (column(129), "is not a column's name"),
+            (vec![used("ax.T", &["A\nB"])], "is not a column's name"),
+            (vec![used("ax.T", &["A", "b", "B"])], "ax.T: a column is named twice"),
+            (vec![used("ax.T", &[]), used("AX.t", &[])], "it describes AX.t twice"),
+        ] {
+            let told = checked(Role::Transform, described).err().unwrap_or_default();
+            assert_eq!(told.is_empty(), wrong.is_empty(), "{wrong}: {told}");
+            assert!(told.ends_with(wrong), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_two_roles_need_is_one_grant_a_table() {
+        let both = |role, described| checked(role, described).expect("a description");
+        let mut uses = both(Role::Transform, vec![used("ax.T", &["A", "b"]), used("ax.U", &[])]);
+        uses.extend(both(Role::Resolve, vec![used("AX.t", &["B", "C"]), used("ax.V", &["*"])]));
+        let grant = |table: &str, reads: &[&str]| Grant {
+            table: TableName::parse(table).expect("a name"),
+            reads: reads.iter().map(|column| column.to_string()).collect(),
+            writes: Vec::new(),
+        };
+        let expected = [grant("ax.T", &["A", "b", "C"]), grant("ax.U", &[]), grant("ax.V", &["*"])];
+        assert_eq!(needed(&uses, &[]), expected);
+    }
 }

@@ -6,7 +6,7 @@
 //! * The plugins of a changed profile are loaded here too, before the renewal takes the profile.
 //! * Nothing is exchanged here: the renewal does that, between two passes.
 
-use super::{Plugins, Stamp, Stamps, named_by};
+use super::{Plugins, Stamp, Stamps, named_by, roles_in};
 use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::profile_file::{ProfileChoice, ProfileFile};
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tillhold_core::profile::PluginUse;
+use tillhold_plugin::Role;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -47,13 +48,17 @@ impl Plugins {
     /// Refusals are noted where they are met; the renewal meets them too.
     async fn prepare(&self, register: &Register, wanted: &[PluginUse]) {
         for plugin in wanted {
-            let of_plugin = |run: &&crate::register::ScopeRun| {
-                named_by(&run.scope).any(|named| named == plugin)
-            };
-            let runs = register.scopes.iter().filter(of_plugin);
-            let tables: Vec<_> = runs.flat_map(|run| run.tables.iter().cloned()).collect();
+            let (mut roles, mut tables) = (Vec::new(), Vec::new());
+            for run in &register.scopes {
+                let of_scope = roles_in(&run.scope).filter(|(_, named)| *named == plugin);
+                let of_scope: Vec<Role> = of_scope.map(|(role, _)| role).collect();
+                if !of_scope.is_empty() {
+                    roles.extend(of_scope);
+                    tables.extend(run.tables.iter().cloned());
+                }
+            }
             // What is wrong is said there.
-            let _ = self.load(plugin, &tables).await;
+            let _ = self.load(plugin, &roles, &tables).await;
         }
     }
 }

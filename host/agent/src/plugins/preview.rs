@@ -226,7 +226,8 @@ impl<'r> Trial<'r> {
     ) -> Result<(), FlowError> {
         let (file, env) = (&self.register.file, &self.register.env);
         let scope = &self.run.scope.name;
-        let context = rules::context(env, &file.store, &file.register, scope, Flow::Pull);
+        let till = (file.store.as_str(), file.register.as_str());
+        let context = rules::context(till, scope, Flow::Pull, rules::now(env));
         let mut after = None;
         loop {
             let filter = Filter { after, limit: limits::READ_ROWS_MAX, ..Filter::default() };

@@ -273,3 +273,20 @@ fn a_plugin_is_not_asked_for_what_it_is_not() {
     let error = refused(transformer.resolve(&super::shop::context(), &[]));
     assert!(matches!(error, PluginError::Role { needs: "resolve", .. }));
 }
+
+#[test]
+fn whether_a_plugin_has_its_role_is_known_before_the_first_row() {
+    let shop = Shop::new();
+    for (package, transforms, resolves) in [
+        ("store-customers", "", "has no resolve: it exports transform only"),
+        ("customer-merge", "has no transform: it exports resolve only", ""),
+        ("hostile", "", ""),
+    ] {
+        let plugin = shop.load(package, "").expect("it loads");
+        for (role, lacking) in [(Role::Transform, transforms), (Role::Resolve, resolves)] {
+            let told = plugin.check_role(role).err().map_or(String::new(), |e| e.to_string());
+            assert_eq!(told.is_empty(), lacking.is_empty(), "{package}: {told}");
+            assert!(told.ends_with(lacking), "{package}: {told}");
+        }
+    }
+}

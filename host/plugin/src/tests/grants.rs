@@ -96,6 +96,37 @@ fn every_column_means_every_granted_one_to_a_resolver() {
     assert_eq!(told(None), (all, [true, true]));
 }
 
+/// That a resolver may write a column does not mean that it saw what a cashier wrote there.
+#[test]
+fn an_edit_in_a_column_that_is_granted_for_writing_only_is_not_lost() {
+    let shop = Shop::new();
+    let (table, base) = (victim(), rows().remove(0));
+    let decided = |config: &str, channel: &str, offline: &str| {
+        let side = |unseen: &str| {
+            let mut row = base.clone();
+            row.0[6] = if unseen.is_empty() { Value::Null } else { text(unseen) };
+            Some(row)
+        };
+        let (channel, offline) = (side(channel), side(offline));
+        let (key, base, table) = (base.key(&table), side(""), table.clone());
+        let grants = Some(vec![grant(&["ID", "NUMBER", "NAME"], &["*"])]);
+        let plugin = load(&shop, config, grants).expect("it loads");
+        let asked = Conflict { table, key, base, channel, offline };
+        plugin.resolve(&context(), &[asked]).expect("a resolution").remove(0)
+    };
+    let won = || (2, text("won"));
+    let waits = "both sides changed UNSEEN, which the resolver does not see".to_string();
+    // Merges NAME and says nothing of UNSEEN (6), then UNSEEN alone.
+    for (config, channel, offline, expected) in [
+        ("won-every", "", "till", Resolution::Merge(vec![won(), (6, text("till"))])),
+        ("won-every", "office", "", Resolution::Merge(vec![won()])),
+        ("won-every", "office", "till", Resolution::Defer(waits)),
+        ("resolve-unseen-every", "office", "till", Resolution::Merge(vec![(6, text("seen"))])),
+    ] {
+        assert_eq!(decided(config, channel, offline), expected, "{config}: {channel}, {offline}");
+    }
+}
+
 #[test]
 fn more_than_is_granted_is_refused_with_the_text_that_would_grant_it() {
     let shop = Shop::new();

@@ -5,6 +5,7 @@ use crate::{PluginError, PluginLimits, PluginSource, Verdict};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_core::fault::Class;
+use tillhold_core::limits::PLUGIN_CALLS_MAX;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::PluginBounds;
 use tillhold_core::value::{Decimal, Value};
@@ -213,6 +214,20 @@ fn several_threads_may_ask_one_plugin_while_another_is_stopped() {
         ends.push(stuck.join().expect("it ends").is_ok());
     });
     assert_eq!(ends, [true, true, true, false]);
+}
+
+/// The pool of instances has room for so many: its own error would count as the plugin's, and rows pass unruled for it.
+#[test]
+fn a_call_more_than_there_are_places_waits_and_does_not_fail() {
+    let shop = Shop::with_limits(strict("loops"));
+    let stuck = shop.load("hostile", "loops").expect("it loads");
+    let calls = PLUGIN_CALLS_MAX as usize + 8;
+    let ask = || refused(stuck.transform(&context(), &victim(), &victims(1))).code();
+    let ends: Vec<&str> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..calls).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+    });
+    assert_eq!(ends, vec!["plugin-deadline"; calls]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::shop::{Shop, context, refused, repository, victim, victims};
 use crate::{PluginError, PluginLimits, Verdict};
+use tillhold_core::limits::PLUGIN_LOG_LINE_BYTES_MAX;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -42,8 +43,12 @@ fn raw(pages: &str, items: &str, transform: &str) -> Vec<u8> {
 
 /// Stores these words from 256 on: the case of the result, then its payload.
 fn answers(words: &[i64]) -> String {
+    stores(256, words)
+}
+
+fn stores(from: usize, words: &[i64]) -> String {
     let store = |(at, word): (usize, &i64)| {
-        format!("(i32.store (i32.const {}) (i32.const {word}))", 256 + 4 * at)
+        format!("(i32.store (i32.const {}) (i32.const {word}))", from + 4 * at)
     };
     words.iter().enumerate().map(store).collect()
 }
@@ -113,6 +118,36 @@ fn an_answer_that_breaks_the_component_model_is_a_wrong_answer() {
         let error = refused(transform(&shop, raw("1", items, &body)));
         assert_eq!(error.code(), code, "{what}: {error}");
         assert!(error.to_string().contains("sha256:"), "{what} without a digest: {error}");
+    }
+}
+
+/// A refusal is logged and kept, for each row that a plugin fails at.
+#[test]
+fn what_a_refusal_quotes_is_one_short_line() {
+    let shop = Shop::new();
+    // 40,000 line feeds in the second page.
+    let flood = "(memory.fill (i32.const 65536) (i32.const 10) (i32.const 40000))";
+    let name = r#"(data (i32.const 128) "\00\00\01\00\40\9C\00\00")"#;
+    let described = raw("2", &format!("{name} (func $begin {flood}) (start $begin)"), "");
+    // The cell of AMOUNT, which it declares as written, comes as text: a change of row 0 at 320.
+    let declared = r#"(data (i32.const 144) "\60\00\00\00\01\00\00\00")
+        (data (i32.const 96) "\70\00\00\00\06\00\00\00") (data (i32.const 112) "AMOUNT")"#;
+    let change = [0, 400, 1, 0, 0, 11, 0, 0, 408, 2, 65_536, 40_000];
+    let said = answers(&[0, 290, 1, 0, 0, 320, 1]) + &stores(320, &change);
+    let transformed = raw("2", declared, &format!("{flood} {said} {}", stores(408, &[0, 40_000])));
+    let imported = format!(r#"(component (import "url=<a\0a{}>" (func)))"#, "b".repeat(40_000));
+    let imported = wat::parse_str(imported).expect("the test's own component");
+    for (error, code, words) in [
+        (refused(shop.load_bytes(described, "")), "plugin-bad-answer", "describe wrongly: '  "),
+        (refused(transform(&shop, transformed)), "plugin-bad-answer", "row 0, AMOUNT: '  "),
+        (refused(shop.load_bytes(imported, "")), "plugin-foreign-import", "imports url=<a b"),
+    ] {
+        let told = error.to_string();
+        let short: String = told.chars().take(200).collect();
+        assert_eq!(error.code(), code, "{short}");
+        assert!(told.contains(words), "{short}");
+        assert!(!told.contains(char::is_control), "{short}");
+        assert!(told.len() <= PLUGIN_LOG_LINE_BYTES_MAX + 200, "{} bytes: {short}", told.len());
     }
 }
 

@@ -11,7 +11,7 @@ use tillhold_core::profile::PluginUse;
 use tillhold_core::table::Table;
 use tillhold_env::Env;
 use tillhold_kit::Sandbox;
-use tillhold_plugin::{Plugin, PluginError};
+use tillhold_plugin::{Plugin, PluginError, Role};
 
 /// Those whose files are not there or have another digest were told already.
 pub(super) fn load(
@@ -21,13 +21,13 @@ pub(super) fn load(
     catalogue: Option<&Catalogue>,
     found: &mut Findings,
 ) {
-    let uses: Vec<(&EffectiveScope, Given<PluginUse>)> = profile
+    let uses: Vec<(&EffectiveScope, Role, Given<PluginUse>)> = profile
         .scopes
         .iter()
-        .flat_map(|scope| scope.plugins().into_iter().map(move |used| (scope, used)))
-        .filter(|(_, used)| !used.value.name.is_empty())
+        .flat_map(|scope| roles_in(scope).map(move |(role, used)| (scope, role, used)))
+        .filter(|(.., used)| !used.value.name.is_empty())
         .collect();
-    let Some((_, first)) = uses.first() else { return };
+    let Some((.., first)) = uses.first() else { return };
     let sandbox = match Sandbox::open(env) {
         Ok(sandbox) => sandbox,
         Err(error) => {
@@ -35,7 +35,7 @@ pub(super) fn load(
             return found.note(place(profile, first.from), message);
         }
     };
-    for (scope, used) in &uses {
+    for (scope, role, used) in &uses {
         let governed = profile.governed(&used.value);
         let tables = travelling(scope, catalogue);
         let tables: Vec<&Table> = tables.iter().collect();
@@ -47,6 +47,9 @@ pub(super) fn load(
             Err(PluginError::Unreadable { .. } | PluginError::DigestMismatch { .. }) => {}
             Err(error) => told(&error),
             Ok(plugin) => {
+                if let Err(error) = plugin.check_role(*role) {
+                    told(&error);
+                }
                 let misfits = tables.iter().filter_map(|table| plugin.check_against(table).err());
                 misfits.for_each(|error| told(&error));
                 if let Some(words) = ungoverned(&governed, &plugin, &tables) {
@@ -55,6 +58,13 @@ pub(super) fn load(
             }
         }
     }
+}
+
+/// Its plugins, each with what it is there for.
+fn roles_in(scope: &EffectiveScope) -> impl Iterator<Item = (Role, Given<PluginUse>)> {
+    let transformers = scope.transformers.len();
+    let role = move |at| if at < transformers { Role::Transform } else { Role::Resolve };
+    scope.plugins().into_iter().enumerate().map(move |(at, used)| (role(at), used))
 }
 
 /// The scope's tables, as far as the channel was asked.
