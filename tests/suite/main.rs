@@ -23,6 +23,7 @@ mod fleet;
 mod flows;
 mod freshness;
 mod granted;
+mod hangups;
 mod harness;
 mod images;
 mod judge;
@@ -35,6 +36,7 @@ mod numbers;
 #[cfg(unix)]
 mod ordeal;
 mod orders;
+mod places;
 mod plugins;
 mod policies;
 mod previews;

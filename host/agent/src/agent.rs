@@ -16,6 +16,7 @@ use crate::register::{Register, ScopeRun};
 use crate::renewal::Renewal;
 use crate::report;
 use crate::reporting::Reports;
+use crate::rounds::Rounds;
 use crate::snapshot::board::Board;
 use crate::trouble::{LastTrouble, Trouble};
 use crate::upkeep::Upkeep;
@@ -75,6 +76,7 @@ pub struct Agent {
     uploaded_at_ms: AtomicU64,
     /// Counts settled transactions, so that a sale can wait for its own.
     settled: watch::Sender<u64>,
+    pub rounds: Rounds,
 }
 
 /// The failover state, with the wall-clock moment at which it was entered.
@@ -139,6 +141,7 @@ impl Agent {
             sold_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             uploaded_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             settled: watch::Sender::new(0),
+            rounds: Rounds::default(),
             register: RwLock::new(Arc::new(register)),
         };
         (Arc::new(agent), queue)
@@ -287,12 +290,7 @@ impl Agent {
 
     /// A free lane of the front door, or the first that becomes free.
     pub async fn front_lane(&self) -> MutexGuard<'_, Link> {
-        for lane in &self.front_lanes {
-            if let Ok(free) = lane.try_lock() {
-                return free;
-            }
-        }
-        self.front_lanes[0].lock().await
+        first_free(&self.front_lanes).await
     }
 
     /// After trouble, connections that lie idle may be dead without knowing it; busy ones find out by themselves.
@@ -347,9 +345,39 @@ impl Agent {
         report::line(&self.register().env, message);
     }
 
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Ends when the agent is told to stop.
     pub async fn stopped(&self) {
         // An error would mean that the sender is gone, which is the agent itself.
         let _ = self.stopping.subscribe().wait_for(|stop| *stop).await;
+    }
+}
+
+async fn first_free<T>([one, other]: &[AsyncMutex<T>; 2]) -> MutexGuard<'_, T> {
+    tokio::select! {
+        biased;
+        free = one.lock() => free,
+        free = other.lock() => free,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AsyncMutex, first_free};
+
+    #[tokio::test]
+    async fn whichever_lane_becomes_free_first_is_taken() {
+        let lanes = [AsyncMutex::new(0), AsyncMutex::new(1)];
+        for freed in [1, 0] {
+            let mut held = [Some(lanes[0].lock().await), Some(lanes[1].lock().await)];
+            let mut waiting = Box::pin(first_free(&lanes));
+            assert!(futures_util::poll!(&mut waiting).is_pending());
+            held[freed] = None;
+            let got = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+            assert_eq!(*got.expect("a lane is free"), freed);
+        }
     }
 }

@@ -27,6 +27,7 @@ mod renewal;
 mod report;
 mod reporting;
 mod resolve;
+mod rounds;
 mod rules;
 mod selecting;
 mod settings;

@@ -5,6 +5,7 @@
 //! * A short one is answered where it stands: two changes of threads cost a lookup twice what SQLite takes for it.
 //!   Every other read runs on a blocking task.
 //! * A read that lives too long is ended: an old snapshot keeps the write-ahead log from being reused.
+//! * Reads that may take long leave one connection to the short ones: no lookup of a sale waits behind them.
 
 use crate::error::LocalError;
 use crate::file::{OfflineFile, Trouble};
@@ -27,6 +28,8 @@ pub(crate) struct Readers {
     /// The journal's.
     late: Option<Late>,
     permits: Arc<Semaphore>,
+    /// Taken before a permit by what may take long.
+    long: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Reader>>>,
 }
 
@@ -77,6 +80,7 @@ impl Readers {
             file,
             late,
             permits: Arc::new(Semaphore::new(limits::OFFLINE_READERS_MAX)),
+            long: Arc::new(Semaphore::new(limits::OFFLINE_LONG_READS_MAX)),
             idle: Arc::default(),
         }
     }
@@ -87,13 +91,13 @@ impl Readers {
         work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         self.log_is_whole().await;
-        if let Ok(_permit) = self.permits.clone().try_acquire_owned() {
-            match self.read(Limit::Short, &work) {
-                Err(LocalError::ReadTooLong { .. }) => {}
-                answer => return answer,
-            }
+        let permit = self.permits.acquire().await.map_err(|_| LocalError::Closed)?;
+        let answer = self.read(Limit::Short, &work);
+        drop(permit);
+        match answer {
+            Err(LocalError::ReadTooLong { .. }) => self.run(work).await,
+            answer => answer,
         }
-        self.run(work).await
     }
 
     /// Runs `work` in one read transaction.
@@ -119,6 +123,7 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
         self.log_is_whole().await;
+        let long = self.long.clone().acquire_owned().await.map_err(|_| LocalError::Closed)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| LocalError::Closed)?;
         let readers = self.clone();
         let read = move || {
@@ -128,7 +133,7 @@ impl Readers {
                 None => Limit::None,
             };
             let answer = readers.read(limit, work);
-            drop(permit);
+            drop((permit, long));
             answer
         };
         self.env.blocking("read of the offline database", read).await.ok_or(LocalError::Closed)?
@@ -151,6 +156,7 @@ impl Readers {
 
     pub(crate) fn close(&self) {
         self.permits.close();
+        self.long.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -200,4 +206,63 @@ fn in_snapshot<T>(
         conn.prepare_cached("COMMIT")?.execute(())?;
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::file::Kind;
+    use crate::proofs::House;
+    use std::sync::{Arc, Condvar, Mutex};
+    use std::time::Duration;
+    use tillhold_core::limits;
+
+    /// What long reads stand before until the test opens it.
+    #[derive(Default)]
+    struct Barrier {
+        is_open: Mutex<bool>,
+        opened: Condvar,
+    }
+
+    impl Barrier {
+        fn pass(&self) {
+            let shut = self.is_open.lock().expect("no panic");
+            let _open = self.opened.wait_while(shut, |is_open| !*is_open).expect("no panic");
+        }
+
+        fn open(&self) {
+            *self.is_open.lock().expect("no panic") = true;
+            self.opened.notify_all();
+        }
+    }
+
+    /// Dashboards that count rows on and on, and a sale that looks up its id.
+    #[tokio::test]
+    async fn a_short_read_waits_for_no_long_ones_however_many_there_are() {
+        let house = House::new().await;
+        let barrier = Arc::new(Barrier::default());
+        let mut long_reads = tokio::task::JoinSet::new();
+        for _ in 0..2 * limits::OFFLINE_READERS_MAX {
+            let (readers, barrier) = (house.db.readers(Kind::Journal).clone(), barrier.clone());
+            let held = move |_: &rusqlite::Connection| {
+                barrier.pass();
+                Ok(())
+            };
+            long_reads.spawn(async move { readers.run(held).await });
+        }
+        let readers = house.db.readers(Kind::Journal);
+        // Those that get a connection have it when one is left, and no more come.
+        while readers.permits.available_permits() > 1 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let short = readers.run_at_once(|_| Ok(7));
+        let short = tokio::time::timeout(Duration::from_secs(60), short).await;
+        barrier.open();
+        assert_eq!(short.expect("in time").expect("an answer"), 7);
+        while let Some(read) = long_reads.join_next().await {
+            read.expect("no panic").expect("an answer");
+        }
+    }
 }

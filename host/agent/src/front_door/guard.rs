@@ -9,14 +9,18 @@
 //! * A request without a place is answered at once (503), so that no queue grows; so is one that comes too often (429).
 //! * A request that takes longer than its route allows is answered with 503. A sale that goes on behind it is found
 //!   under its id.
+//! * What changes something is a task of the agent's own, inside of the time limit: neither that nor a caller who hangs up
+//!   leaves it half done. It keeps its place until it is over.
 
 use super::asked;
 use super::described::Operation;
+use super::errand::carry_out;
 use super::metrics::Meter;
 use super::problem::Problem;
 use super::role::Role;
-use super::routes::Span;
+use super::routes::{Span, Verb};
 use super::{Door, Way};
+use crate::fault::FlowError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -72,6 +76,7 @@ fn is_this_machine(host: &str) -> bool {
 /// One route's gate.
 pub struct Gate {
     pub door: Door,
+    pub verb: Verb,
     pub least: Role,
     pub span: Span,
     pub told: Option<&'static Operation>,
@@ -109,26 +114,29 @@ impl Gate {
     }
 
     async fn answer(&self, request: Request, next: Next) -> Response {
-        let place = match self.span {
-            // A look at the agent must be possible when it is busy; a stream lasts for hours.
-            Span::Look | Span::Stream => None,
-            Span::Short | Span::Sale | Span::Work => {
-                match self.door.places.clone().try_acquire_owned() {
-                    Ok(place) => Some(place),
-                    Err(_) => return Problem::busy().into_response(),
-                }
-            }
+        let place = match self.door.places.take(self.span) {
+            Ok(place) => place,
+            Err(problem) => return problem.into_response(),
         };
-        let answer = next.run(request);
-        let response = match self.limit() {
-            None => answer.await,
-            Some(limit) => match tokio::time::timeout(limit, answer).await {
-                Ok(response) => response,
-                Err(_elapsed) => too_long(limit).into_response(),
-            },
+        let answer = async move {
+            let response = next.run(request).await;
+            drop(place);
+            response
         };
-        drop(place);
-        response
+        if self.verb == Verb::Get {
+            return self.in_time(answer).await;
+        }
+        let env = self.door.agent.register().env.clone();
+        let carried = async { carry_out(&env, answer).await.unwrap_or_else(broke_off) };
+        self.in_time(carried).await
+    }
+
+    async fn in_time(&self, answer: impl Future<Output = Response>) -> Response {
+        let Some(limit) = self.limit() else { return answer.await };
+        match tokio::time::timeout(limit, answer).await {
+            Ok(response) => response,
+            Err(_elapsed) => self.too_long(limit).into_response(),
+        }
     }
 
     fn limit(&self) -> Option<Duration> {
@@ -137,6 +145,15 @@ impl Gate {
             Span::Sale => Some(self.door.sale_time()),
             Span::Work | Span::Stream => None,
         }
+    }
+
+    fn too_long(&self, limit: Duration) -> Problem {
+        let detail = format!("the request took longer than {} ms", limit.as_millis());
+        Problem::new(503, "door-deadline", detail).hint(match (self.verb, self.span) {
+            (Verb::Get, _) => "ask again",
+            (_, Span::Sale) => "ask again under the same id: the sale is recorded once",
+            _ => "it goes on: look at what came of it before you ask again",
+        })
     }
 }
 
@@ -148,8 +165,8 @@ fn too_often(role: Role, wait: Duration) -> Problem {
     })
 }
 
-fn too_long(limit: Duration) -> Problem {
-    let detail = format!("the request took longer than {} ms", limit.as_millis());
-    Problem::new(503, "door-deadline", detail)
-        .hint("ask again, a sale under the same id: it is recorded once")
+fn broke_off() -> Response {
+    Problem::from(FlowError::BrokeOff("a request"))
+        .hint("look whether it was done; keep the log and report it as a defect")
+        .into_response()
 }

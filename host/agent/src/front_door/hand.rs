@@ -48,6 +48,7 @@ async fn by_hand(
 ) -> Result<JsonBody<Json>, Problem> {
     let who = said.who.clone().unwrap_or_else(|| role.name().to_string());
     let why = said.why.clone();
+    let _alone = door.hand.lock().await;
     let number = said.note(door, role, action, None).await?;
     door.agent.say(&format!("by hand, {who}: {action}"));
     match event {

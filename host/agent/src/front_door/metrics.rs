@@ -275,7 +275,7 @@ impl Page {
         let help = "From a request's head to its answer's";
         self.0.register_with_unit("door_request", help, Unit::Seconds, meters.seconds);
         self.number("door_requests_in_work", "Requests that hold a place now", None, {
-            (tillhold_core::limits::REQUESTS_MAX - door.places.available_permits()) as f64
+            door.places.taken() as f64
         });
         self.number("door_connections", "Connections that are open now", None, {
             door.houses.iter().map(|house| house.open()).sum::<usize>() as f64

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connection (a seat, a head in its time) ─► admit (Host, Origin, role of the token)
-//!      ─► permit (rate, least role, a place, time) ─► an answer
+//!      ─► permit (rate, least role, a place, time) ─► an answer, which a change does not depend on
 //! ```
 //!
 //! * Which routes there are, for whom and for how long, stands in one table: [`routes::all`].
@@ -17,6 +17,7 @@ mod audit;
 pub mod conflicts;
 mod decisions;
 mod described;
+mod errand;
 mod events;
 mod guard;
 mod hand;
@@ -27,6 +28,7 @@ mod letting_go;
 mod listing;
 mod metrics;
 mod named;
+mod places;
 mod plugins;
 mod problem;
 mod quarantine;
@@ -47,6 +49,7 @@ use crate::agent::Agent;
 use axum::Router;
 use house::House;
 use metrics::Meters;
+use places::Places;
 use rate::Rates;
 use role::Tokens;
 use socket::Socket;
@@ -67,10 +70,12 @@ pub struct Door {
     way: Way,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
-    places: Arc<tokio::sync::Semaphore>,
+    places: Places,
     /// For listeners to events.
     seats: Arc<tokio::sync::Semaphore>,
     rates: Arc<Rates>,
+    /// Held over a hold or a release: what is written of it and what the state makes of it are of the same hand.
+    hand: Arc<tokio::sync::Mutex<()>>,
     /// For connections, by the way that they come.
     houses: [Arc<House>; 2],
     meters: Meters,
@@ -132,14 +137,15 @@ impl OpenDoor {
         let OpenDoor { listener, socket, door, .. } = self;
         let agent = door.agent.clone();
         let served = async {
-            tokio::join!(serve_at(Bound(listener), &door, Way::Tcp), serve_socket(socket, &door))
+            tokio::join!(serve_at(Bound(listener), &door, Way::Tcp), serve_socket(socket, &door));
+            door.places.all_free().await;
         };
         let stopped_for_long = async {
             agent.stopped().await;
             tokio::time::sleep(door.sale_time()).await;
         };
         tokio::select! {
-            ((), ()) = served => {}
+            () = served => {}
             // Who sends half a request does not keep the agent from stopping.
             () = stopped_for_long => {}
         }
@@ -173,9 +179,10 @@ impl Door {
             way: Way::Tcp,
             tokens: Arc::new(tokens),
             clock: agent.register().env.clock.clone(),
-            places: Arc::new(tokio::sync::Semaphore::new(limits::REQUESTS_MAX)),
+            places: Places::default(),
             seats: Arc::new(tokio::sync::Semaphore::new(limits::EVENT_LISTENERS_MAX)),
             rates: Arc::default(),
+            hand: Arc::default(),
             houses: Default::default(),
             meters: Meters::default(),
         }

@@ -69,6 +69,12 @@ impl Problem {
         Problem::new(503, "door-busy", "too many requests are in work")
             .hint("try again after the time in Retry-After")
     }
+
+    pub fn walking() -> Problem {
+        Problem::new(503, "door-busy", "the size is being taken for somebody else").hint(
+            "try again after the time in Retry-After; GET /v1/status has it without the tables",
+        )
+    }
 }
 
 impl Problem {

@@ -138,9 +138,10 @@ pub fn guarded(door: Door) -> Router {
     for route in all() {
         let meter = door.meters.of(route.verb.name(), route.path);
         let told = described::find(route.verb.name(), route.path);
-        let gate = Gate { door: door.clone(), least: route.least, span: route.span, told, meter };
+        let Route { verb, path, least, span, answer } = route;
+        let gate = Gate { door: door.clone(), verb, least, span, told, meter };
         let gate = axum::middleware::from_fn_with_state(Arc::new(gate), guard::permit);
-        router = router.route(route.path, route.answer.route_layer(gate));
+        router = router.route(path, answer.route_layer(gate));
     }
     with_fallbacks(router)
         .layer(axum::middleware::from_fn_with_state(Arc::new(door.clone()), guard::admit))

@@ -17,6 +17,7 @@ use crate::settings::register_file::RegisterFile;
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Map, Value as Json, json};
+use std::pin::pin;
 use std::sync::Arc;
 use tillhold_channel::ChannelError;
 use tillhold_channel::Link;
@@ -59,31 +60,18 @@ pub async fn get(
     Ok(JsonBody(page(source, table, &filter, rows)))
 }
 
-/// `None` when the channel does not answer in time.
+/// `None` when the channel does not answer in time, or is left meanwhile.
 async fn from_channel(
     agent: &Agent,
     run: &ScopeRun,
     table: &Arc<Table>,
     filter: &Filter,
 ) -> Result<Option<Vec<Row>>, Problem> {
-    let deadline = RegisterFile::request_deadline(agent.register().profile.offline_timeout);
-    let mut link = agent.front_lane().await;
-    let asked = filtered(agent, &mut link, run, table, filter);
-    let rows = match tokio::time::timeout(deadline, asked).await {
-        Ok(Ok(rows)) => rows,
-        Ok(Err(FlowError::Channel(error))) => {
-            agent.suffer(error);
-            return Ok(None);
-        }
-        Ok(Err(_)) | Err(_) => {
-            agent.suffer(ChannelError::Timeout { what: "answer a question", limit: deadline });
-            return Ok(None);
-        }
-    };
-    drop(link);
+    let Some(rows) = asked_in_time(agent, run, table, filter).await else { return Ok(None) };
     let register = agent.register();
     let (file, env) = (&register.file, &register.env);
-    let context = rules::context(env, &file.store, &file.register, &run.scope.name, Flow::Pull);
+    let till = (file.store.as_str(), file.register.as_str());
+    let context = rules::context(till, &run.scope.name, Flow::Pull, rules::now(env));
     let ruled = rules::transform(env, run, &context, table, rows).await?;
     let kept = ruled.into_iter().filter_map(|ruled| match ruled {
         Ruled::Kept(row) => Some(row),
@@ -92,6 +80,45 @@ async fn from_channel(
     let mut kept: Vec<Row> = kept.collect();
     numbers::keep_seeds(&register, table, &mut kept).await?;
     Ok(Some(kept))
+}
+
+/// One time for the wait for a lane and for the question, so that there is time left for the offline database.
+async fn asked_in_time(
+    agent: &Agent,
+    run: &ScopeRun,
+    table: &Table,
+    filter: &Filter,
+) -> Option<Vec<Row>> {
+    let limit = RegisterFile::request_deadline(agent.register().profile.offline_timeout);
+    let limit = limit.min(limits::CHANNEL_READ_TIME_MAX);
+    let late = || ChannelError::Timeout { what: "answer a question", limit };
+    let (mut patience, mut left) = (pin!(tokio::time::sleep(limit)), pin!(left(agent, run)));
+    let mut link = tokio::select! {
+        biased;
+        link = agent.front_lane() => link,
+        () = &mut left => return None,
+        // Whoever has the lanes finds out what is wrong with the channel.
+        () = &mut patience => return None,
+    };
+    let trouble = tokio::select! {
+        biased;
+        rows = filtered(agent, &mut link, run, table, filter) => match rows {
+            Ok(rows) => return Some(rows),
+            Err(FlowError::Channel(error)) => error,
+            Err(_) => late(),
+        },
+        () = &mut left => return None,
+        () = &mut patience => late(),
+    };
+    agent.suffer(trouble);
+    None
+}
+
+/// Until the register does not read this scope from the channel any more.
+async fn left(agent: &Agent, run: &ScopeRun) {
+    let mut steps = agent.steps();
+    // The sender lives as long as the agent, so the wait cannot fail.
+    while agent.reads_channel(run) && steps.changed().await.is_ok() {}
 }
 
 /// What passes the profile's filter: the till sees the same rows online and offline.

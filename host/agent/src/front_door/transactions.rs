@@ -2,7 +2,8 @@
 //!
 //! * An answer of 200 or 201 is a promise: the sale is on disk here, or in the channel, and will be in the channel
 //!   exactly once.
-//! * Same id and same body: the same answer. Same id, other body: 409, and nothing is written.
+//! * Same id and same body: the same answer, whatever has become of the profile since. Same id, other body: 409, and
+//!   nothing is written.
 //! * Every sale is on the register's own disk before anything else happens to it. Channel-first then waits for push
 //!   to bring it into the channel and says so; when the channel does not answer in time the answer is "offline", and
 //!   nothing has to be moved or repeated. Local-first answers at once.
@@ -80,8 +81,15 @@ fn transaction_id(text: &str) -> Result<TransactionId, Problem> {
 /// Read and written under one profile; waited for under whichever comes.
 async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committed, Problem> {
     let shapes = agent.shape_lock().read().await;
-    let mut sale = Sale::read(agent, id, body)?;
-    let replayed = sale.record(agent).await?;
+    let hash = content_hash(body);
+    let recorded = match Sale::read(agent, id, body) {
+        Ok(sale) => sale.record(agent, hash).await,
+        Err(refusal) => Err(refusal),
+    };
+    let replayed = match recorded {
+        Ok(replayed) => replayed,
+        Err(refusal) => known(agent, id, hash, refusal).await?,
+    };
     agent.note_sale();
     drop(shapes);
     agent.nudge.notify_one();
@@ -89,12 +97,27 @@ async fn commit(agent: &Agent, id: TransactionId, body: &Json) -> Result<Committ
     let stands = push_stands(agent);
     let waits = channel_first && agent.state().sells_on_channel() && !stands;
     let place = match (waits, replayed) {
-        (true, _) => sale.await_channel(agent).await?,
-        (false, true) => sale.place(agent).await?,
+        (true, _) => await_channel(agent, id).await,
+        (false, true) => place(agent, id).await?,
         // Just now written; where push brings it meanwhile is not what was promised.
-        (false, false) => Place::Offline,
+        (false, false) => Place::Pending,
     };
     Ok(Committed { place, replayed, warnings: freshness::warnings(agent) })
+}
+
+/// What is refused now may be here already: taken under an earlier profile, or a moment ago by the same request. Then the
+/// answer is that of before; it always is `true`.
+async fn known(
+    agent: &Agent,
+    id: TransactionId,
+    hash: ContentHash,
+    refusal: Problem,
+) -> Result<bool, Problem> {
+    match agent.register().local.lookup(id).await {
+        Ok(Some(record)) if record.hash == hash => Ok(true),
+        Ok(Some(_)) => Err(clash()),
+        Ok(None) | Err(_) => Err(refusal),
+    }
 }
 
 /// Nothing is known of when push brings a sale to the channel: it stands still, or a rule fails on the way up.
@@ -113,7 +136,9 @@ enum Place {
     /// In the channel, with its ledger entry; a copy is on the register.
     Channel,
     /// On the register's disk, to be pushed.
-    Offline,
+    Pending,
+    /// On the register's disk until a person has decided a conflict.
+    Deferred,
     /// On the register's disk, but the channel refused it: a person must look.
     SetAside(Option<String>),
 }
@@ -123,7 +148,7 @@ impl Committed {
         let status = if self.replayed { StatusCode::OK } else { StatusCode::CREATED };
         let (at, quarantined) = match self.place {
             Place::Channel => ("channel", None),
-            Place::Offline => ("offline", None),
+            Place::Pending | Place::Deferred => ("offline", None),
             Place::SetAside(reason) => ("offline", Some(reason.unwrap_or_default())),
         };
         let body = json!({
@@ -140,7 +165,6 @@ impl Committed {
 /// A checked transaction: every row has its table's shape and values that fit.
 struct Sale {
     id: TransactionId,
-    hash: ContentHash,
     rows: Vec<SaleRow>,
 }
 
@@ -164,27 +188,23 @@ impl Sale {
             return Err(Problem::new(413, "transaction-rows", detail));
         }
         let row = |(at, row)| sale_row(agent, at, row);
-        Ok(Sale {
-            id,
-            hash: content_hash(body),
-            rows: rows.iter().enumerate().map(row).collect::<Result<_, _>>()?,
-        })
+        let rows = rows.iter().enumerate().map(row).collect::<Result<_, _>>()?;
+        Ok(Sale { id, rows })
     }
 
-    /// On the register's disk; whether it was there before. The rows go there.
-    async fn record(&mut self, agent: &Agent) -> Result<bool, Problem> {
-        let register = agent.register();
-        let rows = std::mem::take(&mut self.rows);
+    /// On the register's disk; whether it was there before.
+    async fn record(self, agent: &Agent, hash: ContentHash) -> Result<bool, Problem> {
+        let (register, id, rows) = (agent.register(), self.id, self.rows);
         let inserted = rows.iter().filter(|row| row.operation == Operation::Insert);
         let number = |row: &SaleRow| numbers::sequence_of(&register, &row.table, &row.cells);
         let numbers: Vec<u64> = inserted.filter_map(number).collect();
         let writes =
             rows.into_iter().map(|row| row.local_write(agent)).collect::<Result<_, _>>()?;
-        self.admit(agent, &register, &numbers).await?;
+        admit(agent, &register, id, &numbers).await?;
         let received_at_ms = register.env.clock.wall_ms();
         let recorded = register
             .local
-            .record(self.id, self.hash, writes, received_at_ms)
+            .record(id, hash, writes, received_at_ms)
             .await
             .map_err(FlowError::from)?;
         match recorded {
@@ -197,70 +217,76 @@ impl Sale {
             Recorded::Clash => Err(clash()),
         }
     }
+}
 
-    /// A register without fresh data may refuse what is new, and a sale's number is used once. What is known under its id
-    /// is no news, and is answered as before.
-    async fn admit(
-        &self,
-        agent: &Agent,
-        register: &Register,
-        numbers: &[u64],
-    ) -> Result<(), Problem> {
-        let of_data = freshness::refusal(agent);
-        let of_numbers = numbers::refusal(agent, register).filter(|_| !numbers.is_empty());
-        if (numbers.is_empty() && of_data.is_none())
-            || register.local.lookup(self.id).await.map_err(FlowError::from)?.is_some()
-        {
-            return Ok(());
-        }
-        if let Some(refusal) = of_data.or(of_numbers) {
-            return Err(refusal.into());
-        }
-        match numbers.iter().find(|number| agent.numbers.is_used(**number)) {
-            None => Ok(()),
-            Some(number) => Err(number_used(register, *number)),
-        }
+/// A register without fresh data may refuse what is new, and a sale's number is used once. What is known under its id
+/// is no news, and is answered as before.
+async fn admit(
+    agent: &Agent,
+    register: &Register,
+    id: TransactionId,
+    numbers: &[u64],
+) -> Result<(), Problem> {
+    let of_data = freshness::refusal(agent);
+    let of_numbers = numbers::refusal(agent, register).filter(|_| !numbers.is_empty());
+    if (numbers.is_empty() && of_data.is_none())
+        || register.local.lookup(id).await.map_err(FlowError::from)?.is_some()
+    {
+        return Ok(());
     }
+    if let Some(refusal) = of_data.or(of_numbers) {
+        return Err(refusal.into());
+    }
+    match numbers.iter().find(|number| agent.numbers.is_used(**number)) {
+        None => Ok(()),
+        Some(number) => Err(number_used(register, *number)),
+    }
+}
 
-    /// Waits for push to bring the sale to the channel, at most as long as the register waits before it goes offline.
-    async fn await_channel(&self, agent: &Agent) -> Result<Place, Problem> {
-        let (mut settlements, mut steps) = (agent.settlements(), agent.steps());
-        let settled = async {
-            loop {
-                let place = self.place(agent).await?;
-                let stands = push_stands(agent);
-                if !matches!(place, Place::Offline) || !agent.state().sells_on_channel() || stands {
-                    return Ok(place);
-                }
-                // Both senders live as long as the agent, so neither wait can fail.
-                tokio::select! {
-                    _ = settlements.changed() => {}
-                    _ = steps.changed() => {}
-                }
+/// Waits for push to bring the sale to the channel, at most as long as the register waits before it goes offline. Whatever
+/// goes wrong meanwhile: the sale is on the register's disk.
+async fn await_channel(agent: &Agent, id: TransactionId) -> Place {
+    let (mut settlements, mut steps) = (agent.settlements(), agent.steps());
+    let next_round = agent.rounds.next();
+    let settled = async {
+        loop {
+            // Asked before the place: what a round settles it has settled before its end.
+            let is_passed_over = agent.rounds.has_ended(next_round);
+            let Ok(place) = place(agent, id).await else { return Place::Pending };
+            let is_over = is_passed_over || push_stands(agent) || agent.is_stopping();
+            if !matches!(place, Place::Pending) || is_over || !agent.state().sells_on_channel() {
+                return place;
             }
-        };
-        let limit = agent.register().profile.offline_timeout;
-        match tokio::time::timeout(limit, settled).await {
-            Ok(place) => place,
-            // The channel is not to blame for a rule.
-            Err(_elapsed) if agent.register().plugins.book.holds_push_up() => Ok(Place::Offline),
-            Err(_elapsed) => {
-                agent.suffer(ChannelError::Timeout { what: "take a sale", limit });
-                Ok(Place::Offline)
+            // Both senders live as long as the agent, so neither wait can fail.
+            tokio::select! {
+                _ = settlements.changed() => {}
+                _ = steps.changed() => {}
+                () = agent.stopped() => {}
             }
         }
+    };
+    let limit = agent.register().profile.offline_timeout;
+    match tokio::time::timeout(limit, settled).await {
+        Ok(place) => place,
+        // The channel is not to blame for a rule.
+        Err(_elapsed) if agent.register().plugins.book.holds_push_up() => Place::Pending,
+        Err(_elapsed) => {
+            agent.suffer(ChannelError::Timeout { what: "take a sale", limit });
+            Place::Pending
+        }
     }
+}
 
-    async fn place(&self, agent: &Agent) -> Result<Place, Problem> {
-        let record = agent.register().local.lookup(self.id).await.map_err(FlowError::from)?;
-        Ok(match record.map(|record| (record.state, record.reason)) {
-            Some((TransactionState::Settled, _)) => Place::Channel,
-            Some((TransactionState::Quarantined | TransactionState::Released, reason)) => {
-                Place::SetAside(reason.map(|(code, words)| format!("{code}: {words}")))
-            }
-            _ => Place::Offline,
-        })
-    }
+async fn place(agent: &Agent, id: TransactionId) -> Result<Place, Problem> {
+    let record = agent.register().local.lookup(id).await.map_err(FlowError::from)?;
+    Ok(match record.map(|record| (record.state, record.reason)) {
+        Some((TransactionState::Settled, _)) => Place::Channel,
+        Some((TransactionState::Deferred, _)) => Place::Deferred,
+        Some((TransactionState::Quarantined | TransactionState::Released, reason)) => {
+            Place::SetAside(reason.map(|(code, words)| format!("{code}: {words}")))
+        }
+        Some((TransactionState::Pending, _)) | None => Place::Pending,
+    })
 }
 
 fn number_used(register: &Register, number: u64) -> Problem {
@@ -313,8 +339,16 @@ fn quoted(text: &mut String, word: &str) {
     }
 }
 
+/// What a row may have.
+const ROW_MEMBERS: [&str; 3] = ["table", "operation", "values"];
+
 fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
     let wrong = |code, detail: String| Problem::new(422, code, format!("row {at}: {detail}"));
+    let members = || row.as_object().into_iter().flat_map(|members| members.keys());
+    if let Some(other) = members().find(|name| !ROW_MEMBERS.contains(&name.as_str())) {
+        let known = ROW_MEMBERS.join(", ");
+        return Err(wrong("body-member", format!("has a member {other:?}; a row has {known}")));
+    }
     let name = row["table"].as_str().and_then(TableName::parse);
     let name = name.ok_or_else(|| wrong("row-table", "names no table".to_string()))?;
     let register = agent.register();
@@ -347,7 +381,9 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
         };
         let value = json::from_json(given, &table.columns[position])
             .map_err(|misfit| wrong("row-value", format!("{name}.{column}: {misfit}")))?;
-        cells[position] = Some(value);
+        if cells[position].replace(value).is_some() {
+            return Err(wrong("row-column", format!("{name}.{column} is given twice")));
+        }
         next = position + 1;
     }
     Ok(SaleRow { table: table.clone(), operation, cells })

@@ -472,6 +472,7 @@ pub fn rows() -> Json {
             "values": cells(),
         },
         "required": ["table", "values"],
+        "additionalProperties": false,
     });
     json!({ "type": "array", "items": row, "minItems": 1, "maxItems": limits::TRANSACTION_ROWS_MAX })
 }
