@@ -234,3 +234,99 @@ fn a_decision_outlives_an_agent_that_is_killed_right_after_the_channels_commit()
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+fn vat_of(stage: &Stage, account: &str, value: &str) -> bool {
+    let sql = format!(
+        "SELECT [RECID] FROM [ax].[CUSTTABLE] WHERE [ACCOUNTNUM] = N'{account}' AND [VATNUM] = N'{value}';"
+    );
+    stage.rehearsal.count(&sql).expect("a count") == 1
+}
+
+fn edits(rows: &[(&str, &str)]) -> Json {
+    let row = |(account, vat): &(&str, &str)| {
+        json!({ "table": "ax.CUSTTABLE", "operation": "update", "values": {
+            "ACCOUNTNUM": account, "DATAAREAID": "USRT", "VATNUM": vat,
+        }})
+    };
+    json!({ "rows": rows.iter().map(row).collect::<Vec<_>>() })
+}
+
+/// The later sale has arrived and its answer is lost; then the older one, which waited for a person, has its turn.
+#[test]
+fn an_older_sale_does_not_undo_a_later_one_that_has_arrived() {
+    proof(async {
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        let contested = stage.rehearsal.contested_account().to_string();
+        let page = stage.rehearsal.get("/v1/tables/ax.CUSTTABLE/rows?limit=2").await.expect("rows");
+        let accounts = page.body["rows"].as_array().expect("rows").iter();
+        let mut others = accounts.filter_map(|row| row["ACCOUNTNUM"].as_str());
+        let other = others.find(|account| *account != contested).expect("another").to_string();
+
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        let office = format!(
+            "UPDATE [ax].[CUSTTABLE] SET [VATNUM] = N'US-OFFICE' WHERE [ACCOUNTNUM] = N'{contested}';"
+        );
+        assert_eq!(stage.rehearsal.office(&office).expect("an edit"), 1);
+        let path = |sale: u8| format!("/v1/transactions/6f9619ff-8b86-4011-b42d-00c04fc9650{sale}");
+        let older = edits(&[(&contested, "US-TILL"), (&other, "US-OLDER")]);
+        let answer = stage.rehearsal.put(&path(1), &older).await.expect("an answer");
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.state("online").await;
+        let waits = |status: &Json| status["conflicts"] == 1;
+        let limit = Duration::from_secs(120);
+        stage.rehearsal.until("a conflict", limit, waits).await.expect("a conflict");
+
+        stage.rehearsal.lose_the_answer_to_commit(1);
+        let (later, later_path) = (edits(&[(&other, "US-LATER")]), path(2));
+        let sold = stage.rehearsal.put(&later_path, &later);
+        let arrived = async {
+            while !vat_of(&stage, &other, "US-LATER") {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            arrived = tokio::time::timeout(limit, arrived) => arrived.expect("it arrives"),
+            answer = sold => panic!("its answer is lost: {:?}", answer.map(|answer| answer.body)),
+        }
+        stage.rehearsal.kill();
+        stage.rehearsal.heal();
+        let listed = json_of(&stage, &["conflicts", "list"]);
+        let id = listed["conflicts"][0]["id"].as_str().expect("an id");
+        let (_, status, words) = resolved_by_ann(&stage, id, &["--take", "offline"]);
+        assert_eq!(status, Some(0), "{words}");
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("everything sent");
+        assert!(vat_of(&stage, &contested, "US-TILL"), "the person's choice");
+        assert!(vat_of(&stage, &other, "US-LATER"), "the later sale's value");
+        let rows = format!("/v1/tables/ax.CUSTTABLE/rows?ACCOUNTNUM={other}");
+        let rows = stage.rehearsal.get(&rows).await.expect("rows").body;
+        assert_eq!(rows["rows"][0]["VATNUM"], "US-LATER");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Nobody waits for what no push can bring up, and the channel is not to blame for it.
+#[test]
+fn a_sale_behind_a_conflict_is_answered_at_once_and_the_channel_is_not_doubted() {
+    proof(async {
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        with_one_conflict(&stage, 1).await;
+        let account = stage.rehearsal.contested_account().to_string();
+        let path = "/v1/transactions/6f9619ff-8b86-4011-b42d-00c04fc96601";
+        let behind = edits(&[(&account, "US-AGAIN")]);
+        let before = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        let answer = stage.rehearsal.put(path, &behind).await.expect("an answer");
+        assert_eq!((answer.status, &answer.body["committed"]), (201, &json!("offline")));
+        let again = stage.rehearsal.put(path, &behind).await.expect("an answer");
+        assert_eq!((again.status, &again.body["replayed"]), (200, &json!(true)));
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["state"], "online", "{status}");
+        assert_eq!(status["last_trouble"], before["last_trouble"], "the channel is blamed");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

@@ -215,3 +215,103 @@ fn no_personal_data_stays_when_it_is_switched_off() {
 fn folder_of(profile: &std::path::Path) -> PathBuf {
     profile.with_file_name("offline")
 }
+
+/// The choice of products reads this table; the register may not any more.
+const NO_CHOICE: &str =
+    "REVOKE SELECT ON OBJECT::[ax].[RETAILPARAMETERS] FROM [tillhold_register];";
+
+async fn mend(stage: &Stage) {
+    stage.rehearsal.prepare().await.expect("the right back");
+    chosen_anew(stage).await;
+}
+
+/// What a crash or another profile has left, or would have.
+fn changed(stage: &Stage, file: &str, sql: &str) {
+    let conn = Connection::open(folder(stage).join(file)).expect("a file");
+    conn.execute_batch(sql).expect("a change");
+}
+
+async fn assert_waits(stage: &Stage, table: &str) {
+    let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+    assert!(!status["selection_fault"].is_null(), "the choice stands still");
+    let rows = offline(stage, table, &format!("CAST(count(*) AS TEXT) FROM \"{table}\""));
+    let load = format!("load_state FROM tillhold_table WHERE name = '{table}'");
+    let found = (rows, offline(stage, table, &load));
+    let none = |text: &str| BTreeSet::from([text.to_string()]);
+    assert_eq!(found, (none("0"), none("none")), "{table}");
+}
+
+/// While nobody can say who is chosen, what hangs on it does not come whole; all else comes. Mended, the chosen rows come:
+/// of a first choice, and where a table came to an older one.
+#[test]
+fn a_table_waits_for_its_choice_and_no_other_does() {
+    proof(async {
+        let item = ranked(&sold()).remove(0);
+        let choice = format!("\n[offline_products]\nitems = [\"{item}\"]\n");
+        let mut stage = Stage::prepared_with(20, |profile| profile + &choice).await;
+        stage.rehearsal.office(NO_CHOICE).expect("a right less");
+        stage.start().await;
+        for table in ["ax.INVENTTABLE", "ax.PRICEDISCTABLE", "ax.ECORESPRODUCT"] {
+            assert_waits(&stage, table).await;
+        }
+        let customers = offline(&stage, "ax.CUSTTABLE", "ACCOUNTNUM FROM \"ax.CUSTTABLE\"");
+        assert!(!customers.is_empty(), "they hang on another choice");
+        let items = BTreeSet::from([item]);
+        mend(&stage).await;
+        assert_whole(&stage, &items);
+
+        stage.rehearsal.kill();
+        changed(
+            &stage,
+            "catalogue.db",
+            "DELETE FROM \"ax.PRICEDISCTABLE\"; \
+             UPDATE tillhold_table SET load_state = 'none', ready = 0, version = NULL, epoch = NULL, \
+             positioned_ms = NULL, mark = NULL WHERE name = 'ax.PRICEDISCTABLE'; \
+             UPDATE tillhold_selection SET tables = replace(tables, \
+             'ax.PRICEDISCTABLE' || char(9) || 'ITEMRELATION item ITEMCODE=0' || char(10), '')",
+        );
+        let without = "tables FROM tillhold_selection WHERE tables NOT LIKE '%PRICEDISCTABLE%'";
+        assert_eq!(offline(&stage, "ax.INVENTTABLE", without).len(), 1, "the proof needs it");
+        stage.rehearsal.office(NO_CHOICE).expect("a right less");
+        stage.start().await;
+        assert_waits(&stage, "ax.PRICEDISCTABLE").await;
+        mend(&stage).await;
+        assert_whole(&stage, &items);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Two of three were chosen at the last landing, which the journal has and the catalogue has not; then all three are.
+#[test]
+fn who_left_the_journal_alone_joins_again() {
+    proof(async {
+        let mut stage = Stage::online(12).await;
+        let accounts = "ACCOUNTNUM FROM \"ax.CUSTTABLE\"";
+        let all = offline(&stage, "ax.CUSTTABLE", accounts);
+        let chosen: BTreeSet<String> = all.into_iter().take(3).collect();
+        stage.rehearsal.kill();
+        let profile = stage.rehearsal.folder().join("profile.toml");
+        let text = std::fs::read_to_string(&profile).expect("a profile");
+        let list: Vec<&String> = chosen.iter().collect();
+        let choice = format!("{text}\n[offline_customers]\naccounts = {list:?}\n");
+        std::fs::write(&profile, choice).expect("a profile");
+        stage.start().await;
+        assert_eq!(offline(&stage, "ax.CUSTTABLE", accounts), chosen);
+        stage.rehearsal.kill();
+        let gone = chosen.first().expect("three");
+        changed(
+            &stage,
+            "journal.db",
+            &format!(
+                "BEGIN; INSERT INTO tillhold_applying VALUES (1); \
+                 DELETE FROM \"ax.CUSTTABLE\" WHERE ACCOUNTNUM = '{gone}'; \
+                 DELETE FROM tillhold_member WHERE kind = 'account' AND key = '{gone}'; \
+                 DELETE FROM tillhold_applying; COMMIT;"
+            ),
+        );
+        stage.start().await;
+        chosen_anew(&stage).await;
+        assert_eq!(offline(&stage, "ax.CUSTTABLE", accounts), chosen);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

@@ -149,8 +149,9 @@ impl<'p> Pull<'p> {
         progress: &'p dyn Progress,
     ) -> Pull<'p> {
         let file = &register.file;
-        let context =
-            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
+        let till = (file.store.as_str(), file.register.as_str());
+        let now = rules::now(&register.env);
+        let context = rules::context(till, &run.scope.name, Flow::Pull, now);
         Pull {
             register,
             run,

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! * Reading the log never deletes; settling does, after the channel's ledger has the transaction.
-//! * An answer that was lost leaves everything as it was: the next push asks the same, and the ledger answers.
+//! * An answer that was lost leaves everything as it was: the next push asks the same, and the ledger answers. Before the
+//!   first one after a start or after trouble the ledger is asked about all that waits ([`settle_arrived`]): an older
+//!   sale must not be sent as if the later ones were still to come, and no rule is asked about what has arrived.
 //! * Decisions are kept before they are sent and recorded by the channel with the rows: both sides have the same ones,
 //!   once, wherever the agent dies.
 //! * A row that its own write put out of its table's filter leaves the register as the write is settled.
@@ -23,11 +25,12 @@ use crate::resolve::{Case, Ruled};
 use crate::rules;
 use std::collections::BTreeMap;
 use tillhold_channel::claim::Speaker;
+use tillhold_channel::ledger::ledger;
 use tillhold_channel::upload::{Outgoing, upload_as};
 use tillhold_channel::{Link, decision};
 use tillhold_core::claim::Head;
 use tillhold_core::limits;
-use tillhold_core::transaction::{Contest, Receipt, Transaction, TransactionId};
+use tillhold_core::transaction::{ContentHash, Contest, Receipt, Transaction, TransactionId};
 use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal};
 use tillhold_plugin::Flow;
 
@@ -62,30 +65,39 @@ impl Pushed {
 /// How often a resolution is tried again when the channel's row moves under it.
 const RESOLUTION_ATTEMPTS_MAX: u32 = 5;
 
-/// Sends everything that is pending; returns when nothing is, or nothing more can be done about the rest now.
-/// `settled` is called after each batch, for sales that wait for their own.
+/// Who looks on while it pushes.
+pub trait Watch: Sync {
+    /// After each batch, for sales that wait for their own.
+    fn settled(&self);
+
+    /// Asked before each batch.
+    fn goes_on(&self) -> bool;
+}
+
+/// Sends everything that is pending; returns when nothing is, or nothing more can be done about the rest now: `true`. Or
+/// when it is not to go on: `false`.
 pub async fn push(
     register: &Register,
     link: &mut Link,
     speaker: &Speaker,
-    settled: &(dyn Fn() + Sync),
+    watch: &dyn Watch,
     pushed: &mut Pushed,
-) -> Result<(), FlowError> {
+) -> Result<bool, FlowError> {
     let batches = register.profile.conduct.upload;
     let most = batches.transactions_max.min(limits::UPLOAD_TRANSACTIONS_MAX);
     let rows = batches.rows_max.min(limits::UPLOAD_ROWS_MAX);
     let mut size = most;
-    loop {
+    while watch.goes_on() {
         let before = pushed.clone();
         let pending = register.local.pending(size, rows).await?;
         if pending.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let (pending, chosen) = up_to_chosen(register, pending).await?;
         let batch = outgoing(register, pending, pushed).await?;
         if let (Some(records), [ruled]) = (chosen, batch.as_slice()) {
             settle_chosen(register, (link, speaker), ruled, records, pushed).await?;
-            settled();
+            watch.settled();
             continue;
         }
         if batch.is_empty() {
@@ -102,11 +114,41 @@ pub async fn push(
                 answer(register, (link, speaker), ruled, receipt, pushed).await?;
             }
         }
-        settled();
+        watch.settled();
         if *pushed == before {
-            return Ok(());
+            return Ok(true);
         }
     }
+    Ok(false)
+}
+
+/// Settles what the channel has from uploads whose answers were lost.
+pub async fn settle_arrived(
+    register: &Register,
+    link: &mut Link,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let waiting = register.local.pending_heads().await?;
+    let ids: Vec<TransactionId> = waiting.iter().map(|(id, _)| *id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let known = ledger(link, &ids).await?;
+    let is_its = |((_, hash), known): &(&(_, ContentHash), Option<ContentHash>)| {
+        // One of another content is a clash, which an upload tells.
+        *known == Some(*hash)
+    };
+    let arrived = waiting.iter().zip(known).filter(is_its).map(|((id, _), _)| *id);
+    let arrived: Vec<TransactionId> = arrived.collect();
+    for portion in arrived.chunks(limits::UPLOAD_TRANSACTIONS_MAX) {
+        let there = register.local.pending_among(portion.to_vec()).await?;
+        let plain = |transaction| Ruled { transaction, altered: Vec::new() };
+        let there: Vec<Ruled> = there.into_iter().map(plain).collect();
+        let answered: Vec<(&Ruled, Receipt)> =
+            there.iter().map(|ruled| (ruled, Receipt::AlreadyThere)).collect();
+        accept(register, link, &answered, pushed).await?;
+    }
+    Ok(())
 }
 
 /// A transaction with a person's choices goes alone, in its turn: the batch ends before it, or is it.
@@ -232,10 +274,15 @@ pub async fn transformed(
 ) -> Result<Result<Ruled, (TransactionId, Refusal)>, FlowError> {
     let mut kept = Vec::with_capacity(transaction.writes.len());
     let mut altered = Vec::new();
+    let mut time = None;
     for mut write in transaction.writes {
         let run = register.scope_of(&write.table.name).filter(|run| !run.transformers.is_empty());
         if let (Some(run), Some(row)) = (run, write.offline.clone()) {
-            let context = rules::context(&register.env, store, till, &run.scope.name, Flow::Push);
+            let time = match time {
+                Some(time) => time,
+                None => *time.insert(rules::time_of(register, transaction.id).await?),
+            };
+            let context = rules::context((store, till), &run.scope.name, Flow::Push, time);
             let ruled =
                 rules::transform(&register.env, run, &context, &write.table, vec![row]).await?;
             match ruled.into_iter().next() {

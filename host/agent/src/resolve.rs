@@ -5,6 +5,7 @@
 //!   so that a masked cell never looks like a change.
 //! * What goes up is the channel's own row with the decided cells changed: a cell that the register never saw
 //!   unmasked is never written back.
+//! * A channel's row that the rule refuses is not gone: the conflict waits for a person, and the register keeps its row.
 //! * A row that nobody has changed as the register sees it is no conflict: no rule is asked, the register's row goes up.
 //! * One deferred row defers its whole transaction, which is never split.
 //! * What a person chose holds for the rows that they were shown: when either has changed, they are asked again.
@@ -22,6 +23,7 @@ use tillhold_channel::read::read;
 use tillhold_channel::upload::Outgoing;
 use tillhold_core::conflict::{self, BY_PERSON, Conflict, Decision, Policy, Resolution};
 use tillhold_core::filter::Filter;
+use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::Resolver;
 use tillhold_core::row::{Change, Key, Row};
 use tillhold_core::table::TableName;
@@ -115,16 +117,17 @@ impl<'a> Case<'a> {
             let at = self.sent.get(contest.write).copied().ok_or(unknown)?;
             let transaction = &self.original.transaction;
             let write = &transaction.writes[at];
-            let side = ContestedRow::new(register, link, write, contest).await?;
+            let side = ContestedRow::new(register, link, (transaction, write), contest).await?;
             let chosen = self.chosen.iter().find(|record| side.is_of(&record.deferred.conflict));
             if chosen.is_none() && side.is_undisputed() {
                 let outgoing = side.outgoing(write, contest, &Resolution::TakeOffline);
                 self.fates.extend(outgoing.map(|outgoing| (at, Fate::Undisputed(outgoing))));
                 continue;
             }
-            let (resolution, rule) = match chosen {
-                Some(record) => by_person(&side.conflict, record),
-                None => side.ask(register).await?,
+            let (resolution, rule) = match (chosen, &side.refused) {
+                (Some(record), _) => by_person(&side.conflict, record),
+                (None, Some(why)) => (Resolution::Defer(why.clone()), built_in(&Policy::Defer)),
+                (None, None) => side.ask(register).await?,
             };
             if let Resolution::Defer(reason) = resolution {
                 let id = register.env.random.uuid();
@@ -287,19 +290,27 @@ fn decision(
 struct ContestedRow {
     conflict: Conflict,
     raw_channel: Option<Row>,
+    /// Why the scope's rule does not let the channel's row onto the register.
+    refused: Option<String>,
+    /// The sale's own: a rule that is asked again is told the same.
+    time: Timestamp,
 }
 
 impl ContestedRow {
     async fn new(
         register: &Register,
         link: &mut Link,
-        write: &Write,
+        (transaction, write): (&Transaction, &Write),
         contest: &Contest,
     ) -> Result<ContestedRow, FlowError> {
+        let time = rules::time_of(register, transaction.id).await?;
         let seen = match (&contest.channel, register.scope_of(&write.table.name)) {
-            (Some(row), Some(run)) => seen_by_register(register, link, run, write, row).await?,
-            (row, _) => row.clone(),
+            (Some(row), Some(run)) => {
+                seen_by_register(register, link, (run, time), write, row).await?
+            }
+            (row, _) => Ok(row.clone()),
         };
+        let (seen, refused) = seen.map_or_else(|why| (None, Some(why)), |seen| (seen, None));
         let conflict = Conflict {
             table: write.table.clone(),
             key: write.key.clone(),
@@ -307,7 +318,7 @@ impl ContestedRow {
             channel: seen,
             offline: write.offline.clone(),
         };
-        Ok(ContestedRow { conflict, raw_channel: contest.channel.clone() })
+        Ok(ContestedRow { conflict, raw_channel: contest.channel.clone(), refused, time })
     }
 
     fn is_of(&self, shown: &Conflict) -> bool {
@@ -358,8 +369,8 @@ impl ContestedRow {
         plugin: Arc<tillhold_plugin::Plugin>,
     ) -> Result<Resolution, FlowError> {
         let file = &register.file;
-        let context =
-            rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Push);
+        let till = (file.store.as_str(), file.register.as_str());
+        let context = rules::context(till, &run.scope.name, Flow::Push, self.time);
         let conflicts = vec![self.conflict.clone()];
         let id = plugin.id().clone();
         let answer = register
@@ -445,6 +456,10 @@ impl ContestedRow {
             }
             (Resolution::TakeOffline, None, offline) => offline.clone(),
             (Resolution::TakeOffline, Some(_), None) => None,
+            // It cannot have the channel's: it stays with the last one that it could.
+            (Resolution::TakeChannel, None, _) if self.refused.is_some() => {
+                self.conflict.base.clone().or(offline.clone())
+            }
             (_, channel, _) => channel.clone(),
         };
         row.map_or(Change::Gone(key.clone()), Change::Present)
@@ -464,28 +479,30 @@ fn changed(row: &Row, cells: &[(usize, Value)]) -> Row {
 }
 
 /// The channel's row as a pull would bring it; `None` when the table's filter or the scope's rule keeps it off the
-/// register.
+/// register, or why the rule refuses it: then a pull leaves what the register has.
 async fn seen_by_register(
     register: &Register,
     link: &mut Link,
-    run: &ScopeRun,
+    (run, time): (&ScopeRun, Timestamp),
     write: &Write,
     row: &Row,
-) -> Result<Option<Row>, FlowError> {
+) -> Result<Result<Option<Row>, String>, FlowError> {
     let table = &write.table;
     if let Some(filter) = register.filter(link, run, &table.name).await? {
         // Only the channel can say: by its collation, and by columns that do not travel.
         let keys = [write.key.clone()];
         if passing(link, table, Some(&filter), &keys).await? == [false] {
-            return Ok(None);
+            return Ok(Ok(None));
         }
     }
-    let file = &register.file;
-    let context =
-        rules::context(&register.env, &file.store, &file.register, &run.scope.name, Flow::Pull);
+    let till = (register.file.store.as_str(), register.file.register.as_str());
+    let context = rules::context(till, &run.scope.name, Flow::Pull, time);
     let ruled = rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
     Ok(match ruled.into_iter().next() {
-        Some(rules::Ruled::Kept(row)) => Some(row),
-        _ => None,
+        Some(rules::Ruled::Kept(row)) => Ok(Some(row)),
+        Some(rules::Ruled::Quarantined(_, why)) => {
+            Err(format!("the scope's rule refuses the channel's row: {why}"))
+        }
+        Some(rules::Ruled::Dropped(_)) | None => Ok(None),
     })
 }

@@ -10,14 +10,16 @@
 
 use crate::fault::FlowError;
 use crate::plugins::book::{Book, Place, RowCounts, Work};
-use crate::register::ScopeRun;
+use crate::register::{Register, ScopeRun};
 use crate::report;
 use std::sync::Arc;
 use tillhold_core::fault::Class;
 use tillhold_core::limits;
+use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::OnPluginFailure;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
+use tillhold_core::transaction::TransactionId;
 use tillhold_env::Env;
 use tillhold_plugin::{BatchContext, Flow, Plugin, PluginError, PluginId, Verdict};
 
@@ -238,14 +240,29 @@ pub fn key_text(key: &Key, table: &Table) -> String {
 }
 
 /// The context that a batch is given: the only way in for time, and it is logical.
-pub fn context(env: &Env, store: &str, register: &str, scope: &str, flow: Flow) -> BatchContext {
-    BatchContext {
-        flow,
-        scope: scope.to_string(),
-        store: store.to_string(),
-        register: register.to_string(),
-        time: tillhold_core::moment::Timestamp::from_unix_ms(env.clock.wall_ms()),
-    }
+pub fn context(
+    (store, register): (&str, &str),
+    scope: &str,
+    flow: Flow,
+    time: Timestamp,
+) -> BatchContext {
+    let (store, register) = (store.to_string(), register.to_string());
+    BatchContext { flow, scope: scope.to_string(), store, register, time }
+}
+
+/// The time of a batch that is read now.
+pub fn now(env: &Env) -> Timestamp {
+    Timestamp::from_unix_ms(env.clock.wall_ms())
+}
+
+/// The time of a sale's rows and conflicts: when the register got it, however often they are sent; now, for another
+/// register's sale.
+pub async fn time_of(register: &Register, id: TransactionId) -> Result<Timestamp, FlowError> {
+    let record = register.local.lookup(id).await?;
+    Ok(record.map_or_else(
+        || now(&register.env),
+        |record| Timestamp::from_unix_ms(record.received_at_ms),
+    ))
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Offline products and customers: who is chosen, and what follows for the register's rows.
 //!
 //! ```text
-//! begin    nothing loaded yet: choose, keep; the first load then reads members only
-//! refresh  one pass over all scopes that hang on the choice:
+//! begin    for tables that no choice was kept for, before their first load: it then reads members only
+//! refresh  nothing loaded yet: choose, keep
+//!          otherwise one pass over all scopes that hang on the choice:
 //!          changes ─► rows of who joined ─► stage ─► one landing with positions; who left goes
 //! ```
 //!
 //! * Between two refreshes pull goes by the choice that its rows stand under ([`in_force`]), whatever the profile says now.
 //! * A choice changes only when no table that hangs on it is half loaded.
+//! * While a choice cannot be computed, tables that wait for it are not loaded ([`without_waiting`]); all others are.
 //! * A table that hangs on it in another way than before, or not any more, is loaded anew beside its rows and flipped in
 //!   the same landing.
 //! * No personal data: nothing of those tables is read from then on, and what is there goes once it was sent.
@@ -95,27 +97,47 @@ fn wanted(register: &Register, domain: Domain) -> BTreeMap<TableName, Restrictio
     tables.filter_map(of_domain).collect()
 }
 
-/// Before the first load: who is chosen, so that only their rows are read.
-pub async fn begin(register: &Register, link: &mut Link) -> Result<(), FlowError> {
-    let selections = &register.profile.selections;
-    for domain in Domain::ALL {
-        let wanted = wanted(register, domain);
-        let is_whole = selections.is_all(domain) || selections.withholds(domain);
-        if is_whole || wanted.is_empty() || register.local.selection(domain).await?.is_some() {
-            continue;
-        }
-        let states = states_of(register, &wanted).await?;
-        if states.iter().any(|state| state.load != Load::NotStarted) {
-            continue;
-        }
-        let own = own(register, domain).await?;
-        let tables = names(register);
-        let kinds = kinds(&wanted);
-        let chosen = choose(link, &choice(register, domain, &own, &kinds, &tables)).await?;
-        let (kept, members) = kept(register, domain, wanted, chosen);
-        register.local.keep_selection(kept, members).await?;
+/// Tables whose first load waits for a choice: the kept one, if any, does not say which of their rows are the register's.
+async fn waiting_of(register: &Register, domain: Domain) -> Result<Vec<TableName>, FlowError> {
+    let mut tables = wanted(register, domain);
+    if tables.is_empty() || register.profile.selections.withholds(domain) {
+        return Ok(Vec::new());
     }
-    Ok(())
+    if let Some(kept) = register.local.selection(domain).await? {
+        tables.retain(|table, _| !kept.tables.contains_key(table));
+    }
+    let mut states = states_of(register, &tables).await?;
+    states.retain(|state| state.load == Load::NotStarted);
+    Ok(states.into_iter().map(|state| state.table.name.clone()).collect())
+}
+
+/// The same of all choices.
+pub async fn waiting(register: &Register) -> Result<Vec<TableName>, FlowError> {
+    let mut all = Vec::new();
+    for domain in Domain::ALL {
+        all.extend(waiting_of(register, domain).await?);
+    }
+    Ok(all)
+}
+
+/// The scope with the tables of it that can be pulled now: one that waits for its choice would come whole.
+pub async fn without_waiting(register: &Register, run: &ScopeRun) -> Result<ScopeRun, FlowError> {
+    let waiting = waiting(register).await?;
+    let mut run = run.clone();
+    run.tables.retain(|table| !waiting.contains(&table.name));
+    Ok(run)
+}
+
+/// Before a first load: who is chosen, so that only their rows are read.
+pub async fn begin(register: &Register, link: &mut Link) -> Result<(), FlowError> {
+    let mut stands = Ok(());
+    for domain in Domain::ALL {
+        if !waiting_of(register, domain).await?.is_empty() {
+            let chosen = Refresh::of(register, domain).await?.run(link).await;
+            stands = stands.and(or_trouble(chosen)?.map(drop));
+        }
+    }
+    stands
 }
 
 /// Computes anew what is due, or everything when `is_forced`.
@@ -124,13 +146,22 @@ pub async fn refresh(
     link: &mut Link,
     is_forced: bool,
 ) -> Result<Vec<Refreshed>, FlowError> {
-    let mut done = Vec::new();
+    let (mut done, mut stands) = (Vec::new(), Ok(()));
     for domain in Domain::ALL {
         if is_due(register, domain, is_forced).await? {
-            done.extend(Refresh::of(register, domain).await?.run(link).await?);
+            let chosen = Refresh::of(register, domain).await?.run(link).await;
+            stands = stands.and(or_trouble(chosen)?.map(|one| done.extend(one)));
         }
     }
-    Ok(done)
+    stands.map(|()| done)
+}
+
+/// What is wrong with one choice is told when the other one was computed too; trouble with the channel is both's.
+fn or_trouble<T>(result: Result<T, FlowError>) -> Result<Result<T, FlowError>, FlowError> {
+    match result {
+        Err(error) if error.is_channel_trouble() => Err(error),
+        result => Ok(result),
+    }
 }
 
 async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<bool, FlowError> {
@@ -247,13 +278,16 @@ struct Refresh<'r> {
     register: &'r Register,
     domain: Domain,
     before: Option<KeptSelection>,
+    /// Those of before whose rows are there, whatever a crash has left.
+    members: Members,
     wanted: BTreeMap<TableName, Restriction>,
 }
 
 impl<'r> Refresh<'r> {
     async fn of(register: &'r Register, domain: Domain) -> Result<Refresh<'r>, FlowError> {
-        let before = register.local.selection(domain).await?;
-        Ok(Refresh { register, domain, before, wanted: wanted(register, domain) })
+        let (before, members) = register.local.landed_selection(domain).await?.unzip();
+        let (members, wanted) = (members.unwrap_or_default(), wanted(register, domain));
+        Ok(Refresh { register, domain, before, members, wanted })
     }
 
     fn restriction_before(&self, table: &TableName) -> Option<&Restriction> {
@@ -270,8 +304,8 @@ impl<'r> Refresh<'r> {
         let selections = &self.register.profile.selections;
         let mut all = self.wanted.clone();
         all.extend(self.before.iter().flat_map(|kept| kept.tables.clone()));
-        let is_half = |state: &TableState| matches!(state.load, Load::Loading { .. });
-        if states_of(self.register, &all).await?.iter().any(is_half) {
+        let states = states_of(self.register, &all).await?;
+        if states.iter().any(|state| matches!(state.load, Load::Loading { .. })) {
             return Ok(None);
         }
         if selections.withholds(self.domain) {
@@ -281,6 +315,10 @@ impl<'r> Refresh<'r> {
         let (tables, kinds) = (names(self.register), kinds(&self.wanted));
         let choice = choice(self.register, self.domain, &own, &kinds, &tables);
         let is_all = selections.is_all(self.domain);
+        let is_first = !states.is_empty() && states.iter().all(|s| s.load == Load::NotStarted);
+        if is_first && !is_all {
+            return self.keep_first(choose(link, &choice).await?).await.map(Some);
+        }
         let anew: Vec<TableName> =
             all.keys().filter(|table| self.is_loaded_anew(table)).cloned().collect();
         let mut chosen = None;
@@ -293,6 +331,13 @@ impl<'r> Refresh<'r> {
             self.load_anew(link, &anew, &chosen.members).await?;
         }
         self.pass(link, &all, chosen, &choice).await
+    }
+
+    /// Nothing was loaded yet, so nothing comes or goes.
+    async fn keep_first(&self, chosen: Chosen) -> Result<Refreshed, FlowError> {
+        let (kept, members) = kept(self.register, self.domain, self.wanted.clone(), chosen);
+        self.register.local.keep_selection(kept, members).await?;
+        Ok(Refreshed { domain: self.domain, rows: 0, left: 0 })
     }
 
     async fn withhold(&self) -> Result<Refreshed, FlowError> {
@@ -375,7 +420,7 @@ impl<'r> Refresh<'r> {
         let joined = match &self.before {
             // Everyone was there.
             None => Members::default(),
-            Some(before) => chosen.members.beyond(&*members(register, before).await?),
+            Some(_) => chosen.members.beyond(&self.members),
         };
         let has_joined = !joined.is_empty();
         pass.go_by(&chosen.members, joined);

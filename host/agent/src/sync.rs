@@ -3,6 +3,8 @@
 //! * Push always runs before pull, so that nothing local is overwritten unseen.
 //! * A scope that fails for a reason of its own (a plugin, a right) stands still and says so; the others go on.
 //! * Trouble with the channel itself ends the round and goes to the supervisor.
+//! * A register that is put on hold ends what is under way before its next batch or scope; what a person asks for by hand
+//!   goes on.
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
@@ -33,7 +35,10 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
         let mut link = agent.pull_lane().await;
         reporting::tell_if_due(agent, &mut link).await;
     }
-    push_pending(agent).await?;
+    push_pending(agent, UnlessHeld(agent)).await?;
+    if is_held(agent) {
+        return Ok(());
+    }
     let mut link = agent.pull_lane().await;
     renewal::renew_if_due(agent, &mut link).await?;
     drop(link);
@@ -42,12 +47,45 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     select(agent, &mut link, Chosen::First).await?;
     let register = agent.register();
     for run in &register.scopes {
+        if is_held(agent) {
+            return Ok(());
+        }
         pull_scope(agent, &mut link, run).await?;
     }
     select(agent, &mut link, Chosen::Due).await?;
     numbers::refresh(agent, &register, &mut link).await?;
     drop(link);
-    push_pending(agent).await.map(drop)
+    push_pending(agent, UnlessHeld(agent)).await.map(drop)
+}
+
+fn is_held(agent: &Agent) -> bool {
+    agent.state() == State::Held
+}
+
+/// What runs by itself.
+struct UnlessHeld<'a>(&'a Agent);
+
+impl push::Watch for UnlessHeld<'_> {
+    fn settled(&self) {
+        self.0.note_settlement();
+    }
+
+    fn goes_on(&self) -> bool {
+        !is_held(self.0)
+    }
+}
+
+/// What a person has asked for.
+struct ByHand<'a>(&'a Agent);
+
+impl push::Watch for ByHand<'_> {
+    fn settled(&self) {
+        self.0.note_settlement();
+    }
+
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 /// What `tillhold sync` did.
@@ -63,7 +101,7 @@ pub async fn now(
     chooses: bool,
 ) -> Result<Synchronised, FlowError> {
     agent.again.ask();
-    let pushed = push_pending(agent).await?;
+    let pushed = push_pending(agent, ByHand(agent)).await?;
     let mut link = agent.pull_lane().await;
     renewal::renew(agent, &mut link).await?;
     let register = agent.register();
@@ -98,7 +136,7 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
         if agent.state() == State::Online && is_upload_due(&agent) {
-            let pushed = push_pending(&agent).await;
+            let pushed = push_pending(&agent, UnlessHeld(&agent)).await;
             doubt_on_trouble(&agent, pushed.map(drop));
         }
     }
@@ -147,6 +185,9 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     let register = agent.register();
     let asked_again = register.local.scopes_to_ask_again().await?;
     for run in &register.scopes {
+        if is_held(agent) {
+            return Ok(());
+        }
         if !agent.debt().admits(agent.now_ms()) {
             continue;
         }
@@ -176,13 +217,14 @@ pub const SELECTION: &str = "selection";
 
 async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), FlowError> {
     let register = agent.register();
+    let waiting = selecting::waiting(&register).await;
     let done = match which {
         Chosen::First => selecting::begin(&register, link).await.map(|()| Vec::new()),
         Chosen::Due | Chosen::Anew => {
             selecting::refresh(&register, link, which == Chosen::Anew).await
         }
     };
-    let done = match done {
+    let (waiting, done) = match waiting.and_then(|waiting| Ok((waiting, done?))) {
         Err(error) if !error.is_channel_trouble() => {
             agent.say(&format!("the offline choice stands still: [{}] {error}", error.code()));
             agent.report(SELECTION, &Err(error), 0);
@@ -191,9 +233,13 @@ async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), Flo
         done => done?,
     };
     agent.report(SELECTION, &Ok(Tally::default()), 0);
-    for one in done {
+    for one in &done {
         let (domain, rows, left) = (one.domain.name(), one.rows, one.left);
         agent.say(&format!("offline {domain} were chosen: {rows} rows came, {left} left"));
+    }
+    let has_waited = |run: &&ScopeRun| run.tables.iter().any(|t| waiting.contains(&t.name));
+    for run in register.scopes.iter().filter(has_waited).filter(|_| !done.is_empty()) {
+        pull_scope(agent, link, run).await?;
     }
     Ok(())
 }
@@ -232,21 +278,32 @@ pub fn due_in_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
 /// Under this name push reports, beside the scopes that pull.
 pub const PUSH: &str = "push";
 
-async fn push_pending(agent: &Agent) -> Result<Pushed, FlowError> {
+async fn push_pending(agent: &Agent, watch: impl push::Watch) -> Result<Pushed, FlowError> {
     let mut link = agent.push_lane().await;
+    let (round, knows_arrivals) = agent.rounds.begin();
     let register = agent.register();
     let started_ms = agent.now_ms();
     let mut pushed = Pushed::default();
-    let mut result = push_claimed(agent, &register, &mut link, &mut pushed).await;
+    let mut result =
+        push_claimed(agent, &register, &mut link, (&watch, knows_arrivals), &mut pushed).await;
     if matches!(result, Err(FlowError::Channel(ChannelError::Unclaimed))) {
         // Another database claimed, or the channel forgot: the claim says which.
         agent.claim.lose();
-        result = push_claimed(agent, &register, &mut link, &mut pushed).await;
+        result =
+            push_claimed(agent, &register, &mut link, (&watch, knows_arrivals), &mut pushed).await;
     }
     agent.note_upload();
     agent.claim.note_head(pushed.head);
     let stood = agent.scope_report(PUSH).fault;
-    let result = result.map(|()| Tally::default());
+    if result.is_ok() {
+        agent.rounds.note_arrivals();
+    }
+    if let Ok(true) = result {
+        agent.rounds.end(round);
+        // A sale that it has left pending is not waited for.
+        agent.note_settlement();
+    }
+    let result = result.map(|_| Tally::default());
     agent.report(PUSH, &result, 0);
     let took_ms = agent.now_ms().saturating_sub(started_ms);
     note_pushed(agent, took_ms, &pushed, result.as_ref().err()).await?;
@@ -268,13 +325,16 @@ async fn push_claimed(
     agent: &Agent,
     register: &Arc<Register>,
     link: &mut Link,
+    (watch, knows_arrivals): (&dyn push::Watch, bool),
     pushed: &mut Pushed,
-) -> Result<(), FlowError> {
+) -> Result<bool, FlowError> {
     let speaker = claiming::hold(agent, register, link).await?;
+    if !knows_arrivals {
+        push::settle_arrived(register, link, pushed).await?;
+    }
     again::look_if_due(agent, register, link).await?;
     releasing::tell(register, link).await?;
-    let settled = || agent.note_settlement();
-    push::push(register, link, &speaker, &settled, pushed).await
+    push::push(register, link, &speaker, watch, pushed).await
 }
 
 /// A line for each scope whose rows were sent; one for a push that stands still, when it begins to.
@@ -316,7 +376,10 @@ async fn pull_unless_doubted(
 ) -> Result<Tally, FlowError> {
     match agent.claim.doubt().filter(|_| run.is_pushed()) {
         Some(doubt) => Err(FlowError::doubted(&doubt)),
-        None => pull::pull(register, link, run, &pull::Unwatched as &dyn Progress).await,
+        None => {
+            let run = selecting::without_waiting(register, run).await?;
+            pull::pull(register, link, &run, &pull::Unwatched as &dyn Progress).await
+        }
     }
 }
 

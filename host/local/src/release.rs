@@ -6,9 +6,13 @@
 //! 3. It becomes a decision that was made, and the sale is released, in one commit.
 //!
 //! * Nothing is deleted: the sale's rows stay in their tables as long as a settled one's, its document with the decision.
+//! * A row that an older unsent sale changed as well becomes what that one left, but for what was written since: under
+//!   what will never be sent, the older one would count as overtaken.
 //! * What it changed of pulled rows is the channel's again: the next pull asks for those rows.
 
 use crate::again;
+use crate::apply;
+use crate::cell::bind_row;
 use crate::contested;
 use crate::database::LocalDatabase;
 use crate::decided;
@@ -16,13 +20,15 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::purge;
-use crate::record::{CommittedWhere, TransactionState, find};
+use crate::record::{CommittedWhere, ITS_ROWS, TransactionState, find, find_row};
 use crate::registry::{Entry, Registry};
 use crate::settle::{forget_log, mark_settled};
+use crate::waiting::decoded;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior};
 use tillhold_core::conflict::BY_PERSON;
 use tillhold_core::limits;
-use tillhold_core::row::Key;
+use tillhold_core::numbering::AX;
+use tillhold_core::row::{Key, Row};
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::TransactionId;
 
@@ -223,7 +229,7 @@ pub(crate) fn named<'r>(registry: &'r Registry, name: &str) -> Option<&'r Entry>
     registry.get(&name).ok().map(AsRef::as_ref)
 }
 
-/// The sale's rows stay where they are, as a settled one's do; it will not be sent.
+/// The sale's rows stay where they are, as a settled one's do, unless older ones are unsent; it will not be sent.
 fn leave(
     conn: &Connection,
     registry: &Registry,
@@ -232,6 +238,7 @@ fn leave(
     now_ms: i64,
 ) -> Result<(), Trouble> {
     again::ask_for_rows_of(conn, registry, id)?;
+    take_back(conn, registry, id)?;
     purge::keep(conn, id, now_ms)?;
     forget_log(conn, id)?;
     contested::forget(conn, id)?;
@@ -244,6 +251,134 @@ fn leave(
     )?
     .execute((&id.0[..], now_ms, format!("by {}: {}", release.who, release.why)))?;
     Ok(())
+}
+
+/// What the sale did to rows that older unsent ones have changed goes out of the log behind it and out of the tables: a
+/// difference that it left there would be taken for a sale that was sent.
+fn take_back(conn: &Connection, registry: &Registry, id: TransactionId) -> Result<(), Trouble> {
+    for done in over_unsent(conn, registry, id)? {
+        let forget =
+            format!("DELETE FROM tillhold_log WHERE {ITS_ROWS} AND table_id = ?2 AND key = ?3");
+        conn.prepare_cached(&forget)?.execute((&id.0[..], done.entry.id, &done.place))?;
+        match &done.new {
+            Some(new) => take_back_cells(conn, &done, new)?,
+            None => put_back(conn, &done)?,
+        }
+    }
+    Ok(())
+}
+
+/// A row as the sale found and left it.
+struct Done<'r> {
+    entry: &'r Entry,
+    /// Its key as the log has it.
+    place: String,
+    last_seq: i64,
+    old: Row,
+    /// `None`: it took the row away.
+    new: Option<Row>,
+}
+
+fn over_unsent<'r>(
+    conn: &Connection,
+    registry: &'r Registry,
+    id: TransactionId,
+) -> Result<Vec<Done<'r>>, Trouble> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT its.table_id, its.key, its.last, f.old_row, l.new_row FROM \
+         (SELECT table_id, key, min(seq) AS first, max(seq) AS last FROM tillhold_log \
+         WHERE {ITS_ROWS} GROUP BY table_id, key) AS its \
+         INNER JOIN tillhold_log AS f ON f.seq = its.first \
+         INNER JOIN tillhold_log AS l ON l.seq = its.last \
+         WHERE f.old_row IS NOT NULL AND EXISTS (SELECT 1 FROM tillhold_log AS older \
+         WHERE older.table_id = its.table_id AND older.key = its.key AND older.seq < its.first)"
+    ))?;
+    let mut rows = statement.query([&id.0[..]])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let entry = registry.in_journal(row.get(0)?)?.as_ref();
+        // What cannot be read says nothing about cells.
+        let Some(Ok(old)) = decoded(entry, row.get(3)?) else { continue };
+        let Ok(new) = decoded(entry, row.get(4)?).transpose() else { continue };
+        found.push(Done { entry, place: row.get(1)?, last_seq: row.get(2)?, old, new });
+    }
+    Ok(found)
+}
+
+/// Cell by cell as far as they stand as the sale left them: whoever has changed one since has said what it is.
+fn take_back_cells(conn: &Connection, done: &Done<'_>, new: &Row) -> Result<(), Trouble> {
+    let Done { entry, place, last_seq, old, .. } = done;
+    let mut stand = old.differences(new);
+    let back = |row: &mut Row, stand: &mut Vec<usize>| {
+        stand.retain(|at| row.0[*at] == new.0[*at]);
+        stand.iter().for_each(|at| row.0[*at] = old.0[*at].clone());
+    };
+    let mut select = conn.prepare_cached(
+        "SELECT seq, old_row, new_row FROM tillhold_log WHERE table_id = ?1 AND key = ?2 \
+         AND seq > ?3 ORDER BY seq",
+    )?;
+    let mut rows = select.query((entry.id, place, last_seq))?;
+    while !stand.is_empty()
+        && let Some(row) = rows.next()?
+    {
+        let images = (decoded(entry, row.get(1)?), decoded(entry, row.get(2)?).transpose());
+        // Another row of this key by now, or one that cannot be read.
+        let (Some(Ok(mut before)), Ok(mut after)) = images else { return Ok(()) };
+        back(&mut before, &mut stand);
+        match &mut after {
+            Some(after) => back(after, &mut stand),
+            None => stand.clear(),
+        }
+        let images = [Some(&before), after.as_ref()];
+        let [before, after] = images.map(|row| row.map(|row| image::encode(&entry.table, row)));
+        conn.prepare_cached("UPDATE tillhold_log SET old_row = ?2, new_row = ?3 WHERE seq = ?1")?
+            .execute((row.get::<_, i64>(0)?, before, after))?;
+    }
+    // The number of a sale never goes back on the register, whatever became of the sale.
+    if stand.is_empty() || entry.table.name == AX.seeds() {
+        return Ok(());
+    }
+    match find_row(conn, entry, &new.key(&entry.table)) {
+        Ok(Some(mut row)) => {
+            back(&mut row, &mut stand);
+            write(conn, entry, &row)
+        }
+        Ok(None) | Err(Trouble::Told(LocalError::Unreadable { .. })) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// A row that the sale took away. Whoever made one of its key since has changed it.
+fn put_back(conn: &Connection, done: &Done<'_>) -> Result<(), Trouble> {
+    let Done { entry, place, last_seq, old, .. } = done;
+    let made: Option<i64> = conn
+        .prepare_cached(
+            "SELECT seq FROM tillhold_log WHERE table_id = ?1 AND key = ?2 AND seq > ?3 \
+             ORDER BY seq LIMIT 1",
+        )?
+        .query_row((entry.id, place, last_seq), |row| row.get(0))
+        .optional()?;
+    if let Some(seq) = made {
+        let sql = "UPDATE tillhold_log SET operation = 'update', old_row = ?2 \
+                   WHERE seq = ?1 AND operation = 'insert'";
+        conn.prepare_cached(sql)?.execute((seq, image::encode(&entry.table, old)))?;
+        return Ok(());
+    }
+    match find_row(conn, entry, &old.key(&entry.table)) {
+        Ok(None) => write(conn, entry, old),
+        Ok(Some(_)) | Err(Trouble::Told(LocalError::Unreadable { .. })) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// What is taken back is no news.
+fn write(conn: &Connection, entry: &Entry, row: &Row) -> Result<(), Trouble> {
+    apply::quietly(conn, Kind::Journal, |conn| {
+        let mut statement = conn.prepare_cached(&entry.sql.upsert)?;
+        bind_row(&mut statement, &entry.table, row)?;
+        statement.raw_execute()?;
+        Ok(())
+    })
 }
 
 /// Among the decisions that were made.

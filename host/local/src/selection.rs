@@ -7,7 +7,7 @@
 //!
 //! * [`LocalDatabase::land_selected`] is one transaction a file: a POS never sees an item without its price, whichever
 //!   scope brings it. The journal goes first; the catalogue's choice is the one that counts, so a crash between the two
-//!   repeats the landing.
+//!   repeats the landing, from what both files have ([`LocalDatabase::landed_selection`]).
 //! * A row with unsent changes stays, whatever the choice says, until it was sent.
 //! * What is withheld is overwritten in the file, and the write-ahead log is emptied.
 
@@ -63,6 +63,37 @@ impl LocalDatabase {
 
     pub async fn members(&self, domain: Domain) -> Result<Members, LocalError> {
         self.readers(Kind::Catalogue).run_long(move |conn| members(conn, domain)).await
+    }
+
+    /// What the next landing goes on from: the choice that counts, with those of its members alone whose rows are in both
+    /// files. A crash between two landings leaves the journal under a newer choice, for which some have left it.
+    pub async fn landed_selection(
+        &self,
+        domain: Domain,
+    ) -> Result<Option<(KeptSelection, Members)>, LocalError> {
+        let kept = move |conn: &Connection| match selection(conn, domain)? {
+            Some(kept) => Ok(Some((kept, members(conn, domain)?))),
+            None => Ok(None),
+        };
+        let counted = self.readers(Kind::Catalogue).run_long(kept).await?;
+        let registry = self.registry();
+        let is_there =
+            |table: &TableName| registry.get(table).is_ok_and(|entry| entry.kind == Kind::Journal);
+        let journal = self.readers(Kind::Journal).run_long(kept).await?;
+        // A choice without a table there passes the journal by, and leaves it with an earlier one.
+        let journal = journal.filter(|(kept, _)| kept.tables.keys().any(is_there));
+        Ok(match (counted, journal) {
+            (Some((mut kept, members)), Some((newer, there))) => {
+                let tables = newer.tables.into_iter().filter(|(table, _)| is_there(table));
+                for (table, restriction) in tables {
+                    kept.tables.entry(table).or_insert(restriction);
+                }
+                let members = members.beyond(&members.beyond(&there));
+                Some((kept, members))
+            }
+            // Of a first choice that came to the journal alone, the catalogue has everyone.
+            (counted, journal) => counted.or(journal),
+        })
     }
 
     /// The first choice, before anything was loaded by it.

@@ -2,7 +2,8 @@
 //! wait for it twice, not twenty times.
 //!
 //! * Each is told after the commit is on the disk.
-//! * Whatever goes wrong undoes it for all of them, and each is done again alone: it hears of its own trouble only.
+//! * Whatever goes wrong undoes it for all of them, and each is done again alone: it hears of its own trouble only. But for
+//!   another program's lock, which is everybody's.
 
 use crate::error::LocalError;
 use crate::file::Trouble;

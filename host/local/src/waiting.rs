@@ -8,6 +8,7 @@
 //!   So the later sale overtakes, and what it wrote stays: of the overtaken one only those cells go up that no later
 //!   transaction of this register has changed since. A number never goes back.
 
+use crate::error::LocalError;
 use crate::file::Trouble;
 use crate::image;
 use crate::record::ITS_ROWS;
@@ -118,14 +119,19 @@ fn disputed(conn: &Connection) -> Result<HashSet<(Vec<u8>, i64, String)>, Troubl
 
 /// Whether a transaction that came after this one has been sent already.
 pub(crate) fn is_overtaken(conn: &Connection, first: i64) -> Result<bool, Trouble> {
-    let sql = "SELECT max(first_seq) FROM tillhold_transaction WHERE state = 'settled'";
-    let last: Option<i64> = conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?;
-    Ok(last.is_some_and(|last| last > first))
+    Ok(last_sent(conn)?.is_some_and(|last| last > first))
+}
+
+/// Where the furthest transaction that was sent began in the log. What a person let go of never was.
+fn last_sent(conn: &Connection) -> Result<Option<i64>, Trouble> {
+    let sql = "SELECT first_seq FROM tillhold_transaction WHERE state = 'settled' \
+               AND released_at_ms IS NULL ORDER BY first_seq DESC LIMIT 1";
+    Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?)
 }
 
 /// What an update still has to say: `None` when the row was taken away since. `seq` is the update's own place in the
-/// log. Whatever stands next to it there, or in the table when nothing does, builds on it, unless a transaction between
-/// the two was sent and has left the log: where the two differ, that one has written.
+/// log. Whatever stands behind it there, and at last in the table, builds on what is before it, unless a transaction
+/// between the two was sent and has left the log: where the two differ, that one has written.
 pub(crate) fn not_overwritten(
     conn: &Connection,
     entry: &Entry,
@@ -133,18 +139,28 @@ pub(crate) fn not_overwritten(
     base: &Row,
     offline: Row,
 ) -> Result<Option<Row>, Trouble> {
-    let sql = "SELECT old_row FROM tillhold_log WHERE table_id = ?1 AND key = ?2 AND seq > ?3 \
-               ORDER BY seq LIMIT 1";
-    let next: Option<Option<String>> =
-        conn.prepare_cached(sql)?.query_row((entry.id, key, seq), |row| row.get(0)).optional()?;
-    let later = match next {
-        Some(old) => old.map(|old| image::decode(&entry.table, &old)).transpose()?,
-        None => crate::record::find_row(conn, entry, &offline.key(&entry.table))?,
-    };
-    let Some(later) = later else { return Ok(None) };
-    let mut left = offline;
-    for at in left.differences(&later) {
-        left.0[at] = base.0[at].clone();
+    // A row that waits to be taken away is the last, and so is one behind which nothing was sent.
+    let mut statement = conn.prepare_cached(
+        "SELECT old_row, CASE WHEN seq < ?4 THEN new_row END FROM tillhold_log \
+         WHERE table_id = ?1 AND key = ?2 AND seq > ?3 ORDER BY seq",
+    )?;
+    let mut rows = statement.query((entry.id, key, seq, last_sent(conn)?))?;
+    let (mut left, mut before) = (offline.clone(), offline);
+    loop {
+        let (later, after) = match rows.next()? {
+            Some(row) => (decoded(entry, row.get(0)?).transpose()?, decoded(entry, row.get(1)?)),
+            None => (crate::record::find_row(conn, entry, &before.key(&entry.table))?, None),
+        };
+        let Some(later) = later else { return Ok(None) };
+        for at in before.differences(&later) {
+            left.0[at] = base.0[at].clone();
+        }
+        // What cannot be read was set aside for that, with all that builds on it.
+        let Some(Ok(after)) = after else { return Ok(Some(left)) };
+        before = after;
     }
-    Ok(Some(left))
+}
+
+pub(crate) fn decoded(entry: &Entry, image: Option<String>) -> Option<Result<Row, LocalError>> {
+    image.map(|image| image::decode(&entry.table, &image))
 }

@@ -280,10 +280,15 @@ impl Desk {
         }
     }
 
-    /// In one commit; where that comes to nothing, in one each.
+    /// In one commit; where that comes to nothing, in one each. Another program's lock is waited for once: who waits behind
+    /// thirty would else wait thirty times as long.
     fn sell(&mut self, mut sales: Vec<Box<dyn Part>>) {
         match self.commit(&mut sales) {
             Ok(()) => sales.into_iter().for_each(|sale| sale.tell(Ok(()))),
+            Err(LocalError::Locked { file }) => {
+                let locked = || Err(LocalError::Locked { file: file.clone() });
+                sales.into_iter().for_each(|sale| sale.tell(locked()));
+            }
             Err(_) if sales.len() > 1 => sales.into_iter().for_each(|sale| self.sell(vec![sale])),
             Err(error) => {
                 if let Some(ballast) = &self.ballast {
@@ -385,8 +390,12 @@ impl Desk {
 
     /// What somebody may soon ask for; then after how long without work the file is to be tidied up, if it is.
     fn use_idle_moment(&mut self) -> Option<Duration> {
-        // What fails is tried again before the next piece of work, which is told.
-        let _ = self.write_log(Waits::Nobody);
+        // What finds no room is tried again at once, what else fails before the next piece of work, which is told.
+        if let Err(error) = self.write_log(Waits::Nobody)
+            && self.makes_room(&error)
+        {
+            let _ = self.make_ready();
+        }
         // Closed after trouble: see [`Self::shrink`].
         self.conn.as_ref()?;
         match self.since_checkpoint {

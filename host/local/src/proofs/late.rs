@@ -1,8 +1,9 @@
 //! The log's rows of a sale that could not be written right after it: nobody takes the sale for one without rows, and
 //! whoever comes next finds the log as if it had been written at once.
 
-use super::{House, customers, hash, id, lines, log_of, open, row};
-use crate::{Recorded, RowWrite, Settlement};
+use super::{House, customers, hash, id, lines, log_of, look_once, open, row};
+use crate::file::Kind;
+use crate::{Recorded, Reserve, RowWrite, Settlement};
 use rusqlite::Connection;
 use tillhold_core::table::Table;
 use tillhold_core::version::{ChannelVersion, Sequence};
@@ -64,6 +65,8 @@ async fn a_sale_that_the_log_lacks_is_neither_sent_nor_forgotten() {
     let refused = house.db.whole(id(1)).await.expect_err("its rows are not there");
     assert_eq!(refused.code(), "local-log-behind");
     assert!(refused.hint().is_some(), "a person can meet it");
+    let refused = house.db.unsent(None, 10).await.expect_err("half a sale is none");
+    assert_eq!(refused.code(), "local-log-behind");
     assert_eq!(house.everything(&lines()).await.len(), 4, "its rows are in their tables");
     house.db.record(id(2), hash(2), Vec::new(), 1).await.expect_err("the log comes first");
 
@@ -76,8 +79,44 @@ async fn a_sale_that_the_log_lacks_is_neither_sent_nor_forgotten() {
         found.collect::<Vec<_>>(),
         [(id(9), numbers[0], 1), (id(1), numbers[1], 4), (id(3), numbers[2], 1)]
     );
+    let unsent = house.db.unsent(None, 10).await.expect("all of them");
+    assert_eq!(unsent.iter().map(|one| one.writes.len()).collect::<Vec<_>>(), [1, 4, 1]);
     house.db.settle(id(1), Settlement::Accepted).await.expect("settled");
     assert_eq!(house.pending().await.len(), 2);
+}
+
+/// The sale has filled the disk before its log was written: nobody has to come with more work for the reserve to be given.
+#[tokio::test]
+async fn the_log_of_the_last_sale_gets_the_reserve_at_once() {
+    let house = House::new().await;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let journal = house.db.writer(Kind::Journal);
+    let until_told = move |_: &mut Connection| {
+        wait.recv().expect("the proof lets go");
+        Ok(())
+    };
+    let mut busy = Box::pin(journal.run(until_told));
+    assert!(look_once(&mut busy).await.is_none(), "the writer waits");
+    let line = |nth: u32| insert(&lines(), &["T1", &nth.to_string(), "an item of the sale", "1"]);
+    let lines_of_it: Vec<RowWrite> = (0..200).map(line).collect();
+    let mut sale = Box::pin(house.db.record(id(1), hash(1), lines_of_it, 1));
+    assert!(look_once(&mut sale).await.is_none(), "it waits");
+    // In the same commit, behind the sale's rows.
+    let no_room = |conn: &Connection| {
+        let used: i64 = conn.query_row("PRAGMA page_count", (), |row| row.get(0))?;
+        Ok(conn.query_row(&format!("PRAGMA max_page_count = {used}"), (), |_| Ok(()))?)
+    };
+    let mut small = Box::pin(journal.run_sale(no_room));
+    assert!(look_once(&mut small).await.is_none(), "it waits");
+    go_on.send(()).expect("the writer waits");
+    assert_eq!(sale.await.expect("a sale"), Recorded::Committed);
+    small.await.expect("a small disk");
+    drop(busy);
+    house.log_is_whole().await;
+    // What the writer was at then has come to its end.
+    house.db.close().await.expect("a close");
+    assert_eq!(house.db.reserve(), Reserve::Gone);
+    assert_eq!(log_of(&house.another_program()).len(), 200);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::{House, customers, hash, id, key, lines, log_of, look_once, row};
 use crate::file::Kind;
 use crate::{LocalError, Recorded, RowWrite};
 use rusqlite::Connection;
+use std::time::Duration;
 use tillhold_core::limits;
 use tillhold_core::table::Table;
 
@@ -26,6 +27,16 @@ async fn at_once(
     house: &House,
     sales: Vec<(u8, u8, Vec<RowWrite>)>,
     trouble: impl FnMut(&Connection) -> Result<(), LocalError> + Send + 'static,
+) -> Vec<Answer> {
+    heard_at_once(house, sales, trouble, |_| {}).await
+}
+
+/// The same; `heard` is called with each answer.
+async fn heard_at_once(
+    house: &House,
+    sales: Vec<(u8, u8, Vec<RowWrite>)>,
+    trouble: impl FnMut(&Connection) -> Result<(), LocalError> + Send + 'static,
+    mut heard: impl FnMut(&Answer),
 ) -> Vec<Answer> {
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
     let busy = move |_: &mut Connection| {
@@ -51,10 +62,14 @@ async fn at_once(
     busy.await.expect("an end");
     let mut answers = Vec::new();
     for sale in asked {
-        answers.push(sale.await.map_err(|error| error.code()));
+        let answer = sale.await.map_err(|error| error.code());
+        heard(&answer);
+        answers.push(answer);
     }
-    if let Some(part) = troubled {
-        part.await.expect("in the end it is over");
+    if let Some(part) = troubled
+        && let Err(error) = part.await
+    {
+        assert_eq!(error.code(), "local-locked", "any other is over in the end");
     }
     answers
 }
@@ -178,6 +193,24 @@ async fn a_commit_in_doubt_that_happened_is_told_as_one() {
     assert_eq!(answers, [Ok(Recorded::Committed), Ok(Recorded::Committed)]);
     assert_eq!(house.everything(&lines()).await.len(), 2);
     assert_eq!(house.pending().await.len(), 2);
+}
+
+#[tokio::test]
+async fn another_programs_lock_is_waited_for_once_by_all() {
+    let house = House::new().await;
+    let impatient = |conn: &Connection| Ok(conn.busy_timeout(Duration::from_millis(20))?);
+    house.db.writer(Kind::Journal).run_sale(impatient).await.expect("a shorter patience");
+    let other = house.another_program();
+    other.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let sales = || (1..=5).map(|n| (n, n, vec![line(&format!("T{n}"), "1")])).collect();
+    // Free as soon as the first one hears of it: whoever was still to wait would be served.
+    let mut lock = Some(other);
+    let heard = |_: &Answer| drop(lock.take());
+    let nothing = |_: &Connection| unreachable!("nothing begins");
+    let answers = heard_at_once(&house, sales(), nothing, heard).await;
+    assert_eq!(answers, [Err("local-locked"); 5]);
+    let answers = at_once(&house, sales(), no_trouble).await;
+    assert_eq!(answers, [Ok(Recorded::Committed); 5]);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn house() -> House {
     house
 }
 
-async fn record(house: &House, number: u8, writes: Vec<RowWrite>) {
+pub(super) async fn record(house: &House, number: u8, writes: Vec<RowWrite>) {
     house.db.record(id(number), hash(number), writes, 1_000).await.expect("a recorded sale");
 }
 
@@ -44,7 +44,7 @@ async fn ready(house: &House) -> Vec<TransactionId> {
     house.pending().await.iter().map(|transaction| transaction.id).collect()
 }
 
-async fn refuse(house: &House, number: u8) {
+pub(super) async fn refuse(house: &House, number: u8) {
     house.db.quarantine(id(number), "channel-refused", "too long").await.expect("quarantined");
 }
 
@@ -126,6 +126,26 @@ async fn an_overtaken_sale_does_not_take_back_what_was_sent() {
     house.db.retry(id(3)).await.expect("released");
     house.db.accept(vec![id(1)]).await.expect("accepted");
     assert_eq!(sent(&house).await, [(Operation::Update, vec![3])]);
+}
+
+/// Between the first and the one that was sent stands one that is unsent itself.
+#[tokio::test]
+async fn a_sale_is_overtaken_over_another_that_waits() {
+    let house = house().await;
+    record(&house, 1, vec![amend("C1", &[(3, "2")]), amend("C2", &[(3, "2")])]).await;
+    record(&house, 2, vec![amend("C1", &[(3, "3")])]).await;
+    record(&house, 3, vec![amend("C1", &[(3, "4")])]).await;
+    record(&house, 4, vec![amend("C1", &[(2, "mine")])]).await;
+    refuse(&house, 1).await;
+    refuse(&house, 2).await;
+    house.db.accept(vec![id(3)]).await.expect("accepted");
+    refuse(&house, 4).await;
+    house.db.retry(id(1)).await.expect("released");
+    let pending = house.pending().await;
+    let keys: Vec<_> = pending[0].writes.iter().map(|write| write.key.clone()).collect();
+    assert_eq!(keys, [key(&customers(), &["C2", "usmf"])], "the channel's credit stays at 4");
+    house.db.retry(id(2)).await.expect("released");
+    assert_eq!(ready(&house).await, [id(1)]);
 }
 
 #[tokio::test]
