@@ -112,12 +112,13 @@ impl<'a> Case<'a> {
         contests: &[Contest],
     ) -> Result<Vec<Deferred>, FlowError> {
         let mut deferred = Vec::new();
+        let time = rules::time_of(register, self.original.transaction.id).await?;
         for contest in contests {
             let unknown = FlowError::BrokeOff("an upload that contests a row it did not get");
             let at = self.sent.get(contest.write).copied().ok_or(unknown)?;
             let transaction = &self.original.transaction;
             let write = &transaction.writes[at];
-            let side = ContestedRow::new(register, link, (transaction, write), contest).await?;
+            let side = ContestedRow::new(register, link, (write, time), contest).await?;
             let chosen = self.chosen.iter().find(|record| side.is_of(&record.deferred.conflict));
             if chosen.is_none() && side.is_undisputed() {
                 let outgoing = side.outgoing(write, contest, &Resolution::TakeOffline);
@@ -300,10 +301,9 @@ impl ContestedRow {
     async fn new(
         register: &Register,
         link: &mut Link,
-        (transaction, write): (&Transaction, &Write),
+        (write, time): (&Write, Timestamp),
         contest: &Contest,
     ) -> Result<ContestedRow, FlowError> {
-        let time = rules::time_of(register, transaction.id).await?;
         let seen = match (&contest.channel, register.scope_of(&write.table.name)) {
             (Some(row), Some(run)) => {
                 seen_by_register(register, link, (run, time), write, row).await?

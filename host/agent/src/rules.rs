@@ -266,4 +266,4 @@ pub async fn time_of(register: &Register, id: TransactionId) -> Result<Timestamp
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -35,7 +35,7 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
         let mut link = agent.pull_lane().await;
         reporting::tell_if_due(agent, &mut link).await;
     }
-    push_pending(agent, UnlessHeld(agent)).await?;
+    push_pending(agent, false).await?;
     if is_held(agent) {
         return Ok(());
     }
@@ -55,36 +55,27 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     select(agent, &mut link, Chosen::Due).await?;
     numbers::refresh(agent, &register, &mut link).await?;
     drop(link);
-    push_pending(agent, UnlessHeld(agent)).await.map(drop)
+    push_pending(agent, false).await.map(drop)
 }
 
 fn is_held(agent: &Agent) -> bool {
     agent.state() == State::Held
 }
 
-/// What runs by itself.
-struct UnlessHeld<'a>(&'a Agent);
-
-impl push::Watch for UnlessHeld<'_> {
-    fn settled(&self) {
-        self.0.note_settlement();
-    }
-
-    fn goes_on(&self) -> bool {
-        !is_held(self.0)
-    }
+/// The agent's own look at a push.
+struct Onlooker<'a> {
+    agent: &'a Agent,
+    /// A person asked for it: a hold does not end it.
+    is_by_hand: bool,
 }
 
-/// What a person has asked for.
-struct ByHand<'a>(&'a Agent);
-
-impl push::Watch for ByHand<'_> {
+impl push::Watch for Onlooker<'_> {
     fn settled(&self) {
-        self.0.note_settlement();
+        self.agent.note_settlement();
     }
 
     fn goes_on(&self) -> bool {
-        true
+        self.is_by_hand || !is_held(self.agent)
     }
 }
 
@@ -101,7 +92,7 @@ pub async fn now(
     chooses: bool,
 ) -> Result<Synchronised, FlowError> {
     agent.again.ask();
-    let pushed = push_pending(agent, ByHand(agent)).await?;
+    let pushed = push_pending(agent, true).await?;
     let mut link = agent.pull_lane().await;
     renewal::renew(agent, &mut link).await?;
     let register = agent.register();
@@ -136,7 +127,7 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
         if agent.state() == State::Online && is_upload_due(&agent) {
-            let pushed = push_pending(&agent, UnlessHeld(&agent)).await;
+            let pushed = push_pending(&agent, false).await;
             doubt_on_trouble(&agent, pushed.map(drop));
         }
     }
@@ -278,7 +269,8 @@ pub fn due_in_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
 /// Under this name push reports, beside the scopes that pull.
 pub const PUSH: &str = "push";
 
-async fn push_pending(agent: &Agent, watch: impl push::Watch) -> Result<Pushed, FlowError> {
+async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowError> {
+    let watch = Onlooker { agent, is_by_hand };
     let mut link = agent.push_lane().await;
     let (round, knows_arrivals) = agent.rounds.begin();
     let register = agent.register();

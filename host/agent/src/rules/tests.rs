@@ -17,7 +17,7 @@ use tillhold_plugin::{
 use tillhold_toolchain::{GuestSource, cache_folder, find};
 
 /// Built once a run, where the other crates' tests build it too.
-fn hostile() -> Vec<u8> {
+pub(crate) fn hostile() -> Vec<u8> {
     static BUILT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let build = || {

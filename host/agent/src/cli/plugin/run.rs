@@ -96,16 +96,15 @@ fn context(args: &RunArgs) -> BatchContext {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{RunArgs, piped};
+    use crate::rules::tests::hostile;
     use clap::Args;
     use std::fs;
     use std::io::{self, Write};
-    use std::path::Path;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex, PoisonError};
     use tempfile::TempDir;
     use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
     use tillhold_env::Env;
-    use tillhold_toolchain::{GuestSource, cache_folder, find};
 
     const SCHEMA: &str = r#"{"ax.VICTIM": {"columns": [["ID", "bigint", "not null"], ["NUMBER", "int", "not null"],
         ["NAME", "nvarchar(8)", "not null"], ["AMOUNT", "numeric(32,2)", "null"],
@@ -135,22 +134,6 @@ pub(super) mod tests {
             let words = command.try_get_matches_from(words.iter().chain(more));
             A::from_arg_matches(&words.expect("words")).expect("words of this command")
         }
-    }
-
-    /// Built once a run, where the other crates' tests build it too.
-    fn hostile() -> Vec<u8> {
-        static BUILT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
-        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = || {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            let toolchain = find(&cache_folder().expect("a cache folder"), &mut |_| {});
-            let guest = GuestSource::new(root.join("guest/hostile"), "hostile");
-            let test = std::env::current_exe().expect("a test knows its own file");
-            let target = test.ancestors().nth(3).expect("target/PROFILE/deps/TEST").join("guests");
-            let toolchain = toolchain.expect("a compiler for guests");
-            toolchain.build(&guest, &target, &mut |_| {}).expect("a guest").component
-        };
-        built.get_or_insert_with(build).clone()
     }
 
     /// Notes at each write how many lines were told by then.
