@@ -10,13 +10,13 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::numbers;
 use crate::pull;
+use crate::push::{self, Pushed};
 use crate::register::Register;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex, PoisonError};
+use tillhold_channel::Link;
 use tillhold_channel::claim::{Speaker, claim, dispute, look};
-use tillhold_channel::{Link, ledger};
 use tillhold_core::claim::{Doubt, Head, Verdict, judge};
-use tillhold_core::limits;
 use tillhold_core::version::Run;
 
 /// What the running agent knows of its claim.
@@ -147,7 +147,8 @@ async fn take(
 pub async fn renew(agent: &Arc<Agent>, why: &str) -> Result<Json, FlowError> {
     let register = agent.register();
     let mut link = agent.push_lane().await;
-    let arrived = settle_arrived(&register, &mut link).await?;
+    let mut arrived = Pushed::default();
+    push::settle_arrived(&register, &mut link, &mut arrived).await?;
     numbers::refresh(agent, &register, &mut link).await?;
     let old = register.local.incarnation();
     let new = register.local.renew_incarnation().await?;
@@ -169,7 +170,7 @@ pub async fn renew(agent: &Arc<Agent>, why: &str) -> Result<Json, FlowError> {
     Ok(json!({
         "incarnation": new.to_string(),
         "ended": old.to_string(),
-        "arrived": arrived,
+        "arrived": arrived.already_there,
         "rows_loaded": loaded,
     }))
 }
@@ -181,24 +182,5 @@ pub async fn examine(agent: &Agent) -> Result<Option<Doubt>, FlowError> {
     match hold(agent, &register, &mut link).await {
         Ok(_) => Ok(None),
         Err(error) => agent.claim.doubt().map(Some).ok_or(error),
-    }
-}
-
-/// Settles what the channel's ledger has of this journal; how many.
-async fn settle_arrived(register: &Register, link: &mut Link) -> Result<u64, FlowError> {
-    let (mut after, mut arrived) = (None, 0);
-    loop {
-        let unsent = register.local.unsent(after, limits::UPLOAD_TRANSACTIONS_MAX).await?;
-        let Some(last) = unsent.last() else { return Ok(arrived) };
-        after = Some(last.record.sequence);
-        let ids: Vec<_> = unsent.iter().map(|one| one.record.id).collect();
-        let hashes = ledger::ledger(link, &ids).await?;
-        let there = unsent.iter().zip(hashes);
-        let there: Vec<_> = there
-            .filter(|(one, hash)| *hash == Some(one.record.hash))
-            .map(|(one, _)| one.record.id)
-            .collect();
-        arrived += there.len() as u64;
-        register.local.accept(there).await?;
     }
 }

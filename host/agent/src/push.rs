@@ -31,7 +31,7 @@ use tillhold_channel::{Link, decision};
 use tillhold_core::claim::Head;
 use tillhold_core::limits;
 use tillhold_core::transaction::{ContentHash, Contest, Receipt, Transaction, TransactionId};
-use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal};
+use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal, TransactionRecord, Unsent};
 use tillhold_plugin::Flow;
 
 /// What one push did, in transactions and rows.
@@ -122,13 +122,13 @@ pub async fn push(
     Ok(false)
 }
 
-/// Settles what the channel has from uploads whose answers were lost.
+/// Settles what the channel has from uploads whose answers were lost, whatever has become of it here since.
 pub async fn settle_arrived(
     register: &Register,
     link: &mut Link,
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
-    let waiting = register.local.pending_heads().await?;
+    let waiting = register.local.unsent_heads().await?;
     let ids: Vec<TransactionId> = waiting.iter().map(|(id, _)| *id).collect();
     if ids.is_empty() {
         return Ok(());
@@ -141,8 +141,12 @@ pub async fn settle_arrived(
     let arrived = waiting.iter().zip(known).filter(is_its).map(|((id, _), _)| *id);
     let arrived: Vec<TransactionId> = arrived.collect();
     for portion in arrived.chunks(limits::UPLOAD_TRANSACTIONS_MAX) {
-        let there = register.local.pending_among(portion.to_vec()).await?;
-        let plain = |transaction| Ruled { transaction, altered: Vec::new() };
+        let there = register.local.unsent_among(portion.to_vec()).await?;
+        let plain =
+            |Unsent { record: TransactionRecord { id, hash, sequence, .. }, writes, .. }| Ruled {
+                transaction: Transaction { id, hash, sequence, writes },
+                altered: Vec::new(),
+            };
         let there: Vec<Ruled> = there.into_iter().map(plain).collect();
         let answered: Vec<(&Ruled, Receipt)> =
             there.iter().map(|ruled| (ruled, Receipt::AlreadyThere)).collect();

@@ -56,48 +56,6 @@ impl LocalDatabase {
         }
     }
 
-    /// Everything that waits to be sent, oldest first, with its content's hash; also what waits behind an undecided one.
-    pub async fn pending_heads(&self) -> Result<Vec<(TransactionId, ContentHash)>, LocalError> {
-        let read = |conn: &Connection| {
-            let mut statement = conn.prepare_cached(
-                "SELECT transaction_id, content_hash FROM tillhold_transaction \
-                 WHERE state = 'pending' ORDER BY first_seq",
-            )?;
-            let heads = statement
-                .query_map((), |row| Ok((TransactionId(row.get(0)?), ContentHash(row.get(1)?))))?;
-            Ok(heads.collect::<Result<Vec<_>, _>>()?)
-        };
-        self.readers(Kind::Journal).run(read).await
-    }
-
-    /// Those of `ids` that still wait, with what they would send; nothing where their changes cancel each other out or
-    /// cannot be read.
-    pub async fn pending_among(
-        &self,
-        ids: Vec<TransactionId>,
-    ) -> Result<Vec<Transaction>, LocalError> {
-        let registry = self.registry();
-        let read = move |conn: &Connection| {
-            let mut statement = conn.prepare_cached(
-                "SELECT transaction_id, content_hash, first_seq FROM tillhold_transaction \
-                 WHERE state = 'pending' AND transaction_id = ?1",
-            )?;
-            let mut waiting = Vec::with_capacity(ids.len());
-            for id in ids {
-                let mut heads = statement.query([id.0])?;
-                let Some(head) = heads.next()? else { continue };
-                let hash = ContentHash(head.get(1)?);
-                let sequence = Sequence(head.get::<_, i64>(2)? as u64);
-                waiting.push(match read_one(conn, &registry, head)? {
-                    Found::Ready(transaction) => transaction,
-                    _ => Transaction { id, hash, sequence, writes: Vec::new() },
-                });
-            }
-            Ok(waiting)
-        };
-        self.readers(Kind::Journal).run(read).await
-    }
-
     async fn set_aside_the_rest(&self, found: Vec<Found>) -> Result<Vec<Transaction>, LocalError> {
         let mut ready = Vec::new();
         for one in found {
