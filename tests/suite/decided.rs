@@ -330,3 +330,62 @@ fn a_sale_behind_a_conflict_is_answered_at_once_and_the_channel_is_not_doubted()
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// The channel's row is there, and the rule does not let it onto the register: that is no deletion.
+#[test]
+fn a_conflict_with_a_row_that_the_rule_refuses_waits_and_deletes_nothing() {
+    proof(async {
+        // Without a store of its own the plugin refuses every customer who belongs to a store.
+        let refusing = |profile: String| {
+            let rule = "transformer = { plugin = \"store-customers\"";
+            let resolver = "resolver = { plugin = \"customer-merge\" }";
+            assert!(profile.contains(rule) && profile.contains(resolver), "{profile}");
+            let profile = profile.replace(rule, &format!("{rule}, config = \"store=\""));
+            profile.replace(resolver, "resolver = \"channel-wins\"")
+        };
+        let mut stage = Stage::prepared_with(40, refusing).await;
+        stage.start().await;
+        let account = stage.rehearsal.contested_account().to_string();
+        let set = |to: &str| {
+            let sql =
+                format!("UPDATE [ax].[CUSTTABLE] SET {to} WHERE [ACCOUNTNUM] = N'{account}';");
+            assert_eq!(stage.rehearsal.office(&sql).expect("an edit"), 1);
+        };
+        set("[INVENTLOCATION] = N'', [VATNUM] = N'US-BEFORE'");
+        let synced = stage.rehearsal.post("/v1/sync").await.expect("an answer");
+        assert!(synced.is_success(), "{}", synced.body);
+
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        set("[INVENTLOCATION] = N'S0999', [VATNUM] = N'US-OFFICE'");
+        let path = "/v1/transactions/6f9619ff-8b86-4011-b42d-00c04fc96701";
+        let edit = edits(&[(&account, "US-TILL")]);
+        assert_eq!(stage.rehearsal.put(path, &edit).await.expect("an answer").status, 201);
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.state("online").await;
+        let (limit, waits) = (Duration::from_secs(120), |status: &Json| status["conflicts"] == 1);
+        stage.rehearsal.until("a conflict", limit, waits).await.expect("a conflict");
+        let listed = json_of(&stage, &["conflicts", "list"]);
+        let conflict = &listed["conflicts"][0];
+        assert!(
+            conflict["reason"].as_str().is_some_and(|why| why.contains("refuses")),
+            "{conflict}"
+        );
+        // In the file: the door reads from the channel, where the rule refuses the row.
+        let here = || {
+            let journal = stage.rehearsal.folder().join("offline/journal.db");
+            let conn = rusqlite::Connection::open(journal).expect("the journal");
+            let sql = "SELECT VATNUM FROM \"ax.CUSTTABLE\" WHERE ACCOUNTNUM = ?1";
+            conn.query_row(sql, [&account], |row| row.get::<_, String>(0))
+                .expect("the row is there")
+        };
+        assert_eq!(here(), "US-TILL");
+        let id = conflict["id"].as_str().expect("an id");
+        let (_, status, words) = resolved_by_ann(&stage, id, &["--take", "channel"]);
+        assert_eq!(status, Some(0), "{words}");
+        stage.rehearsal.settle().await.expect("everything sent");
+        assert!(vat_of(&stage, &account, "US-OFFICE"), "the person's choice");
+        assert_eq!(here(), "US-BEFORE", "the last row that the register could have");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

@@ -41,16 +41,7 @@ pub async fn put(
     Whole(body): Whole,
 ) -> Result<Response, Problem> {
     let id = transaction_id(&id)?;
-    let agent = door.agent.clone();
-    // The sale goes on when the POS hangs up: half of it must not depend on who listens.
-    let (answer, wait) = tokio::sync::oneshot::channel();
-    door.agent.register().env.spawn(async move {
-        // The POS may be gone; it will ask again under the same id.
-        let _ = answer.send(commit(&agent, id, &body).await);
-    });
-    let broke_off = |_| Problem::from(FlowError::BrokeOff("a transaction"));
-    let committed = wait.await.map_err(broke_off)??;
-    Ok(committed.answer(id))
+    Ok(commit(&door.agent, id, &body).await?.answer(id))
 }
 
 pub async fn get(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Json>, Problem> {
