@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 type Rows = Vec<Vec<String>>;
 
-/// Online, nothing unsent, no conflict left, every scope just pulled; the last answer when it does not come to that in time.
+/// Online, nothing unsent, no conflict and no refused row left (a mended rule's rows come back so many at a time), every
+/// scope just pulled; the last answer when it does not come to that in time.
 pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Result<(), String> {
     let mut last = "it has no front door".to_string();
     while Instant::now() < until {
@@ -23,10 +24,16 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
             Ok(status) => {
                 let body = status.body;
                 last = format!(
-                    "{} with {} pending, {} deferred, {} quarantined",
-                    body["state"], body["pending"], body["conflicts"], body["quarantined"]
+                    "{} with {} pending, {} deferred, {} quarantined, {} rows refused",
+                    body["state"],
+                    body["pending"],
+                    body["conflicts"],
+                    body["quarantined"],
+                    body["rows_aside"]
                 );
-                let is_open = body["pending"]["transactions"] != 0 || body["conflicts"] != 0;
+                let is_open = body["pending"]["transactions"] != 0
+                    || body["conflicts"] != 0
+                    || body["rows_aside"] != 0;
                 if body["state"] != "online" || is_open {
                     continue;
                 }
