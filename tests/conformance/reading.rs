@@ -30,7 +30,7 @@ const PAGES_MAX: usize = 10_000;
 pub async fn mark(world: &mut World<'_>, rest: &str) -> Answer {
     match current(world.link("till"), Capture::ChangeTracking).await {
         Ok((epoch, version)) => {
-            world.epoch = Some(epoch);
+            world.epochs = vec![epoch];
             world.marks.insert(rest.to_string(), version);
             Ok(String::new())
         }
@@ -199,10 +199,11 @@ fn context(rest: &str) -> Vec<u8> {
 
 pub async fn pull(world: &mut World<'_>, rest: &str) -> Answer {
     let (names, tables) = wanted(world, rest)?;
-    let (epoch, context) = (world.epoch, context(rest));
+    let (epochs, context) = (world.epochs.clone(), context(rest));
     let mut lines = Vec::new();
     let link = world.link("till");
-    let reached = match Pass::begin(link, Capture::ChangeTracking, epoch, context, &tables).await {
+    let reached = match Pass::begin(link, Capture::ChangeTracking, &epochs, context, &tables).await
+    {
         Ok(pass) => whole(pass, &names, &tables, &mut lines).await,
         Err(error) => Err(error),
     };
@@ -258,7 +259,7 @@ fn keep(world: &mut World<'_>, rest: &str, reached: ChannelVersion) {
 pub async fn begin(world: &mut World<'_>, rest: &str) -> Answer {
     let (names, tables) = wanted(world, rest)?;
     let link = Box::leak(Box::new(world.ground.link("till")));
-    match Pass::begin(link, Capture::ChangeTracking, world.epoch, context(rest), &tables).await {
+    match Pass::begin(link, Capture::ChangeTracking, &world.epochs, context(rest), &tables).await {
         Ok(pass) => {
             let outdated = |at: &usize| pass.standing(*at) == Standing::Outdated;
             let lines: Vec<String> = (0..names.len())

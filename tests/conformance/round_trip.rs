@@ -129,7 +129,7 @@ async fn all_changes(
     let (table, entry) = (table.clone(), ScopeTable::whole(table.name.clone()));
     let position = since.into();
     let tables = [Followed { table, entry, filter: None, position, restricted: None }];
-    let mut pass = Pass::begin(link, Capture::ChangeTracking, None, other, &tables).await?;
+    let mut pass = Pass::begin(link, Capture::ChangeTracking, &[], other, &tables).await?;
     let mut rows = Vec::new();
     while let Some(page) = pass.page(0).await? {
         rows.extend(page.changes.into_iter().filter_map(|captured| match captured.change {

@@ -189,8 +189,7 @@ async fn both_ways(
     };
     let followed: Vec<Followed> = filled.iter().map(followed).collect();
     let other = own_context(Incarnation([8; 16]));
-    let mut pass =
-        Pass::begin(link, Capture::ChangeTracking, Some(epoch), other, &followed).await?;
+    let mut pass = Pass::begin(link, Capture::ChangeTracking, &[epoch], other, &followed).await?;
     for (at, (table, row)) in filled.iter().enumerate() {
         let mut rows = Vec::new();
         while let Some(page) = pass.page(at).await? {

@@ -35,7 +35,7 @@ pub struct World<'a> {
     waiting: BTreeMap<String, oneshot::Receiver<(Session, String)>>,
     links: BTreeMap<String, Link>,
     pub marks: BTreeMap<String, ChannelVersion>,
-    pub epoch: Option<[u8; 16]>,
+    pub epochs: Vec<[u8; 16]>,
     /// Full shapes as the catalogue gave them, by lower-case name.
     pub tables: BTreeMap<String, Known>,
     pub pass: Option<Open>,
@@ -66,7 +66,7 @@ impl<'a> World<'a> {
             waiting: BTreeMap::new(),
             links: BTreeMap::new(),
             marks: BTreeMap::from([("zero".to_string(), ChannelVersion(0))]),
-            epoch: None,
+            epochs: Vec::new(),
             tables: BTreeMap::new(),
             pass: None,
         }

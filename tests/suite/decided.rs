@@ -201,6 +201,35 @@ async fn edit_one_customer(stage: &Stage, number: u64) {
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
 
+/// The channel comes back from a backup and counts its versions anew, below the one that the register's unsent change stands
+/// on. What head office writes there was never seen by the register, whatever its number is.
+#[test]
+fn a_change_from_before_the_channel_was_restored_is_contested() {
+    proof(async {
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        stage.rehearsal.kill();
+        let journal = stage.rehearsal.folder().join("offline/journal.db");
+        let conn = rusqlite::Connection::open(journal).expect("the journal");
+        // As a register has it that followed the channel much further in its former life.
+        let further = "UPDATE tillhold_table SET version = version + 1000000 \
+                       WHERE direction = 'bidirectional'";
+        assert!(conn.execute(further, ()).expect("a former life") > 0);
+        conn.close().expect("an end");
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.rehearsal.start().await.expect("an agent");
+        stage.state("offline").await;
+        edit_one_customer(&stage, 1).await;
+        stage.rehearsal.restore().await.expect("the line back");
+        let waits = |status: &Json| status["state"] == "online" && status["conflicts"] == 1;
+        let limit = Duration::from_secs(120);
+        let seen = stage.rehearsal.until("a conflict that waits", limit, waits).await;
+        seen.unwrap_or_else(|error| panic!("{error}\n{}", stage.rehearsal.log()));
+        assert!(vat_at_the_channel(&stage, "US-OFFICE-1"), "{}", stage.rehearsal.log());
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// At each of the commits of a return in turn the channel's answer is lost, and the agent is killed as soon as the
 /// channel has the decision: it was recorded with the rows, and the next agent finds it by its id.
 #[test]

@@ -21,7 +21,8 @@ pub struct Context {
     pub store: String,
     /// The register's number.
     pub register: String,
-    /// The batch's logical time, UTC: 100-nanosecond ticks since 0001-01-01 00:00.
+    /// The batch's logical time, UTC: 100-nanosecond ticks since 0001-01-01 00:00. On the way up and in a conflict, when the
+    /// register took the sale, however often it is sent; on the way down, when the pull or the question began.
     pub time: i64,
     /// The profile's text for this plugin, as it is.
     pub config: String,

@@ -12,6 +12,7 @@ use crate::numbers;
 use crate::pull;
 use crate::push::{self, Pushed};
 use crate::register::Register;
+use crate::selecting;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_channel::Link;
@@ -148,7 +149,7 @@ pub async fn renew(agent: &Arc<Agent>, why: &str) -> Result<Json, FlowError> {
     let register = agent.register();
     let mut link = agent.push_lane().await;
     let mut arrived = Pushed::default();
-    push::settle_arrived(&register, &mut link, &mut arrived).await?;
+    push::take_stock(agent, &register, &mut link, &mut arrived).await?;
     numbers::refresh(agent, &register, &mut link).await?;
     let old = register.local.incarnation();
     let new = register.local.renew_incarnation().await?;
@@ -163,7 +164,8 @@ pub async fn renew(agent: &Arc<Agent>, why: &str) -> Result<Json, FlowError> {
     let mut link = agent.pull_lane().await;
     let mut loaded = 0;
     for run in register.scopes.iter().filter(|run| run.is_pushed() && run.is_pulled()) {
-        loaded += pull::pull_anew(&register, &mut link, run).await?.rows_in;
+        let run = selecting::without_waiting(&register, run).await?;
+        loaded += pull::pull_anew(&register, &mut link, &run).await?.rows_in;
     }
     numbers::refresh(agent, &register, &mut link).await?;
     agent.nudge.notify_one();

@@ -254,9 +254,9 @@ impl<'p> Pull<'p> {
         }
         local.discard_staged(scope).await?;
         let own = own_context(local.incarnation());
-        let epoch = local.epoch_of(scope).await?;
+        let epochs = local.epochs_of(scope).await?;
         let method = self.register.profile.capture;
-        let mut pass = match Pass::begin(link, method, epoch, own, &tables).await {
+        let mut pass = match Pass::begin(link, method, &epochs, own, &tables).await {
             // Another channel than the one that was read before: everything is loaded anew, nothing unsent is lost.
             Err(ChannelError::ChannelRestored { .. }) => {
                 let all = tables.into_iter().map(|followed| followed.table).collect();

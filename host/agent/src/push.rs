@@ -9,14 +9,17 @@
 //!
 //! * Reading the log never deletes; settling does, after the channel's ledger has the transaction.
 //! * An answer that was lost leaves everything as it was: the next push asks the same, and the ledger answers. Before the
-//!   first one after a start or after trouble the ledger is asked about all that waits ([`settle_arrived`]): an older
+//!   first one after a start or after trouble the ledger is asked about all that waits ([`take_stock`]): an older
 //!   sale must not be sent as if the later ones were still to come, and no rule is asked about what has arrived.
+//! * A channel that was restored meanwhile counts versions anew: what the unsent changes stand on means nothing there, so
+//!   they count as changes of rows that the register never saw.
 //! * Decisions are kept before they are sent and recorded by the channel with the rows: both sides have the same ones,
 //!   once, wherever the agent dies.
 //! * A row that its own write put out of its table's filter leaves the register as the write is settled.
 //! * A refused transaction steps aside with its reason; the ones behind it go on.
 
 use crate::again;
+use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::leaving::leaving;
 use crate::numbers;
@@ -27,7 +30,7 @@ use std::collections::BTreeMap;
 use tillhold_channel::claim::Speaker;
 use tillhold_channel::ledger::ledger;
 use tillhold_channel::upload::{Outgoing, upload_as};
-use tillhold_channel::{Link, decision};
+use tillhold_channel::{Link, capture, decision};
 use tillhold_core::claim::Head;
 use tillhold_core::limits;
 use tillhold_core::transaction::{ContentHash, Contest, Receipt, Transaction, TransactionId};
@@ -122,8 +125,32 @@ pub async fn push(
     Ok(false)
 }
 
+/// After a start and after trouble: which life of the channel it is, and what it has of the sales that wait.
+pub async fn take_stock(
+    agent: &Agent,
+    register: &Register,
+    link: &mut Link,
+    pushed: &mut Pushed,
+) -> Result<(), FlowError> {
+    let seen = register.local.newest_position().await?;
+    match capture::current(link, register.profile.capture).await.map_err(FlowError::from) {
+        Ok((epoch, reached)) => {
+            let tables = register.local.forget_former_life(epoch, reached, seen).await?;
+            if tables > 0 {
+                agent.say(&format!(
+                    "the channel was restored: unsent changes of {tables} tables are compared with its rows"
+                ));
+            }
+        }
+        Err(error) if error.is_channel_trouble() => return Err(error),
+        // Sales go up all the same; the pull says what is wrong, by name.
+        Err(_) => {}
+    }
+    settle_arrived(register, link, pushed).await
+}
+
 /// Settles what the channel has from uploads whose answers were lost, whatever has become of it here since.
-pub async fn settle_arrived(
+async fn settle_arrived(
     register: &Register,
     link: &mut Link,
     pushed: &mut Pushed,
@@ -219,8 +246,7 @@ async fn accept(
         }
     }
     pushed.already_there += there.len() as u64;
-    let ids: Vec<TransactionId> = there.iter().map(|transaction| transaction.id).collect();
-    let decided = settle_decided_before(register, link, &ids).await?;
+    let decided = settle_decided_before(register, link, &there).await?;
     accepted.extend(there.into_iter().filter(|transaction| !decided.contains(&transaction.id)));
     let leaving = leaving(register, link, &accepted).await?;
     let accepted = accepted.iter().zip(leaving);
@@ -232,21 +258,26 @@ async fn accept(
 async fn settle_decided_before(
     register: &Register,
     link: &mut Link,
-    there: &[TransactionId],
+    there: &[&Transaction],
 ) -> Result<Vec<TransactionId>, FlowError> {
     if there.is_empty() {
         return Ok(Vec::new());
     }
-    let sent = register.local.sent_decisions(there.to_vec()).await?;
+    let ids = there.iter().map(|transaction| transaction.id).collect();
+    let sent = register.local.sent_decisions(ids).await?;
     let ids: Vec<[u8; 16]> = sent.iter().map(|one| one.id).collect();
     let known = decision::recorded(link, &ids).await?;
-    let mut settled: Vec<TransactionId> = sent.iter().map(|one| one.transaction).collect();
-    settled.dedup();
-    for id in &settled {
-        let of_this = sent.iter().filter(|one| one.transaction == *id && known.contains(&one.id));
-        register.local.settle_as_sent(*id, of_this.map(|one| one.id).collect()).await?;
+    let is_decided =
+        |transaction: &&&Transaction| sent.iter().any(|one| one.transaction == transaction.id);
+    let decided: Vec<&Transaction> = there.iter().filter(is_decided).copied().collect();
+    let leaving = leaving(register, link, &decided).await?;
+    for (transaction, leaving) in decided.iter().zip(leaving) {
+        let id = transaction.id;
+        let of_this = sent.iter().filter(|one| one.transaction == id && known.contains(&one.id));
+        let made = of_this.map(|one| one.id).collect();
+        register.local.settle_as_sent(Accepted { id, leaving }, made).await?;
     }
-    Ok(settled)
+    Ok(decided.iter().map(|transaction| transaction.id).collect())
 }
 
 /// The batch after the scopes' transformers; a transaction with a refused row steps aside whole.

@@ -57,7 +57,7 @@ pub async fn is_unchanged(
     }
     let local = &register.local;
     let (epoch, version) = capture::current(link, register.profile.capture).await?;
-    if local.epoch_of(scope).await? != Some(epoch) {
+    if local.epochs_of(scope).await? != [epoch] {
         return Ok(false);
     }
     let states = local.tables().await?;

@@ -113,6 +113,7 @@ fn announce(agent: &Arc<Agent>, from: State, event: Event) {
     agent.say(&format!("the register is {}: {}{why}", state.name(), reason(from, state, event)));
     if state != State::Online {
         agent.drop_idle_connections();
+        agent.rounds.doubt_arrivals();
     }
 }
 

@@ -92,6 +92,7 @@ pub async fn now(
     chooses: bool,
 ) -> Result<Synchronised, FlowError> {
     agent.again.ask();
+    agent.rounds.doubt_arrivals();
     let pushed = push_pending(agent, true).await?;
     let mut link = agent.pull_lane().await;
     renewal::renew(agent, &mut link).await?;
@@ -127,8 +128,9 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
         if agent.state() == State::Online && is_upload_due(&agent) {
+            let began_ms = agent.now_ms();
             let pushed = push_pending(&agent, false).await;
-            doubt_on_trouble(&agent, pushed.map(drop));
+            doubt_on_trouble(&agent, began_ms, pushed.map(drop));
         }
     }
 }
@@ -150,8 +152,9 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
         if agent.state() == State::Online {
+            let began_ms = agent.now_ms();
             let pulled = pull_due(&agent).await;
-            doubt_on_trouble(&agent, pulled);
+            doubt_on_trouble(&agent, began_ms, pulled);
         } else if agent.state() == State::Held {
             // Held by a person, who may well have the channel within reach.
             let mut link = agent.pull_lane().await;
@@ -160,9 +163,13 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
     }
 }
 
-fn doubt_on_trouble(agent: &Agent, result: Result<(), FlowError>) {
+/// Work that hung since before the register came back says nothing of the channel as it is now.
+fn doubt_on_trouble(agent: &Agent, began_ms: u64, result: Result<(), FlowError>) {
     if let Err(error) = result {
         agent.say(&format!("synchronisation broke off: {error}"));
+        if agent.standing().machine.has_returned_since(began_ms) {
+            return;
+        }
         match error {
             FlowError::Channel(error) => agent.suffer(error),
             _ => agent.tell(Event::Trouble),
@@ -272,23 +279,25 @@ pub const PUSH: &str = "push";
 async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowError> {
     let watch = Onlooker { agent, is_by_hand };
     let mut link = agent.push_lane().await;
-    let (round, knows_arrivals) = agent.rounds.begin();
+    let round = agent.rounds.begin();
     let register = agent.register();
     let started_ms = agent.now_ms();
     let mut pushed = Pushed::default();
     let mut result =
-        push_claimed(agent, &register, &mut link, (&watch, knows_arrivals), &mut pushed).await;
+        push_claimed(agent, &register, &mut link, (&watch, round.knows_arrivals), &mut pushed)
+            .await;
     if matches!(result, Err(FlowError::Channel(ChannelError::Unclaimed))) {
         // Another database claimed, or the channel forgot: the claim says which.
         agent.claim.lose();
         result =
-            push_claimed(agent, &register, &mut link, (&watch, knows_arrivals), &mut pushed).await;
+            push_claimed(agent, &register, &mut link, (&watch, round.knows_arrivals), &mut pushed)
+                .await;
     }
     agent.note_upload();
     agent.claim.note_head(pushed.head);
     let stood = agent.scope_report(PUSH).fault;
     if result.is_ok() {
-        agent.rounds.note_arrivals();
+        agent.rounds.note_arrivals(round);
     }
     if let Ok(true) = result {
         agent.rounds.end(round);
@@ -322,7 +331,7 @@ async fn push_claimed(
 ) -> Result<bool, FlowError> {
     let speaker = claiming::hold(agent, register, link).await?;
     if !knows_arrivals {
-        push::settle_arrived(register, link, pushed).await?;
+        push::take_stock(agent, register, link, pushed).await?;
     }
     again::look_if_due(agent, register, link).await?;
     releasing::tell(register, link).await?;

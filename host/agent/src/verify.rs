@@ -75,7 +75,7 @@ async fn verify_scope(
     let mut states = pull.states().await?;
     states.retain(|state| asked.names(&state.table.name));
     pull.verify(link, &states).await?;
-    let epoch = register.local.epoch_of(&run.scope.name).await?;
+    let epochs = register.local.epochs_of(&run.scope.name).await?;
     let followed = pull.followed().await?;
     for state in states {
         let name = &state.table.name;
@@ -85,7 +85,7 @@ async fn verify_scope(
             report.add(TableReport::of(&run.scope.name, name, standing));
             continue;
         };
-        report.add(Comparing::of(register, &pull, followed.clone(), epoch).run(link).await?);
+        report.add(Comparing::of(register, &pull, followed.clone(), &epochs).run(link).await?);
     }
     Ok(())
 }

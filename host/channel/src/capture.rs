@@ -109,33 +109,33 @@ struct Tracked {
 }
 
 impl<'a> Pass<'a> {
-    /// `epoch_known` is `None` for a register that has none yet; `own` is [`own_context`].
+    /// `epochs_known` are those of the tables' positions, none for a register that has none yet; `own` is [`own_context`].
     pub async fn begin(
         link: &'a mut Link,
         capture: Capture,
-        epoch_known: Option<[u8; 16]>,
+        epochs_known: &[[u8; 16]],
         own: Vec<u8>,
         tables: &[Followed],
     ) -> Result<Pass<'a>, ChannelError> {
-        Pass::begin_with(link, capture, epoch_known, own, tables, &[Set::Members]).await
+        Pass::begin_with(link, capture, epochs_known, own, tables, &[Set::Members]).await
     }
 
     /// A pass in which the restrictions' members are yet to be given ([`Pass::go_by`]).
     pub async fn begin_choosing(
         link: &'a mut Link,
         capture: Capture,
-        epoch_known: Option<[u8; 16]>,
+        epochs_known: &[[u8; 16]],
         own: Vec<u8>,
         tables: &[Followed],
     ) -> Result<Pass<'a>, ChannelError> {
         let both = [Set::Members, Set::Joined];
-        Pass::begin_with(link, capture, epoch_known, own, tables, &both).await
+        Pass::begin_with(link, capture, epochs_known, own, tables, &both).await
     }
 
     async fn begin_with(
         link: &'a mut Link,
         capture: Capture,
-        epoch_known: Option<[u8; 16]>,
+        epochs_known: &[[u8; 16]],
         own: Vec<u8>,
         tables: &[Followed],
         wanted: &[Set],
@@ -168,7 +168,7 @@ impl<'a> Pass<'a> {
             pass.reached = read_bound(BEGIN, begun)?;
         }
         pass.stand(&shapes, tables).await?;
-        pass.refuse_restored(epoch_known)?;
+        pass.refuse_restored(epochs_known)?;
         pass.refuse_altered(tables).await?;
         Ok(pass)
     }

@@ -286,7 +286,8 @@ fn of_preparing(whole: &Table) -> Vec<Named> {
             let prepared = [Prepared { table: whole, travelling: &travelling, direction }];
             for capture in CAPTURES {
                 let members = vec!["till".to_string()];
-                let options = PrepareOptions { capture, members, ..Default::default() };
+                let options =
+                    PrepareOptions { capture, members, is_restored: true, ..Default::default() };
                 let script = prepare::script(&prepared, &options);
                 let steps = script.split_terminator("GO\n").enumerate();
                 list.extend(steps.map(|(at, sql)| named(&format!("step{at}"), sql.to_string())));

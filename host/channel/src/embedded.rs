@@ -142,11 +142,11 @@ impl Shop {
     async fn begin<'a>(
         &self,
         link: &'a mut Link,
-        epoch_known: Option<[u8; 16]>,
+        epochs_known: &[[u8; 16]],
         own: Vec<u8>,
         tables: &[Followed],
     ) -> Result<Pass<'a>, ChannelError> {
-        Pass::begin(link, self.capture, epoch_known, own, tables).await
+        Pass::begin(link, self.capture, epochs_known, own, tables).await
     }
 
     /// Everything that changed since, and the version it reaches.
@@ -157,7 +157,7 @@ impl Shop {
     ) -> Result<(Vec<Captured>, ChannelVersion), ChannelError> {
         let mut till = self.till();
         let tables = [self.followed(table.clone(), from).await];
-        let mut pass = self.begin(&mut till, None, own_context(INCARNATION), &tables).await?;
+        let mut pass = self.begin(&mut till, &[], own_context(INCARNATION), &tables).await?;
         let mut changes = Vec::new();
         while let Some(page) = pass.page(0).await? {
             assert!(page.changes.len() <= PULL_PAGE_ROWS_MAX, "a page of {}", page.changes.len());

@@ -2,7 +2,8 @@
 //! and the least rights that a register needs.
 //!
 //! * [`script`] is what [`prepare`] runs, word for word, to be read first: each step says why.
-//! * Both may run again at any time; nothing is removed and no data is touched.
+//! * Both may run again at any time; nothing is removed and no data is touched. Said to be of a restored database, each run
+//!   begins another life of it.
 //! * [`check`] asks right by right as the register's own account, and needs none of the
 //!   administrator's.
 
@@ -38,6 +39,8 @@ pub struct PrepareOptions {
     /// Database users that become members of the role; the administrator can add them by hand just
     /// as well.
     pub members: Vec<String>,
+    /// The database was restored from a backup: it begins another life, and registers load their tables anew.
+    pub is_restored: bool,
 }
 
 impl Default for PrepareOptions {
@@ -47,6 +50,7 @@ impl Default for PrepareOptions {
             retention_days: 14,
             role: "tillhold_register".to_string(),
             members: Vec::new(),
+            is_restored: false,
         }
     }
 }

@@ -23,7 +23,7 @@ IF OBJECT_ID(N'[tillhold].[ledger]') IS NULL
         CONSTRAINT [PK_tillhold_ledger] PRIMARY KEY CLUSTERED ([transaction_id])
     );
 GO
--- Which life of this database it is. After restoring a backup, replace the row: registers then know that versions went back.
+-- Which life of this database it is. After restoring a backup, prepare it as restored: registers then know that versions went back.
 IF OBJECT_ID(N'[tillhold].[epoch]') IS NULL
     CREATE TABLE [tillhold].[epoch] (
         [id] uniqueidentifier NOT NULL CONSTRAINT [DF_tillhold_epoch_id] DEFAULT (NEWID()),

@@ -128,6 +128,8 @@ pub struct Machine {
     pub attempt_at_ms: u64,
     /// Offline: the earliest moment of a return, by the dwell (at once after a start or a release).
     pub return_from_ms: u64,
+    /// When the last return began; 0 before the first one.
+    pub returning_from_ms: u64,
     /// Online or Doubtful: slow answers in a row; Offline: quick ones.
     pub in_a_row: u32,
     /// The channel was left for its slowness.
@@ -145,6 +147,7 @@ impl Machine {
             heard_at_ms: now_ms,
             attempt_at_ms: now_ms,
             return_from_ms: now_ms,
+            returning_from_ms: 0,
             in_a_row: 0,
             is_slow: false,
             losses: 0,
@@ -154,6 +157,11 @@ impl Machine {
     /// A register that a person held before it was stopped is still held.
     pub fn still_held(now_ms: u64) -> Machine {
         Machine { state: State::Held, ..Machine::at_start(now_ms) }
+    }
+
+    /// Whether a return has begun since that moment: trouble of work from before says nothing of the channel as it is now.
+    pub fn has_returned_since(&self, moment_ms: u64) -> bool {
+        self.returning_from_ms > moment_ms
     }
 
     /// Offline because the channel failed: the next attempt waits for the interval, a return for the dwell.
@@ -299,7 +307,8 @@ fn back(machine: Machine, took: Duration, now_ms: u64, rules: &Rules) -> (Machin
         let attempt_at_ms = now_ms + limits::QUICK_PROBE_PAUSE.as_millis() as u64;
         return (Machine { in_a_row, attempt_at_ms, ..machine }, vec![]);
     }
-    (machine.enter(State::Returning, now_ms), vec![Effect::BeginReturn])
+    let machine = machine.enter(State::Returning, now_ms);
+    (Machine { returning_from_ms: now_ms, ..machine }, vec![Effect::BeginReturn])
 }
 
 fn doubt(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machine, Vec<Effect>) {

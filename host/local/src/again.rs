@@ -209,16 +209,30 @@ pub(crate) fn ask_for(
     Ok(())
 }
 
-/// The channel's version of which the register has the row, if it is an earlier one than its table's.
+/// The next pull asks for this row if it was refused until now: passed, it has yet to land, and so long the register has it
+/// as of the version that its mark says.
+pub(crate) fn ask_for_passed(conn: &Connection, entry: &Entry, key: &Key) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "INSERT INTO tillhold_again (table_name, folded_key, key, as_of) \
+         SELECT table_name, folded_key, key, as_of FROM tillhold_row_aside \
+         WHERE table_name = ?1 AND folded_key = ?2 AND as_of IS NOT NULL \
+         ON CONFLICT (table_name, folded_key) DO UPDATE SET \
+         as_of = min(coalesce(as_of, excluded.as_of), excluded.as_of)",
+    )?
+    .execute((entry.table.name.to_string(), entry.folded(key)))?;
+    Ok(())
+}
+
+/// The channel's version of which the register has the row, if it is an earlier one than its table's: a later one was left
+/// alone or refused.
 pub(crate) fn as_of(conn: &Connection, entry: &Entry, key: &Key) -> Result<Option<i64>, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT as_of FROM tillhold_again WHERE table_name = ?1 AND folded_key = ?2",
+        "SELECT min(as_of) FROM (SELECT as_of FROM tillhold_again \
+         WHERE table_name = ?1 AND folded_key = ?2 UNION ALL SELECT as_of \
+         FROM tillhold_row_aside WHERE table_name = ?1 AND folded_key = ?2)",
     )?;
-    let mut rows = statement.query((entry.table.name.to_string(), entry.folded(key)))?;
-    Ok(match rows.next()? {
-        Some(row) => row.get(0)?,
-        None => None,
-    })
+    let place = (entry.table.name.to_string(), entry.folded(key));
+    Ok(statement.query_row(place, |row| row.get(0))?)
 }
 
 /// Rows that were asked for, by their tables.

@@ -18,6 +18,7 @@ use crate::cell::{bind_key, bind_row, read_key, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
+use crate::lineage;
 use crate::registry::{Entry, LoadState, Progress, StoredPosition};
 use crate::statements::SETTLED;
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
@@ -276,6 +277,7 @@ pub(crate) fn land_tables(
 ) -> Result<Tally, Trouble> {
     let mut tally = Tally::default();
     for (entry, position) in landing {
+        lineage::forget_former_life_of(conn, entry, position.0, epoch)?;
         tally += land_table(conn, entry)?;
         set_position(conn, entry, position, epoch, now_ms)?;
     }

@@ -3,14 +3,16 @@
 //!
 //! * The register keeps what it has of such a row; nothing of it is written.
 //! * It blocks no other row.
+//! * What the register writes to such a row meanwhile was not written with the refused version in sight: it goes up as of the
+//!   version that the register has, until the row has landed or a person has given it up.
 //! * Its id is given when it is set aside, and stays while it is.
 
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
-use crate::image;
 use crate::registry::{Entry, Registry};
 use crate::release::named;
+use crate::{again, apply, image};
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::limits;
@@ -175,18 +177,24 @@ fn mark(
     let (name, now_ms) = (entry.table.name.to_string(), env.clock.wall_ms());
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for key in &outcome.passed {
+        again::ask_for_passed(&transaction, entry, key)?;
         transaction
             .prepare_cached(
                 "DELETE FROM tillhold_row_aside WHERE table_name = ?1 AND folded_key = ?2",
             )?
             .execute((&name, entry.folded(key)))?;
     }
+    // Of the other file no row is the register's to write.
+    let as_of = match entry.kind {
+        Kind::Journal => Some(apply::as_of(&entry.progress(&transaction)?)),
+        Kind::Catalogue => None,
+    };
     for Refused { key, code, reason } in &outcome.refused {
         transaction
             .prepare_cached(
                 "INSERT INTO tillhold_row_aside \
-                 (table_name, folded_key, key, scope, reason, since_ms, id, code, circumstances) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                 (table_name, folded_key, key, scope, reason, since_ms, id, code, circumstances, as_of) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                  ON CONFLICT (table_name, folded_key) DO UPDATE SET key = excluded.key, \
                  scope = excluded.scope, reason = excluded.reason, code = excluded.code, \
                  circumstances = excluded.circumstances",
@@ -201,6 +209,7 @@ fn mark(
                 &env.random.uuid()[..],
                 code,
                 &outcome.circumstances,
+                as_of,
             ))?;
     }
     Ok(transaction.commit()?)

@@ -10,6 +10,7 @@ use crate::replacement;
 use crate::size::Bounds;
 use crate::writer::Writer;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -139,37 +140,24 @@ impl LocalDatabase {
         self.readers(kind).run(read).await
     }
 
-    /// The channel's epoch under which the positions stand; `None` before the first one. When tables stand under several,
-    /// it is one that is not the newest, so that whoever compares it with the channel's sees a difference.
-    pub async fn epoch(&self) -> Result<Option<[u8; 16]>, LocalError> {
-        self.oldest_epoch(None).await
-    }
-
-    /// The same for one scope's tables: the epoch to give when that scope is pulled. A table that was loaded anew and
-    /// waits to land counts with the epoch of its load.
-    pub async fn epoch_of(&self, scope: &str) -> Result<Option<[u8; 16]>, LocalError> {
-        self.oldest_epoch(Some(scope.to_string())).await
-    }
-
-    async fn oldest_epoch(&self, scope: Option<String>) -> Result<Option<[u8; 16]>, LocalError> {
-        let sql = "SELECT positioned_ms, \
-                   CASE load_state WHEN 'staged' THEN load_epoch ELSE epoch END AS stands_under \
-                   FROM tillhold_table WHERE stands_under IS NOT NULL AND (?1 IS NULL OR scope = ?1) \
-                   ORDER BY positioned_ms LIMIT 1";
-        let mut found: Vec<(i64, [u8; 16])> = Vec::new();
+    /// The channel's epochs under which a scope's tables stand: more than one only between two lives of the channel, none
+    /// before the first load. A table that was loaded anew and waits to land counts with the epoch of its load.
+    pub async fn epochs_of(&self, scope: &str) -> Result<Vec<[u8; 16]>, LocalError> {
+        let mut found = BTreeSet::new();
         for kind in [Kind::Journal, Kind::Catalogue] {
-            let scope = scope.clone();
+            let scope = scope.to_string();
             let read = move |conn: &Connection| {
-                let mut statement = conn.prepare_cached(sql)?;
-                let mut rows = statement.query([scope])?;
-                Ok(match rows.next()? {
-                    Some(row) => Some((row.get(0)?, row.get(1)?)),
-                    None => None,
-                })
+                let mut statement = conn.prepare_cached(
+                    "SELECT DISTINCT CASE load_state WHEN 'staged' THEN load_epoch ELSE epoch END \
+                     AS stands_under FROM tillhold_table \
+                     WHERE stands_under IS NOT NULL AND scope = ?1",
+                )?;
+                let epochs = statement.query_map([scope], |row| row.get(0))?;
+                Ok(epochs.collect::<Result<Vec<[u8; 16]>, _>>()?)
             };
             found.extend(self.readers(kind).run(read).await?);
         }
-        Ok(found.into_iter().min().map(|(_, epoch)| epoch))
+        Ok(found.into_iter().collect())
     }
 
     /// Reads the whole catalogue for damage. For large files open() leaves this to a quiet moment.

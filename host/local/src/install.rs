@@ -336,6 +336,11 @@ impl Work {
             let source = format!("other.{}", Names::of(&held.table).rows);
             reshape::copy_rows(conn, (&source, &held.table), &target.table, self.now_ms)?;
             take_position(conn, &held.table.name, table_id)?;
+            if self.phase.kind() == Kind::Journal {
+                // Of its refused rows nobody noted what the register has: nobody could write them.
+                let sql = "UPDATE tillhold_row_aside SET as_of = 0 WHERE table_name = ?1 AND as_of IS NULL";
+                conn.execute(sql, [target.table.name.to_string()])?;
+            }
         }
         capture_writes(conn, target, table_id)
     }

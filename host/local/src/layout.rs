@@ -12,7 +12,7 @@
 /// "TILL", so that `file` and we know our own.
 pub(crate) const APPLICATION_ID: i32 = 0x5449_4C4C;
 /// The layout that this program writes and reads.
-pub(crate) const LAYOUT: i32 = 13;
+pub(crate) const LAYOUT: i32 = 14;
 
 /// What brings an older file to the next layout; the triggers of the journal's tables are made anew in any case.
 pub(crate) struct Migration {
@@ -21,7 +21,7 @@ pub(crate) struct Migration {
 }
 
 /// The first is from layout 1 to 2.
-pub(crate) const MIGRATIONS: [Migration; 12] = [
+pub(crate) const MIGRATIONS: [Migration; 13] = [
     Migration {
         both_files: "
 ALTER TABLE tillhold_table ADD COLUMN mark TEXT;
@@ -55,7 +55,14 @@ ALTER TABLE tillhold_table ADD COLUMN load_filter TEXT;
         both_files: "",
         journal_only: &["ALTER TABLE tillhold_again ADD COLUMN as_of INTEGER;"],
     },
+    Migration { both_files: "", journal_only: &[REFUSED_AS_OF] },
 ];
+
+/// Of layout 14. Of which version the register has a row that was refused before is not known.
+const REFUSED_AS_OF: &str = "
+ALTER TABLE tillhold_row_aside ADD COLUMN as_of INTEGER;
+UPDATE tillhold_row_aside SET as_of = 0 WHERE table_name IN (SELECT name FROM tillhold_table);
+";
 
 /// Of layout 6: which products and customers the file's rows are of.
 pub(crate) const SELECTION: &str = "
@@ -334,6 +341,8 @@ CREATE TABLE tillhold_row_aside (
   id BLOB,
   code TEXT NOT NULL DEFAULT 'rule-refused',
   circumstances TEXT,
+  -- The channel's version of which the register has the row; NULL where it cannot write such a row.
+  as_of INTEGER,
   PRIMARY KEY (table_name, folded_key)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX tillhold_row_aside_id ON tillhold_row_aside (id);

@@ -4,12 +4,13 @@
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
+use crate::registry::{Entry, Progress};
 use rusqlite::{Connection, TransactionBehavior};
 use tillhold_core::claim::{Head, Remembered};
 use tillhold_core::limits;
 use tillhold_core::text::parse_guid;
 use tillhold_core::transaction::TransactionId;
-use tillhold_core::version::{Incarnation, Run, Sequence};
+use tillhold_core::version::{ChannelVersion, Incarnation, Run, Sequence};
 
 /// Facts of the journal: guids with blanks between; a place in the log and a guid.
 const RUNS: &str = "runs";
@@ -86,6 +87,81 @@ impl LocalDatabase {
         self.set_incarnation(new);
         Ok(new)
     }
+
+    /// The channel counts its versions anew in another life: from another `epoch`, or from before what the register has
+    /// seen, where its answer `reached` lies below `seen`, the newest position before it was asked. Unsent changes of tables
+    /// of both directions then stand on nothing, what is changed from now on too, and the tables are to be read once more;
+    /// how many tables.
+    pub async fn forget_former_life(
+        &self,
+        epoch: [u8; 16],
+        reached: ChannelVersion,
+        seen: ChannelVersion,
+    ) -> Result<usize, LocalError> {
+        let registry = self.registry();
+        let forget = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut tables = 0;
+            for entry in registry.all().filter(|entry| is_of_both_directions(entry)) {
+                let Progress { version, epoch: of, .. } = entry.progress(&transaction)?;
+                let is_ahead = version.is_some_and(|at| at > reached.0 && at <= seen.0);
+                if version.is_some_and(|at| at > 0) && (of != Some(epoch) || is_ahead) {
+                    forget_versions(&transaction, entry)?;
+                    let again = "UPDATE tillhold_table SET reread = 'restored' WHERE table_id = ?1";
+                    transaction.execute(again, [entry.id])?;
+                    tables += 1;
+                }
+            }
+            transaction.commit()?;
+            Ok(tables)
+        };
+        self.writer(Kind::Journal).run(forget).await
+    }
+
+    /// The newest of the positions of tables of both directions.
+    pub async fn newest_position(&self) -> Result<ChannelVersion, LocalError> {
+        let sql = "SELECT coalesce(max(version), 0) FROM tillhold_table \
+                   WHERE direction = 'bidirectional'";
+        let read = |conn: &Connection| {
+            Ok(ChannelVersion(conn.query_row(sql, (), |row| row.get::<_, i64>(0))? as u64))
+        };
+        self.readers(Kind::Journal).run(read).await
+    }
+}
+
+fn is_of_both_directions(entry: &Entry) -> bool {
+    entry.kind == Kind::Journal && entry.direction.is_pulled()
+}
+
+/// The same for one table that is about to land at a position, which may be the first that tells.
+pub(crate) fn forget_former_life_of(
+    conn: &Connection,
+    entry: &Entry,
+    version: i64,
+    epoch: [u8; 16],
+) -> Result<(), Trouble> {
+    if !is_of_both_directions(entry) {
+        return Ok(());
+    }
+    let before = entry.progress(conn)?;
+    let is_another = before.epoch.is_some_and(|of| of != epoch);
+    if is_another || before.version.is_some_and(|at| at > version as u64) {
+        forget_versions(conn, entry)?;
+    }
+    Ok(())
+}
+
+/// The table's rows, and what is unsent of them, as if the register had seen nothing of the channel.
+fn forget_versions(conn: &Connection, entry: &Entry) -> Result<(), Trouble> {
+    let name = entry.table.name.to_string();
+    conn.execute("UPDATE tillhold_table SET version = 0 WHERE table_id = ?1", [entry.id])?;
+    conn.execute("UPDATE tillhold_log SET base_version = 0 WHERE table_id = ?1", [entry.id])?;
+    for list in ["tillhold_again", "tillhold_row_aside"] {
+        let sql =
+            format!("UPDATE {list} SET as_of = 0 WHERE table_name = ?1 AND as_of IS NOT NULL");
+        conn.execute(&sql, [&name])?;
+    }
+    Ok(())
 }
 
 fn runs(conn: &Connection) -> Result<Vec<Run>, Trouble> {

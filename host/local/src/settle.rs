@@ -94,10 +94,7 @@ impl LocalDatabase {
         let registry = self.registry();
         let mut ends = Vec::with_capacity(accepted.len());
         for one in accepted {
-            let Accepted { id, leaving } = one.into();
-            let gone = leaving.into_iter().map(|(table, key)| (table, Change::Gone(key)));
-            let decided = in_journal(&registry, gone.collect())?;
-            ends.push(End { decided, ..End::accepted(id) });
+            ends.push(End::of(one.into(), &registry)?);
         }
         self.end(ends).await?;
         Ok(())
@@ -107,10 +104,11 @@ impl LocalDatabase {
     /// sent then that the channel has.
     pub async fn settle_as_sent(
         &self,
-        id: TransactionId,
+        accepted: impl Into<Accepted>,
         made: Vec<[u8; 16]>,
     ) -> Result<Tally, LocalError> {
-        self.end(vec![End { as_sent: made, ..End::accepted(id) }]).await
+        let end = End::of(accepted.into(), &self.registry())?;
+        self.end(vec![End { as_sent: made, ..end }]).await
     }
 
     /// A few in one commit: a sale waits behind no more of them.
@@ -189,8 +187,10 @@ struct End {
 }
 
 impl End {
-    fn accepted(id: TransactionId) -> End {
-        End { id, decided: Vec::new(), decisions: Vec::new(), as_sent: Vec::new() }
+    fn of(Accepted { id, leaving }: Accepted, registry: &Registry) -> Result<End, LocalError> {
+        let gone = leaving.into_iter().map(|(table, key)| (table, Change::Gone(key)));
+        let decided = in_journal(registry, gone.collect())?;
+        Ok(End { id, decided, decisions: Vec::new(), as_sent: Vec::new() })
     }
 }
 
@@ -227,7 +227,8 @@ fn settle(
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
     mark_settled(conn, end.id, CommittedWhere::Channel, now_ms, kept)?;
     let as_sent = decided::make_as_sent(conn, registry, &end.as_sent)?;
-    let decided: Vec<&(Arc<Entry>, Change)> = end.decided.iter().chain(&as_sent).collect();
+    // A row that leaves is gone at last, however it was decided.
+    let decided: Vec<&(Arc<Entry>, Change)> = as_sent.iter().chain(&end.decided).collect();
     let tally = match decided.is_empty() {
         true => Tally::default(),
         false => apply::quietly(conn, Kind::Journal, |conn| write_decided(conn, &decided))?,

@@ -148,8 +148,7 @@ async fn pass(link: &mut Link, table: Arc<Table>) -> Result<(), ChannelError> {
     let followed =
         Followed { table: table.clone(), entry, filter: None, position, restricted: None };
     let own = own_context(INCARNATION);
-    let mut pass =
-        Pass::begin(link, Capture::ChangeTracking, Some(epoch), own, &[followed]).await?;
+    let mut pass = Pass::begin(link, Capture::ChangeTracking, &[epoch], own, &[followed]).await?;
     while let Some(page) = pass.page(0).await? {
         let row = |change: Change| match change {
             Change::Present(row) => Some(row),

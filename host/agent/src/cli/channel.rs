@@ -35,6 +35,9 @@ pub struct PrepareArgs {
     /// Only say what is missing
     #[arg(long)]
     check: bool,
+    /// The database was restored from a backup: every register loads its tables anew, whatever the versions say
+    #[arg(long, conflicts_with = "check")]
+    restored: bool,
     #[command(flatten)]
     administrator: Administrator,
     /// A database user to put into the role; may be given more than once
@@ -64,13 +67,17 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     // Only a SQL login tells its name; any other account is put into the role with --member.
     let own = Some(register_user).filter(|user| !user.is_empty());
     let members = if args.member.is_empty() { own.into_iter().collect() } else { args.member };
-    let options = PrepareOptions { capture, members, ..PrepareOptions::default() };
+    let is_restored = args.restored;
+    let options = PrepareOptions { capture, members, is_restored, ..PrepareOptions::default() };
     if args.print {
         print!("{}", script(&tables, &options));
         return Ok(Done::Yes);
     }
     prepare(&mut link, &tables, &options).await?;
     report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
+    if is_restored {
+        report::line(env, "it begins another life: every register loads its tables anew");
+    }
     Ok(Done::Yes)
 }
 

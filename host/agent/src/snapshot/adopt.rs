@@ -227,7 +227,7 @@ async fn require_scope_followed(
 ) -> Result<(), FlowError> {
     let own = own_context(register.local.incarnation());
     let method = register.profile.capture;
-    let pass = match Pass::begin(link, method, Some(manifest.epoch), own, tables).await {
+    let pass = match Pass::begin(link, method, &[manifest.epoch], own, tables).await {
         Err(ChannelError::ChannelRestored { .. }) => return Err(SnapshotError::OtherEpoch.into()),
         begun => begun?,
     };

@@ -40,7 +40,7 @@ pub struct Comparing<'c> {
     pull: &'c Pull<'c>,
     /// With the position from before the first row was read.
     followed: Followed,
-    epoch: Option<[u8; 16]>,
+    epochs: &'c [[u8; 16]],
     seen: KeySums,
     candidates: BTreeMap<Folded, Candidate>,
     told: TableReport,
@@ -51,11 +51,11 @@ impl<'c> Comparing<'c> {
         register: &'c Register,
         pull: &'c Pull<'c>,
         followed: Followed,
-        epoch: Option<[u8; 16]>,
+        epochs: &'c [[u8; 16]],
     ) -> Comparing<'c> {
         let told = TableReport::of(&pull.run.scope.name, &followed.table.name, Standing::Compared);
         let (seen, candidates) = (KeySums::default(), BTreeMap::new());
-        Comparing { register, pull, followed, epoch, seen, candidates, told }
+        Comparing { register, pull, followed, epochs, seen, candidates, told }
     }
 
     pub async fn run(mut self, link: &mut Link) -> Result<TableReport, FlowError> {
@@ -270,7 +270,7 @@ impl<'c> Comparing<'c> {
         let own = own_context(self.register.local.incarnation());
         let method = self.register.profile.capture;
         let followed = std::slice::from_ref(&self.followed);
-        let mut pass = match Pass::begin(link, method, self.epoch, own, followed).await {
+        let mut pass = match Pass::begin(link, method, self.epochs, own, followed).await {
             Err(ChannelError::ChannelRestored { .. }) => return Ok(None),
             begun => begun?,
         };

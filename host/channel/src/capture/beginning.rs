@@ -128,21 +128,17 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn refuse_restored(
-        &self,
-        epoch_known: Option<[u8; 16]>,
-    ) -> Result<(), ChannelError> {
+    pub(super) fn refuse_restored(&self, epochs_known: &[[u8; 16]]) -> Result<(), ChannelError> {
         let reached = self.reached;
+        let is_another = epochs_known.iter().any(|known| *known != self.epoch);
         let ahead = self.tables.iter().find(|tracked| tracked.from > reached);
-        let reason = match (epoch_known, ahead) {
-            (Some(known), _) if known != self.epoch => {
-                "its epoch is another than the one this register knows".to_string()
-            }
-            (_, Some(Tracked { table, from, .. })) => format!(
+        let reason = match ahead {
+            _ if is_another => "its epoch is another than the one this register knows".to_string(),
+            Some(Tracked { table, from, .. }) => format!(
                 "it is at version {reached}, but {} was read at version {from} before",
                 table.name
             ),
-            _ => return Ok(()),
+            None => return Ok(()),
         };
         Err(ChannelError::ChannelRestored { reason })
     }

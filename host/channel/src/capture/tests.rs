@@ -50,11 +50,11 @@ const ALTERED: &str = "2026-11-22T01:02:03.123";
 
 async fn begin<'a>(
     link: &'a mut Link,
-    epoch_known: Option<[u8; 16]>,
+    epochs_known: &[[u8; 16]],
     own: Vec<u8>,
     tables: &[Followed],
 ) -> Result<Pass<'a>, ChannelError> {
-    Pass::begin(link, Capture::ChangeTracking, epoch_known, own, tables).await
+    Pass::begin(link, Capture::ChangeTracking, epochs_known, own, tables).await
 }
 
 fn begin_line() -> Line {
@@ -145,7 +145,7 @@ async fn a_pass_delivers_rows_by_their_presence_and_knows_its_own() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[EPOCH], own, &tables(&[10])).await.expect("a pass");
     assert_eq!((pass.reached(), pass.epoch()), (ChannelVersion(30), EPOCH));
     let page = pass.page(0).await.expect("a page").expect("changes");
     let present = |key: &str, points, version, own| Captured {
@@ -174,7 +174,7 @@ async fn a_restored_channel_is_noticed_before_anything_is_delivered() {
     for (epoch, from) in [([1; 16], 10), (EPOCH, 31)] {
         let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
         let mut link = channel.link();
-        let begun = begin(&mut link, Some(epoch), Vec::new(), &tables(&[from])).await;
+        let begun = begin(&mut link, &[epoch], Vec::new(), &tables(&[from])).await;
         assert_eq!(begun.err().expect("a refusal").code(), "channel-restored");
         assert!(!link.is_connected(), "the snapshot transaction stayed open");
     }
@@ -192,7 +192,7 @@ async fn a_table_is_outdated_by_its_own_history() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10, 10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[], Vec::new(), &tables(&[10, 10])).await.expect("a pass");
     assert_eq!([pass.standing(0), pass.standing(1)], [Standing::Outdated, Standing::Current]);
     assert_eq!(pass.page(1).await.expect("no changes"), None);
     pass.finish().await.expect("the end");
@@ -202,7 +202,7 @@ async fn a_table_is_outdated_by_its_own_history() {
 async fn an_outdated_table_gives_no_page() {
     let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(11)])]).await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[], Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect_err("outdated").code(), "channel-outdated");
 }
 
@@ -218,7 +218,7 @@ async fn an_unknown_minimum_is_no_minimum() {
         ])
         .await;
         let mut link = channel.link();
-        let begun = begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+        let begun = begin(&mut link, &[], Vec::new(), &tables(&[10])).await;
         assert_eq!(begun.err().expect("a refusal").code(), code);
     }
 }
@@ -233,7 +233,7 @@ async fn history_that_is_cleaned_up_during_the_pass_spoils_it() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[], Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect("no changes"), None);
     assert_eq!(pass.finish().await.expect_err("too late").code(), "channel-outdated");
     assert!(!link.is_connected());
@@ -250,7 +250,7 @@ async fn every_collected_change_must_come_back() {
     ])
     .await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[], Vec::new(), &tables(&[10])).await.expect("a pass");
     assert_eq!(pass.page(0).await.expect_err("a row is missing").code(), "channel-answer");
 }
 
@@ -258,7 +258,7 @@ async fn every_collected_change_must_come_back() {
 async fn a_pass_never_goes_on_over_another_connection() {
     let channel = Channel::start(vec![begin_line(), standing_line(Some(30), &[Some(0)])]).await;
     let mut link = channel.link();
-    let mut pass = begin(&mut link, None, Vec::new(), &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[], Vec::new(), &tables(&[10])).await.expect("a pass");
     channel.gate.cut().await.expect("a cut");
     channel.gate.restore().await.expect("the channel back");
     assert!(pass.page(0).await.expect_err("the cut").is_in_doubt());
@@ -271,7 +271,7 @@ async fn snapshot_isolation_that_is_off_is_said_so() {
     let text = "Snapshot isolation transaction failed accessing database 'Channel'.";
     let channel = Channel::start(vec![begin_line(), refuses("CURRENT_VERSION", 3952, text)]).await;
     let mut link = channel.link();
-    let begun = begin(&mut link, None, Vec::new(), &tables(&[10])).await;
+    let begun = begin(&mut link, &[], Vec::new(), &tables(&[10])).await;
     assert_eq!(begun.err(), Some(ChannelError::SnapshotIsolationOff));
 }
 
@@ -280,7 +280,7 @@ async fn a_table_without_a_travelling_key_is_refused_before_anything_is_sent() {
     let channel = Channel::start(Vec::new()).await;
     let keyless = Arc::new(sample::table("ax.LOG", &["TXT nvarchar(10)"], &[]));
     let mut link = channel.link();
-    let begun = begin(&mut link, None, Vec::new(), &[followed(keyless, 0)]).await;
+    let begun = begin(&mut link, &[], Vec::new(), &[followed(keyless, 0)]).await;
     assert_eq!(begun.err().expect("a refusal").code(), "channel-key");
     assert!(channel.asked().is_empty());
 }
@@ -321,7 +321,7 @@ async fn a_row_that_cannot_be_carried_costs_itself_alone() {
     .await;
     let mut link = channel.link();
     let own = own_context(INCARNATION);
-    let mut pass = begin(&mut link, Some(EPOCH), own, &tables(&[10])).await.expect("a pass");
+    let mut pass = begin(&mut link, &[EPOCH], own, &tables(&[10])).await.expect("a pass");
     let page = pass.page(0).await.expect("a page").expect("changes");
     let keys =
         |of: &[Captured]| of.iter().map(|one| format!("{:?}", one.change)).collect::<Vec<_>>();

@@ -15,7 +15,7 @@ pub(super) async fn stand(
     tables: &[Followed],
 ) -> Result<(Vec<Standing>, Vec<Position>), ChannelError> {
     let mut till = shop.till();
-    let pass = shop.begin(&mut till, None, own_context(INCARNATION), tables).await?;
+    let pass = shop.begin(&mut till, &[], own_context(INCARNATION), tables).await?;
     let standings = (0..tables.len()).map(|at| pass.standing(at)).collect();
     let position = |at| Position { version: pass.reached(), mark: Some(pass.mark(at).clone()) };
     let positions = (0..tables.len()).map(position).collect();
@@ -85,7 +85,7 @@ async fn a_change_of_what_does_not_travel_costs_a_look_and_no_row() {
         assert_ne!(old, new, "the new moment is remembered: {sql}");
         let mut till = shop.till();
         let mut pass =
-            shop.begin(&mut till, None, own_context(INCARNATION), &tables).await.expect(sql);
+            shop.begin(&mut till, &[], own_context(INCARNATION), &tables).await.expect(sql);
         let page = pass.page(0).await.expect("a page").expect("a change").changes;
         assert_eq!(page[0].change, Change::Present(card("b", 0, None)));
         pass.finish().await.expect("the end");

@@ -21,7 +21,7 @@ async fn changes(shop: &Shop, from: ChannelVersion) -> Vec<(Change, bool)> {
     let followed = shop.followed(cards(), from).await;
     let tables = [Followed { filter: Some(rich()), ..followed }];
     let own = own_context(INCARNATION);
-    let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
+    let mut pass = shop.begin(&mut till, &[], own, &tables).await.expect("a pass");
     let mut changes = Vec::new();
     while let Some(page) = pass.page(0).await.expect("a page") {
         assert_eq!(page.refused, []);
@@ -82,7 +82,7 @@ async fn rows_are_found_by_their_keys_in_the_moment_of_a_pass() {
         let followed = shop.followed(cards(), ChannelVersion(0)).await;
         let tables = [Followed { filter: Some(rich()), ..followed }];
         let own = own_context(INCARNATION);
-        let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
+        let mut pass = shop.begin(&mut till, &[], own, &tables).await.expect("a pass");
         run(&mut shop.office(), "DELETE FROM [dbo].[CARDS];").await;
         let seen = pass.rows(0, &keys).await.expect("rows of the moment");
         let row = Found::Row(card("Ab", 1, Some("x")));

@@ -53,7 +53,7 @@ async fn a_member_of_the_role_does_all_of_a_registers_work() {
         followed[0].entry.excluded_columns.push("AMOUNT".to_string());
         let mut till = shop.till();
         let mut pass =
-            shop.begin(&mut till, None, own_context(INCARNATION), &followed).await.expect("a pass");
+            shop.begin(&mut till, &[], own_context(INCARNATION), &followed).await.expect("a pass");
         assert_eq!(pass.page(1).await.expect("a page").expect("a change").changes.len(), 1);
         pass.finish().await.expect("the end");
         let sold = wrote(None, Some(card("b", 1, None)), from);

@@ -117,7 +117,7 @@ async fn changes(shop: &Shop, from: ChannelVersion, restricted: Restricted) -> V
     let tables = [followed(shop, from, restricted).await];
     let mut till = shop.till();
     let own = own_context(INCARNATION);
-    let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
+    let mut pass = shop.begin(&mut till, &[], own, &tables).await.expect("a pass");
     let page = pass.page(0).await.expect("a page").map(|page| page.changes).unwrap_or_default();
     pass.finish().await.expect("an end");
     assert!(till.is_connected());
@@ -162,7 +162,7 @@ async fn who_asks_by_key_gets_only_members() {
         for (restricted, expected) in [(of(&["3"]), vec![0, 3]), (withheld, vec![])] {
             let tables = [followed(&shop, from, restricted).await];
             let (mut till, own) = (shop.till(), own_context(INCARNATION));
-            let mut pass = shop.begin(&mut till, None, own, &tables).await.expect("a pass");
+            let mut pass = shop.begin(&mut till, &[], own, &tables).await.expect("a pass");
             let found = pass.rows(0, &keys).await.expect("an answer");
             pass.finish().await.expect("an end");
             let rows = found.iter().filter_map(|one| match one {
@@ -183,7 +183,7 @@ async fn who_joins_brings_rows_of_the_same_moment() {
         let tables = [followed(&shop, from, of(&[])).await];
         let (mut till, own) = (shop.till(), own_context(INCARNATION));
         let mut pass =
-            crate::capture::Pass::begin_choosing(&mut till, shop.capture, None, own, &tables)
+            crate::capture::Pass::begin_choosing(&mut till, shop.capture, &[], own, &tables)
                 .await
                 .expect("a pass");
         run(&mut shop.office(), "UPDATE [dbo].[PRICES] SET [AMOUNT] = 99 WHERE [ITEM] = 7;").await;
@@ -199,7 +199,7 @@ async fn who_joins_brings_rows_of_the_same_moment() {
         assert_eq!(pass.page(0).await.expect("a page"), None, "nothing changed before it");
         pass.finish().await.expect("an end");
         // The same connection again: the session keeps nothing of the pass.
-        let pass = shop.begin(&mut till, None, own_context(INCARNATION), &tables).await;
+        let pass = shop.begin(&mut till, &[], own_context(INCARNATION), &tables).await;
         pass.expect("a pass").finish().await.expect("an end");
     }
 }

@@ -1,7 +1,7 @@
 //! The steps of preparing a channel, each a batch of its own with its reason.
 //!
-//! * Promises: running them twice changes nothing; a step that is done already is skipped; nothing
-//!   is ever removed.
+//! * Promises: running them twice changes nothing but the life of a restored database; a step that is done already is
+//!   skipped; nothing is ever removed.
 
 use super::{PrepareOptions, Prepared, triggers};
 use crate::statement::{object_id, quoted};
@@ -21,6 +21,9 @@ pub(crate) fn steps(tables: &[Prepared<'_>], options: &PrepareOptions) -> Vec<St
         steps.push(change_tracking(options));
     }
     steps.extend(own_tables());
+    if options.is_restored {
+        steps.push(another_life());
+    }
     if options.capture == Capture::Triggers {
         steps.push(triggers::own_tables());
     }
@@ -60,6 +63,14 @@ fn change_tracking(options: &PrepareOptions) -> Step {
     )
 }
 
+fn another_life() -> Step {
+    step(
+        "Another life: the database was restored from a backup, and registers have seen versions that it will count again.",
+        "UPDATE [tillhold].[epoch] SET [id] = NEWID(), [set_at] = SYSUTCDATETIME();
+",
+    )
+}
+
 fn own_tables() -> Vec<Step> {
     vec![
         step(
@@ -83,7 +94,7 @@ fn own_tables() -> Vec<Step> {
 ",
         ),
         step(
-            "Which life of this database it is. After restoring a backup, replace the row: registers then know that versions went back.",
+            "Which life of this database it is. After restoring a backup, prepare it as restored: registers then know that versions went back.",
             "IF OBJECT_ID(N'[tillhold].[epoch]') IS NULL
     CREATE TABLE [tillhold].[epoch] (
         [id] uniqueidentifier NOT NULL CONSTRAINT [DF_tillhold_epoch_id] DEFAULT (NEWID()),

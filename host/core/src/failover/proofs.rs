@@ -163,6 +163,26 @@ fn each_loss_after_a_short_return_doubles_the_dwell_up_to_its_bound() {
     assert_eq!((machine.state, machine.losses), (State::Doubtful, 1), "steady: forgotten");
 }
 
+/// What hung since before a cut ends after the return at last: it is of the line that was left. A doubt that an answer
+/// settled is no return.
+#[test]
+fn trouble_of_work_from_before_a_return_is_of_the_channel_that_was_left() {
+    let online = Machine { state: State::Online, ..Machine::at_start(0) };
+    let (doubtful, _) = step(online, Event::Trouble, 5_000, &RULES, 0);
+    let (settled, _) = step(doubtful, QUICK, 6_000, &RULES, 0);
+    assert_eq!(settled.state, State::Online);
+    assert!(!settled.has_returned_since(4_000));
+    let offline = settled.lost(7_000, &RULES, 0);
+    let returns = |machine| step(machine, QUICK, offline.return_from_ms, &RULES, 0).0;
+    let back = (0..3).fold(offline, |machine, _| returns(machine));
+    assert_eq!(back.state, State::Returning);
+    let (online, _) = step(back, Event::Returned, offline.return_from_ms + 9_000, &RULES, 0);
+    for machine in [back, online] {
+        assert!(machine.has_returned_since(6_999));
+        assert!(!machine.has_returned_since(offline.return_from_ms), "begun on the way back");
+    }
+}
+
 /// What `hand` says ends the dwell, which waits for nobody who knows better.
 #[test]
 fn a_persons_reconnect_does_not_wait_for_the_dwell() {

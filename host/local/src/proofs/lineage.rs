@@ -1,13 +1,13 @@
 //! Runs, heads and incarnations outlive the agent; used numbers and unsent sales are told from what the files hold.
 
-use super::{House, id, identity, name, open, row, table};
-use crate::{Identity, InstalledTable, LocalDatabase, RowWrite, SaleColumns};
+use super::{EPOCH, House, id, identity, name, open, row, table};
+use crate::{Identity, InstalledTable, LocalDatabase, RowWrite, RulingOutcome, SaleColumns};
 use std::sync::Arc;
 use tillhold_core::claim::Head;
 use tillhold_core::numbering::AX;
 use tillhold_core::profile::Direction;
 use tillhold_core::table::Table;
-use tillhold_core::version::Sequence;
+use tillhold_core::version::{ChannelVersion, Sequence};
 use tillhold_env::Env;
 
 #[tokio::test]
@@ -53,6 +53,75 @@ async fn a_new_incarnation_reads_its_tables_of_both_directions_once_more() {
     let due = again.rereads("customers").await.expect("the rereads");
     let [due] = due.as_slice() else { panic!("one table, not {due:?}") };
     assert_eq!(*due, customers.name, "also for the process that comes after");
+}
+
+/// A version of the channel's former life says nothing of this one, be it the epoch that tells or a version that went back.
+#[tokio::test]
+async fn in_another_life_of_the_channel_unsent_changes_stand_on_nothing() {
+    for (epoch, reached, tables) in [(EPOCH, 7, 0), (EPOCH, 6, 1), ([9; 16], 70, 1)] {
+        let house = House::new().await;
+        let customers = super::customers();
+        house.make_ready("customers", &[&customers], 7).await;
+        house.insert(1, &customers, &["C1", "usmf", "first", "1"]).await;
+        let seen = house.db.newest_position().await.expect("a position");
+        let forget =
+            async || house.db.forget_former_life(epoch, ChannelVersion(reached), seen).await;
+        assert_eq!(forget().await.expect("a look"), tables);
+        assert_eq!(forget().await.expect("a second look"), 0, "it is known");
+        house.insert(2, &customers, &["C2", "usmf", "second", "1"]).await;
+        let stand = ChannelVersion(if tables == 0 { 7 } else { 0 });
+        for transaction in house.pending().await {
+            assert_eq!(transaction.writes[0].base_version, stand);
+        }
+        let due = house.db.rereads("customers").await.expect("the rereads");
+        assert_eq!(due.len(), tables);
+    }
+}
+
+/// The pull may be the first to find out; what is changed after its landing stands on what it brought.
+#[tokio::test]
+async fn a_landing_of_another_life_takes_the_ground_from_what_is_unsent() {
+    for (epoch, version) in [([9; 16], 70), (EPOCH, 5)] {
+        let house = House::new().await;
+        let customers = super::customers();
+        house.make_ready("customers", &[&customers], 70).await;
+        house.insert(1, &customers, &["C1", "usmf", "before", "1"]).await;
+        let at = ChannelVersion(version);
+        house.db.begin_load(&customers.name, epoch, at).await.expect("a load");
+        house.db.end_load(&customers.name).await.expect("its end");
+        let landed = vec![(customers.name.clone(), at)];
+        house.db.land("customers", landed, epoch).await.expect("a landing");
+        house.insert(2, &customers, &["C2", "usmf", "after", "1"]).await;
+        let pending = house.pending().await;
+        let bases: Vec<u64> = pending.iter().map(|t| t.writes[0].base_version.0).collect();
+        assert_eq!(bases, [0, version]);
+    }
+}
+
+/// Refused in the former life and in this one, and read again at another version meanwhile.
+#[tokio::test]
+async fn a_row_that_was_refused_in_a_former_life_is_had_as_of_nothing() {
+    let house = House::new().await;
+    let customers = super::customers();
+    house.make_ready("customers", &[&customers], 500).await;
+    let key = super::key(&customers, &["C1", "usmf"]);
+    let refuse = async || {
+        let refused = vec![super::refusal(key.clone(), "no")];
+        let outcome = RulingOutcome { refused, ..RulingOutcome::default() };
+        house.db.set_rows_aside("customers", &customers.name, outcome).await.expect("a mark");
+    };
+    refuse().await;
+    let seen = house.db.newest_position().await.expect("a position");
+    let tables = house.db.forget_former_life([9; 16], ChannelVersion(200), seen).await;
+    assert_eq!(tables.expect("a look"), 1);
+    refuse().await;
+    let at = ChannelVersion(300);
+    house.db.begin_load(&customers.name, [9; 16], at).await.expect("a load");
+    house.db.end_load(&customers.name).await.expect("its end");
+    let landed = vec![(customers.name.clone(), at)];
+    house.db.land("customers", landed, [9; 16]).await.expect("a landing");
+    house.insert(1, &customers, &["C1", "usmf", "till", "1"]).await;
+    assert_eq!(house.pending().await[0].writes[0].base_version, ChannelVersion(0));
 }
 
 #[tokio::test]

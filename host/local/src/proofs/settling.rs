@@ -1,9 +1,9 @@
 //! The end of transactions: what leaves the log, what stays, what is written down.
 
-use super::{EPOCH, House, customers, id, lines, open, refusal, row, shown};
+use super::{House, customers, id, lines, open, refusal, row, shown};
 use crate::{
-    Act, ActRecord, Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement, SyncEntry,
-    SyncFailure, TransactionState,
+    Accepted, Act, ActRecord, Decision, Deferred, Flow, LocalError, RulingOutcome, Settlement,
+    SyncEntry, SyncFailure, TransactionState,
 };
 use tillhold_core::conflict::Conflict;
 use tillhold_core::limits;
@@ -106,6 +106,32 @@ async fn decided_rows_are_written_silently_but_not_over_later_changes() {
     assert_eq!((records[0].transaction, &records[0].decision), (id(1), &decision));
 }
 
+/// Its answer was lost after it was decided; meanwhile it is known that the decided row is no row of the register's.
+#[tokio::test]
+async fn a_row_that_was_decided_and_leaves_is_gone_when_its_answer_was_lost() {
+    let house = House::new().await;
+    let customers = customers();
+    house.make_ready("customers", &[&customers], 5).await;
+    let mine = ["C1", "usmf", "mine", "1"];
+    house.insert(1, &customers, &mine).await;
+    let decided = row(&customers, &["C1", "usmf", "decided", "3"]);
+    let decision = Decision {
+        id: [1; 16],
+        who: None,
+        why: None,
+        conflict: conflict(&customers, &mine, &mine, &mine),
+        decided: Some(decided.clone()),
+        rule: "column merge".to_string(),
+        plugin: None,
+    };
+    house.db.keep_sent(id(1), vec![decision]).await.expect("about to be sent");
+    let leaving = vec![(customers.name.clone(), decided.key(&customers))];
+    let accepted = Accepted { id: id(1), leaving };
+    house.db.settle_as_sent(accepted, vec![[1; 16]]).await.expect("the channel had it");
+    assert_eq!(house.everything(&customers).await, [""; 0]);
+    assert_eq!(house.pending().await, []);
+}
+
 #[tokio::test]
 async fn set_aside_transactions_wait_are_listed_and_can_be_released() {
     let house = House::new().await;
@@ -191,24 +217,6 @@ async fn synchronisations_are_remembered_newest_first() {
     }
     let last = house.db.last_syncs(2).await.expect("the last");
     assert_eq!(last, vec![entries[2].clone(), entries[1].clone()]);
-}
-
-#[tokio::test]
-async fn tables_under_several_epochs_show_one_that_is_not_the_newest() {
-    let house = House::new().await;
-    assert_eq!(house.db.epoch().await.expect("an epoch"), None);
-    house.make_ready("customers", &[&customers()], 5).await;
-    let newer = [9; 16];
-    let prices = super::prices();
-    let from = ChannelVersion(1);
-    house.db.begin_load(&prices.name, newer, from).await.expect("a begin");
-    house.db.end_load(&prices.name).await.expect("an end");
-    // Positions of the same millisecond could come in either order.
-    let later = |conn: &mut rusqlite::Connection| {
-        Ok(conn.execute("UPDATE tillhold_table SET positioned_ms = positioned_ms + 5", ())?)
-    };
-    house.db.writer(crate::file::Kind::Catalogue).run(later).await.expect("a later moment");
-    assert_eq!(house.db.epoch().await.expect("an epoch"), Some(EPOCH));
 }
 
 /// What is remembered is bounded: beyond the limit the oldest goes.

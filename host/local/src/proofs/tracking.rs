@@ -4,7 +4,7 @@
 
 use super::{EPOCH, House, customers, id, row};
 use crate::file::{Kind, Trouble};
-use crate::{LocalError, Settlement};
+use crate::{LocalError, Refused, RulingOutcome, Settlement};
 use rusqlite::Connection;
 use tillhold_core::row::{Change, Key};
 use tillhold_core::stage::Tally;
@@ -235,6 +235,38 @@ async fn r10_a_row_that_is_skipped_because_it_is_unsent_is_asked_for_once_it_is_
     land_asked(&house, 8, vec![(customers.name.clone(), keys)]).await;
     assert_eq!(names(&house).await, ["C1=head office, after"]);
     assert_eq!(asked(&house).await, []);
+}
+
+/// A rule refuses what head office made of a row, and pulls go on: what the cashier changes of it was not changed with that
+/// in sight, neither while the row is refused nor when it has passed and not landed yet.
+#[tokio::test]
+async fn r10_an_edit_of_a_refused_row_counts_as_of_what_the_register_has() {
+    let (house, customers) = (House::new().await, customers());
+    house.make_ready("customers", &[&customers], 5).await;
+    stage(&house, &customers, "C1", "seen").await;
+    land(&house, 6).await;
+    let key = super::key(&customers, &["C1", "usmf"]);
+    let refused = |key: Key| Refused { key, code: "rule-refused", reason: "no".to_string() };
+    let set = |refused: Vec<Refused>, passed: Vec<Key>| {
+        let outcome = RulingOutcome { refused, passed, circumstances: None };
+        house.db.set_rows_aside("customers", &customers.name, outcome)
+    };
+    set(vec![refused(key.clone())], vec![]).await.expect("head office's version 7 is refused");
+    land(&house, 8).await;
+    set(vec![refused(key.clone())], vec![]).await.expect("and its version 9");
+    land(&house, 10).await;
+    house.update(1, &customers, &values("C1", "till")).await;
+    let base = async || house.pending().await[0].writes[0].base_version;
+    assert_eq!(base().await, ChannelVersion(6), "the one that it has");
+    set(vec![], vec![key.clone()]).await.expect("the rule was mended");
+    assert_eq!(base().await, ChannelVersion(6), "passed is not landed");
+    house.db.settle(id(1), Settlement::Accepted).await.expect("decided");
+    assert_eq!(asked(&house).await, std::slice::from_ref(&key));
+    house.db.discard_staged("customers").await.expect("the next pass begins");
+    stage(&house, &customers, "C1", "decided").await;
+    land_asked(&house, 12, vec![(customers.name.clone(), vec![key])]).await;
+    house.update(2, &customers, &values("C1", "till again")).await;
+    assert_eq!(base().await, ChannelVersion(12), "now it has seen everything");
 }
 
 async fn asked(house: &House) -> Vec<Key> {
