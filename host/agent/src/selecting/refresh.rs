@@ -124,6 +124,23 @@ impl<'r> Refresh<'r> {
         Ok(())
     }
 
+    /// Of the scopes with a table that hangs on the choice, or did.
+    async fn pulls_of(
+        &self,
+        link: &mut Link,
+        all: &BTreeMap<TableName, Restriction>,
+    ) -> Result<Vec<Pull<'r>>, FlowError> {
+        let force = self.force(&Members::default()).await?;
+        let hangs = |run: &&ScopeRun| run.tables.iter().any(|table| all.contains_key(&table.name));
+        let runs = self.register.scopes.iter().filter(|run| run.is_pulled()).filter(hangs);
+        let mut pulls = Vec::new();
+        for run in runs {
+            let pull = Pull::new(self.register, run, force.clone(), &Unwatched);
+            pulls.push(pull.filtered(link).await?);
+        }
+        Ok(pulls)
+    }
+
     async fn pass(
         &self,
         link: &mut Link,
@@ -132,13 +149,7 @@ impl<'r> Refresh<'r> {
         choice: &Choice<'_>,
     ) -> Result<Option<Refreshed>, FlowError> {
         let (register, local) = (self.register, &self.register.local);
-        let force = self.force(&Members::default()).await?;
-        let hangs = |run: &&ScopeRun| run.tables.iter().any(|table| all.contains_key(&table.name));
-        let runs = register.scopes.iter().filter(|run| run.is_pulled()).filter(hangs);
-        let mut pulls: Vec<Pull<'_>> = Vec::new();
-        for run in runs {
-            pulls.push(Pull::new(register, run, force.clone(), &Unwatched).filtered(link).await?);
-        }
+        let pulls = self.pulls_of(link, all).await?;
         let (mut tables, mut places, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
         for (at, pull) in pulls.iter().enumerate() {
             epochs.extend(local.epochs_of(&pull.run.scope.name).await?);
