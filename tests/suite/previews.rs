@@ -7,9 +7,14 @@ use crate::plugins::{
 };
 use rusqlite::Connection;
 use serde_json::Value as Json;
+use std::path::Path;
 
 fn preview(stage: &Stage, harm: &str, more: &[&str]) -> Json {
-    let file = component(stage, "hostile").display().to_string();
+    preview_of(stage, &component(stage, "hostile"), harm, more)
+}
+
+fn preview_of(stage: &Stage, file: &Path, harm: &str, more: &[&str]) -> Json {
+    let file = file.display().to_string();
     let config = format!("{harm}@ax.CUSTTABLE/ACCOUNTNUM");
     let words = ["plugin", "preview", &file, "--with-config", &config, "--limit", "1", "--json"];
     let ran = stage.tillhold(&[&words[..], more].concat());
@@ -35,11 +40,21 @@ fn a_preview_runs_under_the_plugins_own_limits_and_its_lines_are_not_the_agents(
         stage.start().await;
         stage.rehearsal.settle().await.expect("a synchronisation");
 
-        // More memory than it may have: 8 MB, and not the 64 of every plugin.
-        let hoards = preview(&stage, "hoards", &[]);
-        assert!(hoards["refused"].as_u64() > Some(0), "{hoards:#}");
+        // More memory than it may have: 8 MB, and not the 64 of every plugin. Under another name it has them in its place.
         let most = format!("{} are allowed", 8 << 20);
-        assert!(reasons(&hoards).contains(&most), "{hoards:#}");
+        let other = stage.rehearsal.folder().join("hostile-2.wasm");
+        std::fs::copy(component(&stage, "hostile"), &other).expect("a copy");
+        for (file, as_it) in
+            [(component(&stage, "hostile"), &[][..]), (other.clone(), &["--as", "hostile"])]
+        {
+            let hoards = preview_of(&stage, &file, "hoards", as_it);
+            assert!(hoards["refused"].as_u64() > Some(0), "{hoards:#}");
+            assert!(reasons(&hoards).contains(&most), "{hoards:#}");
+            assert_eq!(hoards["in_profile"], true, "{hoards:#}");
+        }
+        let unnamed = preview_of(&stage, &other, "hoards", &[]);
+        assert_eq!(unnamed["in_profile"], false, "{unnamed:#}");
+        assert!(!reasons(&unnamed).contains(&most), "{unnamed:#}");
 
         // A batch of 1,000 lines, of which 3 are heard, and one that says how many were not.
         for side in ["offline", "channel"] {

@@ -47,6 +47,7 @@ pub async fn preview(
     }
     let asked = Asked {
         file: text("file").unwrap_or_default().into(),
+        name: text("as"),
         scope,
         config: text("config"),
         examples: body["examples"].as_u64().unwrap_or(EXAMPLES) as usize,

@@ -36,6 +36,8 @@ use tillhold_plugin::{ComponentSource, Flow, LogLine, Plugin, PluginSource};
 
 pub struct Asked {
     pub file: PathBuf,
+    /// The plugin in whose place it would come; `None` is the file's name without its ending.
+    pub name: Option<String>,
     /// `None` is every scope with a table that it works on.
     pub scope: Option<String>,
     /// `None` is what the profile says to the plugin of this name, in each scope.
@@ -52,8 +54,8 @@ pub enum Side {
 }
 
 pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowError> {
-    let name = asked.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
+    let of_file = || asked.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = asked.name.clone().or_else(of_file).unwrap_or_default();
     let said = Arc::new(Mutex::new(Heard::default()));
     let mut link = (asked.from == Side::Channel).then(|| register.link());
     let (mut tables, mut digest, mut total) = (Vec::new(), Json::Null, Counts::default());
@@ -74,11 +76,19 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
     let from = if link.is_some() { "channel" } else { "offline" };
     let mut whole = total.told();
     whole.insert("plugin".to_string(), json!(name));
+    whole.insert("in_profile".to_string(), json!(is_named(&register.profile, &name)));
     whole.insert("digest".to_string(), digest);
     whole.insert("from".to_string(), json!(from));
     whole.insert("tables".to_string(), json!(tables));
     whole.extend(said.lock().unwrap_or_else(PoisonError::into_inner).told());
     Ok(Json::Object(whole))
+}
+
+/// Whether the profile says anything of a plugin of this name: otherwise it is tried without grants and limits of its own.
+fn is_named(profile: &Profile, name: &str) -> bool {
+    let mut scopes = profile.scopes.iter();
+    profile.plugins.iter().any(|terms| terms.name == name)
+        || scopes.any(|scope| scope.transformers.iter().any(|plugin| plugin.name == name))
 }
 
 /// As the profile trusts, grants and bounds it; which digest is pinned is no question before it is pinned.

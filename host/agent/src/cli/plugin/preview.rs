@@ -18,15 +18,18 @@ const LIMIT: Duration = Duration::from_secs(4 * 3_600);
 
 #[derive(Args)]
 pub struct PreviewArgs {
-    /// The new component; its name without .wasm is the plugin's
+    /// The new component
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
+    /// The plugin in whose place it would come, with what the profile grants that one; by default FILE
+    #[arg(long = "as", value_name = "PLUGIN")]
+    name: Option<String>,
     #[command(flatten)]
     settings: Settings,
     /// Only this scope
     #[arg(long, value_name = "NAME")]
     scope: Option<String>,
-    /// Its config; by default what the profile says to the plugin of this name
+    /// Its config; by default what the profile says to the plugin in whose place it comes
     #[arg(long, value_name = "TEXT")]
     with_config: Option<String>,
     /// Which rows: the register's as they are, or the channel's through the rule at work and through the new one
@@ -56,6 +59,7 @@ pub async fn preview(env: &Env, args: &PreviewArgs) -> anyhow::Result<Done> {
     };
     let asked = json!({
         "file": file.display().to_string(),
+        "as": args.name,
         "scope": args.scope,
         "config": args.with_config,
         "from": from,
@@ -90,6 +94,12 @@ fn print(answer: &Json) {
         grid.row(names.into_iter().chain(counts.map(|name| text(&table[name]))));
     }
     grid.print();
+    if answer["in_profile"] == false {
+        let name = text(&answer["plugin"]);
+        println!(
+            "the profile names no plugin {name}: it was shown all that it asks for; --as PLUGIN says in whose place"
+        );
+    }
     for table in list(&answer["tables"]) {
         let name = text(&table["table"]);
         for one in list(&table["examples"]) {

@@ -97,6 +97,11 @@ fn standing() -> Vec<Operation> {
         post("/v1/plugins-preview", "What a new version of a plugin would do; nothing is written")
             .body(vec![
                 required("file", Kind::Text, "The component's path on this machine"),
+                optional(
+                    "as",
+                    Kind::Text,
+                    "In place of which plugin; otherwise of the file's name",
+                ),
                 optional("scope", Kind::Text, "One scope only"),
                 optional("config", Kind::Text, "Otherwise what the profile says"),
                 optional("from", SIDE, "Whose rows; offline unless given"),

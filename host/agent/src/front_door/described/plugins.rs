@@ -63,6 +63,7 @@ pub fn preview() -> Json {
     ];
     let own = vec![
         ("plugin", text()),
+        ("in_profile", flag()),
         ("digest", or_null(text())),
         ("from", words(&["offline", "channel"])),
         ("tables", list(object(&table.concat()))),
