@@ -108,6 +108,9 @@ pub enum Event {
     },
     /// Retention passes over the changes of the channel so far.
     ForgetChanges,
+    /// The channel is taken down and comes back as another life of itself: what registers know of its versions is of the
+    /// former one.
+    AnotherLife,
     DiskFull {
         register: u64,
         ms: u64,
@@ -217,7 +220,7 @@ impl Event {
             | Event::ChannelDies { .. }
             | Event::ReadOnly { .. }
             | Event::FailStatement { .. } => Kind::Channel,
-            Event::ForgetChanges => Kind::Retention,
+            Event::ForgetChanges | Event::AnotherLife => Kind::Retention,
             Event::DiskFull { .. } | Event::FailWrite { .. } | Event::FailSync { .. } => Kind::Disk,
             Event::SetClock { .. } => Kind::Clock,
             Event::OtherProfile { .. } => Kind::Profile,

@@ -150,7 +150,8 @@ fn drawn_apart(
 ) -> impl Iterator<Item = Planned> {
     let locks = locks(seed, kinds, sells_ms).into_iter();
     let tills = second_tills(seed, registers, sells_ms);
-    locks.chain(tills).chain(assortment(seed, sells_ms)).chain(people(seed, registers, sells_ms))
+    let people = people(seed, registers, sells_ms);
+    locks.chain(tills).chain(assortment(seed, sells_ms)).chain(people).chain(lives(seed, sells_ms))
 }
 
 /// Between two locks that head office takes, on average.
@@ -195,6 +196,12 @@ fn people(seed: u64, registers: u64, sells_ms: u64) -> Vec<Planned> {
         dice.one_in(4).then_some(planned)
     };
     (1..=registers).filter_map(&mut one).collect()
+}
+
+fn lives(seed: u64, sells_ms: u64) -> Option<Planned> {
+    let mut dice = Dice::of(seed, "lives");
+    let at_ms = dice.between(1, sells_ms);
+    dice.one_in(4).then_some(Planned { at_ms, what: Event::AnotherLife })
 }
 
 /// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.

@@ -281,6 +281,15 @@ async fn of_channel(world: &Rc<World>, what: Event) {
                 let _ = world.channel.office(forget).await;
             }
         }
+        Event::AnotherLife if world.channel.engine().is_none() => {}
+        Event::AnotherLife => {
+            world.channel.die().await;
+            if let Err(error) = world.channel.start().await {
+                world.break_promise(format!("the channel does not come back: {error:#}"));
+            }
+            let life = "UPDATE [tillhold].[epoch] SET [id] = NEWID();";
+            let _ = world.channel.office(|office| office.run(life)).await;
+        }
         Event::DiskFull { register, ms } => {
             world.machine(register).disk.fill(true);
             sleep(Duration::from_millis(ms)).await;
