@@ -241,9 +241,7 @@ async fn of_channel(world: &Rc<World>, what: Event) {
         Event::ChannelDies { down_ms } => {
             world.channel.die().await;
             sleep(Duration::from_millis(down_ms)).await;
-            if let Err(error) = world.channel.start().await {
-                world.break_promise(format!("the channel does not come back: {error:#}"));
-            }
+            comes_back(world).await;
         }
         Event::Lock { text, ms } => {
             let gates = || (1..=world.plan.registers).filter_map(|it| world.channel.gate(it));
@@ -284,9 +282,7 @@ async fn of_channel(world: &Rc<World>, what: Event) {
         Event::AnotherLife if world.channel.engine().is_none() => {}
         Event::AnotherLife => {
             world.channel.die().await;
-            if let Err(error) = world.channel.start().await {
-                world.break_promise(format!("the channel does not come back: {error:#}"));
-            }
+            comes_back(world).await;
             let life = "UPDATE [tillhold].[epoch] SET [id] = NEWID();";
             let _ = world.channel.office(|office| office.run(life)).await;
         }
@@ -298,6 +294,12 @@ async fn of_channel(world: &Rc<World>, what: Event) {
         Event::FailWrite { register, number } => world.machine(register).disk.fail_write(number),
         Event::FailSync { register, number } => world.machine(register).disk.fail_sync(number),
         other => unreachable!("{other:?} is carried out before"),
+    }
+}
+
+async fn comes_back(world: &World) {
+    if let Err(error) = world.channel.start().await {
+        world.break_promise(format!("the channel does not come back: {error:#}"));
     }
 }
 
