@@ -176,19 +176,21 @@ fn mark(
 ) -> Result<(), Trouble> {
     let (name, now_ms) = (entry.table.name.to_string(), env.clock.wall_ms());
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Of the other file no row is the register's to write.
+    let as_of = match entry.kind {
+        Kind::Journal => Some(apply::as_of(&entry.progress(&transaction)?)),
+        Kind::Catalogue => None,
+    };
     for key in &outcome.passed {
-        again::ask_for_passed(&transaction, entry, key)?;
+        if as_of.is_some() {
+            again::ask_for_passed(&transaction, entry, key)?;
+        }
         transaction
             .prepare_cached(
                 "DELETE FROM tillhold_row_aside WHERE table_name = ?1 AND folded_key = ?2",
             )?
             .execute((&name, entry.folded(key)))?;
     }
-    // Of the other file no row is the register's to write.
-    let as_of = match entry.kind {
-        Kind::Journal => Some(apply::as_of(&entry.progress(&transaction)?)),
-        Kind::Catalogue => None,
-    };
     for Refused { key, code, reason } in &outcome.refused {
         transaction
             .prepare_cached(
