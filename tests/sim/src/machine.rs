@@ -43,6 +43,8 @@ pub struct Machine {
     running: RefCell<Option<Running>>,
     /// Starts so far.
     pub starts: Cell<u64>,
+    /// One of them came to a front door: from then on a register starts without its channel.
+    has_opened: Cell<bool>,
     /// Whoever ended the agent starts it again.
     attended: Cell<bool>,
     /// Its till sells nothing for a while.
@@ -117,6 +119,7 @@ impl Machine {
             dice: RefCell::new(Dice::new(dice.next())),
             running: RefCell::default(),
             starts: Cell::new(0),
+            has_opened: Cell::new(false),
             attended: Cell::new(false),
             closed: Cell::new(false),
             has_second_till: Cell::new(false),
@@ -140,9 +143,17 @@ impl Machine {
         self.attended.get()
     }
 
-    /// An agent may give up over a disk that fails, or over one that has the files: its service manager starts it again.
+    /// An agent may give up over a disk that fails, over one that has the files, and, while it has nothing to start from,
+    /// over a channel out of reach: its service manager starts it again.
     pub fn may_fail(&self, why: &str) -> bool {
-        ["disk I/O error", "full", "another agent"].iter().any(|words| why.contains(words))
+        let at_any_time = ["disk I/O error", "full", "another agent"];
+        let on_the_first_day = "never synchronised and its channel cannot be reached";
+        at_any_time.iter().any(|words| why.contains(words))
+            || !self.came_to_a_door() && why.contains(on_the_first_day)
+    }
+
+    fn came_to_a_door(&self) -> bool {
+        self.has_opened.get() || self.address_file().exists()
     }
 
     pub fn offline(&self) -> PathBuf {
@@ -184,6 +195,7 @@ impl Machine {
     pub fn start(&self, trace: &Arc<Trace>) {
         let life = Arc::new(Life::default());
         self.disk.serve(&life);
+        self.has_opened.set(self.came_to_a_door());
         // A file of an earlier run would name a door that is closed.
         let _ = std::fs::remove_file(self.address_file());
         let env = self.env(&life, trace);
