@@ -7,6 +7,7 @@
 //!             ─► nothing pending ─► every row and ledger entry counted at the channel
 //! ```
 //!
+//! * How long a status takes while all of them wait, against one with nothing unsent.
 //! * The time has everything in it: that the register notices the channel, its login, its checks and the push. Only the
 //!   reconnect interval is shorter (0.6 s) than the default minute.
 //! * It fails when the bar is missed: 60 s.
@@ -17,15 +18,18 @@ mod common;
 use common::ceiling::{Commits, inserted};
 use common::figures::tell_beside;
 use common::load::{Caller, request};
-use common::register::{Running, is_sent};
+use common::register::{ASK_LIMIT, Running};
 use common::sales::{self, Tables};
-use common::{Fallible, argument, is_asked};
+use common::spread::median;
+use common::{Fallible, Shop, argument, is_asked};
 use serde_json::json;
 use tillhold_core::text::guid_text;
 
 const SALES: i64 = 2_000;
 const LINES: i64 = 20;
 const SECONDS_MAX: f64 = 60.0;
+/// Of which the middle one counts.
+const STATUSES: usize = 9;
 const CONDUCT: &str = "offline_timeout_s = 1\nreconnect_interval_min = 0.01\n";
 
 #[tokio::main]
@@ -35,6 +39,7 @@ async fn main() -> Fallible<()> {
     let tables = Tables::new()?;
     let shop = sales::shop(&tables, CONDUCT).await?;
     let running = Running::online(&shop).await?;
+    let status_bare = status_ms(&shop, &running).await?;
     shop.order("cut")?;
     running.until(&shop, |status| status["state"] == "offline").await?;
     let began_us = shop.env.clock.monotonic_us();
@@ -48,11 +53,12 @@ async fn main() -> Fallible<()> {
         }
     }
     let sold_us = shop.env.clock.monotonic_us();
+    let status = status_ms(&shop, &running).await?;
     shop.order("restore")?;
     let back_us = shop.env.clock.monotonic_us();
     running.until(&shop, |status| status["state"] == "online").await?;
     let online_us = shop.env.clock.monotonic_us();
-    running.until(&shop, is_sent).await?;
+    running.until_sent(&shop).await?;
     let sent_us = shop.env.clock.monotonic_us();
     sales::check(&shop, count, lines, 1).await?;
     let names = tables.all().map(|table| table.name.to_string());
@@ -62,15 +68,19 @@ async fn main() -> Fallible<()> {
     let seconds = |from: u64, to: u64| (to - from) as f64 / 1e6;
     let (noticed, all) = (seconds(back_us, online_us), seconds(back_us, sent_us));
     tell_beside("sent", all, "s", ceiling)?;
+    tell_beside("status", status, "ms", ("with nothing unsent", status_bare))?;
     if is_asked("--json") {
         println!(
             "{}",
             json!({ "sales": count, "lines": lines, "online_s": noticed, "sent_s": all,
-            "sold_s": seconds(began_us, sold_us) })
+            "sold_s": seconds(began_us, sold_us), "status_ms": status, "status_bare_ms": status_bare })
         );
     } else {
         println!("{count} sales of {} rows", lines + 2);
         println!("sold offline in              {:>8.2} s", seconds(began_us, sold_us));
+        println!(
+            "a status meanwhile           {status:>8.2} ms, with nothing unsent {status_bare:.2} ms"
+        );
         println!("online after                 {noticed:>8.2} s");
         println!("all of them in the channel   {all:>8.2} s of at most {SECONDS_MAX} s");
     }
@@ -78,4 +88,16 @@ async fn main() -> Fallible<()> {
         true => Ok(()),
         false => Err("the bar is missed".into()),
     }
+}
+
+/// What the door takes for its status.
+async fn status_ms(shop: &Shop, running: &Running) -> Fallible<f64> {
+    let client = running.client(shop);
+    let mut times = Vec::with_capacity(STATUSES);
+    for _ in 0..STATUSES {
+        let asked_us = shop.env.clock.monotonic_us();
+        client.get("/v1/status", ASK_LIMIT).await?;
+        times.push((shop.env.clock.monotonic_us() - asked_us) as f64 / 1e3);
+    }
+    Ok(median(times))
 }

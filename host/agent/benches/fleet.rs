@@ -18,7 +18,7 @@ use common::cashier::Cashier;
 use common::ceiling::{Commits, inserted};
 use common::figures::{tell, tell_beside};
 use common::fleet::{online, register};
-use common::register::{Running, is_sent};
+use common::register::Running;
 use common::sales::{Arrived, Tables};
 use common::spread::{Spread, median};
 use common::{Fallible, PROGRAM, Shop, argument, large, measure};
@@ -201,7 +201,7 @@ impl Store<'_> {
         let started_us = self.shop.env.clock.monotonic_us();
         let is_drained = Cell::new(false);
         let drain = async {
-            let all = self.fleet.iter().map(|running| running.until(self.shop, is_sent));
+            let all = self.fleet.iter().map(|running| running.until_sent(self.shop));
             let sent = join_all(all).await;
             is_drained.set(true);
             sent.into_iter().collect::<Fallible<Vec<()>>>()?;
@@ -212,7 +212,7 @@ impl Store<'_> {
         let longest = meanwhile.at(1.0) as f64 / 1e3;
         // What they sold last may still be on its way.
         for running in self.fleet {
-            running.until(self.shop, is_sent).await?;
+            running.until_sent(self.shop).await?;
         }
         let names = tables.all().map(|table| table.name.to_string());
         let journal = self.shop.path("register-1/offline/journal.db");

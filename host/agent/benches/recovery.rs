@@ -18,7 +18,7 @@ mod common;
 use common::cashier::Cashier;
 use common::figures::{tell, tell_beside};
 use common::load::Caller;
-use common::register::{Running, is_ready, is_sent};
+use common::register::{Running, is_ready};
 use common::sales::{Arrived, Tables};
 use common::{Fallible, Shop, argument, large};
 use futures_util::future::join_all;
@@ -129,7 +129,7 @@ async fn a_month_offline(
     running: Running,
     sales: i64,
 ) -> Fallible<(Back, i64)> {
-    running.until(shop, is_sent).await?;
+    running.until_sent(shop).await?;
     shop.order("cut")?;
     running.until(shop, |status| status["state"] == "offline").await?;
     cashier.sell_on(&running.door, Duration::ZERO, |sold| sold as i64 >= sales).await?;
@@ -138,7 +138,7 @@ async fn a_month_offline(
     let status = running.client(shop).get("/v1/status", ASK_LIMIT).await?.body;
     let kept = status["pending"]["transactions"].as_i64().ok_or(format!("no count: {status}"))?;
     shop.order("restore")?;
-    running.until(shop, is_sent).await?;
+    running.until_sent(shop).await?;
     // The one that was sold after the start is among them.
     Ok((back, (sales + 1 - kept).max(0)))
 }

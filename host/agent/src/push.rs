@@ -27,6 +27,7 @@ use crate::register::Register;
 use crate::resolve::{Case, Ruled};
 use crate::rules;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tillhold_channel::claim::Speaker;
 use tillhold_channel::ledger::ledger;
 use tillhold_channel::upload::{Outgoing, upload_as};
@@ -34,6 +35,7 @@ use tillhold_channel::{Link, capture, decision};
 use tillhold_core::claim::Head;
 use tillhold_core::limits;
 use tillhold_core::transaction::{ContentHash, Contest, Receipt, Transaction, TransactionId};
+use tillhold_core::window::{Sent, Window};
 use tillhold_local::{Accepted, ConflictRecord, Deferred, Refusal, TransactionRecord, Unsent};
 use tillhold_plugin::Flow;
 
@@ -89,10 +91,10 @@ pub async fn push(
     let batches = register.profile.conduct.upload;
     let most = batches.transactions_max.min(limits::UPLOAD_TRANSACTIONS_MAX);
     let rows = batches.rows_max.min(limits::UPLOAD_ROWS_MAX);
-    let mut size = most;
+    let mut window = Window::new(most);
     while watch.goes_on() {
         let before = pushed.clone();
-        let pending = register.local.pending(size, rows).await?;
+        let pending = register.local.pending(window.size(), rows).await?;
         if pending.is_empty() {
             return Ok(true);
         }
@@ -107,9 +109,11 @@ pub async fn push(
             continue;
         }
         let outgoing: Vec<Outgoing<'_>> = batch.iter().map(Ruled::outgoing).collect();
+        let sent_us = register.env.clock.monotonic_us();
         let receipts = send(link, speaker, &outgoing).await?;
+        let took = Duration::from_micros(register.env.clock.monotonic_us() - sent_us);
         let held = receipts.iter().filter(|receipt| is_held(receipt)).count();
-        size = next_size(size, batch.len(), held, most);
+        window.adapt(Sent { transactions: batch.len(), held, took });
         let answered: Vec<(&Ruled, Receipt)> = batch.iter().zip(receipts).collect();
         accept(register, link, &answered, pushed).await?;
         for (ruled, receipt) in answered {
@@ -210,15 +214,6 @@ fn is_accepted(receipt: &Receipt) -> bool {
 /// Waits for an earlier transaction that shares a row with it; both are pending or decided by the next batch.
 fn is_held(receipt: &Receipt) -> bool {
     matches!(receipt, Receipt::Contested(contests) if contests.is_empty())
-}
-
-/// Whatever waited in a batch was sent in vain. A row contested once is often contested again in the next sale, so the
-/// next batch has only as many as went through, and grows again when nothing waits.
-fn next_size(size: usize, sent: usize, held: usize, most: usize) -> usize {
-    match held {
-        0 => (size * 2).min(most),
-        held => (sent - held).max(1),
-    }
 }
 
 async fn send(
@@ -462,27 +457,4 @@ async fn settle_case(
     }
     // The row moves faster than it can be decided: it stays pending for the next push.
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::next_size;
-    use tillhold_core::limits::UPLOAD_TRANSACTIONS_MAX;
-
-    #[test]
-    fn a_batch_in_which_many_wait_makes_the_next_one_small() {
-        let most = UPLOAD_TRANSACTIONS_MAX;
-        for (size, sent, held, next) in [
-            (most, most, 0, most),
-            (most, most, most - 1, 1),
-            (most, 40, 10, 30),
-            (1, 1, 0, 2),
-            (8, 3, 0, 16),
-            (most - 1, most - 1, 0, most),
-            // Cannot be, and must not stand still.
-            (4, 4, 4, 1),
-        ] {
-            assert_eq!(next_size(size, sent, held, most), next, "{size} {sent} {held}");
-        }
-    }
 }

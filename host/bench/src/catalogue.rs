@@ -225,11 +225,10 @@ static RUNS: [Run; 20] = [
         program: Program::Bench("backlog"),
         full: &["--sales", "2000"],
         quick: &["--sales", "100"],
-        lines: &[line(
-            "sent",
-            "2,000 sales made offline, until all are in the channel",
-            AtMost(60.0),
-        )],
+        lines: &[
+            line("sent", "2,000 sales made offline, until all are in the channel", AtMost(60.0)),
+            line("status", "a status while 2,000 sales of 22 rows wait", Told),
+        ],
     },
     Run {
         name: "fleet",

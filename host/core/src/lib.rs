@@ -55,3 +55,4 @@ pub mod transaction;
 pub mod types;
 pub mod value;
 pub mod version;
+pub mod window;

@@ -16,6 +16,13 @@ pub const LOAD_STATEMENT_BYTES_MAX: usize = 64 << 20;
 /// Transactions in one upload, which is one round trip: a real sale has some twenty rows, so that the limit in rows is the
 /// one that counts; of small sales no more than this wait for one lost answer.
 pub const UPLOAD_TRANSACTIONS_MAX: usize = 200;
+/// In the first upload of a push: a store's registers come back together, and the channel takes them one after the other.
+pub const UPLOAD_TRANSACTIONS_FIRST: usize = 25;
+/// No upload is made smaller than this because it takes long: on a line of 600 ms these are 33 sales a second.
+pub const UPLOAD_TRANSACTIONS_SLOW: usize = 20;
+/// An upload that is answered later makes the next one smaller: cashiers whose sales the channel takes at once wait for other
+/// registers' uploads to end, and go on offline after the offline timeout, some seconds.
+pub const UPLOAD_TIME_WANTED: Duration = Duration::from_millis(400);
 /// Rows in one upload: OPENJSON is best below some thousands, a deadlock victim repeats all of them, and from 5,000 locks on
 /// SQL Server locks the whole table, which would stop the store's other registers.
 pub const UPLOAD_ROWS_MAX: usize = 2_000;

@@ -59,6 +59,19 @@ fn array_sql(cells: &[String]) -> String {
     }
 }
 
+/// SQL for one cell, as it is stored, out of an image; null where it has none. Of a wide table there are flat images too.
+pub(crate) fn cell_sql_of(table: &Table, image: &str, at: usize) -> String {
+    let flat = format!("{image} ->> '$[{at}]'");
+    let cell = match table.columns.len() > ARGUMENTS_MAX {
+        true => {
+            let (part, at) = (at / ARGUMENTS_MAX, at % ARGUMENTS_MAX);
+            format!("coalesce({image} ->> '$[{part}][{at}]', {flat})")
+        }
+        false => flat,
+    };
+    format!("CASE WHEN json_valid({image}) THEN {cell} END")
+}
+
 /// The image of a row, made here instead of by SQLite.
 pub(crate) fn encode(table: &Table, row: &Row) -> String {
     encode_cells(row.0.iter().zip(&table.columns))
@@ -115,5 +128,40 @@ fn decode_cell(cell: Json, of: SqlType) -> Result<Value, Misfit> {
         Json::String(text) => text::parse(&text, of),
         Json::Number(number) => text::parse(&number.to_string(), of),
         other => Err(Misfit { reason: format!("{other} is no cell") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ARGUMENTS_MAX, cell_sql_of, encode, row_sql};
+    use crate::proofs::{row, table};
+    use rusqlite::Connection;
+
+    /// Wider than SQLite's `json_array` takes at once, so that SQL makes it in parts; made here it is flat.
+    #[test]
+    fn a_cell_is_found_in_the_image_of_a_narrow_and_of_a_wide_row() {
+        let conn = Connection::open_in_memory().expect("room");
+        for width in [3, ARGUMENTS_MAX + 7] {
+            let columns: Vec<String> = (0..width).map(|at| format!("C{at} nvarchar(9)")).collect();
+            let table = table("WIDE", &columns.join(", ").replacen("(9)", "(9) key", 1));
+            let values: Vec<String> = (0..width).map(|at| format!("v{at}")).collect();
+            let flat =
+                encode(&table, &row(&table, &values.iter().map(|v| &**v).collect::<Vec<_>>()));
+            let cells = (0..width).map(|at| format!("'v{at}' AS C{at}"));
+            let cells = cells.collect::<Vec<_>>().join(", ");
+            let made = format!("SELECT {} FROM (SELECT {cells}) AS t", row_sql(&table, "t"));
+            let made: String = conn.query_row(&made, (), |row| row.get(0)).expect("an image");
+            assert_eq!(made == flat, width < ARGUMENTS_MAX, "{made}");
+            let cell = |image: &str, at: usize| -> Option<String> {
+                let sql = format!("SELECT {}", cell_sql_of(&table, "?1", at));
+                conn.query_row(&sql, [image], |row| row.get(0)).expect("an answer")
+            };
+            for at in [0, 1, width - 1] {
+                assert_eq!(cell(&made, at), Some(format!("v{at}")), "{at} of {width}");
+                assert_eq!(cell(&flat, at), Some(format!("v{at}")), "{at} of {width}");
+            }
+            assert_eq!(cell("[null, null]", 1), None);
+            assert_eq!(cell("no image", 1), None);
+        }
     }
 }

@@ -76,11 +76,16 @@ pub(crate) fn keep(conn: &Connection, id: TransactionId, now_ms: i64) -> Result<
          ON r.table_id = l.table_id AND r.key = l.key)"
     ))?
     .execute((id, now_ms))?;
-    conn.prepare_cached(&format!(
-        "DELETE FROM tillhold_kept_row WHERE (table_id, key) IN \
-         (SELECT table_id, key FROM tillhold_log WHERE {ITS_ROWS} AND operation = 'delete')"
-    ))?
-    .execute([id])?;
+    // One by one: by a list of pairs SQLite goes through all kept rows of a table.
+    let deleted =
+        format!("SELECT table_id, key FROM tillhold_log WHERE {ITS_ROWS} AND operation = 'delete'");
+    let mut deleted = conn.prepare_cached(&deleted)?;
+    let mut rows = deleted.query([id])?;
+    while let Some(row) = rows.next()? {
+        let row: (i64, String) = (row.get(0)?, row.get(1)?);
+        conn.prepare_cached("DELETE FROM tillhold_kept_row WHERE table_id = ?1 AND key = ?2")?
+            .execute(row)?;
+    }
     let made = conn
         .prepare_cached(&format!(
             "INSERT INTO tillhold_kept_row (table_id, key, kept_no) SELECT s.table_id, s.key, ?2 FROM \

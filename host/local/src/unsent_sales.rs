@@ -10,10 +10,9 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::registry::{Entry, Registry};
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use tillhold_core::table::TableName;
-use tillhold_core::value::{Decimal, Value};
+use tillhold_core::value::Decimal;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnsentSales {
@@ -80,30 +79,27 @@ fn counted(conn: &Connection) -> Result<UnsentSales, Trouble> {
 /// Of several images of one header the last counts; one that is gone again counts nothing.
 fn amounts(
     conn: &Connection,
-    entry: &Arc<Entry>,
+    entry: &Entry,
     amount: usize,
     currency: usize,
 ) -> Result<BTreeMap<String, Decimal>, Trouble> {
-    let sql = "SELECT key, new_row FROM tillhold_log WHERE table_id = ?1 ORDER BY seq";
-    let mut statement = conn.prepare_cached(sql)?;
+    let cell = |at| image::cell_sql_of(&entry.table, "new_row", at);
+    // Cells beside max() are those of its row.
+    let sql = format!(
+        "SELECT {}, {}, max(seq) FROM tillhold_log WHERE table_id = ?1 GROUP BY key",
+        cell(amount),
+        cell(currency)
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([entry.id])?;
-    let mut last: HashMap<String, Option<String>> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        last.insert(row.get(0)?, row.get(1)?);
-    }
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
-    for image in last.into_values().flatten() {
-        // What another program wrote may be no row of the table; its upload says so.
-        let Ok(row) = image::decode(&entry.table, &image) else { continue };
-        let (Value::Decimal(amount), currency) = (&row.0[amount], &row.0[currency]) else {
-            continue;
-        };
-        let currency = match currency {
-            Value::Text(text) => text.trim_end().to_uppercase(),
-            _ => String::new(),
-        };
+    while let Some(row) = rows.next()? {
+        // What another program wrote may be no amount; its upload says so.
+        let amount = row.get_ref(0)?.as_str().ok().and_then(Decimal::parse);
+        let Some(amount) = amount else { continue };
+        let currency = row.get_ref(1)?.as_str().unwrap_or_default().trim_end().to_uppercase();
         let sum = sums.entry(currency).or_insert(Decimal::ZERO);
-        *sum = sum.checked_add(*amount).unwrap_or(*sum);
+        *sum = sum.checked_add(amount).unwrap_or(*sum);
     }
     Ok(sums)
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use super::ceiling::{committed, empty};
-use super::register::{Running, is_sent};
+use super::register::Running;
 use super::sales::{self, Arrived, Tables};
 use super::spread::Spread;
 use super::{Fallible, Shop};
@@ -111,7 +111,7 @@ pub async fn run(write_path: &str, cuts: usize, cashiers: usize) -> Fallible<Tol
     till.is_over.store(true, Ordering::Relaxed);
     // Answers nothing: the last cashier who goes closes it.
     let _ = ended.recv().await;
-    running.until(&shop, is_sent).await?;
+    running.until_sent(&shop).await?;
     Ok(Told { bare_longest_us, ..judge(&shop, &till, &moments).await? })
 }
 

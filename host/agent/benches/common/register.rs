@@ -10,8 +10,10 @@ use tillhold_client::{Client, Door};
 
 /// Waited for a state at most.
 const STATE_LIMIT: Duration = Duration::from_secs(600);
-const ASK_LIMIT: Duration = Duration::from_secs(30);
+pub const ASK_LIMIT: Duration = Duration::from_secs(30);
+/// A status takes some milliseconds of the register that is measured, the more the more is unsent.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Shorter: it is part of a time that is measured.
 const OPEN_LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -85,6 +87,20 @@ impl Running {
 
     /// Asks for the status until it is as wanted.
     pub async fn until(&self, shop: &Shop, wanted: impl Fn(&Json) -> bool) -> Fallible<()> {
+        self.asked_each(LOOK_INTERVAL, shop, wanted).await
+    }
+
+    /// Until it is online with nothing left to send, asked seldom.
+    pub async fn until_sent(&self, shop: &Shop) -> Fallible<()> {
+        self.asked_each(LONG_LOOK_INTERVAL, shop, is_sent).await
+    }
+
+    async fn asked_each(
+        &self,
+        interval: Duration,
+        shop: &Shop,
+        wanted: impl Fn(&Json) -> bool,
+    ) -> Fallible<()> {
         let client = self.client(shop);
         let started_us = shop.env.clock.monotonic_us();
         loop {
@@ -96,7 +112,7 @@ impl Running {
                         fs::read_to_string(self.folder.join("agent.log")).unwrap_or_default();
                     return Err(format!("never came to it: {seen:?}\n{said}").into());
                 }
-                _ => tokio::time::sleep(LOOK_INTERVAL).await,
+                _ => tokio::time::sleep(interval).await,
             }
         }
     }
@@ -148,8 +164,7 @@ pub fn is_ready(status: &Json) -> bool {
         && scopes.is_some_and(|scopes| scopes.iter().all(|scope| scope["ready"] == true))
 }
 
-/// Online with nothing left to send.
-pub fn is_sent(status: &Json) -> bool {
+fn is_sent(status: &Json) -> bool {
     status["state"] == "online" && status["pending"]["transactions"] == 0
 }
 
