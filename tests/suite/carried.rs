@@ -1,6 +1,7 @@
 //! The sales of a dead register, carried by hand: out of its journal without its channel, into the channel from another
 //! register of the store, each once, whoever else sends them.
 
+use crate::decided::{edit_in_a_former_life, vat_at_the_channel};
 use crate::harness::{Stage, proof};
 use crate::snapshots::{Second, done, run};
 use serde_json::Value as Json;
@@ -55,6 +56,28 @@ fn a_dead_registers_sales_come_in_by_hand_and_once() {
         stage.start().await;
         stage.rehearsal.sell(2).await.expect("sales");
         stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Head office's row has a lower number than the one that the file's change stands on: it was written after the restoring.
+#[test]
+fn a_change_from_before_the_channel_was_restored_is_left_and_not_written_over_what_came_since() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        edit_in_a_former_life(&mut stage).await;
+        let config = stage.rehearsal.config();
+        let told = json(done(&run(&["export", "unsent", "--json"], &config)));
+        let path = told["path"].as_str().expect("a path").to_string();
+        stage.rehearsal.kill();
+        stage.rehearsal.restore().await.expect("the line back");
+        let second = Second::of(&stage, "");
+        let told = second.run(&["import", "unsent", "--json", &path]);
+        let left = json(&told.out);
+        assert_eq!((told.status, &left["applied"]), (Some(1), &0.into()), "{left} {}", told.error);
+        let reason = left["left"][0]["reason"].as_str().expect("a reason");
+        assert_eq!(reason, "the channel has changed a row of it since");
+        assert!(vat_at_the_channel(&stage, "US-OFFICE-1"));
         stage.rehearsal.close().await.expect("an end");
     });
 }

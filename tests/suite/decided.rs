@@ -60,7 +60,7 @@ async fn with_one_conflict(stage: &Stage, number: u64) {
     stage.rehearsal.until("a conflict that waits", limit, waits).await.expect("a conflict");
 }
 
-fn vat_at_the_channel(stage: &Stage, value: &str) -> bool {
+pub fn vat_at_the_channel(stage: &Stage, value: &str) -> bool {
     let account = stage.rehearsal.contested_account();
     let sql = format!(
         "SELECT [RECID] FROM [ax].[CUSTTABLE] WHERE [ACCOUNTNUM] = N'{account}' AND [VATNUM] = N'{value}';"
@@ -201,6 +201,22 @@ async fn edit_one_customer(stage: &Stage, number: u64) {
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
 
+/// One customer is edited on both sides while the channel is away, by a register that has followed it much further than it
+/// will have come when it is back.
+pub async fn edit_in_a_former_life(stage: &mut Stage) {
+    stage.rehearsal.kill();
+    let journal = stage.rehearsal.folder().join("offline/journal.db");
+    let conn = rusqlite::Connection::open(journal).expect("the journal");
+    let further = "UPDATE tillhold_table SET version = version + 1000000 \
+                   WHERE direction = 'bidirectional'";
+    assert!(conn.execute(further, ()).expect("a former life") > 0);
+    conn.close().expect("an end");
+    stage.rehearsal.cut().await.expect("a cut");
+    stage.rehearsal.start().await.expect("an agent");
+    stage.state("offline").await;
+    edit_one_customer(stage, 1).await;
+}
+
 /// The channel comes back from a backup and counts its versions anew, below the one that the register's unsent change stands
 /// on. What head office writes there was never seen by the register, whatever its number is.
 #[test]
@@ -208,18 +224,7 @@ fn a_change_from_before_the_channel_was_restored_is_contested() {
     proof(async {
         let mut stage = Stage::prepared_with(40, to_people).await;
         stage.start().await;
-        stage.rehearsal.kill();
-        let journal = stage.rehearsal.folder().join("offline/journal.db");
-        let conn = rusqlite::Connection::open(journal).expect("the journal");
-        // As a register has it that followed the channel much further in its former life.
-        let further = "UPDATE tillhold_table SET version = version + 1000000 \
-                       WHERE direction = 'bidirectional'";
-        assert!(conn.execute(further, ()).expect("a former life") > 0);
-        conn.close().expect("an end");
-        stage.rehearsal.cut().await.expect("a cut");
-        stage.rehearsal.start().await.expect("an agent");
-        stage.state("offline").await;
-        edit_one_customer(&stage, 1).await;
+        edit_in_a_former_life(&mut stage).await;
         stage.rehearsal.restore().await.expect("the line back");
         let waits = |status: &Json| status["state"] == "online" && status["conflicts"] == 1;
         let limit = Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! Sales that were carried here by hand, into the channel: each once, by the ledger, under the name of their own register.
 //!
 //! * What is in the ledger already is left as it is.
+//! * Where the channel was restored since, the changes stand on nothing: what it has changed is not written over.
 //! * What the channel refuses or knows otherwise is listed with the reason, and nothing of it is written; what builds on it
 //!   waits with it. Nobody is asked to decide here: that is the register's own business, should it come back.
 //! * Rules for rows on their way up run as they would have on the register.
@@ -15,10 +16,12 @@ use crate::resolve::Ruled;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::path::Path;
-use tillhold_channel::Link;
 use tillhold_channel::upload::{Outgoing, upload_altered};
+use tillhold_channel::{Link, capture};
 use tillhold_core::limits;
+use tillhold_core::table::TableName;
 use tillhold_core::transaction::{Contest, Operation, Receipt, Transaction, TransactionId, Write};
+use tillhold_core::version::ChannelVersion;
 
 /// What became of a file's sales.
 #[derive(Debug)]
@@ -57,7 +60,8 @@ pub async fn import(
         return Err(CarryError::OtherStore { found, expected }.into());
     }
     let imported = Imported { origin, applied: 0, already_there: 0, left: Vec::new() };
-    let mut import = Import { register, link, imported, held: BTreeSet::new() };
+    let former = former(register, link, &imported.origin).await?;
+    let mut import = Import { register, link, imported, former, held: BTreeSet::new() };
     let mut lines = Lines::open(file)?;
     lines.next()?;
     let mut batch = Vec::new();
@@ -78,10 +82,25 @@ pub async fn import(
     Ok(import.imported)
 }
 
+async fn former(
+    register: &Register,
+    link: &mut Link,
+    origin: &Origin,
+) -> Result<BTreeSet<TableName>, FlowError> {
+    if origin.seen.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let (epoch, reached) = capture::current(link, register.profile.capture).await?;
+    let seen = origin.seen.iter().filter(|(_, seen)| seen.is_former(epoch, reached));
+    Ok(seen.map(|(table, _)| table.clone()).collect())
+}
+
 struct Import<'a> {
     register: &'a Register,
     link: &'a mut Link,
     imported: Imported,
+    /// Tables whose versions in the file are those of a former life of the channel.
+    former: BTreeSet<TableName>,
     /// Rows for which a sale that was not taken holds back what builds on it.
     held: BTreeSet<(String, Vec<String>)>,
 }
@@ -90,7 +109,13 @@ impl Import<'_> {
     fn transaction(&self, json: &Json, number: usize) -> Result<Transaction, FlowError> {
         let table = |name: &_| self.register.table(name).map(|(_, table)| table.clone());
         let read = line::transaction(json, table);
-        Ok(read.map_err(|reason| CarryError::Line { line: number, reason })?)
+        let mut read = read.map_err(|reason| CarryError::Line { line: number, reason })?;
+        for write in &mut read.writes {
+            if self.former.contains(&write.table.name) {
+                write.base_version = ChannelVersion(0);
+            }
+        }
+        Ok(read)
     }
 
     async fn send(&mut self, batch: Vec<Transaction>) -> Result<(), FlowError> {

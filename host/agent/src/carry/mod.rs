@@ -1,7 +1,7 @@
 //! Unsent sales carried out of a register by hand: a signed file of readable lines, and its way into the channel.
 //!
 //! ```text
-//! {"tillhold_unsent": 1, "store", "register", "incarnation", "exported_at_ms"}
+//! {"tillhold_unsent": 1, "store", "register", "incarnation", "exported_at_ms", "seen"}
 //! {"id", "hash", "sequence", "state", "writes": […], "sha256"}        one line a POS transaction, oldest first
 //! {"end": {"transactions", "sha256", "key", "ed25519"}}               of every byte above
 //! ```

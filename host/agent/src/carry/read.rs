@@ -5,12 +5,14 @@ use super::{FORMAT, PURPOSE, line};
 use crate::snapshot::signing::is_signed;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use tillhold_core::limits;
+use tillhold_core::table::TableName;
 use tillhold_core::text;
-use tillhold_core::version::Incarnation;
+use tillhold_core::version::{ChannelVersion, Incarnation};
 
 /// Whose sales they are, and who vouches for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +21,30 @@ pub struct Origin {
     pub register: String,
     pub incarnation: Incarnation,
     pub exported_at_ms: i64,
+    /// How far the register had seen the channel, by table, and in which life of it. Older exports do not say.
+    pub seen: BTreeMap<TableName, Seen>,
     pub transactions: u64,
     /// The public key of whoever signed.
     pub key: String,
+}
+
+/// What changes of a table stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub version: ChannelVersion,
+    pub epoch: [u8; 16],
+}
+
+impl Seen {
+    fn of(json: &Json) -> Option<Seen> {
+        let version = ChannelVersion(json["version"].as_str()?.parse().ok()?);
+        Some(Seen { version, epoch: text::parse_guid(json["epoch"].as_str()?)? })
+    }
+
+    /// Whether the channel that has come to `reached` in its life `epoch` counts anew since.
+    pub fn is_former(&self, epoch: [u8; 16], reached: ChannelVersion) -> bool {
+        self.epoch != epoch || self.version > reached
+    }
 }
 
 /// Reads a whole file for its soundness; with `key`, only that one may have signed it.
@@ -67,7 +90,13 @@ fn origin(json: &Json) -> Result<Origin, String> {
     }
     let incarnation =
         text::parse_guid(&text("incarnation")?).ok_or("its incarnation is no guid")?;
+    let place = |(table, place): (&String, &Json)| {
+        let place = TableName::parse(table).zip(Seen::of(place));
+        place.ok_or_else(|| format!("how far {table} was seen cannot be read"))
+    };
+    let seen = json["seen"].as_object().into_iter().flatten();
     Ok(Origin {
+        seen: seen.map(place).collect::<Result<_, _>>()?,
         store: text("store")?,
         register: text("register")?,
         incarnation: Incarnation(incarnation),

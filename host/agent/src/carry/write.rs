@@ -7,12 +7,14 @@ use crate::settings::register_file::RegisterFile;
 use crate::snapshot::export::stamp;
 use crate::snapshot::place;
 use crate::snapshot::signing::Signer;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use tillhold_core::limits;
+use tillhold_core::profile::Direction;
+use tillhold_core::text::guid_text;
 use tillhold_env::Env;
 use tillhold_local::LocalDatabase;
 
@@ -63,6 +65,7 @@ pub async fn write(
             "register": settings.register,
             "incarnation": local.incarnation().to_string(),
             "exported_at_ms": now_ms,
+            "seen": seen(local).await?,
         })
         .to_string(),
     )?;
@@ -87,6 +90,20 @@ pub async fn write(
     paper.finish()?;
     place::rename(&aside, &path)?;
     Ok(Carried { path, transactions, rows, key })
+}
+
+/// What the changes stand on: how far each table of both directions has come, and in which life of the channel.
+async fn seen(local: &LocalDatabase) -> Result<Json, FlowError> {
+    let mut seen = Map::new();
+    for state in local.tables().await? {
+        if let (Direction::Bidirectional, Some(version), Some(epoch)) =
+            (state.direction, state.version, state.epoch)
+        {
+            let place = json!({ "version": version.to_string(), "epoch": guid_text(&epoch) });
+            seen.insert(state.table.name.to_string(), place);
+        }
+    }
+    Ok(Json::Object(seen))
 }
 
 struct Paper {

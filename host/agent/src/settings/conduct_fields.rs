@@ -131,7 +131,8 @@ pub const UPLOAD_INTERVAL: Field<Number> = Field {
 pub const UPLOAD_TRANSACTIONS: Field<Number> = Field {
     key: "transactions_max",
     kind: whole(1.0, MOST_TRANSACTIONS, MOST_TRANSACTIONS),
-    meaning: "Sales in one batch, which is one round trip and one transaction of the channel.",
+    meaning: "Sales in one batch at most, which is one round trip and one transaction of the channel. The first batch has 25; while the \
+              channel is slow to answer they are smaller.",
 };
 
 pub const UPLOAD_ROWS: Field<Number> = Field {
