@@ -1,7 +1,7 @@
 //! The sales of a dead register, carried by hand: out of its journal without its channel, into the channel from another
 //! register of the store, each once, whoever else sends them.
 
-use crate::decided::{edit_in_a_former_life, vat_at_the_channel};
+use crate::decided::{edit_in_a_former_life, edit_one_customer, vat_at_the_channel};
 use crate::harness::{Stage, proof};
 use crate::snapshots::{Second, done, run};
 use serde_json::Value as Json;
@@ -77,6 +77,34 @@ fn a_change_from_before_the_channel_was_restored_is_left_and_not_written_over_wh
         assert_eq!((told.status, &left["applied"]), (Some(1), &0.into()), "{left} {}", told.error);
         let reason = left["left"][0]["reason"].as_str().expect("a reason");
         assert_eq!(reason, "the channel has changed a row of it since");
+        assert!(vat_at_the_channel(&stage, "US-OFFICE-1"));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Which life the channel is in cannot be told: the sales come in, and a changed customer is nobody's to write over.
+#[test]
+fn a_channel_that_does_not_say_its_life_gets_the_sales_and_no_change() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(2).await.expect("sales offline");
+        edit_one_customer(&stage, 1).await;
+        let config = stage.rehearsal.config();
+        let told = json(done(&run(&["export", "unsent", "--json"], &config)));
+        let path = told["path"].as_str().expect("a path").to_string();
+        stage.rehearsal.kill();
+        stage.rehearsal.office("DROP TABLE [tillhold].[epoch];").expect("no life");
+        stage.rehearsal.restore().await.expect("the line back");
+        let told = Second::of(&stage, "").run(&["import", "unsent", "--json", &path]);
+        let found = json(&told.out);
+        assert_eq!(
+            (told.status, &found["applied"]),
+            (Some(1), &2.into()),
+            "{found} {}",
+            told.error
+        );
         assert!(vat_at_the_channel(&stage, "US-OFFICE-1"));
         stage.rehearsal.close().await.expect("an end");
     });

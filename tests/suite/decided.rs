@@ -187,7 +187,7 @@ fn a_conflict_is_decided_while_no_agent_runs() {
 }
 
 /// The office and the till give one customer another VAT number each.
-async fn edit_one_customer(stage: &Stage, number: u64) {
+pub async fn edit_one_customer(stage: &Stage, number: u64) {
     let account = stage.rehearsal.contested_account();
     let office = format!(
         "UPDATE [ax].[CUSTTABLE] SET [VATNUM] = N'US-OFFICE-{number}' WHERE [ACCOUNTNUM] = N'{account}';"

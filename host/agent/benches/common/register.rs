@@ -11,8 +11,8 @@ use tillhold_client::{Client, Door};
 /// Waited for a state at most.
 const STATE_LIMIT: Duration = Duration::from_secs(600);
 pub const ASK_LIMIT: Duration = Duration::from_secs(30);
-/// A status takes some milliseconds of the register that is measured, the more the more is unsent.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Where much is unsent: a status takes the more of the register that is measured.
 const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Shorter: it is part of a time that is measured.
 const OPEN_LOOK_INTERVAL: Duration = Duration::from_millis(2);

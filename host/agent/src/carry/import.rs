@@ -8,7 +8,7 @@
 
 use super::fault::CarryError;
 use super::line;
-use super::read::{self, Lines, Origin};
+use super::read::{self, Lines, Origin, Seen};
 use crate::fault::FlowError;
 use crate::push;
 use crate::register::Register;
@@ -82,6 +82,8 @@ pub async fn import(
     Ok(import.imported)
 }
 
+/// All tables of the file where the channel does not say which life it is in: its sales come in all the same, and nothing
+/// that was changed is written over.
 async fn former(
     register: &Register,
     link: &mut Link,
@@ -90,8 +92,14 @@ async fn former(
     if origin.seen.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let (epoch, reached) = capture::current(link, register.profile.capture).await?;
-    let seen = origin.seen.iter().filter(|(_, seen)| seen.is_former(epoch, reached));
+    let now = match capture::current(link, register.profile.capture).await.map_err(FlowError::from)
+    {
+        Ok(now) => Some(now),
+        Err(error) if error.is_channel_trouble() => return Err(error),
+        Err(_) => None,
+    };
+    let is_former = |seen: &Seen| now.is_none_or(|(epoch, reached)| seen.is_former(epoch, reached));
+    let seen = origin.seen.iter().filter(|(_, seen)| is_former(seen));
     Ok(seen.map(|(table, _)| table.clone()).collect())
 }
 
