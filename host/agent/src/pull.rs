@@ -170,9 +170,7 @@ impl<'p> Pull<'p> {
     }
 
     pub(crate) async fn states(&self) -> Result<Vec<TableState>, FlowError> {
-        let mut states = self.register.local.tables().await?;
-        states.retain(|state| self.run.tables.iter().any(|table| table.name == state.table.name));
-        Ok(states)
+        Ok(self.register.local.states_of(&self.run.tables).await?)
     }
 
     async fn tables_not_loaded(&self) -> Result<Vec<TableState>, FlowError> {

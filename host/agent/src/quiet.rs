@@ -60,7 +60,6 @@ pub async fn is_unchanged(
     if local.epochs_of(scope).await? != [epoch] {
         return Ok(false);
     }
-    let states = local.tables().await?;
-    let mut own = states.iter().filter(|s| run.tables.iter().any(|t| t.name == s.table.name));
-    Ok(own.all(|state| state.load == Load::Loaded && state.version == Some(version)))
+    let states = local.states_of(&run.tables).await?;
+    Ok(states.iter().all(|state| state.load == Load::Loaded && state.version == Some(version)))
 }

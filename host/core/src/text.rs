@@ -49,7 +49,7 @@ pub fn canonical(value: &Value, of: SqlType) -> Option<String> {
         Value::Bool(bit) => if *bit { "1" } else { "0" }.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => float_text(*number),
-        Value::Decimal(decimal) => decimal.to_string(),
+        Value::Decimal(decimal) => decimal.text(),
         Value::Text(text) => text.clone(),
         Value::Bytes(bytes) => hexadecimal(bytes),
         Value::Date(date) => date_text(*date),
@@ -124,6 +124,9 @@ pub fn parse(text: &str, of: SqlType) -> Result<Value, Misfit> {
 /// The value as the column would hold it (scale adjusted, time rounded to its grain), or why it cannot.
 /// NULL always fits here; nullability is the table's matter.
 pub fn fit(value: Value, of: SqlType) -> Result<Value, Misfit> {
+    if is_fitted(&value, of) {
+        return Ok(value);
+    }
     let fitted = rounded(value, of)?;
     let is_in_range = match &fitted {
         Value::Date(date) => date.is_in_range(),
@@ -136,6 +139,22 @@ pub fn fit(value: Value, of: SqlType) -> Result<Value, Misfit> {
         true => Ok(fitted),
         // Its text would be that of another moment.
         false => misfit(format!("a date or time outside of what {of} holds")),
+    }
+}
+
+/// Whether [`fit`] would give the value back as it is, as far as a glance tells: `false` says nothing.
+pub fn is_fitted(value: &Value, of: SqlType) -> bool {
+    match (value, of) {
+        (Value::Null, _) | (Value::Int(_), SqlType::BigInt) => true,
+        (Value::Int(number), SqlType::Int) => i32::try_from(*number).is_ok(),
+        (Value::Decimal(decimal), SqlType::Decimal { precision, scale }) => {
+            decimal.scale() == scale && decimal.has_at_most(precision)
+        }
+        // A character takes no fewer bytes here than UTF-16 has units of it.
+        (Value::Text(text), SqlType::NVarChar { length: Some(most) }) => {
+            text.len() <= usize::from(most)
+        }
+        _ => false,
     }
 }
 
@@ -205,10 +224,7 @@ fn fit_decimal(decimal: Decimal, of: SqlType) -> Result<Value, Misfit> {
         SqlType::SmallMoney => (10, 4),
         _ => (19, 4),
     };
-    let fitted = decimal
-        .rescale(scale)
-        .filter(|d| d.unscaled().unsigned_abs() < 10u128.pow(u32::from(precision)));
-    match fitted {
+    match decimal.rescale(scale).filter(|fitted| fitted.has_at_most(precision)) {
         Some(fitted) => Ok(Value::Decimal(fitted)),
         None => misfit(format!("{decimal} has too many digits for {of}")),
     }
@@ -426,10 +442,10 @@ fn parse_offset(text: &str) -> Option<OffsetTimestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, fit, parse};
+    use super::{canonical, fit, is_fitted, parse, rounded};
     use crate::moment::{OffsetTimestamp, Timestamp};
     use crate::types::SqlType;
-    use crate::value::Value;
+    use crate::value::{Decimal, Value};
 
     fn of(declaration: &str) -> SqlType {
         SqlType::parse(declaration).expect("a type of the test")
@@ -442,6 +458,39 @@ mod tests {
             Err(refusal) => format!("!{refusal}"),
         };
         assert_eq!(answer, expected, "{declaration} of {given}");
+    }
+
+    #[test]
+    fn what_fits_at_a_glance_is_what_rounding_leaves_alone() {
+        let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        let ints = [i64::MIN, least - 1, least, 0, most, most + 1, i64::MAX].map(Value::Int);
+        let decimals = [(9_999, 2), (-9_999, 2), (10_000, 2), (999, 1), (9_999, 3), (0, 2)]
+            .map(|(unscaled, scale)| Decimal::new(unscaled, scale).expect("few digits"))
+            .map(Value::Decimal);
+        let texts = ["", "abcd", "abcde", "äöüß", "€€€€", "😀😀", "😀😀😀"]
+            .map(|text| Value::Text(text.into()));
+        for (declaration, values, fitted) in [
+            ("int", &ints[..], 3),
+            ("bigint", &ints, 7),
+            ("numeric(4,2)", &decimals, 3),
+            ("nvarchar(4)", &texts, 2),
+            // Blanks are put behind it, and what SQL Server counts there is not bytes.
+            ("nchar(4)", &texts, 0),
+            ("varchar(4)", &texts, 0),
+        ] {
+            let of = of(declaration);
+            let here = values.iter().filter(|value| is_fitted(value, of));
+            let left = here.map(|value| match rounded(value.clone(), of) {
+                Ok(left) => {
+                    assert_eq!((&left, canonical(&left, of)), (value, canonical(value, of)))
+                }
+                Err(refusal) => panic!("{declaration} refuses {value:?}: {refusal}"),
+            });
+            assert_eq!(left.count(), fitted, "{declaration}");
+        }
+        assert!(
+            is_fitted(&Value::Null, of("xml")) && !is_fitted(&Value::Int(1), of("numeric(4,0)"))
+        );
     }
 
     #[test]

@@ -64,14 +64,34 @@ pub struct Decimal {
 /// Digits that SQL Server's widest decimal holds.
 pub const DECIMAL_DIGITS_MAX: u8 = 38;
 
+/// A sign, a zero before the point, the point, and the digits.
+const TEXT_BYTES_MAX: usize = DECIMAL_DIGITS_MAX as usize + 3;
+
+/// Every decimal cell is held against one of these, and 128 bits are slow to multiply.
+const POWERS_OF_TEN: [u128; DECIMAL_DIGITS_MAX as usize + 1] = {
+    let mut powers = [1; DECIMAL_DIGITS_MAX as usize + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 impl Decimal {
     pub const ZERO: Decimal = Decimal { unscaled: 0, scale: 0 };
 
     /// `None` past 38 digits or a scale above 38.
     pub fn new(unscaled: i128, scale: u8) -> Option<Decimal> {
-        let fits = scale <= DECIMAL_DIGITS_MAX
-            && unscaled.unsigned_abs() < 10u128.pow(u32::from(DECIMAL_DIGITS_MAX));
-        fits.then_some(Decimal { unscaled, scale })
+        let decimal = Decimal { unscaled, scale };
+        let fits = scale <= DECIMAL_DIGITS_MAX && decimal.has_at_most(DECIMAL_DIGITS_MAX);
+        fits.then_some(decimal)
+    }
+
+    /// Whether so many digits hold it, those behind the point among them.
+    pub fn has_at_most(self, digits: u8) -> bool {
+        let bound = POWERS_OF_TEN.get(usize::from(digits));
+        bound.is_none_or(|bound| self.unscaled.unsigned_abs() < *bound)
     }
 
     pub fn unscaled(self) -> i128 {
@@ -84,7 +104,10 @@ impl Decimal {
 
     /// The same number with `scale` decimals, rounded half away from zero as SQL Server does; `None` on overflow.
     pub fn rescale(self, scale: u8) -> Option<Decimal> {
-        if scale >= self.scale {
+        if scale == self.scale {
+            return Some(self);
+        }
+        if scale > self.scale {
             let factor = 10i128.checked_pow(u32::from(scale - self.scale))?;
             return Decimal::new(self.unscaled.checked_mul(factor)?, scale);
         }
@@ -132,15 +155,16 @@ impl Decimal {
         let scale = u8::try_from(fraction.len()).ok()?;
         Decimal::new(if negative { -unscaled } else { unscaled }, scale)
     }
-}
 
-/// Fixed scale, no leading zeros, `-` only when the number is not zero: equal decimals of one column are equal bytes.
-impl std::fmt::Display for Decimal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// What [`Display`](std::fmt::Display) gives, without the way through a formatter: rows have dozens of them.
+    pub fn text(self) -> String {
+        String::from(self.written(&mut [0; TEXT_BYTES_MAX]))
+    }
+
+    fn written(self, text: &mut [u8; TEXT_BYTES_MAX]) -> &str {
         // Written from the end, 19 digits at a time: dividing 128 bits digit by digit takes most of a load's time.
         const CHUNK: u128 = 10u128.pow(19);
         let scale = usize::from(self.scale);
-        let mut text = [0u8; 64];
         let (mut start, mut written) = (text.len(), 0);
         let mut rest = self.unscaled.unsigned_abs();
         loop {
@@ -168,7 +192,14 @@ impl std::fmt::Display for Decimal {
             start -= 1;
             text[start] = b'-';
         }
-        f.write_str(std::str::from_utf8(&text[start..]).expect("digits, a point and a sign"))
+        std::str::from_utf8(&text[start..]).expect("digits, a point and a sign")
+    }
+}
+
+/// Fixed scale, no leading zeros, `-` only when the number is not zero: equal decimals of one column are equal bytes.
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.written(&mut [0; TEXT_BYTES_MAX]))
     }
 }
 

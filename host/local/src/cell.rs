@@ -9,6 +9,7 @@ use crate::file::Trouble;
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Row as SqlRow, Statement};
 use std::borrow::Cow;
+use std::mem;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text::{self, Misfit};
@@ -47,7 +48,7 @@ pub(crate) fn stored(value: &Value, of: SqlType) -> Result<ToSqlOutput<'_>, Misf
             ToSqlOutput::Owned(Stored::Real(*number))
         }
         (Value::Decimal(decimal), _) if has_scale_of(*decimal, of) => {
-            ToSqlOutput::Owned(Stored::Text(decimal.to_string()))
+            ToSqlOutput::Owned(Stored::Text(decimal.text()))
         }
         (Value::Text(text), of) if of.is_text() => {
             ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
@@ -183,17 +184,23 @@ pub(crate) fn unreadable(table: &Table, column: &str, reason: String) -> LocalEr
 }
 
 /// The row with every value as its column holds it, or the first column that cannot.
-pub(crate) fn fit_row(table: &Table, row: Row) -> Result<Row, LocalError> {
+pub(crate) fn fit_row(table: &Table, mut row: Row) -> Result<Row, LocalError> {
     if row.0.len() != table.columns.len() {
         let (given, expected) = (row.0.len(), table.columns.len());
         return Err(LocalError::Width { table: table.name.clone(), given, expected });
     }
-    let fit = |(value, column): (Value, &Column)| {
-        text::fit(value, column.of).map_err(|refusal| LocalError::Misfit {
-            table: table.name.clone(),
-            column: column.name.clone(),
-            reason: refusal.reason,
-        })
-    };
-    row.0.into_iter().zip(&table.columns).map(fit).collect::<Result<_, _>>().map(Row)
+    for (value, column) in row.0.iter_mut().zip(&table.columns) {
+        // Most do, and stay where they are.
+        if text::is_fitted(value, column.of) {
+            continue;
+        }
+        *value = text::fit(mem::replace(value, Value::Null), column.of).map_err(|refusal| {
+            LocalError::Misfit {
+                table: table.name.clone(),
+                column: column.name.clone(),
+                reason: refusal.reason,
+            }
+        })?;
+    }
+    Ok(row)
 }

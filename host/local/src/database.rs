@@ -5,7 +5,7 @@ use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
 use crate::late::Late;
 use crate::reader::Readers;
-use crate::registry::{Registry, TableState};
+use crate::registry::{Entry, Registry, TableState};
 use crate::replacement;
 use crate::size::Bounds;
 use crate::writer::Writer;
@@ -15,7 +15,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use tillhold_core::table::TableName;
+use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
 use tillhold_core::version::{Incarnation, Sequence};
 use tillhold_env::Env;
@@ -117,10 +117,14 @@ impl LocalDatabase {
 
     /// Every table that the files hold, in the order of their names.
     pub async fn tables(&self) -> Result<Vec<TableState>, LocalError> {
-        let mut states = self.states_in(Kind::Journal).await?;
-        states.extend(self.states_in(Kind::Catalogue).await?);
-        states.sort_by(|a, b| a.table.name.cmp(&b.table.name));
-        Ok(states)
+        self.states(|_| true).await
+    }
+
+    /// These without looking at the others: a scope of a few asks every few seconds, and there may be hundreds. What the
+    /// files do not hold is left out.
+    pub async fn states_of(&self, tables: &[Arc<Table>]) -> Result<Vec<TableState>, LocalError> {
+        let wanted: BTreeSet<&TableName> = tables.iter().map(|table| &table.name).collect();
+        self.states(|table| wanted.contains(table)).await
     }
 
     /// One table, without looking at the others: a till asks for it with every price.
@@ -131,13 +135,26 @@ impl LocalDatabase {
         self.readers(kind).run(read).await
     }
 
-    async fn states_in(&self, kind: Kind) -> Result<Vec<TableState>, LocalError> {
-        let registry = self.registry();
-        let read = move |conn: &Connection| {
-            let here = registry.all().filter(|entry| entry.kind == kind);
-            here.map(|entry| Ok(entry.state(&entry.progress(conn)?)?)).collect()
-        };
-        self.readers(kind).run(read).await
+    async fn states(
+        &self,
+        is_wanted: impl Fn(&TableName) -> bool,
+    ) -> Result<Vec<TableState>, LocalError> {
+        let mut states: Vec<TableState> = Vec::new();
+        for kind in [Kind::Journal, Kind::Catalogue] {
+            let registry = self.registry();
+            let wanted = |entry: &&Arc<Entry>| entry.kind == kind && is_wanted(&entry.table.name);
+            let entries: Vec<Arc<Entry>> = registry.all().filter(wanted).cloned().collect();
+            if entries.is_empty() {
+                continue;
+            }
+            let read = move |conn: &Connection| {
+                entries.iter().map(|entry| Ok(entry.state(&entry.progress(conn)?)?)).collect()
+            };
+            let found: Vec<TableState> = self.readers(kind).run(read).await?;
+            states.extend(found);
+        }
+        states.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+        Ok(states)
     }
 
     /// The channel's epochs under which a scope's tables stand: more than one only between two lives of the channel, none

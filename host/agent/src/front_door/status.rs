@@ -45,7 +45,13 @@ async fn count_rows(agent: &Agent, status: &mut Json) -> Result<(), FlowError> {
 pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
     let register = agent.register();
     let counts = register.local.counts().await?;
-    let states = register.local.tables().await?;
+    let states: BTreeMap<TableName, TableState> = register
+        .local
+        .tables()
+        .await?
+        .into_iter()
+        .map(|state| (state.table.name.clone(), state))
+        .collect();
     let standing = agent.standing();
     let write_path = match register.profile.write_path {
         WritePath::ChannelFirst => "channel-first",
@@ -107,14 +113,12 @@ fn unsent_json(unsent: &UnsentSales) -> Json {
 fn scope(
     agent: &Agent,
     run: &crate::register::ScopeRun,
-    states: &[TableState],
+    states: &BTreeMap<TableName, TableState>,
     waiting: &BTreeMap<TableName, u64>,
 ) -> Json {
     let pending: u64 = run.tables.iter().filter_map(|table| waiting.get(&table.name)).sum();
-    let states: Vec<&TableState> = states
-        .iter()
-        .filter(|state| run.tables.iter().any(|table| table.name == state.table.name))
-        .collect();
+    let states: Vec<&TableState> =
+        run.tables.iter().filter_map(|table| states.get(&table.name)).collect();
     let loaded = states.iter().filter(|state| state.load == Load::Loaded).count();
     let version = states.iter().filter_map(|state| state.version).min();
     let report = agent.scope_report(&run.scope.name);

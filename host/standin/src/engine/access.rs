@@ -1,7 +1,7 @@
 //! Logins with their passwords, and who may do what.
 
 use super::EngineError;
-use super::catalogue::{Catalogue, fold};
+use super::catalogue::{Catalogue, Granted, fold};
 use super::translate::Surroundings;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -58,9 +58,12 @@ impl Surroundings<'_> {
     pub fn may_in_schema(&self, right: &str, name: &str) -> Option<bool> {
         let schema = fold(&unbracketed(name).pop()?);
         self.catalogue.schemas.get(&schema)?;
-        let granted = self.catalogue.principals.grants.iter().any(|(_, r, on)| {
-            r == right && *on == super::catalogue::Granted::Schema(schema.clone())
-        });
+        let granted = self
+            .catalogue
+            .principals
+            .grants
+            .get(&Granted::Schema(schema))
+            .is_some_and(|granted| granted.iter().any(|(_, known)| known == right));
         Some(self.is_owner || granted && self.may(right, None))
     }
 

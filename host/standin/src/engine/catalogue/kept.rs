@@ -328,7 +328,7 @@ fn read_principals(connection: &Connection, catalogue: &mut Catalogue) -> Result
             "COLUMN" => Granted::Column(row.get(4)?, row.get(5)?),
             _ => Granted::Object(row.get(4)?),
         };
-        principals.grants.push((row.get(0)?, row.get(1)?, on));
+        principals.grants.entry(on).or_default().insert((row.get(0)?, row.get(1)?));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::refusal;
 use super::syntax::{Events, Expr, ObjectName, Statement};
 use super::types::{self, collation_of};
 use crate::answer::SqlError;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tillhold_core::table::TableName;
 use tillhold_core::types::SqlType;
@@ -161,11 +161,11 @@ pub struct Principals {
     pub names: BTreeMap<String, bool>,
     /// (role, member), folded.
     pub members: Vec<(String, String)>,
-    /// (principal, right, securable), folded but for the right.
-    pub grants: Vec<(String, String, Granted)>,
+    /// (principal, right) by what it is on, folded but for the right: a channel of 500 tables has thousands of grants.
+    pub grants: BTreeMap<Granted, BTreeSet<(String, String)>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Granted {
     Database,
     Schema(String),
@@ -315,26 +315,26 @@ impl Events {
 impl Principals {
     /// Whether `user`, or a role it is in, holds one of `rights` on the table, its schema or the database.
     pub fn allows(&self, user: &str, rights: &[&str], table: Option<&Relation>) -> bool {
-        let user = fold(user);
-        self.grants.iter().any(|(principal, right, on)| {
-            let covers = match (on, table) {
-                (Granted::Database, _) => true,
-                (Granted::Schema(schema), Some(table)) => *schema == fold(&table.name.schema),
-                (Granted::Object(id), Some(table)) => *id == table.id,
-                _ => false,
-            };
-            covers
-                && self.acts_as(&user, principal)
-                && (right == "CONTROL" || rights.contains(&right.as_str()))
-        })
+        let here = |right: &str| right == "CONTROL" || rights.contains(&right);
+        let around = table.map(|table| Granted::Schema(fold(&table.name.schema)));
+        let itself = table.map(|table| Granted::Object(table.id));
+        [Some(Granted::Database), around, itself]
+            .into_iter()
+            .flatten()
+            .any(|on| self.holds(user, &on, here))
     }
 
     /// Whether the right was granted on one column.
     pub fn allows_column(&self, user: &str, right: &str, table: i32, column: i32) -> bool {
+        self.holds(user, &Granted::Column(table, column), |granted| granted == right)
+    }
+
+    fn holds(&self, user: &str, on: &Granted, is_asked: impl Fn(&str) -> bool) -> bool {
         let user = fold(user);
-        let on = Granted::Column(table, column);
-        self.grants.iter().any(|(principal, granted, to)| {
-            *to == on && granted == right && self.acts_as(&user, principal)
+        self.grants.get(on).is_some_and(|granted| {
+            granted
+                .iter()
+                .any(|(principal, right)| is_asked(right) && self.acts_as(&user, principal))
         })
     }
 

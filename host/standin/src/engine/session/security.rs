@@ -152,11 +152,12 @@ impl EngineSession {
         let changed =
             self.connection.execute(sql, params![principal, right, class, schema, object, column]);
         self.kept(changed.map(|_| ()))?;
-        let entry = (principal.to_string(), right.to_string(), on.clone());
-        catalogue.principals.grants.retain(|known| *known != entry);
-        if grant {
-            catalogue.principals.grants.push(entry);
-        }
+        let entry = (principal.to_string(), right.to_string());
+        let granted = catalogue.principals.grants.entry(on.clone()).or_default();
+        match grant {
+            true => granted.insert(entry),
+            false => granted.remove(&entry),
+        };
         Ok(())
     }
 }
