@@ -45,8 +45,9 @@ impl Running {
         let started_us = shop.env.clock.monotonic_us();
         loop {
             let read = |path| fs::read_to_string(path).unwrap_or_default();
-            let token = read(folder.join("front-door.token"));
-            if let Some(door) = Door::parse(&read(address.clone()), &token) {
+            // The address comes last: with it the token is there.
+            let listens = read(address.clone());
+            if let Some(door) = Door::parse(&listens, &read(folder.join("front-door.token"))) {
                 running.door = door;
                 return Ok(running);
             }
