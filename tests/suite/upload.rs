@@ -1,7 +1,12 @@
 //! Upload transactions, as the profile says it: at intervals and in batches of a size, and nothing else is held up.
 
+use crate::door::{OPERATOR, dial, raw, request, token};
+use crate::hangups::patient;
 use crate::harness::{Stage, proof};
+use serde_json::Value as Json;
 use std::time::Duration;
+use tillhold_core::limits;
+use tillhold_standin::Fault;
 
 /// With local-first an interval counts; half a minute is longer than this proof needs to look.
 const SELDOM: &str = "\n[upload]\ninterval_s = 3600\ntransactions_max = 2\n";
@@ -60,6 +65,65 @@ fn another_interval_and_another_write_path_are_taken_while_the_register_runs() {
         // Channel-first answers when the channel has it, with what had waited.
         assert!(stage.rehearsal.ledger_count().expect("a ledger") >= before + 2);
         stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Uploads with more sales than so many: those of one are entered at one moment.
+fn larger_than(stage: &Stage, sales: usize) -> usize {
+    let moments = format!(
+        "SELECT [applied_at] FROM [tillhold].[ledger] GROUP BY [applied_at] HAVING COUNT(*) > {sales};"
+    );
+    stage.rehearsal.count(&moments).expect("a ledger")
+}
+
+fn arrived(stage: &Stage) -> usize {
+    stage.rehearsal.ledger_count().expect("a ledger")
+}
+
+async fn fewer_than(stage: &Stage, sales: usize) {
+    let fewer = |status: &Json| status["pending"]["transactions"].as_u64() < Some(sales as u64);
+    let limit = Duration::from_secs(120);
+    let begun = stage.rehearsal.until("fewer sales unsent", limit, fewer).await;
+    begun.unwrap_or_else(|error| panic!("{error}\n{}", stage.rehearsal.log()));
+}
+
+async fn order(stage: &Stage, what: &str, operator: &str) {
+    let body = r#"{"who": "Ada", "why": "the line is being mended"}"#;
+    let answer = raw(dial(stage).await, &request(&format!("POST {what}"), operator, body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+#[test]
+fn a_channel_that_answers_late_gets_fewer_sales_at_once_and_a_hold_ends_that() {
+    proof(async {
+        let mut stage = patient().await;
+        let operator = token(&stage, OPERATOR);
+        let sales = 4 * limits::UPLOAD_TRANSACTIONS_FIRST;
+        order(&stage, "/v1/hold", &operator).await;
+        stage.state("held").await;
+        stage.rehearsal.sell(sales).await.expect("sales");
+        let before = arrived(&stage);
+        let delay = limits::UPLOAD_TIME_WANTED + Duration::from_millis(100);
+        stage.rehearsal.inject(Fault::Slow { delay });
+        order(&stage, "/v1/release", &operator).await;
+        fewer_than(&stage, sales).await;
+        order(&stage, "/v1/hold", &operator).await;
+        stage.state("held").await;
+        // What was under way is answered by then.
+        tokio::time::sleep(delay * 2).await;
+        let held = arrived(&stage);
+        tokio::time::sleep(delay * 4).await;
+        assert_eq!(arrived(&stage), held, "nothing goes up while it is held");
+        assert!(held < before + sales, "{held} of {sales} after {before}");
+        order(&stage, "/v1/release", &operator).await;
+        fewer_than(&stage, 1).await;
+        // What is pulled now need not be late.
+        stage.rehearsal.heal();
+        stage.holds().await;
+        assert_eq!(arrived(&stage), before + sales);
+        assert!(larger_than(&stage, limits::UPLOAD_TRANSACTIONS_SLOW) > 0, "the first ones");
+        assert_eq!(larger_than(&stage, limits::UPLOAD_TRANSACTIONS_FIRST), 0);
         stage.rehearsal.close().await.expect("an end");
     });
 }
