@@ -243,6 +243,26 @@ fn sales_under_way_when_the_channel_goes_end_once_on_either_write_path() {
     });
 }
 
+/// A line over a satellite: each answer comes in time, and the many that a new connection needs do not come within a
+/// probe's deadline together.
+#[test]
+fn a_line_on_which_connecting_takes_longer_than_a_probe_may_is_come_back_to() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        stage.rehearsal.inject(Fault::Slow { delay: Duration::from_millis(500) });
+        stage.rehearsal.restore().await.expect("a line");
+        stage.state("returning").await;
+        // What is pulled now need not be late.
+        stage.rehearsal.heal();
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Nobody asks anything; the supervisor finds out by itself, and comes back by itself.
 #[test]
 fn a_silent_channel_is_noticed_without_a_request() {

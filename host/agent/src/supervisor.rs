@@ -81,18 +81,24 @@ impl Watch {
             begin_return(agent);
         }
         if rhythm::is_due(&machine, &effects, self.probed_at_ms, now_ms, &rules) {
-            self.probe(now_ms, rhythm::deadline(&rules));
+            self.probe(now_ms, machine.state, rhythm::deadline(&rules));
         }
     }
 
-    fn probe(&mut self, now_ms: u64, deadline: Duration) {
+    /// Offline no sale waits for it.
+    fn probe(&mut self, now_ms: u64, state: State, deadline: Duration) {
         if self.probing.swap(true, Ordering::AcqRel) {
             return;
         }
         self.probed_at_ms = now_ms;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
         self.agent.register().env.spawn(async move {
-            let answer = probe::probe(&mut *agent.probe_lane().await, deadline).await;
+            let mut lane = agent.probe_lane().await;
+            let answer = match state {
+                State::Offline => probe::probe_unhurried(&mut lane, deadline).await,
+                _ => probe::probe(&mut lane, deadline).await,
+            };
+            drop(lane);
             probing.store(false, Ordering::Release);
             match answer {
                 Ok(answer) => agent.tell(Event::Answered { took: answer.took }),
