@@ -7,12 +7,12 @@
 
 use std::collections::BTreeSet;
 use tillhold_core::draw::Draw;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{
     Date, OffsetTimestamp, TICKS_PER_DAY, TICKS_PER_SECOND, Time, Timestamp,
 };
 use tillhold_core::row::Row;
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::fit;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 

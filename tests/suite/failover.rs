@@ -263,6 +263,29 @@ fn a_line_on_which_connecting_takes_longer_than_a_probe_may_is_come_back_to() {
     });
 }
 
+/// The attempts by interval are an hour apart, so only those that a person asks for can bring it back: the second one is
+/// asked for while the first still hangs.
+#[test]
+fn a_reconnect_asked_for_while_an_attempt_hangs_is_not_forgotten() {
+    proof(async {
+        let rare = |profile: String| {
+            profile.replace("reconnect_interval_min = 0.02", "reconnect_interval_min = 60")
+        };
+        let mut stage = Stage::prepared_with(20, rare).await;
+        stage.start().await;
+        stage.rehearsal.inject(Fault::Stall);
+        stage.state("offline").await;
+        stage.rehearsal.command(&["reconnect"]).await.expect("an attempt that hangs");
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        assert_eq!(status_of(&stage).await["state"], "offline");
+        stage.rehearsal.heal();
+        stage.rehearsal.command(&["reconnect"]).await.expect("another attempt");
+        stage.state("online").await;
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Nobody asks anything; the supervisor finds out by itself, and comes back by itself.
 #[test]
 fn a_silent_channel_is_noticed_without_a_request() {

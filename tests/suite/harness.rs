@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
-use tillhold_demo::Rehearsal;
+use tillhold_demo::{ProfileSize, Rehearsal};
 use tillhold_env::Env;
 
 /// The agent, as cargo built it for this run.
@@ -35,8 +35,22 @@ impl Stage {
         customers: u64,
         profile: impl FnOnce(String) -> String,
     ) -> Stage {
+        Stage::prepared_of(program, (customers, ProfileSize::InUse), profile).await
+    }
+
+    /// A prepared channel with all the tables of AX's default profile.
+    pub async fn prepared_whole(customers: u64) -> Stage {
+        let size = (customers, ProfileSize::Whole);
+        Stage::prepared_of(Path::new(PROGRAM), size, |profile| profile).await
+    }
+
+    async fn prepared_of(
+        program: &Path,
+        size: (u64, ProfileSize),
+        profile: impl FnOnce(String) -> String,
+    ) -> Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let rehearsal = Rehearsal::open(&Env::real(), program, folder.path(), customers)
+        let rehearsal = Rehearsal::open(&Env::real(), program, folder.path(), size)
             .await
             .expect("a channel of the proof");
         let path = rehearsal.folder().join("profile.toml");

@@ -41,13 +41,21 @@ pub async fn supervise(agent: Arc<Agent>, mut events: mpsc::Receiver<Event>) {
 struct Watch {
     agent: Arc<Agent>,
     probing: Arc<AtomicBool>,
+    /// A person asked for an attempt while one was under way: there is another when that has failed.
+    asked_meanwhile: bool,
     probed_at_ms: u64,
     looked_at_ms: u64,
 }
 
 impl Watch {
     fn new(agent: Arc<Agent>) -> Watch {
-        Watch { agent, probing: Arc::default(), probed_at_ms: 0, looked_at_ms: 0 }
+        Watch {
+            agent,
+            probing: Arc::default(),
+            asked_meanwhile: false,
+            probed_at_ms: 0,
+            looked_at_ms: 0,
+        }
     }
 
     fn until_look(&self) -> Duration {
@@ -80,7 +88,11 @@ impl Watch {
         if effects.contains(&Effect::BeginReturn) {
             begin_return(agent);
         }
-        if rhythm::is_due(&machine, &effects, self.probed_at_ms, now_ms, &rules) {
+        let is_probing = self.probing.load(Ordering::Acquire);
+        self.asked_meanwhile |= event == Event::Reconnect && is_probing;
+        self.asked_meanwhile &= machine.state == State::Offline;
+        let is_owed = self.asked_meanwhile && !is_probing;
+        if is_owed || rhythm::is_due(&machine, &effects, self.probed_at_ms, now_ms, &rules) {
             self.probe(now_ms, machine.state, rhythm::deadline(&rules));
         }
     }
@@ -91,6 +103,7 @@ impl Watch {
             return;
         }
         self.probed_at_ms = now_ms;
+        self.asked_meanwhile = false;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
         self.agent.register().env.spawn(async move {
             let mut lane = agent.probe_lane().await;

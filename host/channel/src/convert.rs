@@ -9,13 +9,14 @@
 
 use std::borrow::Cow;
 use tiberius::time as wire;
-use tiberius::{ColumnData, ToSql};
+use tiberius::{ColumnData, IntoSql, ToSql};
+use tillhold_core::fit::{Misfit, fit};
 use tillhold_core::moment::{
     Date, EPOCH_DAYS, OffsetTimestamp, TICKS_PER_DAY, TICKS_PER_SECOND, Time, Timestamp,
 };
 use tillhold_core::row::Key;
 use tillhold_core::table::Table;
-use tillhold_core::text::{self, Misfit};
+use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 use tillhold_core::version::ChannelVersion;
@@ -26,7 +27,7 @@ const DAYS_TO_1900: i64 = 693_595;
 /// A cell as the value of a column of that type.
 pub fn value(cell: ColumnData<'_>, of: SqlType) -> Result<Value, Misfit> {
     let Some(value) = shape(cell)? else { return Ok(Value::Null) };
-    text::fit(value, of)
+    fit(value, of)
 }
 
 /// `None` is NULL, whatever the shape.
@@ -126,6 +127,12 @@ impl ToSql for Parameter {
             Parameter::Number(number) => ColumnData::I64(Some(*number)),
             Parameter::Bytes(bytes) => ColumnData::Binary(Some(Cow::Borrowed(bytes))),
         }
+    }
+}
+
+impl<'a> IntoSql<'a> for &'a Parameter {
+    fn into_sql(self) -> ColumnData<'a> {
+        self.to_sql()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::capture::statement as pass;
 use crate::filtering::tests::bound;
+use crate::link::keeping_sql;
 use crate::prepare::{PrepareOptions, Prepared};
 use crate::selection::criteria as sql;
 use crate::selection::{Narrowing, Set, fill_sql};
@@ -130,6 +131,11 @@ fn pushing() -> Vec<Golden> {
     let parameters = "@P1 register, @P2 incarnation, @P3 JSON, @P4 own context, @P5 context of altered rows, @P6 run";
     vec![
         ("upload_two_tables", parameters, upload_sql(&[inserts, all(seed.as_ref())], false)),
+        (
+            "upload_kept",
+            "a plain batch; called with the same parameters",
+            keeping_sql(1, upload::DECLARED, &upload_sql(&[inserts], false)),
+        ),
         ("upload_triggers", parameters, upload_sql(&[by_triggers], false)),
         ("upload_chained", parameters, upload_sql(&[inserts, chained], false)),
         ("upload_altered", parameters, upload_sql(&[inserts, altered], false)),

@@ -7,16 +7,22 @@
 //! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a
 //!   simulated clock rules.
 //! * One request at a time: two flows have two links.
+//! * A long statement that is said again and again is said by its name ([`kept`]).
 //! * A long answer is read a portion at a time ([`streaming`]), by the same rule.
 
+mod kept;
 mod login;
 pub(crate) mod streaming;
+
+#[cfg(test)]
+pub(crate) use kept::keeping_sql;
 
 use crate::cells::Cells;
 use crate::config::ChannelConfig;
 use crate::convert::Parameter;
 use crate::error::{ChannelError, from_server};
 use crate::surrogate::{Refused, doubts};
+use kept::Kept;
 use std::sync::Arc;
 use std::time::Duration;
 use tiberius::{Client, ColumnData, ToSql};
@@ -40,7 +46,13 @@ const DOUBT: &str = "show a text as bytes";
 pub struct Link {
     env: Env,
     config: Arc<ChannelConfig>,
-    client: Option<TdsClient>,
+    session: Option<Session>,
+}
+
+/// A connection, with what the channel keeps for it.
+struct Session {
+    client: TdsClient,
+    kept: Kept,
 }
 
 /// A statement with its parameters, or a plain batch: the one way to the channel, so that in tests
@@ -50,33 +62,53 @@ pub(crate) struct Ask<'a> {
     pub what: &'static str,
     pub sql: &'a str,
     pub parameters: &'a [Parameter],
-    pub is_batch: bool,
+    form: Form<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Batch,
+    Query,
+    /// A query that a connection says again and again; `declared` are its parameters.
+    Kept {
+        declared: &'a str,
+    },
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn query(what: &'static str, sql: &'a str, parameters: &'a [Parameter]) -> Ask<'a> {
         #[cfg(test)]
         crate::collected::assert_known(what, sql);
-        Ask { what, sql, parameters, is_batch: false }
+        Ask { what, sql, parameters, form: Form::Query }
+    }
+
+    /// The same for a long text that is said again and again, with `@P1 type, …` for its parameters.
+    pub(crate) fn kept(
+        what: &'static str,
+        sql: &'a str,
+        declared: &'a str,
+        parameters: &'a [Parameter],
+    ) -> Ask<'a> {
+        Ask { form: Form::Kept { declared }, ..Ask::query(what, sql, parameters) }
     }
 
     /// For what must outlive the statement: session settings, temporary tables, transactions.
     pub(crate) fn batch(what: &'static str, sql: &'a str) -> Ask<'a> {
         #[cfg(test)]
         crate::collected::assert_known(what, sql);
-        Ask { what, sql, parameters: &[], is_batch: true }
+        Ask { what, sql, parameters: &[], form: Form::Batch }
     }
 
     /// A plain batch that only a test says.
     #[cfg(test)]
     pub(crate) fn of_a_test(sql: &'a str) -> Ask<'a> {
-        Ask { what: "run a test's batch", sql, parameters: &[], is_batch: true }
+        Ask { what: "run a test's batch", sql, parameters: &[], form: Form::Batch }
     }
 }
 
 impl Link {
     pub fn new(env: &Env, config: Arc<ChannelConfig>) -> Link {
-        Link { env: env.clone(), config, client: None }
+        Link { env: env.clone(), config, session: None }
     }
 
     pub fn config(&self) -> &ChannelConfig {
@@ -88,17 +120,23 @@ impl Link {
     }
 
     pub fn is_connected(&self) -> bool {
-        self.client.is_some()
+        self.session.is_some()
+    }
+
+    /// Statements that the channel keeps for this connection.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.kept.count())
     }
 
     /// Drops the connection; the server rolls back what was open on it.
     pub fn disconnect(&mut self) {
-        self.client = None;
+        self.session = None;
     }
 
     pub async fn connect(&mut self) -> Result<(), ChannelError> {
-        let client = self.client().await?;
-        self.client = Some(client);
+        let session = self.session().await?;
+        self.session = Some(session);
         Ok(())
     }
 
@@ -112,17 +150,17 @@ impl Link {
         limit: Duration,
         ask: Ask<'_>,
     ) -> Result<Vec<ResultSet>, ChannelError> {
-        let mut client = self.client().await?;
+        let mut session = self.session().await?;
         let what = ask.what;
-        match timeout(limit, answer(&mut client, &ask)).await {
+        match timeout(limit, answer(&mut session, &ask)).await {
             Ok(Ok(sets)) => {
-                self.client = Some(client);
+                self.session = Some(session);
                 Ok(sets)
             }
             Ok(Err(tiberius::error::Error::Server(error))) => {
                 let said = from_server(what, error.code(), error.message());
                 match said {
-                    _ if error.class() < 20 => self.client = Some(client),
+                    _ if error.class() < 20 => self.session = Some(session),
                     // The server ends the connection itself; it may do so without a word that we know.
                     ChannelError::Sql { .. } => {
                         return Err(ChannelError::Lost { what, cause: error.to_string() });
@@ -167,7 +205,7 @@ impl Link {
     /// After an error inside a transaction: whatever is open is undone, or the connection goes with
     /// it.
     pub(crate) async fn undo(&mut self) {
-        if self.client.is_none() {
+        if self.session.is_none() {
             return;
         }
         let undo = Ask::batch("roll back", UNDO_SQL);
@@ -176,25 +214,35 @@ impl Link {
         }
     }
 
-    async fn client(&mut self) -> Result<TdsClient, ChannelError> {
-        if let Some(client) = self.client.take() {
-            return Ok(client);
+    async fn session(&mut self) -> Result<Session, ChannelError> {
+        if let Some(session) = self.session.take() {
+            return Ok(session);
         }
-        login::client(&self.env, &self.config).await
+        let client = login::client(&self.env, &self.config).await?;
+        Ok(Session { client, kept: Kept::default() })
     }
 }
 
-async fn answer(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<ResultSet>> {
-    let sets = send(client, ask).await?.into_results().await?;
+async fn answer(session: &mut Session, ask: &Ask<'_>) -> tiberius::Result<Vec<ResultSet>> {
+    let Session { client, kept } = session;
+    let sets = match kept.call(client, ask).await? {
+        Some(sets) => sets,
+        None => told(client, ask).await?,
+    };
     let cells = |row: tiberius::Row| row.into_iter().collect::<Vec<_>>();
     Ok(sets.into_iter().map(|rows| rows.into_iter().map(cells).collect()).collect())
+}
+
+/// Says the text.
+async fn told(client: &mut TdsClient, ask: &Ask<'_>) -> tiberius::Result<Vec<Vec<tiberius::Row>>> {
+    send(client, ask).await?.into_results().await
 }
 
 async fn send<'c>(
     client: &'c mut TdsClient,
     ask: &Ask<'_>,
 ) -> tiberius::Result<tiberius::QueryStream<'c>> {
-    if ask.is_batch {
+    if let Form::Batch = ask.form {
         return client.simple_query(ask.sql).await;
     }
     let parameters: Vec<&dyn ToSql> = ask.parameters.iter().map(|p| p as &dyn ToSql).collect();

@@ -5,7 +5,7 @@
 
 use crate::config::{ChannelConfig, Encryption, Secret};
 use crate::link::Link;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tillhold_core::types::SqlType;
@@ -49,6 +49,8 @@ pub(crate) fn is_silent(words: &'static str) -> Line {
 struct Script {
     lines: Arc<Mutex<VecDeque<Line>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// What it was asked to keep, by name.
+    kept: Arc<Mutex<HashMap<String, String>>>,
     interrupted: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -124,11 +126,13 @@ impl Script {
     ) -> Result<(), SqlError> {
         // An upload begins like the session's settings, and goes on.
         let is_housekeeping = sql.starts_with("IF @@TRANCOUNT") || sql == crate::link::SESSION_SQL;
-        if is_housekeeping {
+        if is_housekeeping || self.keeps_unasked(sql) {
             let _ = out(Answer::Done { rows: None });
             return Ok(());
         }
+        let kept = self.kept.lock().expect("the script").get(sql).cloned();
         self.asked.lock().expect("the script").push((sql.to_string(), parameters));
+        let sql = &[sql, &kept.unwrap_or_default()].join("\n");
         let line = self.lines.lock().expect("the script").pop_front();
         let Some(line) = line else {
             return Err(SqlError::new(102, format!("not in the script: {sql}")));
@@ -150,7 +154,19 @@ impl Script {
             }
         }
     }
+
+    /// A statement that is to be kept is no line of its own where the script does not speak of it.
+    fn keeps_unasked(&self, sql: &str) -> bool {
+        let Some(rest) = sql.strip_prefix(MAKING) else { return false };
+        let (head, body) = rest.split_once('\n').unwrap_or((rest, ""));
+        let name = head.split(' ').next().unwrap_or_default();
+        self.kept.lock().expect("the script").insert(name.to_string(), body.to_string());
+        let lines = self.lines.lock().expect("the script");
+        !lines.front().is_some_and(|line| line.words.starts_with(MAKING))
+    }
 }
+
+const MAKING: &str = "CREATE PROCEDURE ";
 
 fn tell((columns, rows): Set, out: &mut Answers<'_>) {
     let column = |(name, of): &(&str, &str)| ResultColumn {
@@ -203,11 +219,11 @@ impl SqlSession for Script {
 
     fn procedure(
         &mut self,
-        _: &str,
-        _: &[Parameter],
-        _: &mut Answers<'_>,
+        name: &str,
+        parameters: &[Parameter],
+        out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
-        Err(unused())
+        self.execute(name, parameters, out).map(|()| 0)
     }
 
     fn begin(&mut self, _: Isolation, _: &mut Answers<'_>) -> Result<(), SqlError> {

@@ -32,6 +32,7 @@ pub mod draw;
 pub mod failover;
 pub mod fault;
 pub mod filter;
+pub mod fit;
 pub mod freshness;
 pub mod grant;
 pub mod limits;

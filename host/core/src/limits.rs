@@ -29,6 +29,10 @@ pub const UPLOAD_ROWS_MAX: usize = 2_000;
 /// Text of one upload's JSON parameter: 2,000 rows of a wide table; whatever is longer goes in halves.
 pub const UPLOAD_BYTES_MAX: usize = 2 << 20;
 
+/// Statements that one connection has the channel keep: a register's sales have a handful of shapes, each of some tens of
+/// kilobytes.
+pub const KEPT_STATEMENTS_MAX: usize = 32;
+
 /// Ranges of used numbers that are remembered of a register: gaps are numbers that the till drew and never used. Past it
 /// the lowest two become one, and what lies between counts as used.
 pub const NUMBER_RANGES_KEPT: usize = 1_000;

@@ -36,7 +36,7 @@ pub use generate::{
     StoreSize, TAX_CODES, TRANSACTION_SEED, TaxCode, profile_scopes,
 };
 pub use options::{DemoOptions, Outcome};
-pub use rehearsal::{OpenTransaction, Rehearsal};
+pub use rehearsal::{OpenTransaction, ProfileSize, Rehearsal};
 pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};
 pub use story::run;

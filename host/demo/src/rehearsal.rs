@@ -44,6 +44,15 @@ pub struct Rehearsal {
     next_basket: usize,
 }
 
+/// Which tables the register's offline profile has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileSize {
+    /// AX's default profile.
+    Whole,
+    /// Those of it in which a shop's day leaves rows.
+    InUse,
+}
+
 impl Rehearsal {
     /// Fills a channel in `folder`, prepares it and writes the register's files; nothing runs yet.
     /// `program` is the agent's executable, `customers` how many the channel has beyond the baskets' own.
@@ -51,12 +60,16 @@ impl Rehearsal {
         env: &Env,
         program: &Path,
         folder: &Path,
-        customers: u64,
+        (customers, profile): (u64, ProfileSize),
     ) -> Result<Rehearsal, DemoError> {
         let stage = Stage::new(env);
         let shop = Shop::open(&ShopFiles { products: None, baskets: None })?.reduced(BASKETS);
         let size = StoreSize { products: 1, barcodes: 1, prices: 200, customers };
-        let store = Arc::new(DemoStore::new(shop, size, 1)?);
+        let store = DemoStore::new(shop, size, 1)?;
+        let store = Arc::new(match profile {
+            ProfileSize::Whole => store,
+            ProfileSize::InUse => store.with_tables_in_use(),
+        });
         let register = RegisterFolder::new(folder.join("register"), program.to_path_buf());
         make_folder(&register.plugins())?;
         let options = DemoOptions { program: program.to_path_buf(), ..DemoOptions::default() };

@@ -12,6 +12,7 @@ use crate::DemoError;
 use crate::generate::{COMPANY, TRANSACTION_SEED};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{TICKS_PER_SECOND, Timestamp};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
@@ -24,6 +25,8 @@ pub(crate) const LINES: &str = "RETAILTRANSACTIONSALESTRANS";
 pub(crate) const TAXES: &str = "RETAILTRANSACTIONTAXTRANS";
 pub(crate) const PAYMENTS: &str = "RETAILTRANSACTIONPAYMENTTRANS";
 pub(crate) const SEEDS: &str = "RETAILPOSSEEDDATA";
+/// What a sale writes to.
+pub(crate) const TABLES: [&str; 5] = [HEADER, LINES, TAXES, PAYMENTS, SEEDS];
 /// RETAILTRANSACTIONTABLE.TYPE of a sale.
 const SALES_TYPE: i64 = 2;
 const CASH: &str = "1";
@@ -106,7 +109,7 @@ impl WrittenRow {
         let cell = |(column, value): (&str, Value)| {
             let at = found.position(column);
             let at = at.ok_or_else(|| unfit(column, "there is no such column".to_string()))?;
-            let value = text::fit(value, found.columns[at].of);
+            let value = fit(value, found.columns[at].of);
             value.map(|value| (at, value)).map_err(|misfit| unfit(column, misfit.reason))
         };
         let cells = cells.into_iter().map(cell).collect::<Result<_, _>>()?;

@@ -1,6 +1,6 @@
 //! A bar a scope while the register is provisioned.
 
-use crate::generate::{DemoStore, ProfileScope, profile_scopes};
+use crate::generate::{DemoStore, ProfileScope};
 use crate::progress::{Bar, Stage};
 use crate::register::Provisioned;
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ impl<'a> ScopeBars<'a> {
     pub(crate) fn new(store: &DemoStore, stage: &'a Stage) -> ScopeBars<'a> {
         let counts: HashMap<String, u64> =
             store.loads().iter().map(|load| (load.table.name.to_string(), load.count)).collect();
-        let pulled = profile_scopes().into_iter().filter(|s| s.direction != Direction::Upload);
-        let total = |scope: ProfileScope| {
+        let pulled = store.scopes.iter().filter(|s| s.direction != Direction::Upload);
+        let total = |scope: &ProfileScope| {
             let rows = scope.tables.iter().filter_map(|table| counts.get(&table.to_string()));
-            (scope.name, rows.sum())
+            (scope.name.clone(), rows.sum())
         };
         let totals = pulled.map(total).collect();
         ScopeBars { stage, totals, present: None, tables: HashMap::new(), rows: 0 }

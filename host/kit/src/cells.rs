@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value as Json, json};
 use tillhold_core::conflict::Resolution;
+use tillhold_core::fit::Misfit;
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::{self, Misfit};
+use tillhold_core::text;
 use tillhold_core::value::Value;
 
 /// Integers that a double holds exactly (RFC 8259, section 6); others travel as text.

@@ -2,10 +2,10 @@
 
 use tillhold_core::conflict::Conflict;
 use tillhold_core::draw::Draw;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
 use tillhold_core::row::Row;
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 
@@ -52,7 +52,7 @@ fn cell(draw: &mut Draw, column: &Column) -> Value {
         return Value::Null;
     }
     let invented = value(draw, column.of.travels_as());
-    text::fit(invented, column.of).unwrap_or_else(|_| simplest(column))
+    fit(invented, column.of).unwrap_or_else(|_| simplest(column))
 }
 
 /// What a cell is when nothing depends on it.
@@ -83,7 +83,7 @@ pub(crate) fn simplest(column: &Column) -> Value {
         _ => Value::Text(String::new()),
     };
     // Fixed lengths are padded.
-    text::fit(value.clone(), column.of).unwrap_or(value)
+    fit(value.clone(), column.of).unwrap_or(value)
 }
 
 fn value(draw: &mut Draw, of: SqlType) -> Value {
@@ -248,7 +248,8 @@ mod tests {
     use crate::Schema;
     use std::sync::Arc;
     use tillhold_core::draw::Draw;
-    use tillhold_core::text::{canonical, fit, parse};
+    use tillhold_core::fit::fit;
+    use tillhold_core::text::{canonical, parse};
     use tillhold_core::value::Value;
 
     /// Every cell of every published table is one that its column can hold, and comes back from its text.

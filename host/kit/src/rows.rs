@@ -13,11 +13,12 @@ use crate::csv::{PROBLEMS_SHOWN, Problem, Record, Splitter, push_field};
 use serde_json::{Map, Value as Json, json};
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;
+use tillhold_core::fit::Misfit;
 use tillhold_core::limits::KIT_FILE_BYTES_MAX;
 use tillhold_core::row::Row;
 use tillhold_core::spelling::nearest;
 use tillhold_core::table::{Assigned, Column, Table};
-use tillhold_core::text::{self, Misfit};
+use tillhold_core::text;
 use tillhold_core::value::Value;
 use tillhold_plugin::Verdict;
 

@@ -10,9 +10,10 @@ use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Row as SqlRow, Statement};
 use std::borrow::Cow;
 use std::mem;
+use tillhold_core::fit::{Misfit, fit, is_fitted};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::{self, Misfit};
+use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 
@@ -81,7 +82,7 @@ fn canonical(value: &Value, of: SqlType) -> ToSqlOutput<'static> {
 
 /// A value of a looser shape (a whole number for a decimal, a decimal of another scale), once it fits.
 fn canonical_fit(value: &Value, of: SqlType) -> Result<ToSqlOutput<'static>, Misfit> {
-    let fitted = text::fit(value.clone(), of)?;
+    let fitted = fit(value.clone(), of)?;
     Ok(match (&fitted, storage(of)) {
         (Value::Bool(bit), Storage::Integer) => ToSqlOutput::Owned(Stored::Integer((*bit).into())),
         (Value::Float(number), Storage::Real) => ToSqlOutput::Owned(Stored::Real(*number)),
@@ -94,9 +95,9 @@ pub(crate) fn loaded(cell: ValueRef<'_>, of: SqlType) -> Result<Value, Misfit> {
     let misfit = |reason: String| Err(Misfit { reason });
     match (cell, storage(of)) {
         (ValueRef::Null, _) => Ok(Value::Null),
-        (ValueRef::Integer(number), Storage::Integer) => text::fit(Value::Int(number), of),
-        (ValueRef::Real(number), Storage::Real) => text::fit(Value::Float(number), of),
-        (ValueRef::Blob(bytes), Storage::Blob) => text::fit(Value::Bytes(bytes.to_vec()), of),
+        (ValueRef::Integer(number), Storage::Integer) => fit(Value::Int(number), of),
+        (ValueRef::Real(number), Storage::Real) => fit(Value::Float(number), of),
+        (ValueRef::Blob(bytes), Storage::Blob) => fit(Value::Bytes(bytes.to_vec()), of),
         (ValueRef::Text(bytes), Storage::Text) => match std::str::from_utf8(bytes) {
             Ok(text) if of.is_text() => Ok(Value::Text(text.to_string())),
             Ok(text) => text::parse(text, of),
@@ -191,10 +192,10 @@ pub(crate) fn fit_row(table: &Table, mut row: Row) -> Result<Row, LocalError> {
     }
     for (value, column) in row.0.iter_mut().zip(&table.columns) {
         // Most do, and stay where they are.
-        if text::is_fitted(value, column.of) {
+        if is_fitted(value, column.of) {
             continue;
         }
-        *value = text::fit(mem::replace(value, Value::Null), column.of).map_err(|refusal| {
+        *value = fit(mem::replace(value, Value::Null), column.of).map_err(|refusal| {
             LocalError::Misfit {
                 table: table.name.clone(),
                 column: column.name.clone(),

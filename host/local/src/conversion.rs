@@ -7,6 +7,7 @@
 use crate::cell;
 use crate::image;
 use crate::schema;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table};
@@ -65,7 +66,7 @@ impl<'a> Conversion<'a> {
     pub(crate) fn row(&self, row: &Row) -> Option<Row> {
         let cells = self.sources.iter().zip(&self.to.columns).map(|(source, column)| {
             let value = match source {
-                Source::Column(at) => text::fit(row.0.get(*at)?.clone(), column.of).ok()?,
+                Source::Column(at) => fit(row.0.get(*at)?.clone(), column.of).ok()?,
                 Source::Value(value) => value.clone(),
             };
             (column.nullable || !value.is_null()).then_some(value)
@@ -85,7 +86,7 @@ impl<'a> Conversion<'a> {
         let parts = self.to.key_columns().map(|column| {
             let nth =
                 self.from.key_columns().position(|c| c.name.eq_ignore_ascii_case(&column.name))?;
-            text::fit(key.0.get(nth)?.clone(), column.of).ok()
+            fit(key.0.get(nth)?.clone(), column.of).ok()
         });
         Some(image::encode_key(self.to, &Key(parts.collect::<Option<Vec<_>>>()?)))
     }
@@ -103,7 +104,7 @@ fn placeholder(column: &Column, now_ms: i64) -> Value {
             .any(|name| expression.contains(name))
     });
     let now = Value::Timestamp(Timestamp::from_unix_ms(now_ms));
-    if let (true, Ok(now)) = (asks_the_clock, text::fit(now, column.of)) {
+    if let (true, Ok(now)) = (asks_the_clock, fit(now, column.of)) {
         return now;
     }
     if column.nullable { Value::Null } else { zero(column.of) }

@@ -9,9 +9,10 @@ use crate::cell::{self, Storage};
 use crate::error::LocalError;
 use crate::schema::{folded, quoted};
 use serde_json::Value as Json;
+use tillhold_core::fit::Misfit;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::{self, Misfit};
+use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 

@@ -189,7 +189,7 @@ impl LocalDatabase {
 }
 
 /// Checks the writes before they take the writer's time. Neighbours are mostly of one table, which is looked up once, and
-/// its inserted rows are one step.
+/// what is done to its rows is one step.
 fn steps(registry: &Registry, writes: Vec<RowWrite>) -> Result<Vec<Step>, LocalError> {
     let mut steps: Vec<Step> = Vec::new();
     for write in writes {
@@ -197,31 +197,31 @@ fn steps(registry: &Registry, writes: Vec<RowWrite>) -> Result<Vec<Step>, LocalE
             Some(entry) if entry.table.name == *write.table() => entry.clone(),
             _ => registry.get(write.table())?.clone(),
         };
-        match (steps.last_mut(), step(entry, write)?) {
-            (Some(Step::Insert(rows, last)), Step::Insert(row, entry)) if last.id == entry.id => {
-                rows.extend(row);
+        if !entry.direction.is_pushed() {
+            return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
+        }
+        let change = match write {
+            RowWrite::Insert { row, .. } => {
+                let row = cell::fit_row(&entry.table, row)?;
+                match steps.last_mut() {
+                    Some(Step::Insert(rows, last)) if last.id == entry.id => rows.push(row),
+                    _ => steps.push(Step::Insert(vec![row], entry)),
+                }
+                continue;
             }
-            (_, step) => steps.push(step),
+            RowWrite::Update { row, .. } => Change::Update(cell::fit_row(&entry.table, row)?),
+            RowWrite::Amend { key, cells, .. } => {
+                require_columns(&entry, &cells)?;
+                Change::Amend(key, cells)
+            }
+            RowWrite::Delete { key, .. } => Change::Delete(key),
+        };
+        match steps.last_mut() {
+            Some(Step::Change(changes, last)) if last.id == entry.id => changes.push(change),
+            _ => steps.push(Step::Change(vec![change], entry)),
         }
     }
     Ok(steps)
-}
-
-fn step(entry: Arc<Entry>, write: RowWrite) -> Result<Step, LocalError> {
-    if !entry.direction.is_pushed() {
-        return Err(LocalError::ReadOnly { table: entry.table.name.clone() });
-    }
-    Ok(match write {
-        RowWrite::Insert { row, .. } => {
-            Step::Insert(vec![cell::fit_row(&entry.table, row)?], entry)
-        }
-        RowWrite::Update { row, .. } => Step::Update(cell::fit_row(&entry.table, row)?, entry),
-        RowWrite::Amend { key, cells, .. } => {
-            require_columns(&entry, &cells)?;
-            Step::Amend(key, cells, entry)
-        }
-        RowWrite::Delete { key, .. } => Step::Delete(key, entry),
-    })
 }
 
 fn require_columns(entry: &Entry, cells: &[(usize, Value)]) -> Result<(), LocalError> {
@@ -241,11 +241,24 @@ struct Sale {
     received_at_ms: i64,
 }
 
+/// What is done to rows of one table, one after the other.
 enum Step {
     Insert(Vec<Row>, Arc<Entry>),
-    Update(Row, Arc<Entry>),
-    Amend(Key, Vec<(usize, Value)>, Arc<Entry>),
-    Delete(Key, Arc<Entry>),
+    Change(Vec<Change>, Arc<Entry>),
+}
+
+enum Change {
+    Update(Row),
+    Amend(Key, Vec<(usize, Value)>),
+    Delete(Key),
+}
+
+impl Step {
+    fn entry(&self) -> &Arc<Entry> {
+        match self {
+            Step::Insert(_, entry) | Step::Change(_, entry) => entry,
+        }
+    }
 }
 
 /// When the log gets what a sale inserts.
@@ -262,62 +275,53 @@ fn record(conn: &Connection, sale: &Sale, log: Log, late: &Late) -> Result<Recor
         return Ok(if known.hash == sale.hash { Recorded::AlreadyThere } else { Recorded::Clash });
     }
     let before = last_number(conn)?;
-    for steps in sale.steps.chunk_by(|one, next| one.is_insert() == next.is_insert()) {
-        match steps[0].is_insert() {
-            true => insert(conn, sale.id, steps)?,
-            false => change(conn, sale.id, steps, late)?,
+    let mut given = before;
+    for step in &sale.steps {
+        match step {
+            Step::Insert(rows, entry) => given = insert(conn, sale.id, entry, rows, given)?,
+            Step::Change(changes, entry) => {
+                give_numbers(conn, given)?;
+                change(conn, sale.id, entry, changes, late)?;
+                given = last_number(conn)?;
+            }
         }
     }
+    give_numbers(conn, given)?;
     match log {
         Log::Now => late.log(conn)?,
         Log::Later => late.is_coming(),
     }
-    remember(conn, sale, before)?;
+    remember(conn, sale, (before, given))?;
     Ok(Recorded::Committed)
 }
 
 /// Changes of rows that are there, each logged at once. What this sale or others of the transaction have inserted into the
-/// same tables is before.
+/// same table is before.
 fn change(
     conn: &Connection,
     id: TransactionId,
-    steps: &[Step],
+    entry: &Entry,
+    changes: &[Change],
     late: &Late,
 ) -> Result<(), Trouble> {
-    for run in steps.chunk_by(|one, next| one.entry().id == next.entry().id) {
-        if late::is_of(conn, run[0].entry())? {
-            late.log(conn)?;
-        }
-        run.iter().try_for_each(|step| write(conn, id, step).map(drop))?;
+    if late::is_of(conn, entry)? {
+        late.log(conn)?;
     }
-    Ok(())
+    changes.iter().try_for_each(|change| write(conn, id, entry, change))
 }
 
-impl Step {
-    fn is_insert(&self) -> bool {
-        matches!(self, Step::Insert(..))
-    }
-
-    fn entry(&self) -> &Arc<Entry> {
-        match self {
-            Step::Insert(_, entry)
-            | Step::Update(_, entry)
-            | Step::Amend(_, _, entry)
-            | Step::Delete(_, entry) => entry,
-        }
-    }
-}
-
-/// Inserts and no other steps: the log gets them later, neighbours of one table together.
-fn insert(conn: &Connection, id: TransactionId, steps: &[Step]) -> Result<(), Trouble> {
-    let mut next = last_number(conn)? + 1;
-    for step in steps {
-        for rowids in write(conn, id, step)? {
-            late::note(conn, id, step.entry(), &rowids, next)?;
-            next += rowids.end() - rowids.start() + 1;
-        }
-    }
-    give_numbers(conn, next - 1)
+/// The log gets new rows later, neighbours together. `given` is the last number in the log, and so is the answer.
+fn insert(
+    conn: &Connection,
+    id: TransactionId,
+    entry: &Entry,
+    rows: &[Row],
+    given: i64,
+) -> Result<i64, Trouble> {
+    insert_rows(conn, entry, rows)?.into_iter().try_fold(given, |given, rowids| {
+        late::note(conn, id, entry, &rowids, given + 1)?;
+        Ok(given + rowids.end() - rowids.start() + 1)
+    })
 }
 
 /// Those of new rows that follow each other, in the order in which they were made.
@@ -345,26 +349,30 @@ fn insert_rows(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Rowids,
     Ok(rowids)
 }
 
-/// Triggers are silent here. Answers with what it has inserted.
-fn write(conn: &Connection, id: TransactionId, step: &Step) -> Result<Rowids, Trouble> {
-    match step {
-        Step::Insert(rows, entry) => return insert_rows(conn, entry, rows),
-        Step::Update(row, entry) => update(conn, id, entry, row)?,
-        Step::Amend(key, cells, entry) => {
+/// Triggers are silent here.
+fn write(
+    conn: &Connection,
+    id: TransactionId,
+    entry: &Entry,
+    change: &Change,
+) -> Result<(), Trouble> {
+    match change {
+        Change::Update(row) => update(conn, id, entry, row),
+        Change::Amend(key, cells) => {
             let mut row = present(conn, entry, key)?;
             for (at, value) in cells {
                 row.0[*at] = value.clone();
             }
-            update(conn, id, entry, &cell::fit_row(&entry.table, row)?)?;
+            update(conn, id, entry, &cell::fit_row(&entry.table, row)?)
         }
-        Step::Delete(key, entry) => {
+        Change::Delete(key) => {
             log_before(conn, id, entry, key, "delete")?;
             let mut statement = conn.prepare_cached(&entry.sql.delete)?;
             bind_key(&mut statement, &entry.table, key, 1)?;
             statement.raw_execute()?;
+            Ok(())
         }
     }
-    Ok(Rowids::new())
 }
 
 /// A row that is already so is not logged.
@@ -442,9 +450,9 @@ fn give_numbers(conn: &Connection, last: i64) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// `before` was the log's last number. A transaction that changed nothing has nothing to send.
-fn remember(conn: &Connection, sale: &Sale, before: i64) -> Result<(), Trouble> {
-    let (id, last) = (&sale.id.0[..], last_number(conn)?);
+/// The log's last number was `before` and is `last`. A transaction that changed nothing has nothing to send.
+fn remember(conn: &Connection, sale: &Sale, (before, last): (i64, i64)) -> Result<(), Trouble> {
+    let id = &sale.id.0[..];
     let first = (last > before).then_some(before + 1);
     conn.prepare_cached(
         "INSERT INTO tillhold_transaction \

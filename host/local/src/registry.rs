@@ -189,7 +189,7 @@ impl Registry {
     }
 }
 
-/// A till asks with every row: names of plain letters, which nearly all are, without going through a formatter.
+/// A till asks with every table of a sale: names of plain letters, which nearly all are, without going through a formatter.
 fn folded_name(table: &TableName) -> String {
     let mut name = [&table.schema, ".", &table.name].concat();
     if !name.is_ascii() {

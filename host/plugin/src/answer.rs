@@ -5,6 +5,7 @@ use crate::wire::Verdict as Said;
 use crate::wire::{Answer, Change, Column, ColumnData, Decimal as WireDecimal};
 use crate::wire::{OtherColumn, PackedColumn};
 use std::ops::Range;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{Date, OffsetTimestamp, TICKS_PER_DAY, Time, Timestamp};
 use tillhold_core::table::{Column as Declared, Table};
 use tillhold_core::text;
@@ -102,7 +103,7 @@ pub(crate) fn fitted(value: Value, column: &Declared) -> Result<Value, String> {
     if value.is_null() && !column.nullable {
         return Err("it must not be NULL".to_string());
     }
-    text::fit(value, column.of).map_err(|misfit| misfit.reason)
+    fit(value, column.of).map_err(|misfit| misfit.reason)
 }
 
 pub(crate) fn decimal(wire: WireDecimal) -> Result<Value, String> {

@@ -5,6 +5,7 @@
 
 use crate::answer::{Parameter, SqlError};
 use crate::wire::rpc::Argument;
+use tillhold_core::fit::fit;
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
@@ -132,7 +133,7 @@ fn place(declared: &[Declared], argument: &Argument, position: usize) -> Result<
 fn as_declared(argument: Argument, declared: &Declared) -> Result<Value, SqlError> {
     let to = declared.of;
     let from = argument.of.unwrap_or(to);
-    let misfit = match text::fit(argument.value.clone(), to) {
+    let misfit = match fit(argument.value.clone(), to) {
         Ok(value) => return Ok(value),
         Err(misfit) => misfit,
     };
@@ -142,7 +143,7 @@ fn as_declared(argument: Argument, declared: &Declared) -> Result<Value, SqlErro
         }
         (Value::Text(_) | Value::Bytes(_), _) => None,
         (Value::Int(number), SqlType::Bit) => Some(Value::Bool(*number != 0)),
-        (Value::Bool(bit), _) => text::fit(Value::Int(i64::from(*bit)), to).ok(),
+        (Value::Bool(bit), _) => fit(Value::Int(i64::from(*bit)), to).ok(),
         (value, _) if to.is_text() || matches!(to, SqlType::Float | SqlType::Real) => {
             text::canonical(value, from).and_then(|given| text::parse(&given, to).ok())
         }

@@ -13,8 +13,8 @@ use crate::wire::tokens::{self, Done, DoneOf, Environment};
 use crate::wire::value_out::put_value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tillhold_core::fit::Misfit;
 use tillhold_core::limits::TDS_CHUNK_BYTES;
-use tillhold_core::text::Misfit;
 use tillhold_env::Env;
 use tokio::sync::mpsc;
 

@@ -10,6 +10,7 @@ use crate::channel::every_type;
 use crate::outside::{Outside, folder};
 use std::sync::Arc;
 use tillhold_core::conflict::{Conflict, Resolution};
+use tillhold_core::fit::fit;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::text;
@@ -80,7 +81,7 @@ fn check(table: &Table, writes: &[usize], cells: &[(usize, Value)]) {
         assert!(writes.contains(at), "column {at} is changed");
         assert!(cells[..number].iter().all(|(other, _)| other != at), "{at} is changed twice");
         let of = table.columns[*at].of;
-        assert_eq!(text::fit(value.clone(), of).as_ref(), Ok(value), "{at}");
+        assert_eq!(fit(value.clone(), of).as_ref(), Ok(value), "{at}");
         if let Some(said) = text::canonical(value, of) {
             assert_eq!(text::parse(&said, of).as_ref(), Ok(value), "{at}: '{said}'");
         }

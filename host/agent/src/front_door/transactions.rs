@@ -25,6 +25,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tillhold_channel::ChannelError;
+use tillhold_core::fit::fit;
 use tillhold_core::limits;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::WritePath;
@@ -438,7 +439,7 @@ fn default_of(agent: &Agent, column: &Column) -> Option<Value> {
             return text::parse(&literal, column.of).ok();
         }
     };
-    text::fit(value, column.of).ok()
+    fit(value, column.of).ok()
 }
 
 #[cfg(test)]

@@ -47,6 +47,35 @@ async fn r7_a_transaction_has_its_effect_once() {
     assert_eq!(known, [None, Some(sale.hash)]);
 }
 
+/// The third of a shape is said by its name, and is judged as the first.
+#[tokio::test]
+async fn a_statement_that_is_kept_says_the_same() {
+    for shop in Shop::both().await {
+        let mut till = shop.till();
+        let mut receipts = Vec::new();
+        let sale = |id: u8, name: &str| transaction(id, vec![insert(name, None), price(id.into())]);
+        let again = Transaction { hash: ContentHash([9; 32]), ..sale(3, "c") };
+        let long = Transaction {
+            writes: vec![insert("far too long a name", Some("and a longer note")), price(6)],
+            ..sale(6, "d")
+        };
+        for sale in
+            [sale(1, "a"), sale(2, "b"), sale(3, "c"), sale(3, "c"), again, sale(5, "a"), long]
+        {
+            let answer = upload(&mut till, "S1-1", INCARNATION, &[sale]).await;
+            receipts.extend(answer.expect("a receipt"));
+        }
+        assert_eq!(till.kept(), 1, "statements that the channel keeps");
+        let [first @ .., contested, refused] = &receipts[..] else { panic!("{receipts:?}") };
+        let applied = [Receipt::Applied, Receipt::Applied, Receipt::Applied];
+        assert_eq!(first, [&applied[..], &[Receipt::AlreadyThere, Receipt::Clash]].concat());
+        assert!(matches!(contested, Receipt::Contested(contests) if contests.len() == 1));
+        assert!(matches!(refused, Receipt::Refused { number: 2628, .. }), "{refused:?}");
+        assert_eq!(shop.rows(&prices()).await.len(), 3);
+        drop(till);
+    }
+}
+
 /// The way up after a restore: the backup has the first sale and not the second. The register sends again all that it
 /// did not see settled; the restored ledger decides which is a duplicate, so each is there once.
 #[tokio::test]

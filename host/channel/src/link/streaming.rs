@@ -29,10 +29,10 @@ impl Link {
         portions: &mut impl Portions,
     ) -> Result<bool, ChannelError> {
         let limit = self.config.statement_timeout;
-        let mut client = self.client().await?;
-        let is_whole = read_on(&mut client, &ask, limit, portions).await?;
+        let mut session = self.session().await?;
+        let is_whole = read_on(&mut session.client, &ask, limit, portions).await?;
         if is_whole {
-            self.client = Some(client);
+            self.session = Some(session);
         }
         Ok(is_whole)
     }

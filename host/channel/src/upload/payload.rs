@@ -13,11 +13,14 @@ use super::net::Effect;
 use super::statement::{Part, payload_positions, upload_sql};
 use crate::decision;
 use crate::error::ChannelError;
-use serde_json::{Map, Value as Json, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use tillhold_core::conflict::Decision;
 use tillhold_core::profile::Capture;
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::{canonical, hexadecimal};
+use tillhold_core::text::{canonical_text, hexadecimal};
 use tillhold_core::value::Value;
 
 pub(crate) struct Payload<'a> {
@@ -56,7 +59,7 @@ impl<'a> Payload<'a> {
         }
         let sql = upload_sql(&rows.parts, !decisions.is_empty());
         let tables = rows.parts.iter().map(|part| part.table).collect();
-        let json = rows.into_json(headers, &chains.memberships, decisions);
+        let json = rows.into_json(&headers, &chains.memberships, &decisions)?;
         Ok(Payload { json, sql, tables, writes })
     }
 
@@ -79,7 +82,8 @@ struct Place {
 struct Rows<'a> {
     capture: Capture,
     parts: Vec<Part<'a>>,
-    json: Vec<Vec<Json>>,
+    /// Of each table its rows, with commas between them.
+    json: Vec<String>,
 }
 
 impl<'a> Rows<'a> {
@@ -89,7 +93,7 @@ impl<'a> Rows<'a> {
             Some(at) => at,
             None => {
                 self.parts.push(Part { capture: self.capture, ..Part::of(table) });
-                self.json.push(Vec::new());
+                self.json.push(String::new());
                 self.parts.len() - 1
             }
         };
@@ -106,30 +110,42 @@ impl<'a> Rows<'a> {
             part.revives = true;
             part.inserts = true;
         }
-        self.json[at].push(row_json(&place, link)?);
+        let row = SentRow::of(&place, link)?;
+        let json = &mut self.json[at];
+        if !json.is_empty() {
+            json.push(',');
+        }
+        json.push_str(&as_text(&row)?);
         Ok(())
     }
 
     fn into_json(
         self,
-        headers: Vec<Json>,
+        headers: &[Json],
         memberships: &[Membership],
-        decisions: Vec<Json>,
-    ) -> String {
-        let mut whole = Map::new();
-        whole.insert("t".to_string(), Json::from(headers));
+        decisions: &[Json],
+    ) -> Result<String, ChannelError> {
+        let mut whole = format!("{{\"t\":{}", as_text(&headers)?);
         if !decisions.is_empty() {
-            whole.insert("j".to_string(), Json::from(decisions));
+            whole += &format!(",\"j\":{}", as_text(&decisions)?);
         }
         if !memberships.is_empty() {
             let one = |m: &Membership| json!({ "g": m.chain, "t": m.transaction });
-            whole.insert("l".to_string(), memberships.iter().map(one).collect());
+            let memberships: Vec<Json> = memberships.iter().map(one).collect();
+            whole += &format!(",\"l\":{}", as_text(&memberships)?);
         }
-        for (at, rows) in self.json.into_iter().enumerate() {
-            whole.insert(format!("r{at}"), Json::from(rows));
+        for (at, rows) in self.json.iter().enumerate() {
+            whole.extend([&format!(",\"r{at}\":["), rows.as_str(), "]"]);
         }
-        Json::Object(whole).to_string()
+        whole.push('}');
+        Ok(whole)
     }
+}
+
+fn as_text(json: &impl Serialize) -> Result<String, ChannelError> {
+    // Only a map whose names are no texts could fail.
+    serde_json::to_string(json)
+        .map_err(|error| ChannelError::Unexpected { what: format!("of an upload, {error}") })
 }
 
 fn decision_json(ordinal: usize, decision: &Decision) -> Json {
@@ -138,33 +154,63 @@ fn decision_json(ordinal: usize, decision: &Decision) -> Json {
     Json::Object(json)
 }
 
-/// Depth and decision are left out where they are the usual ones.
-fn row_json(place: &Place, link: &Link<'_>) -> Result<Json, ChannelError> {
-    let net = &link.net;
-    let table: &Table = &net.write.table;
-    let mut row = Map::new();
-    row.insert("t".to_string(), place.ordinal.into());
-    row.insert("w".to_string(), place.number.into());
-    row.insert("o".to_string(), net.effect.letter().into());
-    row.insert("b".to_string(), net.write.base_version.0.into());
-    if link.depth > 1 {
-        row.insert("d".to_string(), link.depth.into());
+/// A row as it is sent, written straight into text: a day's sales are some hundred thousand cells.
+struct SentRow<'a> {
+    place: &'a Place,
+    link: &'a Link<'a>,
+    /// NULL is left out: that is what OPENJSON makes of a missing name.
+    cells: Vec<(Name, Cow<'a, str>)>,
+}
+
+/// `k0`, `c12`
+struct Name(char, usize);
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}{}", self.0, self.1))
     }
-    if place.is_altered {
-        row.insert("r".to_string(), 1.into());
-    }
-    for (at, (value, column)) in net.write.key.0.iter().zip(table.key_columns()).enumerate() {
-        put(&mut row, format!("k{at}"), value, column, table)?;
-    }
-    if let (Some(offline), Effect::Insert | Effect::Update) = (net.offline, net.effect) {
-        if net.effect == Effect::Update {
-            row.insert("m".to_string(), mask(&net.changed).into());
+}
+
+impl<'a> SentRow<'a> {
+    fn of(place: &'a Place, link: &'a Link<'_>) -> Result<SentRow<'a>, ChannelError> {
+        let net = &link.net;
+        let table: &Table = &net.write.table;
+        let mut cells = Vec::with_capacity(table.columns.len());
+        for (at, (value, column)) in net.write.key.0.iter().zip(table.key_columns()).enumerate() {
+            put(&mut cells, Name('k', at), value, (column, table))?;
         }
-        for at in payload_positions(table).filter(|at| net.changed[*at]) {
-            put(&mut row, format!("c{at}"), &offline.0[at], &table.columns[at], table)?;
+        if let (Some(offline), Effect::Insert | Effect::Update) = (net.offline, net.effect) {
+            for at in payload_positions(table).filter(|at| net.changed[*at]) {
+                put(&mut cells, Name('c', at), &offline.0[at], (&table.columns[at], table))?;
+            }
         }
+        Ok(SentRow { place, link, cells })
     }
-    Ok(Json::Object(row))
+}
+
+impl Serialize for SentRow<'_> {
+    /// Depth and decision are left out where they are the usual ones.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let net = &self.link.net;
+        let mut row = serializer.serialize_map(None)?;
+        row.serialize_entry("t", &self.place.ordinal)?;
+        row.serialize_entry("w", &self.place.number)?;
+        row.serialize_entry("o", net.effect.letter())?;
+        row.serialize_entry("b", &net.write.base_version.0)?;
+        if self.link.depth > 1 {
+            row.serialize_entry("d", &self.link.depth)?;
+        }
+        if self.place.is_altered {
+            row.serialize_entry("r", &1)?;
+        }
+        if net.offline.is_some() && net.effect == Effect::Update {
+            row.serialize_entry("m", &mask(&net.changed))?;
+        }
+        for (name, text) in &self.cells {
+            row.serialize_entry(name, text)?;
+        }
+        row.end()
+    }
 }
 
 /// `0110`: which columns are written, in the table's order.
@@ -172,15 +218,13 @@ fn mask(changed: &[bool]) -> String {
     changed.iter().map(|written| if *written { '1' } else { '0' }).collect()
 }
 
-/// NULL is left out: that is what OPENJSON makes of a missing name.
-fn put(
-    row: &mut Map<String, Json>,
-    name: String,
-    value: &Value,
-    column: &Column,
-    table: &Table,
+fn put<'a>(
+    cells: &mut Vec<(Name, Cow<'a, str>)>,
+    name: Name,
+    value: &'a Value,
+    (column, table): (&Column, &Table),
 ) -> Result<(), ChannelError> {
-    let Some(text) = canonical(value, column.of) else { return Ok(()) };
+    let Some(text) = canonical_text(value, column.of) else { return Ok(()) };
     if text.contains('\0') {
         return Err(ChannelError::Unwritable {
             table: table.name.clone(),
@@ -188,7 +232,7 @@ fn put(
             reason: "the text holds the character U+0000".to_string(),
         });
     }
-    row.insert(name, text.into());
+    cells.push((name, text));
     Ok(())
 }
 
@@ -253,8 +297,8 @@ pub(crate) mod tests {
     fn writes_of_one_row_are_sent_as_their_net_effect() {
         use Operation::{Delete, Insert, Update};
         let insert = r#"[{"t":0,"w":0,"o":"I","b":7,"k0":"a","c1":"2","c2":"n"}]"#;
-        let update = r#"[{"t":0,"w":0,"o":"U","b":7,"k0":"a","m":"010","c1":"2"}]"#;
-        let replace = r#"[{"t":0,"w":0,"o":"U","b":7,"k0":"a","m":"111","c1":"2","c2":"n"}]"#;
+        let update = r#"[{"t":0,"w":0,"o":"U","b":7,"m":"010","k0":"a","c1":"2"}]"#;
+        let replace = r#"[{"t":0,"w":0,"o":"U","b":7,"m":"111","k0":"a","c1":"2","c2":"n"}]"#;
         let delete = r#"[{"t":0,"w":0,"o":"D","b":7,"k0":"a"}]"#;
         let last = |operation| write(operation, "a", 2);
         check(vec![last(Insert)], insert);

@@ -95,6 +95,77 @@ async fn an_altered_row_is_marked_so_that_it_flows_back() {
     assert!(json.contains(r#""r":1,"k0":"b""#) && !json.contains(r#""r":1,"k0":"a""#), "{json}");
 }
 
+/// Three sales of one shape, on one connection: what was asked, each by its first words.
+async fn three_times(lines: Vec<Line>) -> (Vec<String>, Vec<Vec<Value>>) {
+    let channel = Channel::start(lines).await;
+    let mut link = channel.link();
+    for sale in inserts(&["a", "b", "c"]) {
+        let receipts = upload(&mut link, "S1-1", INCARNATION, &[sale]).await;
+        assert_eq!(receipts.expect("receipts"), [Receipt::Applied]);
+    }
+    assert_eq!(channel.unsaid(), 0, "the script was not played to its end");
+    let asked = channel.asked().into_iter().map(|(sql, parameters)| {
+        let words: Vec<&str> = sql.split_whitespace().take(3).collect();
+        (words.join(" "), parameters)
+    });
+    asked.unzip()
+}
+
+const MAKING: &str = "CREATE PROCEDURE #tillhold_1 @P1 nvarchar(4000), @P2";
+const TEXT: &str = "SET NOCOUNT ON;";
+
+fn applied() -> Vec<Set> {
+    vec![outcomes(&[0]), contests(&[])]
+}
+
+#[tokio::test]
+async fn a_sale_like_the_ones_before_is_said_by_its_name() {
+    let script = vec![
+        says(UPLOAD, applied()),
+        says(MAKING, Vec::new()),
+        says("#tillhold_1", applied()),
+        says("#tillhold_1", applied()),
+    ];
+    let (asked, parameters) = three_times(script).await;
+    assert_eq!(asked[0], TEXT);
+    assert_eq!(asked[1], "CREATE PROCEDURE #tillhold_1");
+    assert_eq!(asked[2..], ["#tillhold_1", "#tillhold_1"]);
+    let [told, making, called, again] = &parameters[..] else { panic!("{parameters:?}") };
+    assert!(making.is_empty());
+    for parameters in [called, again] {
+        assert_eq!(parameters.len(), told.len());
+        assert_ne!(parameters[2], told[2], "each has its own sale");
+        assert_eq!((&parameters[..2], &parameters[3..]), (&told[..2], &told[3..]));
+    }
+}
+
+/// Whoever may make no procedure sells all the same, and is not asked for one again and again.
+#[tokio::test]
+async fn a_channel_that_keeps_no_statement_is_told_the_text() {
+    let script = vec![
+        says(UPLOAD, applied()),
+        refuses(MAKING, 262, "CREATE PROCEDURE permission denied in database 'tempdb'."),
+        says(UPLOAD, applied()),
+        says(UPLOAD, applied()),
+    ];
+    let (asked, _) = three_times(script).await;
+    assert_eq!([&asked[0], &asked[2], &asked[3]], [TEXT, TEXT, TEXT]);
+}
+
+/// Something between the two gave the register another session.
+#[tokio::test]
+async fn a_statement_that_the_channel_has_lost_is_told_anew() {
+    let script = vec![
+        says(UPLOAD, applied()),
+        says(MAKING, Vec::new()),
+        refuses("#tillhold_1", 2812, "Could not find stored procedure '#tillhold_1'."),
+        says(UPLOAD, applied()),
+        says(UPLOAD, applied()),
+    ];
+    let (asked, _) = three_times(script).await;
+    assert_eq!(asked[2..], ["#tillhold_1", TEXT, TEXT]);
+}
+
 #[tokio::test]
 async fn one_poisonous_row_costs_its_own_transaction_only() {
     let batch = inserts(&["a", "b", "c", "d", "e"]);
@@ -184,7 +255,7 @@ async fn what_builds_on_a_known_transaction_is_sent_again_without_it() {
         [Receipt::AlreadyThere, Receipt::Applied, Receipt::Applied]
     );
     let Value::Text(json) = &asked[1].1[2] else { panic!("no JSON: {:?}", asked[1].1) };
-    assert!(json.contains(r#""t":0,"w":0,"o":"U","b":7,"k0":"a""#), "{json}");
+    assert!(json.contains(r#""t":0,"w":0,"o":"U","b":7,"m":"010","k0":"a""#), "{json}");
 }
 
 /// A clash is nobody's row to build upon, and neither is a refused sale's.

@@ -30,6 +30,9 @@ pub use taxes::{TAX_CODES, TaxCode};
 
 use crate::DemoError;
 use crate::shop::Shop;
+use std::collections::HashSet;
+use tillhold_core::profile::Direction;
+use tillhold_core::table::TableName;
 use tillhold_kit::Schema;
 
 /// How many rows the large tables get. The real products and households are always among them.
@@ -84,6 +87,8 @@ pub struct DemoStore {
     first_free_number: u64,
     /// Department names, in the order of the products; ECORESCATEGORY.
     departments: Vec<String>,
+    /// Its offline profile.
+    pub scopes: Vec<ProfileScope>,
 }
 
 impl DemoStore {
@@ -93,7 +98,25 @@ impl DemoStore {
         let first_free_number = goods::first_free_number(&shop);
         let departments = goods::departments(&shop);
         let schema = Schema::published()?;
-        Ok(DemoStore { schema, shop, size, seed, branches, first_free_number, departments })
+        let scopes = profile_scopes();
+        Ok(DemoStore { schema, shop, size, seed, branches, first_free_number, departments, scopes })
+    }
+
+    /// The same with an offline profile of the tables alone in which a shop's day leaves rows: of the 317 most stay
+    /// empty, and each costs the channel and the register its preparing.
+    pub fn with_tables_in_use(mut self) -> DemoStore {
+        let filled: HashSet<TableName> =
+            self.loads().into_iter().map(|load| load.table.name.clone()).collect();
+        for scope in &mut self.scopes {
+            let is_used = |table: &TableName| {
+                filled.contains(table)
+                    || crate::sale::TABLES.contains(&table.name.as_str())
+                    || scope.direction == Direction::Bidirectional
+            };
+            scope.tables.retain(is_used);
+        }
+        self.scopes.retain(|scope| !scope.tables.is_empty());
+        self
     }
 
     /// The store in which the demonstration's register stands.

@@ -92,7 +92,7 @@ pub(super) fn profile_record() -> Value {
 
 pub(super) fn loads(store: &DemoStore) -> Vec<Load<'_>> {
     let schema = &store.schema;
-    let scopes = profile_scopes();
+    let scopes = &store.scopes;
     let count = scopes.len() as u64;
     let members: Vec<(u64, TableName)> = scopes
         .iter()

@@ -3,6 +3,7 @@
 //! Every row is whole (all columns that a writer gives), so that nothing depends on how a server fills in defaults.
 
 use std::sync::Arc;
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::text;
@@ -77,8 +78,7 @@ fn fitted(value: Value, column: &Column) -> Value {
         }
         (value, _) => value,
     };
-    text::fit(value, column.of)
-        .expect("amounts and numbers are bounded where the shop's files are read")
+    fit(value, column.of).expect("amounts and numbers are bounded where the shop's files are read")
 }
 
 /// The longest beginning of a text that `width` UTF-16 units hold.

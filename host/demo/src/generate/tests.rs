@@ -4,6 +4,7 @@ use super::{DemoStore, SCALE_1, StoreSize, profile_scopes};
 use crate::shop::{Shop, ShopFiles};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use tillhold_core::fit::fit;
 use tillhold_core::row::Row;
 use tillhold_core::table::{Assigned, Table};
 use tillhold_core::text;
@@ -52,7 +53,7 @@ fn every_row_fits_its_schema_and_every_key_is_unique() {
             assert_eq!(row.len(), table.columns.len(), "{name}");
             for (value, column) in row.iter().zip(&table.columns) {
                 assert!(column.nullable || *value != Value::Null, "{name}.{} is NULL", column.name);
-                let fitted = text::fit(value.clone(), column.of);
+                let fitted = fit(value.clone(), column.of);
                 assert_eq!(fitted.as_ref(), Ok(value), "{name}.{}", column.name);
             }
             let key = Row(row).key(&table).folded(&table);

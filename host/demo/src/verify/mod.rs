@@ -21,7 +21,7 @@ pub(crate) use register::{Decision, RegisterFiles, quoted};
 pub use sales::Acknowledged;
 
 use crate::DemoError;
-use crate::generate::{DemoStore, profile_scopes};
+use crate::generate::DemoStore;
 use crate::session::ChannelRows;
 use std::collections::BTreeMap;
 use tillhold_core::profile::Direction;
@@ -80,7 +80,7 @@ pub(crate) fn verify(
 ) -> Result<Findings, DemoError> {
     let mut findings = Findings::default();
     sales::check(store, sold, channel, &mut findings)?;
-    for scope in profile_scopes().iter().filter(|s| s.direction != Direction::Upload) {
+    for scope in store.scopes.iter().filter(|s| s.direction != Direction::Upload) {
         for name in &scope.tables {
             tables::check(store, name, channel, register, &mut findings)?;
         }

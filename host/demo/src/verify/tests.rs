@@ -2,7 +2,7 @@
 
 use super::{Acknowledged, Findings, RegisterFiles, cells, rules, verify};
 use crate::DemoError;
-use crate::generate::{DemoStore, StoreSize, TRANSACTION_SEED, is_secret, profile_scopes};
+use crate::generate::{DemoStore, StoreSize, TRANSACTION_SEED, is_secret};
 use crate::sale::{Draft, Item, SEEDS, Sale, Till, ring_up};
 use crate::session::ChannelRows;
 use crate::shop::{Shop, ShopFiles};
@@ -123,7 +123,7 @@ fn register(store: &DemoStore, channel: &Memory, folder: &Path) {
         .execute_batch("CREATE TABLE tillhold_transaction (state TEXT); BEGIN")
         .expect("the journal's own table");
     catalogue.execute_batch("BEGIN").expect("a transaction");
-    for scope in profile_scopes().iter().filter(|s| s.direction != Direction::Upload) {
+    for scope in store.scopes.iter().filter(|s| s.direction != Direction::Upload) {
         let file = if scope.direction == Direction::Download { &catalogue } else { &journal };
         for name in &scope.tables {
             let table = store.schema.table(name).expect("a table of the schema");

@@ -5,9 +5,9 @@
 use crate::KitError;
 use crate::invent::simplest;
 use tillhold_core::conflict::Conflict;
+use tillhold_core::fit::fit;
 use tillhold_core::row::Row;
 use tillhold_core::table::{Column, Table};
-use tillhold_core::text::fit;
 use tillhold_core::value::Value;
 
 const TRIES_MAX: u32 = 400;

@@ -12,8 +12,8 @@ use super::values;
 use crate::answer::{Flow, ResultColumn, SqlError};
 use rusqlite::types::Value as Cell;
 use std::sync::Arc;
+use tillhold_core::fit::fit;
 use tillhold_core::table::TableName;
-use tillhold_core::text;
 use tillhold_core::value::Value;
 
 /// Where the next bulk rows go.
@@ -123,7 +123,7 @@ impl EngineSession {
             }
             let mut cells: Vec<Option<Cell>> = Vec::with_capacity(row.len());
             for (value, field) in row.into_iter().zip(&fields) {
-                let fitted = text::fit(value, field.of).map_err(|misfit| EngineError::Misfit {
+                let fitted = fit(value, field.of).map_err(|misfit| EngineError::Misfit {
                     table: table.name.to_string(),
                     column: field.name.clone(),
                     row: count + 1,

@@ -10,7 +10,7 @@ use super::values;
 use crate::answer::SqlError;
 use rusqlite::types::Value as Cell;
 use serde_json::Value as Json;
-use tillhold_core::text;
+use tillhold_core::fit::fit;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 
@@ -108,7 +108,7 @@ fn convert(given: String, of: SqlType) -> Result<Cell, SqlError> {
     let from = SqlType::NVarChar { length: None };
     match family(of) {
         Family::Text => {
-            let fitted = text::fit(Value::Text(given), of).map_err(|misfit| {
+            let fitted = fit(Value::Text(given), of).map_err(|misfit| {
                 SqlError::new(13628, format!("A JSON text does not fit its column: {misfit}."))
             })?;
             Ok(values::encode(fitted, of))

@@ -215,6 +215,14 @@ pub fn no_trigger(verb: &str, name: &str) -> SqlError {
     .with_severity(11)
 }
 
+pub fn no_procedure(verb: &str, name: &str) -> SqlError {
+    error(
+        3701,
+        format!("Cannot {verb} the procedure '{name}', because it does not exist or you do not have permission."),
+    )
+    .with_severity(11)
+}
+
 pub fn no_transaction(verb: &str) -> SqlError {
     let number = if verb == "COMMIT" { 3902 } else { 3903 };
     error(number, format!("The {verb} TRANSACTION request has no corresponding BEGIN TRANSACTION."))

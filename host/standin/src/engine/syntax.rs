@@ -1,5 +1,6 @@
 //! The T-SQL that the embedded channel knows, as a tree. What has no place here is refused by the parser.
 
+use crate::engine::parse::Declared;
 use std::sync::Arc;
 use tillhold_core::types::SqlType;
 
@@ -99,6 +100,11 @@ pub enum StatementKind {
     },
     CreateTrigger(CreateTrigger),
     DropTrigger {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    CreateProcedure(Arc<CreateProcedure>),
+    DropProcedure {
         names: Vec<ObjectName>,
         if_exists: bool,
     },
@@ -447,6 +453,13 @@ pub struct CreateTrigger {
     pub body: Arc<[Statement]>,
     /// The whole statement, as it is kept and shown.
     pub definition: String,
+}
+
+#[derive(Debug)]
+pub struct CreateProcedure {
+    pub name: ObjectName,
+    pub parameters: Vec<Declared>,
+    pub body: Batch,
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use super::refusal;
 use super::types::{Family, bare, family, is_national, length};
 use crate::answer::SqlError;
 use rusqlite::types::{Value as Cell, ValueRef};
+use tillhold_core::fit::fit;
 use tillhold_core::moment::{OffsetTimestamp, Time, Timestamp};
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
@@ -40,8 +41,9 @@ pub fn decode(cell: ValueRef<'_>, of: SqlType) -> Result<Value, SqlError> {
             if family(of) == Family::Decimal {
                 // Read as it stands: a result may carry fewer decimals than its type names.
                 return match Decimal::parse(text) {
-                    Some(decimal) => text::fit(Value::Decimal(decimal), of)
-                        .map_err(|_| refusal::overflow(bare(of))),
+                    Some(decimal) => {
+                        fit(Value::Decimal(decimal), of).map_err(|_| refusal::overflow(bare(of)))
+                    }
                     None => Err(refusal::below(&format!("'{text}' kept as {of}"))),
                 };
             }
@@ -197,7 +199,7 @@ fn to_decimal(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlErro
         _ => return Err(not_allowed(from, to)),
     };
     decimal
-        .and_then(|decimal| text::fit(Value::Decimal(decimal), to).ok())
+        .and_then(|decimal| fit(Value::Decimal(decimal), to).ok())
         .ok_or_else(|| refusal::overflow_from(bare(from), bare(to)))
 }
 
@@ -225,7 +227,7 @@ fn to_float(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError>
         },
         _ => return Err(not_allowed(from, to)),
     };
-    text::fit(Value::Float(number), to).map_err(|_| refusal::overflow(bare(to)))
+    fit(Value::Float(number), to).map_err(|_| refusal::overflow(bare(to)))
 }
 
 fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
@@ -266,7 +268,7 @@ fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError
     if early {
         return Err(refusal::overflow_from(bare(from), bare(to)));
     }
-    text::fit(shaped, to).map_err(|_| refusal::overflow_from(bare(from), bare(to)))
+    fit(shaped, to).map_err(|_| refusal::overflow_from(bare(from), bare(to)))
 }
 
 /// A datetime counts 1/300 s: since compatibility level 130 its thirds survive a conversion (.003 is .0033333).

@@ -10,8 +10,8 @@ use super::type_info::{Layout, WireType};
 use super::value_in::{Place, take_value};
 use crate::answer::{ResultColumn, SqlError};
 use crate::fault::ServerError;
+use tillhold_core::fit::fit;
 use tillhold_core::limits::{TDS_BULK_BYTES_MAX, TDS_BULK_ROWS_MAX, TDS_MESSAGE_BYTES_MAX};
-use tillhold_core::text;
 use tillhold_core::value::Value;
 
 const COLMETADATA: u8 = 0x81;
@@ -191,7 +191,7 @@ fn fitted(
     if wire.of == target.of || value.is_null() {
         return Ok(value);
     }
-    text::fit(value, target.of).map_err(|misfit| {
+    fit(value, target.of).map_err(|misfit| {
         let message = format!(
             "Bulk load data conversion error for row {row}, column {column} ({}): {misfit}.",
             target.name

@@ -5,7 +5,7 @@ use super::prelogin::SERVER_VERSION;
 use super::type_info::put_type;
 use super::value_out::{put_utf16, put_value};
 use crate::answer::{Parameter, ResultColumn, SqlError};
-use tillhold_core::text::Misfit;
+use tillhold_core::fit::Misfit;
 use tillhold_core::types::SqlType;
 
 const COLMETADATA: u8 = 0x81;

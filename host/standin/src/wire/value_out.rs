@@ -5,10 +5,10 @@
 
 use super::codepage::put_1252;
 use super::type_info::{decimal_size, is_bare};
+use tillhold_core::fit::{Misfit, fit};
 use tillhold_core::moment::{
     Date, EPOCH_DAYS, OffsetTimestamp, TICKS_PER_DAY, TICKS_PER_SECOND, Time, Timestamp,
 };
-use tillhold_core::text::{self, Misfit};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 
@@ -36,7 +36,7 @@ pub fn put_value(
         return Ok(());
     }
     buffer.truncate(start);
-    let fitted = text::fit(value.clone(), of)?;
+    let fitted = fit(value.clone(), of)?;
     match put_exact(buffer, of, !is_bare(of, nullable), &fitted)? {
         true => Ok(()),
         false => misfit(&format!("a {} does not fit {of}", fitted.shape())),

@@ -6,7 +6,7 @@ use crate::engine::refusal;
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context};
 use rusqlite::types::{Value as Cell, ValueRef};
-use tillhold_core::text;
+use tillhold_core::fit::fit;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 
@@ -33,7 +33,7 @@ impl Aggregate<Option<i64>, Cell> for IntegerSum {
         let ValueRef::Integer(number) = context.get_raw(0) else { return Ok(()) };
         let overflow = || failed(refusal::overflow(crate::engine::types::bare(self.of)));
         let next = sum.unwrap_or(0).checked_add(number).ok_or_else(overflow)?;
-        text::fit(Value::Int(next), self.of).map_err(|_| overflow())?;
+        fit(Value::Int(next), self.of).map_err(|_| overflow())?;
         *sum = Some(next);
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::engine::types::bare;
 use rusqlite::Connection;
 use rusqlite::functions::Context;
 use rusqlite::types::{Value as Cell, ValueRef};
+use tillhold_core::fit::fit;
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
@@ -33,7 +34,7 @@ fn range(context: &Context<'_>) -> Answered {
         // SQLite turns an integer that overflows into a real.
         _ => return Err(failed(refusal::overflow(bare(of)))),
     };
-    match text::fit(Value::Int(number), of) {
+    match fit(Value::Int(number), of) {
         Ok(_) => Ok(Cell::Integer(number)),
         Err(_) => Err(failed(refusal::overflow(bare(of)))),
     }
@@ -132,7 +133,7 @@ pub fn divided(a: Decimal, b: Decimal, scale: u8) -> Option<Decimal> {
 }
 
 pub fn decimal_cell(result: Decimal, of: SqlType) -> Option<Cell> {
-    let fitted = text::fit(Value::Decimal(result), of).ok()?;
+    let fitted = fit(Value::Decimal(result), of).ok()?;
     text::canonical(&fitted, of).map(Cell::Text)
 }
 

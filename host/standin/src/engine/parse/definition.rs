@@ -29,6 +29,9 @@ impl Parser<'_> {
         if self.accept_word("TRIGGER") {
             return self.create_trigger(Making::Create);
         }
+        if self.accept_word("PROCEDURE") || self.accept_word("PROC") {
+            return self.create_procedure();
+        }
         if self.accept_words(&["OR", "ALTER", "TRIGGER"]) {
             return self.create_trigger(Making::CreateOrAlter);
         }
@@ -323,6 +326,9 @@ impl Parser<'_> {
     pub(super) fn drop(&mut self) -> Parsed<StatementKind> {
         if self.accept_word("TRIGGER") {
             return self.drop_trigger();
+        }
+        if self.accept_word("PROCEDURE") || self.accept_word("PROC") {
+            return self.drop_procedure();
         }
         if self.accept_word("INDEX") {
             let if_exists = self.accept_words(&["IF", "EXISTS"]);

@@ -6,6 +6,7 @@
 mod change;
 mod definition;
 mod expression;
+mod procedure;
 mod query;
 mod security;
 mod statement;
@@ -218,7 +219,8 @@ pub fn trigger(definition: &str) -> Parsed<CreateTrigger> {
     parser.kept_trigger()
 }
 
-/// A parameter of `sp_executesql`.
+/// A parameter of `sp_executesql` or of a procedure.
+#[derive(Debug)]
 pub struct Declared {
     pub name: String,
     pub of: SqlType,
@@ -232,11 +234,7 @@ pub fn declarations(text: &str) -> Parsed<Vec<Declared>> {
     let mut parser = Parser { sql: text, tokens, at: 0, depth: 0, declared: HashSet::new() };
     let mut found = Vec::new();
     while !parser.at_end() {
-        let name = parser.variable()?;
-        parser.accept_word("AS");
-        let of = parser.data_type()?;
-        let output = parser.accept_word("OUTPUT") || parser.accept_word("OUT");
-        found.push(Declared { name, of, output });
+        found.push(parser.parameter()?);
         if !parser.accept(",") && !parser.at_end() {
             return Err(parser.unexpected());
         }

@@ -39,6 +39,10 @@ impl EngineSession {
             S::DropTrigger { names, if_exists } => self.owning(|session| {
                 names.iter().try_for_each(|name| session.drop_trigger(name, *if_exists))
             }),
+            S::CreateProcedure(given) => self.create_procedure(given),
+            S::DropProcedure { names, if_exists } => {
+                names.iter().try_for_each(|name| self.drop_procedure(name, *if_exists))
+            }
             S::SwitchTrigger { trigger, table, on } => {
                 self.owning(|session| session.switch_trigger(trigger.as_deref(), table, *on))
             }

@@ -15,16 +15,17 @@ mod run;
 mod security;
 mod snapshot;
 mod temporaries;
+mod temporary_procedures;
 mod transaction;
 mod trigger;
 
 use super::bulk::BulkTarget;
-use super::catalogue::{Catalogue, Relation};
+use super::catalogue::{Catalogue, Relation, fold};
 use super::functions;
 use super::parse;
 use super::refusal;
 use super::running::{Counters, Running, locked};
-use super::syntax::{Batch, Level};
+use super::syntax::{Batch, CreateProcedure, Level};
 use super::temporary::Temporary;
 use super::translate::{Inside, Plan, SessionContext, Surroundings};
 use super::values;
@@ -88,6 +89,7 @@ pub struct EngineSession {
     plans: HashMap<u64, (u64, Arc<Plan>)>,
     prepared: HashMap<i32, Arc<str>>,
     next_prepared: i32,
+    procedures: HashMap<String, Arc<CreateProcedure>>,
     /// OPENJSON's temporary tables that exist, and those that hold rows of this call.
     json_tables: HashSet<String>,
     json_filled: HashSet<String>,
@@ -179,6 +181,7 @@ impl EngineSession {
             plans: HashMap::new(),
             prepared: HashMap::new(),
             next_prepared: 1,
+            procedures: HashMap::new(),
             json_tables: HashSet::new(),
             json_filled: HashSet::new(),
             json: None,
@@ -295,10 +298,21 @@ impl EngineSession {
         wanted: &[String],
         out: &mut Answers<'_>,
     ) -> Result<(i32, Vec<Cell>), SqlError> {
+        let batch = self.parsed(sql)?;
+        self.execute_batch_returning(&batch, parameters, wanted, out)
+    }
+
+    /// What is called has variables, settings and temporary tables of its own.
+    fn execute_batch_returning(
+        &mut self,
+        batch: &Batch,
+        parameters: &[Parameter],
+        wanted: &[String],
+        out: &mut Answers<'_>,
+    ) -> Result<(i32, Vec<Cell>), SqlError> {
         if self.depth >= NESTING_MAX {
             return Err(refusal::nested_too_deeply());
         }
-        let batch = self.parsed(sql)?;
         let frame = Frame::of(parameters)?;
         let outer = std::mem::replace(&mut self.frame, frame);
         let settings = self.settings.clone();
@@ -306,7 +320,7 @@ impl EngineSession {
         // Text of its own sees neither the rows of a trigger around it nor its owner's rights.
         let inside = self.inside.take();
         self.depth += 1;
-        let answer = self.run_batch(&batch, out);
+        let answer = self.run_batch(batch, out);
         self.depth -= 1;
         self.inside = inside;
         let xact_abort = self.settings.xact_abort;
@@ -436,6 +450,9 @@ impl SqlSession for EngineSession {
         out: &mut Answers<'_>,
     ) -> Result<i32, SqlError> {
         self.ordered_call(name, out)?;
+        if let Some(called) = self.procedures.get(&fold(name)).cloned() {
+            self.ordered_batch(&called.body, out)?;
+        }
         self.call(out, |session, out| session.call_procedure(name, parameters, out))
     }
 
@@ -500,6 +517,7 @@ impl SqlSession for EngineSession {
         (self.row_count, self.last_error) = (0, 0);
         self.bulk = None;
         self.prepared.clear();
+        self.procedures.clear();
     }
 }
 

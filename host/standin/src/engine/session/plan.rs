@@ -297,7 +297,7 @@ impl EngineSession {
             }
             _ => Value::Timestamp(moment),
         };
-        tillhold_core::text::fit(value, of).map_or(Cell::Null, |value| values::encode(value, of))
+        tillhold_core::fit::fit(value, of).map_or(Cell::Null, |value| values::encode(value, of))
     }
 
     /// Lays the rows of each OPENJSON of the statement into its temporary table.

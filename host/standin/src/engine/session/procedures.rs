@@ -2,6 +2,7 @@
 
 use super::frame::named;
 use super::run::flow;
+use super::temporary_procedures::bound;
 use super::{EngineSession, frame};
 use crate::answer::{Answer, Answers, Parameter, ResultColumn, SqlError};
 use crate::engine::access::object_name;
@@ -40,6 +41,7 @@ impl EngineSession {
             "sp_releaseapplock" => self.release_application_lock(parameters),
             "sp_set_session_context" => self.set_session_context(parameters),
             "sp_flush_ct_internal_table_on_demand" => self.flush_tracking(parameters, out),
+            folded if folded.starts_with('#') => self.call_temporary(plain, parameters, out),
             _ => Err(refusal::unknown_procedure(name)),
         }
     }
@@ -169,24 +171,13 @@ impl EngineSession {
             None => Vec::new(),
         };
         let given = parameters.get(2..).unwrap_or_default();
-        let mut bound = Vec::with_capacity(declared.len());
-        for (at, Declared { name, of, .. }) in declared.iter().enumerate() {
-            let of = *of;
-            let by_name = given
-                .iter()
-                .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == *name);
-            let parameter =
-                by_name.or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
-            let parameter = parameter.ok_or_else(|| {
-                SqlError::new(
-                    8178,
-                    format!("The parameterized query expects the parameter '{name}', which was not supplied."),
-                )
-            })?;
-            let value =
-                values::convert(parameter.value.clone(), parameter.of, of, values::NO_STYLE)?;
-            bound.push(Parameter { name: name.clone(), of, value });
-        }
+        let missing = |name: &str| {
+            let message = format!(
+                "The parameterized query expects the parameter '{name}', which was not supplied."
+            );
+            SqlError::new(8178, message)
+        };
+        let bound = bound(&declared, given, missing)?;
         let names: Vec<String> = declared.iter().map(|declared| declared.name.clone()).collect();
         let (status, cells) = self.execute_returning(&sql, &bound, &names, out)?;
         let returned = declared.into_iter().zip(cells).map(|(declared, cell)| {

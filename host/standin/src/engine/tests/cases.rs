@@ -19,6 +19,7 @@ case_files!(
     changes,
     computed,
     control,
+    procedures,
     refusals,
     selects,
     temporaries,
