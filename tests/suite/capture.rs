@@ -11,7 +11,7 @@ fn a_channel_without_change_tracking_is_followed_by_triggers() {
             let (top, scopes) = profile.split_once("[[scope]]").expect("a scope");
             format!("{top}[capture]\nmethod = \"triggers\"\n\n[[scope]]{scopes}")
         };
-        let mut stage = Stage::prepared_with(40, triggers).await;
+        let mut stage = Stage::prepared_whole(40, triggers).await;
         // Nothing may lean on change tracking in silence.
         let untracked = "SELECT t.[object_id] FROM sys.change_tracking_tables AS t;";
         assert_eq!(stage.rehearsal.count(untracked).expect("a count"), 0);

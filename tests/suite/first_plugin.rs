@@ -212,7 +212,8 @@ fn is_there(program: &str) -> bool {
 #[test]
 fn the_page_is_walked_from_nothing_to_a_plugin_at_work() {
     proof(async {
-        let stage = Stage::online(20).await;
+        let mut stage = Stage::prepared_whole(20, |profile| profile).await;
+        stage.start().await;
         let shop = stage.rehearsal.folder().parent().expect("the shop's folder").to_path_buf();
         let mut desk = Desk::beside(&shop);
         let mut walked = 0;

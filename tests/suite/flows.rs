@@ -7,7 +7,8 @@ use serde_json::json;
 #[test]
 fn pull_brings_changes_and_takes_rows_away() {
     proof(async {
-        let mut stage = Stage::online(40).await;
+        let mut stage = Stage::prepared_whole(40, |profile| profile).await;
+        stage.start().await;
         stage.rehearsal.sell(1).await.expect("a sale");
         stage.rehearsal.edit_on_both_sides().await.expect("edits");
         stage.holds().await;

@@ -19,7 +19,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A prepared channel with `customers` invented customers, and a register that was never synchronised.
+    /// A prepared channel with `customers` invented customers, and a register that was never synchronised and takes the
+    /// tables in which a shop's day leaves rows.
     pub async fn prepared(customers: u64) -> Stage {
         Stage::prepared_with(customers, |profile| profile).await
     }
@@ -38,10 +39,10 @@ impl Stage {
         Stage::prepared_of(program, (customers, ProfileSize::InUse), profile).await
     }
 
-    /// A prepared channel with all the tables of AX's default profile.
-    pub async fn prepared_whole(customers: u64) -> Stage {
+    /// A prepared channel with all the tables of AX's default profile, for whoever counts them.
+    pub async fn prepared_whole(customers: u64, profile: impl FnOnce(String) -> String) -> Stage {
         let size = (customers, ProfileSize::Whole);
-        Stage::prepared_of(Path::new(PROGRAM), size, |profile| profile).await
+        Stage::prepared_of(Path::new(PROGRAM), size, profile).await
     }
 
     async fn prepared_of(

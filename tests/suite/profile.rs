@@ -180,7 +180,7 @@ fn publish(words: &[&str], folder: &Path) -> Told {
 #[test]
 fn what_is_published_comes_back_and_differences_are_told_one_by_one() {
     proof(async {
-        let stage = Stage::prepared(20).await;
+        let stage = Stage::prepared_whole(20, |profile| profile).await;
         let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
         let mine = folder.join("mine.toml");
         let file = mine.display().to_string();
@@ -230,7 +230,7 @@ fn what_is_published_comes_back_and_differences_are_told_one_by_one() {
 #[test]
 fn the_default_profile_is_published_whole_but_for_what_only_a_file_can_say() {
     proof(async {
-        let stage = Stage::prepared(20).await;
+        let stage = Stage::prepared_whole(20, |profile| profile).await;
         let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
         let done = publish(&["--profile", "default", "--assign"], &folder);
         done.assert(0, &["scopes: 1 added, 20 kept, 0 removed", "store S0343: uses it"], &[]);

@@ -7,7 +7,7 @@ use std::process::Command;
 #[test]
 fn a_channels_tables_are_written_with_their_types() {
     proof(async {
-        let stage = Stage::prepared(20).await;
+        let stage = Stage::prepared_whole(20, |profile| profile).await;
         let schema = |tables: &str| stage.tillhold(&["channel", "schema", "--tables", tables]);
         let ran = schema("ax.RETAILCUSTTABLE,CUSTGROUP");
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);

@@ -248,7 +248,7 @@ fn a_table_waits_for_its_choice_and_no_other_does() {
     proof(async {
         let item = ranked(&sold()).remove(0);
         let choice = format!("\n[offline_products]\nitems = [\"{item}\"]\n");
-        let mut stage = Stage::prepared_with(20, |profile| profile + &choice).await;
+        let mut stage = Stage::prepared_whole(20, |profile| profile + &choice).await;
         stage.rehearsal.office(NO_CHOICE).expect("a right less");
         stage.start().await;
         for table in ["ax.INVENTTABLE", "ax.PRICEDISCTABLE", "ax.ECORESPRODUCT"] {

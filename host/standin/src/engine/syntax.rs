@@ -1,8 +1,11 @@
 //! The T-SQL that the embedded channel knows, as a tree. What has no place here is refused by the parser.
 
-use crate::engine::parse::Declared;
+mod module;
+
 use std::sync::Arc;
 use tillhold_core::types::SqlType;
+
+pub use module::{CreateProcedure, CreateTrigger, Declared, Events, Making};
 
 #[derive(Debug)]
 pub struct Batch {
@@ -427,39 +430,6 @@ pub struct CreateIndex {
     pub unique: bool,
     pub clustered: bool,
     pub columns: Vec<(String, bool)>,
-}
-
-/// Which changes of its table fire a trigger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Events {
-    pub insert: bool,
-    pub update: bool,
-    pub delete: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Making {
-    Create,
-    Alter,
-    CreateOrAlter,
-}
-
-#[derive(Clone, Debug)]
-pub struct CreateTrigger {
-    pub making: Making,
-    pub name: ObjectName,
-    pub table: ObjectName,
-    pub events: Events,
-    pub body: Arc<[Statement]>,
-    /// The whole statement, as it is kept and shown.
-    pub definition: String,
-}
-
-#[derive(Debug)]
-pub struct CreateProcedure {
-    pub name: ObjectName,
-    pub parameters: Vec<Declared>,
-    pub body: Batch,
 }
 
 #[derive(Debug)]

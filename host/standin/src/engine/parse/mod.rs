@@ -14,7 +14,7 @@ mod trigger;
 
 use super::lexer::{Kind, Token, tokens};
 use super::refusal;
-use super::syntax::{Batch, CreateTrigger, Expr, ObjectName};
+use super::syntax::{Batch, CreateTrigger, Declared, Expr, ObjectName};
 use crate::answer::SqlError;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -217,15 +217,6 @@ pub fn trigger(definition: &str) -> Parsed<CreateTrigger> {
     let tokens = tokens(definition)?;
     let mut parser = Parser { sql: definition, tokens, at: 0, depth: 0, declared: HashSet::new() };
     parser.kept_trigger()
-}
-
-/// A parameter of `sp_executesql` or of a procedure.
-#[derive(Debug)]
-pub struct Declared {
-    pub name: String,
-    pub of: SqlType,
-    /// Its value goes back to who gives a variable for it.
-    pub output: bool,
 }
 
 /// `@P1 nvarchar(max), @P2 int`: the declarations of `sp_executesql` and `sp_prepare`.

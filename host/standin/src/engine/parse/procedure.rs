@@ -1,8 +1,8 @@
 //! CREATE and DROP PROCEDURE of temporary ones. A procedure's body is the rest of its batch.
 
-use super::{Declared, Parsed, Parser};
+use super::{Parsed, Parser};
 use crate::answer::SqlError;
-use crate::engine::syntax::{Batch, CreateProcedure, StatementKind};
+use crate::engine::syntax::{Batch, CreateProcedure, Declared, StatementKind};
 use std::sync::Arc;
 
 use StatementKind as S;

@@ -4,9 +4,8 @@ use super::EngineSession;
 use super::frame::named;
 use crate::answer::{Answers, Parameter, SqlError};
 use crate::engine::catalogue::fold;
-use crate::engine::parse::Declared;
 use crate::engine::refusal;
-use crate::engine::syntax::{CreateProcedure, ObjectName};
+use crate::engine::syntax::{CreateProcedure, Declared, ObjectName};
 use crate::engine::values;
 use std::sync::Arc;
 
