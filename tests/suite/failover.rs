@@ -2,6 +2,8 @@
 
 use crate::door::listened;
 use crate::harness::{Stage, proof};
+use crate::lanes::on_a_way;
+use crate::way::Cut;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_demo::{DemoError, Fault, Rehearsal};
@@ -272,13 +274,15 @@ fn a_reconnect_asked_for_while_an_attempt_hangs_is_not_forgotten() {
             profile.replace("reconnect_interval_min = 0.02", "reconnect_interval_min = 60")
         };
         let mut stage = Stage::prepared_with(20, rare).await;
+        let way = on_a_way(&stage).await;
         stage.start().await;
-        stage.rehearsal.inject(Fault::Stall);
+        way.order(Cut::Delay(Duration::from_secs(120))).await;
         stage.state("offline").await;
         stage.rehearsal.command(&["reconnect"]).await.expect("an attempt that hangs");
         stage.rehearsal.sell(1).await.expect("a sale offline");
-        assert_eq!(status_of(&stage).await["state"], "offline");
-        stage.rehearsal.heal();
+        // So that what it has said by now is what the way holds back.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        way.heal().await;
         stage.rehearsal.command(&["reconnect"]).await.expect("another attempt");
         stage.state("online").await;
         stage.holds().await;
