@@ -10,7 +10,7 @@
 //!   the line once for each connection. SQL Server keeps the temporary tables and plans of a
 //!   procedure for its next call, and of a text it does not.
 //! * Anybody who may connect may make a temporary procedure, and it ends with its session. A channel
-//!   that makes none, or has lost it, is told the text.
+//!   that makes none, or has lost it, is told the text from then on.
 
 use super::{Ask, Form, TdsClient, told};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ enum Standing {
     /// Said once.
     Told,
     Kept(u32),
-    /// The channel makes no procedure of it.
+    /// The channel makes no procedure of it, or has lost it.
     Refused,
 }
 
@@ -104,8 +104,9 @@ impl Kept {
         };
         match called {
             Ok(answer) => Ok(Some(answer.into_iter().collect())),
+            // Made anew it might be lost anew: this connection is told the text from now on.
             Err(Error::Server(error)) if error.code() == NO_PROCEDURE => {
-                self.statements.remove(ask.sql);
+                self.statements.insert(ask.sql.to_string(), Standing::Refused);
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -154,7 +154,7 @@ async fn a_channel_that_keeps_no_statement_is_told_the_text() {
 
 /// Something between the two gave the register another session.
 #[tokio::test]
-async fn a_statement_that_the_channel_has_lost_is_told_anew() {
+async fn a_statement_that_the_channel_has_lost_is_told_from_then_on() {
     let script = vec![
         says(UPLOAD, applied()),
         says(MAKING, Vec::new()),
