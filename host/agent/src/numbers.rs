@@ -139,6 +139,23 @@ pub async fn refresh(agent: &Agent, register: &Register, link: &mut Link) -> Res
     Ok(())
 }
 
+/// The same once the seed rows are there that were not when the marks were read: their scope stood still on the way back.
+pub async fn refresh_if_seeds_came(
+    agent: &Agent,
+    register: &Register,
+    link: &mut Link,
+) -> Result<(), FlowError> {
+    if agent.numbers.doubt() != Some(NumbersDoubt::SeedUnloaded) {
+        return Ok(());
+    }
+    match register.table(&AX.seeds()) {
+        Some((_, table)) if register.local.state_of(&table.name).await?.ready => {
+            refresh(agent, register, link).await
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The same without an agent, for the first filling.
 pub async fn provisioned(register: &Register, link: &mut Link) -> Result<(), FlowError> {
     read(register, link).await.map(drop)

@@ -196,6 +196,7 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
             pull_if_changed(agent, &mut link, run).await?;
         }
     }
+    numbers::refresh_if_seeds_came(agent, &register, &mut link).await?;
     select(agent, &mut link, Chosen::Due).await?;
     reporting::tell_if_due(agent, &mut link).await;
     Ok(())
