@@ -2,7 +2,6 @@
 
 use crate::door::listened;
 use crate::harness::{Stage, proof};
-use crate::lanes::on_a_way;
 use crate::way::Cut;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -274,7 +273,7 @@ fn a_reconnect_asked_for_while_an_attempt_hangs_is_not_forgotten() {
             profile.replace("reconnect_interval_min = 0.02", "reconnect_interval_min = 60")
         };
         let mut stage = Stage::prepared_with(20, rare).await;
-        let way = on_a_way(&stage).await;
+        let way = stage.on_a_way().await;
         stage.start().await;
         way.order(Cut::Delay(Duration::from_secs(120))).await;
         stage.state("offline").await;

@@ -1,5 +1,6 @@
 //! The door through which all proofs get their store: real parts only.
 
+use crate::way::Way;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value as Json;
 use std::path::Path;
@@ -59,6 +60,18 @@ impl Stage {
         std::fs::write(&path, profile(text)).expect("a profile");
         rehearsal.prepare().await.expect("a prepared channel");
         Stage { rehearsal, _folder: folder }
+    }
+
+    /// From here on the register, which does not run yet, gets to its channel by a way that fails on command.
+    pub async fn on_a_way(&self) -> Way {
+        let file = self.rehearsal.config();
+        let text = std::fs::read_to_string(&file).expect("the register's settings");
+        let line = text.lines().find(|line| line.starts_with("port = ")).expect("a port");
+        let port: u16 = line["port = ".len()..].parse().expect("a number");
+        let way = Way::open(([127, 0, 0, 1], port).into()).await;
+        let text = text.replace(line, &format!("port = {}", way.address.port()));
+        std::fs::write(&file, text).expect("changed settings");
+        way
     }
 
     /// Runs a command of the program on this register.

@@ -19,20 +19,8 @@ async fn on_a_way_that_can_stall(customers: u64) -> (Stage, Way) {
     let stage = Stage::prepared(customers).await;
     let often = "UPDATE [ax].[RETAILOFFLINESCOPE] SET [SYNCFREQUENCY] = 1;";
     assert!(stage.rehearsal.office(often).expect("frequencies") > 0);
-    let way = on_a_way(&stage).await;
+    let way = stage.on_a_way().await;
     (stage, way)
-}
-
-/// A register that does not run yet gets to its channel by a way that fails on command.
-pub async fn on_a_way(stage: &Stage) -> Way {
-    let file = stage.rehearsal.config();
-    let text = std::fs::read_to_string(&file).expect("the register's settings");
-    let line = text.lines().find(|line| line.starts_with("port = ")).expect("a port");
-    let port: u16 = line["port = ".len()..].parse().expect("a number");
-    let way = Way::open(([127, 0, 0, 1], port).into()).await;
-    let text = text.replace(line, &format!("port = {}", way.address.port()));
-    std::fs::write(&file, text).expect("changed settings");
-    way
 }
 
 #[test]

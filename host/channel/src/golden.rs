@@ -134,7 +134,7 @@ fn pushing() -> Vec<Golden> {
         (
             "upload_kept",
             "a plain batch; called with the same parameters",
-            keeping_sql(1, upload::DECLARED, &upload_sql(&[inserts], false)),
+            keeping_sql(1, upload::DECLARED, &upload_sql(&[], false)),
         ),
         ("upload_triggers", parameters, upload_sql(&[by_triggers], false)),
         ("upload_chained", parameters, upload_sql(&[inserts, chained], false)),

@@ -1,8 +1,8 @@
 //! Components that no kit would build: what they hand back breaks the component model's own rules, or they do harm before
 //! they are asked anything.
 
-use super::shop::{Shop, context, refused, repository, victim, victims};
-use crate::{PluginError, PluginLimits, Verdict};
+use super::shop::{Shop, context, refused, repository, strict, victim, victims};
+use crate::{PluginError, Verdict};
 use tillhold_core::limits::PLUGIN_LOG_LINE_BYTES_MAX;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -51,10 +51,6 @@ fn stores(from: usize, words: &[i64]) -> String {
         format!("(i32.store (i32.const {}) (i32.const {word}))", from + 4 * at)
     };
     words.iter().enumerate().map(store).collect()
-}
-
-fn strict() -> PluginLimits {
-    PluginLimits { ticks_max: 20, memory_bytes_max: 48 << 20, ..PluginLimits::default() }
 }
 
 fn transform(shop: &Shop, component: Vec<u8>) -> Result<Vec<Verdict>, PluginError> {

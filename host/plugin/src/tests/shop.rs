@@ -42,6 +42,11 @@ impl Shop {
     }
 }
 
+/// Little memory. The time is the product's own: on a busy machine a shorter one ends what is honest as well.
+pub(super) fn strict() -> PluginLimits {
+    PluginLimits { memory_bytes_max: 48 << 20, ..PluginLimits::default() }
+}
+
 pub(super) fn source(bytes: Vec<u8>, config: &str) -> PluginSource {
     PluginSource::plain("tested", ComponentSource::Bytes(bytes), config)
 }

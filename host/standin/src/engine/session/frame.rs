@@ -2,6 +2,7 @@
 
 use crate::answer::{Parameter, SqlError};
 use crate::engine::refusal;
+use crate::engine::syntax::Declared;
 use crate::engine::values;
 use rusqlite::types::Value as Cell;
 use std::collections::HashMap;
@@ -59,4 +60,23 @@ impl Frame {
 /// Clients name parameters with and without the `@`.
 pub fn named(name: &str) -> String {
     if name.starts_with('@') { name.to_lowercase() } else { format!("@{}", name.to_lowercase()) }
+}
+
+/// A value for each that is declared, by its name or its place.
+pub(super) fn bound(
+    declared: &[Declared],
+    given: &[Parameter],
+    missing: impl Fn(&str) -> SqlError,
+) -> Result<Vec<Parameter>, SqlError> {
+    let one = |(at, Declared { name, of, .. }): (usize, &Declared)| {
+        let by_name = given
+            .iter()
+            .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == *name);
+        let by_place = || given.get(at).filter(|parameter| parameter.name.is_empty());
+        let parameter = by_name.or_else(by_place).ok_or_else(|| missing(name))?;
+        let value = parameter.value.clone();
+        let value = values::convert(value, parameter.of, *of, values::NO_STYLE)?;
+        Ok(Parameter { name: name.clone(), of: *of, value })
+    };
+    declared.iter().enumerate().map(one).collect()
 }

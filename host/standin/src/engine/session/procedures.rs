@@ -1,9 +1,8 @@
 //! The system procedures that the stand-in has: `sp_executesql`, application locks, and change tracking's clean-up.
 
-use super::frame::named;
+use super::EngineSession;
+use super::frame::{bound, named};
 use super::run::flow;
-use super::temporary_procedures::bound;
-use super::{EngineSession, frame};
 use crate::answer::{Answer, Answers, Parameter, ResultColumn, SqlError};
 use crate::engine::access::object_name;
 use crate::engine::catalogue::fold;
@@ -308,7 +307,7 @@ fn application(parameters: &[Parameter]) -> Result<Resource, SqlError> {
 fn find<'p>(parameters: &'p [Parameter], at: usize, name: &str) -> Option<&'p Parameter> {
     let by_name = parameters
         .iter()
-        .find(|parameter| !parameter.name.is_empty() && frame::named(&parameter.name) == name);
+        .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == name);
     by_name.or_else(|| parameters.get(at).filter(|parameter| parameter.name.is_empty()))
 }
 

@@ -1,12 +1,11 @@
 //! Procedures of one session: `CREATE PROCEDURE #name … AS …`, called by name until the session ends.
 
 use super::EngineSession;
-use super::frame::named;
+use super::frame::{bound, named};
 use crate::answer::{Answers, Parameter, SqlError};
 use crate::engine::catalogue::fold;
 use crate::engine::refusal;
-use crate::engine::syntax::{CreateProcedure, Declared, ObjectName};
-use crate::engine::values;
+use crate::engine::syntax::{CreateProcedure, ObjectName};
 use std::sync::Arc;
 
 /// Procedures of one session.
@@ -72,23 +71,4 @@ impl EngineSession {
         let bound = bound(&called.parameters, given, missing)?;
         self.execute_batch_returning(&called.body, &bound, &[], out).map(|(status, _)| status)
     }
-}
-
-/// A value for each that is declared, by its name or its place.
-pub(super) fn bound(
-    declared: &[Declared],
-    given: &[Parameter],
-    missing: impl Fn(&str) -> SqlError,
-) -> Result<Vec<Parameter>, SqlError> {
-    let one = |(at, Declared { name, of, .. }): (usize, &Declared)| {
-        let by_name = given
-            .iter()
-            .find(|parameter| !parameter.name.is_empty() && named(&parameter.name) == *name);
-        let by_place = || given.get(at).filter(|parameter| parameter.name.is_empty());
-        let parameter = by_name.or_else(by_place).ok_or_else(|| missing(name))?;
-        let value = parameter.value.clone();
-        let value = values::convert(value, parameter.of, *of, values::NO_STYLE)?;
-        Ok(Parameter { name: name.clone(), of: *of, value })
-    };
-    declared.iter().enumerate().map(one).collect()
 }
