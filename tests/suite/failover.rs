@@ -289,6 +289,53 @@ fn a_reconnect_asked_for_while_an_attempt_hangs_is_not_forgotten() {
     });
 }
 
+/// A pull and an upload wait on connections that say nothing any more while the channel answers on new ones. By its own
+/// time each would wait for half a minute, and the return with it.
+#[test]
+fn what_hangs_on_the_line_as_it_was_holds_no_return_up() {
+    proof(async {
+        let mut stage = Stage::prepared_with(20, forgetful).await;
+        let way = stage.on_a_way().await;
+        stage.start().await;
+        way.order(Cut::Delay(Duration::from_secs(120))).await;
+        stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
+        stage.state("offline").await;
+        way.heal().await;
+        stage.state("online").await;
+        let log = stage.rehearsal.log();
+        assert!(log.contains("said nothing for too long"), "{log}");
+        assert!(!log.contains("within 30000 ms"), "{log}");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The break is over before the offline timeout, and the connection on which push waits is gone all the same: the next
+/// sale does not wait for that in vain.
+#[test]
+fn an_upload_that_hangs_after_a_doubt_keeps_no_later_sale_from_the_channel() {
+    proof(async {
+        let patient =
+            |profile: String| forgetful(profile).replace("timeout_s = 2", "timeout_s = 20");
+        let mut stage = Stage::prepared_with(20, patient).await;
+        let way = stage.on_a_way().await;
+        stage.start().await;
+        way.order(Cut::Delay(Duration::from_secs(120))).await;
+        stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
+        let sold = stage.rehearsal.sold.last().expect("the sale");
+        assert_eq!(sold.committed, "offline");
+        way.heal().await;
+        stage.state("online").await;
+        stage.rehearsal.sell(1).await.expect("a sale behind it");
+        let sold = stage.rehearsal.sold.last().expect("the sale");
+        assert_eq!(sold.committed, "channel", "the agent said:\n{}", stage.rehearsal.log());
+        let log = stage.rehearsal.log();
+        assert!(!log.contains("the register is offline"), "{log}");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Nobody asks anything; the supervisor finds out by itself, and comes back by itself.
 #[test]
 fn a_silent_channel_is_noticed_without_a_request() {

@@ -1,7 +1,4 @@
 //! The running agent: one register, its standing, and the lanes to its channel.
-//!
-//! Four lanes keep a long pull from ever delaying a sale: probes, the front door's reads, push and pull each have
-//! connections of their own.
 
 use crate::again::Again;
 use crate::claiming::Claim;
@@ -10,6 +7,7 @@ use crate::freshness::DataAges;
 use crate::held::Hold;
 use crate::history::History;
 use crate::images::keep::Images;
+use crate::lanes::Lanes;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
 use crate::register::{Register, ScopeRun};
@@ -66,10 +64,7 @@ pub struct Agent {
     pub numbers: Numbers,
     pub reports: Reports,
     debt: Mutex<Debt>,
-    probe_lane: AsyncMutex<Link>,
-    front_lanes: [AsyncMutex<Link>; 2],
-    push_lane: AsyncMutex<Link>,
-    pull_lane: AsyncMutex<Link>,
+    pub lanes: Lanes,
     /// By the monotonic clock, when the last sale came.
     sold_at_ms: AtomicU64,
     /// By the monotonic clock, when what was pending was last uploaded, by the interval, a return or a person.
@@ -134,10 +129,7 @@ impl Agent {
             numbers: Numbers::default(),
             reports: Reports::default(),
             debt: Mutex::default(),
-            probe_lane: AsyncMutex::new(register.link()),
-            front_lanes: [AsyncMutex::new(register.link()), AsyncMutex::new(register.link())],
-            push_lane: AsyncMutex::new(register.link()),
-            pull_lane: AsyncMutex::new(register.link()),
+            lanes: Lanes::of(&register),
             sold_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             uploaded_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             settled: watch::Sender::new(0),
@@ -244,21 +236,12 @@ impl Agent {
         }
     }
 
-    pub async fn probe_lane(&self) -> MutexGuard<'_, Link> {
-        self.probe_lane.lock().await
-    }
-
     pub async fn push_lane(&self) -> MutexGuard<'_, Link> {
-        self.push_lane.lock().await
-    }
-
-    /// For work that holds it more than once.
-    pub fn pull_lane_itself(&self) -> &AsyncMutex<Link> {
-        &self.pull_lane
+        self.lanes.push.link.lock().await
     }
 
     pub async fn pull_lane(&self) -> MutexGuard<'_, Link> {
-        self.pull_lane.lock().await
+        self.lanes.pull.link.lock().await
     }
 
     /// Changes whenever push has settled or set aside something.
@@ -288,21 +271,6 @@ impl Agent {
         u128::from(since_ms) >= limits::QUIET_TILL.as_millis()
     }
 
-    /// A free lane of the front door, or the first that becomes free.
-    pub async fn front_lane(&self) -> MutexGuard<'_, Link> {
-        first_free(&self.front_lanes).await
-    }
-
-    /// After trouble, connections that lie idle may be dead without knowing it; busy ones find out by themselves.
-    pub fn drop_idle_connections(&self) {
-        let lanes = [&self.probe_lane, &self.push_lane, &self.pull_lane];
-        for lane in lanes.into_iter().chain(&self.front_lanes) {
-            if let Ok(mut idle) = lane.try_lock() {
-                idle.disconnect();
-            }
-        }
-    }
-
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
         let now_ms = self.now_ms();
         let mut reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,6 +286,9 @@ impl Agent {
             }
             Err(error) => {
                 report.errors += 1;
+                if error.is_given_up() {
+                    return;
+                }
                 report.is_altered = error.is_alteration();
                 report.fault = Some((error.code().to_string(), error.to_string(), error.hint()));
             }
@@ -353,31 +324,5 @@ impl Agent {
     pub async fn stopped(&self) {
         // An error would mean that the sender is gone, which is the agent itself.
         let _ = self.stopping.subscribe().wait_for(|stop| *stop).await;
-    }
-}
-
-async fn first_free<T>([one, other]: &[AsyncMutex<T>; 2]) -> MutexGuard<'_, T> {
-    tokio::select! {
-        biased;
-        free = one.lock() => free,
-        free = other.lock() => free,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AsyncMutex, first_free};
-
-    #[tokio::test]
-    async fn whichever_lane_becomes_free_first_is_taken() {
-        let lanes = [AsyncMutex::new(0), AsyncMutex::new(1)];
-        for freed in [1, 0] {
-            let mut held = [Some(lanes[0].lock().await), Some(lanes[1].lock().await)];
-            let mut waiting = Box::pin(first_free(&lanes));
-            assert!(futures_util::poll!(&mut waiting).is_pending());
-            held[freed] = None;
-            let got = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
-            assert_eq!(*got.expect("a lane is free"), freed);
-        }
     }
 }

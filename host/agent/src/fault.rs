@@ -204,6 +204,11 @@ impl FlowError {
     pub fn is_channel_trouble(&self) -> bool {
         matches!(self, FlowError::Channel(error) if error.class() == Class::Retry || error.is_kept_out())
     }
+
+    /// Not waited for any more on a line as it was: the channel answers, and what was asked is asked again.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self, FlowError::Channel(ChannelError::Silent { .. }))
+    }
 }
 
 fn aged(age: Age) -> String {

@@ -14,6 +14,7 @@ mod held;
 mod history;
 mod images;
 mod kept;
+mod lanes;
 mod leaving;
 mod numbers;
 pub mod outside;

@@ -85,8 +85,12 @@ impl Watch {
         if effects.contains(&Effect::Announce) {
             announce(agent, before.state, event);
         }
+        if let (Event::Answered { .. }, State::Online | State::Returning) = (event, machine.state) {
+            // Half of it, so that a sale which waits behind such a one has the other half.
+            agent.lanes.give_up_silent(machine.answered_again_ms, rules.offline_timeout / 2);
+        }
         if effects.contains(&Effect::BeginReturn) {
-            begin_return(agent);
+            begin_return(agent, now_ms);
         }
         let is_probing = self.probing.load(Ordering::Acquire);
         self.asked_meanwhile |= event == Event::Reconnect && is_probing;
@@ -106,7 +110,7 @@ impl Watch {
         self.asked_meanwhile = false;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
         self.agent.register().env.spawn(async move {
-            let mut lane = agent.probe_lane().await;
+            let mut lane = agent.lanes.probe.link.lock().await;
             let answer = match state {
                 State::Offline => probe::probe_unhurried(&mut lane, deadline).await,
                 _ => probe::probe(&mut lane, deadline).await,
@@ -131,21 +135,24 @@ fn announce(agent: &Arc<Agent>, from: State, event: Event) {
     let why = why.map(|words| format!(", {words}")).unwrap_or_default();
     agent.say(&format!("the register is {}: {}{why}", state.name(), reason(from, state, event)));
     if state != State::Online {
-        agent.drop_idle_connections();
+        agent.lanes.drop_idle();
         agent.rounds.doubt_arrivals();
     }
 }
 
-fn begin_return(agent: &Arc<Agent>) {
+fn begin_return(agent: &Arc<Agent>, began_ms: u64) {
     let agent = agent.clone();
     agent.register().env.spawn(async move {
-        let event = match sync::come_back(&agent).await {
+        let event = match sync::come_back(&agent, began_ms).await {
             Ok(()) => Event::Returned,
             Err(error) => {
                 agent.say(&format!("the return broke off: {error}"));
                 Event::ReturnFailed
             }
         };
-        agent.tell(event);
+        // How an earlier one ends says nothing of the one that is under way.
+        if !agent.standing().machine.has_returned_since(began_ms) {
+            agent.tell(event);
+        }
     });
 }

@@ -28,15 +28,17 @@ use tillhold_local::{Flow, SyncEntry, SyncFailure};
 /// and only other programs write without a nudge.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Push everything, pull every scope, and push what was sold meanwhile.
-pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
+/// Push everything, pull every scope, and push what was sold meanwhile. Ends before its next scope when the channel was
+/// lost and another return has begun.
+pub async fn come_back(agent: &Arc<Agent>, began_ms: u64) -> Result<(), FlowError> {
+    let is_over = || is_held(agent) || agent.standing().machine.has_returned_since(began_ms);
     {
         // Whoever asks sees what comes back, before it is gone.
         let mut link = agent.pull_lane().await;
         reporting::tell_if_due(agent, &mut link).await;
     }
     push_pending(agent, false).await?;
-    if is_held(agent) {
+    if is_over() {
         return Ok(());
     }
     let mut link = agent.pull_lane().await;
@@ -47,7 +49,7 @@ pub async fn come_back(agent: &Arc<Agent>) -> Result<(), FlowError> {
     select(agent, &mut link, Chosen::First).await?;
     let register = agent.register();
     for run in &register.scopes {
-        if is_held(agent) {
+        if is_over() {
             return Ok(());
         }
         pull_scope(agent, &mut link, run).await?;
@@ -167,7 +169,7 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
 fn doubt_on_trouble(agent: &Agent, began_ms: u64, result: Result<(), FlowError>) {
     if let Err(error) = result {
         agent.say(&format!("synchronisation broke off: {error}"));
-        if agent.standing().machine.has_returned_since(began_ms) {
+        if error.is_given_up() || agent.standing().machine.has_returned_since(began_ms) {
             return;
         }
         match error {

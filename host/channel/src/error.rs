@@ -2,8 +2,8 @@
 //!
 //! * [`ChannelError::class`] says what a flow does about it, [`ChannelError::code`] names it for
 //!   people and scripts, [`ChannelError::hint`] says what to do next.
-//! * `Lost` is the one that leaves a doubt: the request may have taken effect. An upload asks the
-//!   ledger, by simply being sent again.
+//! * `Lost`, `Silent` and `Timeout` leave a doubt: the request may have taken effect. An upload
+//!   asks the ledger, by simply being sent again.
 
 use crate::numbers::{self, Meaning};
 use std::fmt;
@@ -22,6 +22,10 @@ pub enum ChannelError {
     Timeout { what: &'static str, limit: Duration },
     #[error("the connection to the channel broke while it was to {what}: {cause}")]
     Lost { what: &'static str, cause: String },
+    #[error(
+        "the channel said nothing for too long when it was to {what}, and answers on another connection"
+    )]
+    Silent { what: &'static str },
     #[error("the channel is busy (message {number}): {message}")]
     Busy { number: u32, message: String },
     #[error("the channel has no room (message {number}): {message}")]
@@ -162,6 +166,7 @@ impl ChannelError {
             Unreachable { .. }
             | Timeout { .. }
             | Lost { .. }
+            | Silent { .. }
             | Busy { .. }
             | Full { .. }
             | ReadOnly { .. } => Class::Retry,
@@ -213,7 +218,7 @@ impl ChannelError {
         match self {
             Unreachable { .. } => "channel-unreachable",
             Timeout { .. } => "channel-timeout",
-            Lost { .. } => "channel-lost",
+            Lost { .. } | Silent { .. } => "channel-lost",
             Busy { .. } => "channel-busy",
             Full { .. } => "channel-full",
             LoginRefused { .. } => "channel-login",
@@ -283,7 +288,9 @@ impl ChannelError {
             UnknownStore { .. } => "check the store number in the register's settings".to_string(),
             NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),
             Sql { .. } | Unexpected { .. } => "please report it with the message above".to_string(),
-            Timeout { .. } | Lost { .. } | Busy { .. } | TooLarge { .. } => return None,
+            Timeout { .. } | Lost { .. } | Silent { .. } | Busy { .. } | TooLarge { .. } => {
+                return None;
+            }
         })
     }
 
@@ -319,7 +326,8 @@ impl ChannelError {
 
     /// Whether the channel might have done what was asked although no answer came.
     pub fn is_in_doubt(&self) -> bool {
-        matches!(self, ChannelError::Lost { .. } | ChannelError::Timeout { .. })
+        use ChannelError::*;
+        matches!(self, Lost { .. } | Silent { .. } | Timeout { .. })
     }
 }
 

@@ -59,4 +59,4 @@ mod scripted;
 
 pub use config::{Authentication, ChannelConfig, Encryption, Secret, Trust};
 pub use error::ChannelError;
-pub use link::Link;
+pub use link::{Line, Link};

@@ -5,12 +5,13 @@
 //!   the server rolls back, and the next call connects anew. (A client whose half-read answer is
 //!   read on by the next call is how answers get mixed up.)
 //! * Every wait has a bound of ours on our clock; the client's own time-outs are off, so that a
-//!   simulated clock rules.
+//!   simulated clock rules. A wait on a silent connection can be ended earlier ([`Line`]).
 //! * One request at a time: two flows have two links.
 //! * A long statement that is said again and again is said by its name ([`kept`]).
 //! * A long answer is read a portion at a time ([`streaming`]), by the same rule.
 
 mod kept;
+mod line;
 mod login;
 pub(crate) mod streaming;
 
@@ -23,13 +24,13 @@ use crate::convert::Parameter;
 use crate::error::{ChannelError, from_server};
 use crate::surrogate::{Refused, doubts};
 use kept::Kept;
+pub use line::Line;
 use std::sync::Arc;
 use std::time::Duration;
 use tiberius::{Client, ColumnData, ToSql};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_env::{BoxStream, Env};
-use tokio::time::timeout;
 use tokio_util::compat::Compat;
 
 type TdsClient = Client<Compat<BoxStream>>;
@@ -46,6 +47,7 @@ const DOUBT: &str = "show a text as bytes";
 pub struct Link {
     env: Env,
     config: Arc<ChannelConfig>,
+    line: Arc<Line>,
     session: Option<Session>,
 }
 
@@ -108,7 +110,12 @@ impl<'a> Ask<'a> {
 
 impl Link {
     pub fn new(env: &Env, config: Arc<ChannelConfig>) -> Link {
-        Link { env: env.clone(), config, session: None }
+        Link { env: env.clone(), config, line: Line::new(&env.clock), session: None }
+    }
+
+    /// What passes between this link and the channel, whoever has the link meanwhile.
+    pub fn line(&self) -> Arc<Line> {
+        self.line.clone()
     }
 
     pub fn config(&self) -> &ChannelConfig {
@@ -152,12 +159,12 @@ impl Link {
     ) -> Result<Vec<ResultSet>, ChannelError> {
         let mut session = self.session().await?;
         let what = ask.what;
-        match timeout(limit, answer(&mut session, &ask)).await {
-            Ok(Ok(sets)) => {
+        match self.line.within(limit, what, Box::pin(answer(&mut session, &ask))).await? {
+            Ok(sets) => {
                 self.session = Some(session);
                 Ok(sets)
             }
-            Ok(Err(tiberius::error::Error::Server(error))) => {
+            Err(tiberius::error::Error::Server(error)) => {
                 let said = from_server(what, error.code(), error.message());
                 match said {
                     _ if error.class() < 20 => self.session = Some(session),
@@ -169,8 +176,7 @@ impl Link {
                 }
                 Err(said)
             }
-            Ok(Err(error)) => Err(ChannelError::Lost { what, cause: error.to_string() }),
-            Err(_) => Err(ChannelError::Timeout { what, limit }),
+            Err(error) => Err(ChannelError::Lost { what, cause: error.to_string() }),
         }
     }
 
@@ -218,7 +224,7 @@ impl Link {
         if let Some(session) = self.session.take() {
             return Ok(session);
         }
-        let client = login::client(&self.env, &self.config).await?;
+        let client = Box::pin(login::client(&self.env, &self.config, &self.line)).await?;
         Ok(Session { client, kept: Kept::default() })
     }
 }

@@ -130,6 +130,9 @@ pub struct Machine {
     pub return_from_ms: u64,
     /// When the last return began; 0 before the first one.
     pub returning_from_ms: u64,
+    /// When the channel answered again after it was in doubt or lost; 0 before. Who waits for it since before may wait on a
+    /// line that is gone.
+    pub answered_again_ms: u64,
     /// Online or Doubtful: slow answers in a row; Offline: quick ones.
     pub in_a_row: u32,
     /// The channel was left for its slowness.
@@ -148,6 +151,7 @@ impl Machine {
             attempt_at_ms: now_ms,
             return_from_ms: now_ms,
             returning_from_ms: 0,
+            answered_again_ms: 0,
             in_a_row: 0,
             is_slow: false,
             losses: 0,
@@ -223,7 +227,7 @@ pub fn step(
         (State::Online, _) => (machine, vec![]),
 
         (State::Doubtful, Event::Answered { took }) if !is_slow(took, rules) => {
-            (machine.online(now_ms), vec![])
+            (Machine { answered_again_ms: now_ms, ..machine.online(now_ms) }, vec![])
         }
         // A slow answer settles no doubt.
         (State::Doubtful, Event::Answered { .. } | Event::Trouble | Event::Tick) => {
@@ -308,7 +312,8 @@ fn back(machine: Machine, took: Duration, now_ms: u64, rules: &Rules) -> (Machin
         return (Machine { in_a_row, attempt_at_ms, ..machine }, vec![]);
     }
     let machine = machine.enter(State::Returning, now_ms);
-    (Machine { returning_from_ms: now_ms, ..machine }, vec![Effect::BeginReturn])
+    let machine = Machine { returning_from_ms: now_ms, answered_again_ms: now_ms, ..machine };
+    (machine, vec![Effect::BeginReturn])
 }
 
 fn doubt(machine: Machine, now_ms: u64, rules: &Rules, random: u64) -> (Machine, Vec<Effect>) {

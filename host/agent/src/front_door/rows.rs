@@ -95,7 +95,7 @@ async fn asked_in_time(
     let (mut patience, mut left) = (pin!(tokio::time::sleep(limit)), pin!(left(agent, run)));
     let mut link = tokio::select! {
         biased;
-        link = agent.front_lane() => link,
+        link = agent.lanes.front() => link,
         () = &mut left => return None,
         // Whoever has the lanes finds out what is wrong with the channel.
         () = &mut patience => return None,

@@ -17,7 +17,7 @@ pub async fn get(
     let register = agent.register();
     let mut shown = selecting::shown(&register).await?;
     if asked.get("would_change").is_some_and(|asked| asked == "true") {
-        let mut lane = agent.front_lane().await;
+        let mut lane = agent.lanes.front().await;
         let changes = selecting::would_change(&register, &mut lane).await;
         let (changes, why) = match changes {
             Ok(changes) => (changes, Json::Null),

@@ -132,7 +132,7 @@ pub async fn look_now(
 ) -> Result<Looked, FlowError> {
     let _alone = agent.snapshots.alone().await;
     let demands = Demands { trusted_keys: &settings.trusted_keys, bytes_max: settings.bytes_max };
-    let way = Way { lane: agent.pull_lane_itself(), is_online, register: &|| agent.register() };
+    let way = Way { lane: &agent.lanes.pull.link, is_online, register: &|| agent.register() };
     let result = match Source::of(settings) {
         Ok(source) => adopt::look(&way, &source, &demands).await,
         Err(error) => Err(error.into()),

@@ -9,10 +9,12 @@
 //! * Refuses: named instances. Their port comes over UDP from a browser service that a store's
 //!   firewall rarely lets through; the port itself is asked for instead.
 
+use super::line::{Line, Watched};
 use super::{SESSION_SQL, TdsClient};
 use crate::config::{Authentication, ChannelConfig, Encryption, Trust};
 use crate::error::{CertificateFault, ChannelError, from_server};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
@@ -27,13 +29,17 @@ struct Target<'a> {
 }
 
 /// A session in a known state.
-pub(super) async fn client(env: &Env, config: &ChannelConfig) -> Result<TdsClient, ChannelError> {
+pub(super) async fn client(
+    env: &Env,
+    config: &ChannelConfig,
+    line: &Arc<Line>,
+) -> Result<TdsClient, ChannelError> {
     let target = Target { host: &config.host, port: config.port };
-    match session(env, config, &target).await? {
+    match session(env, config, line, &target).await? {
         Session::Open(client) => Ok(*client),
         Session::Elsewhere { host, port } => {
             let other = Target { host: &host, port };
-            match session(env, config, &other).await? {
+            match session(env, config, line, &other).await? {
                 Session::Open(client) => Ok(*client),
                 Session::Elsewhere { .. } => {
                     let cause = "it sends its clients on, and so does the server it names";
@@ -52,13 +58,14 @@ enum Session {
 async fn session(
     env: &Env,
     config: &ChannelConfig,
+    line: &Arc<Line>,
     target: &Target<'_>,
 ) -> Result<Session, ChannelError> {
     let limit = config.connect_timeout;
     let settings = settings(config, target)?;
     let stream = reach(env, target, limit).await?;
-    let login = timeout(limit, log_in(settings, stream)).await;
-    match login.map_err(|_| ChannelError::Timeout { what: "answer the login", limit })? {
+    let stream: BoxStream = Box::new(Watched { stream, line: line.clone() });
+    match line.within(limit, "answer the login", Box::pin(log_in(settings, stream))).await? {
         Ok(client) => Ok(Session::Open(Box::new(client))),
         Err(Error::Routing { host, port }) => Ok(Session::Elsewhere { host, port }),
         Err(error) => Err(refusal(config, target, error)),

@@ -5,13 +5,12 @@
 //! * Each portion has the time of a whole statement. Waiting until a portion is taken has no bound
 //!   here: whoever takes it has its own, and until then the server waits in TCP's window.
 
-use super::{Ask, Link, TdsClient, send};
+use super::{Ask, Line, Link, TdsClient, send};
 use crate::cells::Cells;
 use crate::error::{ChannelError, from_server};
 use futures_util::TryStreamExt as _;
 use std::time::Duration;
 use tiberius::{QueryItem, QueryStream};
-use tokio::time::timeout;
 
 /// What takes the rows of an answer.
 pub(crate) trait Portions {
@@ -30,7 +29,7 @@ impl Link {
     ) -> Result<bool, ChannelError> {
         let limit = self.config.statement_timeout;
         let mut session = self.session().await?;
-        let is_whole = read_on(&mut session.client, &ask, limit, portions).await?;
+        let is_whole = read_on(&mut session.client, &self.line, &ask, limit, portions).await?;
         if is_whole {
             self.session = Some(session);
         }
@@ -40,17 +39,17 @@ impl Link {
 
 async fn read_on(
     client: &mut TdsClient,
+    line: &Line,
     ask: &Ask<'_>,
     limit: Duration,
     portions: &mut impl Portions,
 ) -> Result<bool, ChannelError> {
     let what = ask.what;
-    let late = |_| ChannelError::Timeout { what, limit };
-    let sent = timeout(limit, send(client, ask)).await.map_err(late)?;
+    let sent = line.within(limit, what, Box::pin(send(client, ask))).await?;
     let mut answer = sent.map_err(|error| broken(what, error))?;
     loop {
-        let filled = timeout(limit, fill(what, &mut answer, portions)).await.map_err(late)?;
-        let goes_on = filled?;
+        let goes_on =
+            line.within(limit, what, Box::pin(fill(what, &mut answer, portions))).await??;
         if !portions.pass_on().await {
             return Ok(false);
         }

@@ -3,6 +3,7 @@
 
 use crate::probe::probe;
 use crate::scripted::{Channel, Line, is_silent, says};
+use std::pin::pin;
 use std::time::Duration;
 use tillhold_core::value::Value;
 use tillhold_standin::Fault;
@@ -84,6 +85,41 @@ async fn a_silent_channel_costs_its_connection_and_the_next_answer_is_the_right_
     let error = probe(&mut link, Duration::from_millis(300)).await.expect_err("silence");
     assert_eq!(error.code(), "channel-timeout");
     assert!(!link.is_connected(), "a half-asked connection was kept");
+    assert_eq!(probe(&mut link, LIMIT).await.expect("an answer").server, "scripted");
+}
+
+/// A moment later than the one at which somebody began to wait, and as much silence as there was: both have to be so.
+#[tokio::test]
+async fn who_waits_on_a_silent_connection_gives_up_when_told_to() {
+    let channel = Channel::start(vec![is_silent("Updateability"), probe_line()]).await;
+    let mut link = channel.link();
+    link.connect().await.expect("a connection");
+    let (line, clock) = (link.line(), link.env().clock.clone());
+    let now_ms = || clock.monotonic_us() / 1000;
+    let pause = || tokio::time::sleep(Duration::from_millis(50));
+    let begun_ms = now_ms();
+    {
+        let mut asking = pin!(probe(&mut link, LIMIT));
+        let told_otherwise = async {
+            while channel.asked().is_empty() {
+                pause().await;
+            }
+            line.give_up(begun_ms, Duration::ZERO);
+            pause().await;
+            line.give_up(now_ms(), LIMIT);
+            pause().await;
+        };
+        tokio::select! {
+            biased;
+            answer = &mut asking => panic!("not told to give up: {answer:?}"),
+            () = told_otherwise => {}
+        }
+        line.give_up(now_ms(), Duration::from_millis(50));
+        let error = asking.await.expect_err("silence");
+        assert_eq!((error.code(), error.is_in_doubt()), ("channel-lost", true), "{error}");
+    }
+    assert!(!link.is_connected(), "a half-asked connection was kept");
+    line.give_up(now_ms(), Duration::ZERO);
     assert_eq!(probe(&mut link, LIMIT).await.expect("an answer").server, "scripted");
 }
 

@@ -172,6 +172,7 @@ fn trouble_of_work_from_before_a_return_is_of_the_channel_that_was_left() {
     let (settled, _) = step(doubtful, QUICK, 6_000, &RULES, 0);
     assert_eq!(settled.state, State::Online);
     assert!(!settled.has_returned_since(4_000));
+    assert_eq!(settled.answered_again_ms, 6_000);
     let offline = settled.lost(7_000, &RULES, 0);
     let returns = |machine| step(machine, QUICK, offline.return_from_ms, &RULES, 0).0;
     let back = (0..3).fold(offline, |machine, _| returns(machine));
@@ -180,6 +181,7 @@ fn trouble_of_work_from_before_a_return_is_of_the_channel_that_was_left() {
     for machine in [back, online] {
         assert!(machine.has_returned_since(6_999));
         assert!(!machine.has_returned_since(offline.return_from_ms), "begun on the way back");
+        assert_eq!(machine.answered_again_ms, offline.return_from_ms);
     }
 }
 
