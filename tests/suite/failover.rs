@@ -297,6 +297,7 @@ fn what_hangs_on_the_line_as_it_was_holds_no_return_up() {
         let mut stage = Stage::prepared_with(20, forgetful).await;
         let way = stage.on_a_way().await;
         stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale, so that push has its connection");
         way.order(Cut::Delay(Duration::from_secs(120))).await;
         stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
         stage.state("offline").await;
@@ -316,10 +317,11 @@ fn what_hangs_on_the_line_as_it_was_holds_no_return_up() {
 fn an_upload_that_hangs_after_a_doubt_keeps_no_later_sale_from_the_channel() {
     proof(async {
         let patient =
-            |profile: String| forgetful(profile).replace("timeout_s = 2", "timeout_s = 20");
+            |profile: String| forgetful(profile).replace("timeout_s = 2", "timeout_s = 12");
         let mut stage = Stage::prepared_with(20, patient).await;
         let way = stage.on_a_way().await;
         stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale, so that push has its connection");
         way.order(Cut::Delay(Duration::from_secs(120))).await;
         stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
         let sold = stage.rehearsal.sold.last().expect("the sale");
