@@ -2,7 +2,7 @@
 
 use crate::door::listened;
 use crate::harness::{Stage, proof};
-use crate::way::Cut;
+use crate::way::{Cut, Way};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_demo::{DemoError, Fault, Rehearsal};
@@ -289,6 +289,16 @@ fn a_reconnect_asked_for_while_an_attempt_hangs_is_not_forgotten() {
     });
 }
 
+/// From here on nothing comes of what is said on the connections that there are, and a sale's upload is said on one.
+async fn hung_upload(stage: &mut Stage, way: &Way) {
+    let happens = async |_: &Rehearsal| {
+        way.order(Cut::Delay(Duration::from_secs(120))).await;
+        Ok(())
+    };
+    stage.rehearsal.sell_while(1, happens).await.expect("a sale whose upload hangs");
+    assert!(stage.rehearsal.sold.iter().rev().take(2).all(|sold| sold.committed == "offline"));
+}
+
 /// A pull and an upload wait on connections that say nothing any more while the channel answers on new ones. By its own
 /// time each would wait for half a minute, and the return with it.
 #[test]
@@ -298,8 +308,7 @@ fn what_hangs_on_the_line_as_it_was_holds_no_return_up() {
         let way = stage.on_a_way().await;
         stage.start().await;
         stage.rehearsal.sell(1).await.expect("a sale, so that push has its connection");
-        way.order(Cut::Delay(Duration::from_secs(120))).await;
-        stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
+        hung_upload(&mut stage, &way).await;
         stage.state("offline").await;
         way.heal().await;
         stage.state("online").await;
@@ -322,10 +331,7 @@ fn an_upload_that_hangs_after_a_doubt_keeps_no_later_sale_from_the_channel() {
         let way = stage.on_a_way().await;
         stage.start().await;
         stage.rehearsal.sell(1).await.expect("a sale, so that push has its connection");
-        way.order(Cut::Delay(Duration::from_secs(120))).await;
-        stage.rehearsal.sell(1).await.expect("a sale whose upload hangs");
-        let sold = stage.rehearsal.sold.last().expect("the sale");
-        assert_eq!(sold.committed, "offline");
+        hung_upload(&mut stage, &way).await;
         way.heal().await;
         stage.state("online").await;
         stage.rehearsal.sell(1).await.expect("a sale behind it");
