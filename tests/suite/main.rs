@@ -30,6 +30,7 @@ mod judge;
 mod killed;
 mod lanes;
 mod lineage;
+mod lost;
 mod map;
 mod migrating;
 mod numbers;

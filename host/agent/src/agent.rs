@@ -8,6 +8,7 @@ use crate::held::Hold;
 use crate::history::History;
 use crate::images::keep::Images;
 use crate::lanes::Lanes;
+use crate::lost::Lost;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
 use crate::register::{Register, ScopeRun};
@@ -44,6 +45,7 @@ pub struct Agent {
     /// So that a quiet channel is asked little.
     pub passes: Passes,
     pub again: Again,
+    pub lost: Lost,
     pub images: Images,
     pub renewal: Renewal,
     /// Whoever writes rows of the tables' present shapes holds it for reading; who changes the shapes, for writing.
@@ -114,6 +116,7 @@ impl Agent {
             upkeep: Upkeep::default(),
             passes: Passes::default(),
             again: Again::default(),
+            lost: Lost::default(),
             images: Images::new(&register),
             renewal: Renewal::of(&register),
             shape_lock: AsyncRwLock::default(),

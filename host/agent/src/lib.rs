@@ -16,6 +16,7 @@ mod images;
 mod kept;
 mod lanes;
 mod leaving;
+mod lost;
 mod numbers;
 pub mod outside;
 mod plugins;

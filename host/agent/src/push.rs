@@ -22,6 +22,7 @@ use crate::again;
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::leaving::leaving;
+use crate::lost;
 use crate::numbers;
 use crate::register::Register;
 use crate::resolve::{Case, Ruled};
@@ -129,7 +130,8 @@ pub async fn push(
     Ok(false)
 }
 
-/// After a start and after trouble: which life of the channel it is, and what it has of the sales that wait.
+/// After a start and after trouble: which life of the channel it is, what it has of the sales that wait, and what it has lost
+/// of those that it took.
 pub async fn take_stock(
     agent: &Agent,
     register: &Register,
@@ -150,7 +152,8 @@ pub async fn take_stock(
         // Sales go up all the same; the pull says what is wrong, by name.
         Err(_) => {}
     }
-    settle_arrived(register, link, pushed).await
+    settle_arrived(register, link, pushed).await?;
+    lost::send_again(agent, register, link).await
 }
 
 /// Settles what the channel has from uploads whose answers were lost, whatever has become of it here since.

@@ -87,13 +87,24 @@ pub struct Synchronised {
     pub pulled: Vec<(String, Tally)>,
 }
 
+/// What a person asks for beside the rest.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// One scope only.
+    pub scope: Option<&'a str>,
+    /// Products and customers are chosen anew.
+    pub chooses: bool,
+    /// Also to a channel that has none of the register's sales they are sent once more.
+    pub resends: bool,
+}
+
 /// One scope or all, now, whatever their frequency; for `tillhold sync`.
-pub async fn now(
-    agent: &Arc<Agent>,
-    scope: Option<&str>,
-    chooses: bool,
-) -> Result<Synchronised, FlowError> {
+pub async fn now(agent: &Arc<Agent>, wanted: Wanted<'_>) -> Result<Synchronised, FlowError> {
+    let Wanted { scope, chooses, resends } = wanted;
     agent.again.ask();
+    if resends {
+        agent.lost.ask();
+    }
     agent.rounds.doubt_arrivals();
     let pushed = push_pending(agent, true).await?;
     let mut link = agent.pull_lane().await;

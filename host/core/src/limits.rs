@@ -228,7 +228,10 @@ pub const SALES_AT_ONCE: usize = 32;
 /// Settlements in one commit: a cashier's sale waits behind one such commit, up to 25 ms were seen for 16 on two busy cores,
 /// and an upload of 200 sales costs two dozen syncs more.
 pub const SETTLED_AT_ONCE: usize = 8;
-/// Settled transactions that are remembered for a repeated PUT: the longest a POS keeps retrying one.
+/// Settled transactions that the channel is asked for at once, when it lacks the last one: some 50 kB of ids.
+pub const ARRIVED_ASKED_MAX: usize = 1_000;
+/// Settled transactions that are remembered for a repeated PUT, the longest a POS keeps retrying one, and for a channel that was
+/// restored from a backup.
 pub const SETTLED_TRANSACTIONS_KEPT: u64 = 20_000;
 /// Changes of the failover state that a listener may lag behind or come back to; and the supervisor's queue.
 pub const EVENTS_KEPT: usize = 256;

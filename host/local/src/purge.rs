@@ -128,12 +128,7 @@ fn purge(
         for (table_id, key) in &rows {
             purged.rows += delete(conn, registry, *table_id, key)?;
         }
-        for sql in [
-            "DELETE FROM tillhold_kept_row WHERE kept_no = ?1",
-            "DELETE FROM tillhold_kept WHERE kept_no = ?1",
-        ] {
-            conn.prepare_cached(sql)?.execute([at.kept_no])?;
-        }
+        forget(conn, at.kept_no)?;
         purged.transactions += 1;
     }
     Ok(purged)
@@ -157,7 +152,19 @@ fn oldest_after(
     Ok(found)
 }
 
-fn rows_of(conn: &Connection, kept_no: i64) -> Result<Vec<(i64, String)>, Trouble> {
+/// A transaction's rows are nobody's to keep any more.
+pub(crate) fn forget(conn: &Connection, kept_no: i64) -> Result<(), Trouble> {
+    for sql in [
+        "DELETE FROM tillhold_kept_row WHERE kept_no = ?1",
+        "DELETE FROM tillhold_kept WHERE kept_no = ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([kept_no])?;
+    }
+    Ok(())
+}
+
+/// The rows that a transaction made and that are kept, each by its table's number and its key as the log has it.
+pub(crate) fn rows_of(conn: &Connection, kept_no: i64) -> Result<Vec<(i64, String)>, Trouble> {
     let sql = "SELECT table_id, key FROM tillhold_kept_row WHERE kept_no = ?1";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([kept_no], |row| Ok((row.get(0)?, row.get(1)?)))?;

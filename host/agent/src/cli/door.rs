@@ -37,6 +37,9 @@ pub struct SyncArgs {
     /// Choose the offline products and customers anew, whenever they were chosen last
     #[arg(long)]
     selection: bool,
+    /// Send what the channel took once more, also to one that has none of this register's sales
+    #[arg(long)]
+    resend: bool,
 }
 
 pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
@@ -61,6 +64,9 @@ pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
         args.scope.iter().map(|scope| ("scope", scope.as_str())).collect();
     if args.selection {
         asked.push(("selection", "true"));
+    }
+    if args.resend {
+        asked.push(("resend", "true"));
     }
     let path = query("/v1/sync", &asked);
     let done = agent.post(&path, &json!({}), SYNC_LIMIT).await?;

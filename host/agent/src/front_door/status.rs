@@ -186,7 +186,9 @@ pub async fn sync(
         return Err(Problem::new(503, "sync-offline", "the register is not online")
             .hint("POST /v1/reconnect tries the channel now"));
     }
-    let done = sync::now(agent, scope, asked.contains_key("selection")).await?;
+    let is_asked = |name: &str| asked.contains_key(name);
+    let (chooses, resends) = (is_asked("selection"), is_asked("resend"));
+    let done = sync::now(agent, sync::Wanted { scope, chooses, resends }).await?;
     let pushed = &done.pushed;
     let scopes: Vec<Json> = done
         .pulled

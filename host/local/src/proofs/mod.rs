@@ -9,6 +9,7 @@ mod landing;
 mod late;
 mod lineage;
 mod loading;
+mod losing;
 mod migrating;
 mod opening;
 mod purging;

@@ -1,0 +1,111 @@
+//! What the channel has lost of the sales that it took goes up once more as it went up before, and first.
+
+use super::{House, customers, hash, id, lines, row, sales};
+use crate::{RowWrite, SentAgain, Settlement, TransactionState};
+use tillhold_core::row::Row;
+use tillhold_core::table::{Table, TableName};
+use tillhold_core::transaction::{Transaction, TransactionId};
+
+fn insert(table: &Table, values: &[&str]) -> RowWrite {
+    RowWrite::Insert { table: table.name.clone(), row: row(table, values) }
+}
+
+/// A header and two lines.
+async fn sell(house: &House, number: u8) {
+    let sale = format!("T{number}");
+    let writes = vec![
+        insert(&sales(), &[&sale, "S1", "3", "2026-01-01 10:00:00.000"]),
+        insert(&lines(), &[&sale, "1", "i", "1"]),
+        insert(&lines(), &[&sale, "2", "i", "1"]),
+    ];
+    house.db.record(id(number), hash(number), writes, 1).await.expect("a sale");
+}
+
+async fn settle_all(house: &House) {
+    for transaction in house.pending().await {
+        house.db.settle(transaction.id, Settlement::Accepted).await.expect("settled");
+    }
+}
+
+/// By table and row: in which order they are told is nobody's.
+fn rows(transaction: &Transaction) -> Vec<(TableName, Option<Row>, Option<Row>)> {
+    let mut rows: Vec<_> = transaction
+        .writes
+        .iter()
+        .map(|write| (write.table.name.clone(), write.base.clone(), write.offline.clone()))
+        .collect();
+    rows.sort_by_key(|row| format!("{row:?}"));
+    rows
+}
+
+async fn send_again(house: &House, numbers: &[u8]) -> SentAgain {
+    let ids = numbers.iter().map(|number| id(*number)).collect();
+    let kept = house.db.kept_among(ids).await.expect("what is kept");
+    house.db.send_again(kept).await.expect("sent again")
+}
+
+fn ids(pending: &[Transaction]) -> Vec<TransactionId> {
+    pending.iter().map(|transaction| transaction.id).collect()
+}
+
+#[tokio::test]
+async fn lost_sales_wait_again_as_they_were_before_all_later_ones() {
+    let house = House::new().await;
+    for number in 1..=3 {
+        sell(&house, number).await;
+    }
+    let before = house.pending().await;
+    settle_all(&house).await;
+    sell(&house, 4).await;
+    let arrived = house.db.arrived_before(None, 2).await.expect("the last two");
+    assert_eq!(arrived.iter().map(|one| one.id).collect::<Vec<_>>(), [id(3), id(2)]);
+    let first = house.db.arrived_before(arrived.last().copied(), 2).await.expect("the first");
+    assert_eq!(first.iter().map(|one| one.id).collect::<Vec<_>>(), [id(1)]);
+
+    assert_eq!(send_again(&house, &[2, 3]).await, SentAgain { sales: 2, rows: 6 });
+    let pending = house.pending().await;
+    assert_eq!(ids(&pending), [id(2), id(3), id(4)]);
+    for (again, once) in pending.iter().zip(&before[1..]) {
+        assert_eq!((again.hash, again.sequence), (once.hash, once.sequence));
+        assert_eq!(rows(again), rows(once));
+    }
+    let record = house.db.lookup(id(2)).await.expect("a look").expect("its record");
+    assert_eq!(record.state, TransactionState::Pending);
+    assert_eq!(send_again(&house, &[2, 3]).await, SentAgain::default(), "they wait already");
+    house.log_is_whole().await;
+
+    settle_all(&house).await;
+    assert!(house.pending().await.is_empty());
+    let gone = house.db.purge(i64::MAX, None).await.expect("a purge");
+    assert_eq!((gone.transactions, gone.rows), (4, 12), "settled again, they age as any other");
+}
+
+#[tokio::test]
+async fn a_lost_row_with_an_unsent_change_goes_up_as_it_was_before_that() {
+    let house = House::new().await;
+    sell(&house, 1).await;
+    let before = house.pending().await;
+    settle_all(&house).await;
+    house.update(2, &lines(), &["T1", "1", "returned", "1"]).await;
+    let change = house.pending().await;
+    assert_eq!(send_again(&house, &[1]).await, SentAgain { sales: 1, rows: 3 });
+    let pending = house.pending().await;
+    assert_eq!(ids(&pending), [id(1), id(2)]);
+    assert_eq!(rows(&pending[0]), rows(&before[0]));
+    assert_eq!(rows(&pending[1]), rows(&change[0]));
+}
+
+/// A purged one, and one that made no row of a table that is only pushed.
+#[tokio::test]
+async fn what_is_not_there_any_more_is_not_sent() {
+    let house = House::new().await;
+    sell(&house, 1).await;
+    settle_all(&house).await;
+    house.db.purge(i64::MAX, None).await.expect("a purge");
+    house.insert(2, &customers(), &["C1", "usmf", "Ann", "NULL"]).await;
+    settle_all(&house).await;
+    assert_eq!(send_again(&house, &[1, 2]).await, SentAgain::default());
+    assert!(house.pending().await.is_empty());
+    let arrived = house.db.arrived_before(None, 9).await.expect("all");
+    assert_eq!(arrived.len(), 2, "they stay settled");
+}

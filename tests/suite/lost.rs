@@ -1,0 +1,73 @@
+//! A channel that was restored from a backup gets what it lacks of the sales that it had taken.
+
+use crate::harness::{Stage, proof};
+use std::collections::BTreeSet;
+use tillhold_core::text::hexadecimal;
+
+/// As a backup from before them: the channel knows nothing of all sales but the first `kept`.
+fn restore(stage: &Stage, kept: usize) {
+    let office = |sql: String| stage.rehearsal.office(&sql).expect("a loss");
+    for sold in &stage.rehearsal.sold[kept..] {
+        let sale = &sold.sale;
+        let tables: BTreeSet<String> =
+            sale.rows.iter().map(|row| row.table.name.to_string()).collect();
+        for table in tables.iter().filter(|table| table.starts_with("ax.RETAILTRANSACTION")) {
+            office(format!("DELETE FROM {table} WHERE [TRANSACTIONID] = N'{}';", sale.number));
+        }
+        let id = hexadecimal(&sale.id);
+        let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
+        let ledger = format!("DELETE FROM [tillhold].[ledger] WHERE [transaction_id] = '{parts}';");
+        assert_eq!(office(ledger), 1, "{parts}");
+    }
+    office("UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = 1 WHERE [DATATYPE] = 8;".to_string());
+    office("UPDATE [tillhold].[epoch] SET [id] = NEWID();".to_string());
+}
+
+fn ledger(stage: &Stage) -> usize {
+    stage.rehearsal.ledger_count().expect("the ledger")
+}
+
+#[test]
+fn what_a_restored_channel_lacks_is_sent_once_more() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(5).await.expect("sales");
+        stage.rehearsal.settle().await.expect("all sent");
+        let all = ledger(&stage);
+        stage.rehearsal.cut().await.expect("a cut");
+        restore(&stage, 2);
+        assert_eq!(ledger(&stage), all - 3);
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        stage.rehearsal.restore().await.expect("the line");
+        stage.state("online").await;
+        stage.holds().await;
+        assert_eq!(ledger(&stage), all + 1);
+        let log = stage.rehearsal.log();
+        assert!(log.contains("the channel has lost 3 sales that it took"), "{log}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// It may be the wrong one: nobody fills that with all sales of the last weeks by a slip.
+#[test]
+fn a_channel_that_has_no_sale_of_the_register_gets_them_when_a_person_says_so() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(3).await.expect("sales");
+        stage.rehearsal.settle().await.expect("all sent");
+        stage.rehearsal.kill();
+        restore(&stage, 0);
+        let before = ledger(&stage);
+        stage.start().await;
+        let log = stage.rehearsal.log();
+        assert!(log.contains("the channel has none of the last 3 sales"), "{log}");
+        assert_eq!(ledger(&stage), before);
+        let synced = stage.tillhold(&["sync", "--resend"]);
+        assert!(synced.stdout.contains("pushed\t3 sales"), "{}{}", synced.stdout, synced.stderr);
+        assert_eq!(ledger(&stage), before + 3);
+        // The next sale brings the number.
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
