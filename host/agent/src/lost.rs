@@ -33,7 +33,7 @@ impl Lost {
 struct Loss {
     /// The last one first.
     sales: Vec<KeptSale>,
-    /// Whose rows have left the register by now.
+    /// Of which no row is kept: they are old, or changed what others made.
     gone: usize,
     /// It has some of this register's sales.
     is_its_channel: bool,
@@ -46,7 +46,7 @@ pub async fn send_again(
     link: &mut Link,
 ) -> Result<(), FlowError> {
     let is_asked = agent.lost.is_asked.swap(false, Ordering::Relaxed);
-    let Loss { mut sales, gone, is_its_channel } = look(register, link).await?;
+    let Loss { mut sales, gone, is_its_channel } = look(register, link, is_asked).await?;
     if sales.is_empty() {
         return Ok(());
     }
@@ -62,34 +62,36 @@ pub async fn send_again(
     }
     sales.reverse();
     let again = register.local.send_again(sales).await?;
-    let too_old = match gone {
+    let rest = match gone {
         0 => String::new(),
-        gone => format!("; the rows of {gone} more are not kept any more"),
+        gone => format!("; of {gone} more no rows are kept here"),
     };
     agent.say(&format!(
-        "the channel has lost {} sales that it took, as one restored from a backup: their {} rows are sent once more{too_old}",
+        "the channel has lost {} sales that it took, as one restored from a backup: their {} rows are sent once more{rest}",
         again.sales, again.rows
     ));
     Ok(())
 }
 
-async fn look(register: &Register, link: &mut Link) -> Result<Loss, FlowError> {
+/// Where a person asks, at all of them: what was sold since has arrived, and hides what is missing before it.
+async fn look(register: &Register, link: &mut Link, at_all: bool) -> Result<Loss, FlowError> {
     let mut loss = Loss::default();
     let (mut before, mut most): (Option<Arrived>, usize) = (None, 1);
     loop {
         let arrived = register.local.arrived_before(before, most).await?;
+        let Some(last) = arrived.last().copied() else { return Ok(loss) };
         let ids: Vec<TransactionId> = arrived.iter().map(|sale| sale.id).collect();
         let known = ledger(link, &ids).await?;
         loss.is_its_channel |= known.iter().any(Option::is_some);
         let missing = ids.iter().zip(known).filter(|(_, known)| known.is_none());
         let missing: Vec<TransactionId> = missing.map(|(id, _)| *id).collect();
-        if missing.is_empty() {
+        if missing.is_empty() && !at_all {
             return Ok(loss);
         }
         let count = missing.len();
         let kept = register.local.kept_among(missing).await?;
         loss.gone += count - kept.len();
         loss.sales.extend(kept);
-        (before, most) = (arrived.last().copied(), limits::ARRIVED_ASKED_MAX);
+        (before, most) = (Some(last), limits::ARRIVED_ASKED_MAX);
     }
 }

@@ -293,6 +293,10 @@ pub const PUSH: &str = "push";
 async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowError> {
     let watch = Onlooker { agent, is_by_hand };
     let mut link = agent.push_lane().await;
+    if !link.is_connected() {
+        // What is connected to now may be another state of the channel than the one of before.
+        agent.rounds.doubt_arrivals();
+    }
     let round = agent.rounds.begin();
     let register = agent.register();
     let started_ms = agent.now_ms();

@@ -99,6 +99,28 @@ impl Channel {
         }
     }
 
+    /// Copies the database, which nobody has open, aside or back.
+    pub fn copy(&self, aside: bool) -> io::Result<()> {
+        for suffix in ["", "-wal", "-shm"] {
+            let with = |more: &str| PathBuf::from(format!("{}{more}{suffix}", self.file.display()));
+            let (from, to) = match aside {
+                true => (with(""), with(".backup")),
+                false => (with(".backup"), with("")),
+            };
+            match std::fs::copy(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let gone = std::fs::remove_file(&to);
+                    gone.or_else(|error| match error.kind() {
+                        io::ErrorKind::NotFound => Ok(()),
+                        _ => Err(error),
+                    })?;
+                }
+                copied => drop(copied?),
+            }
+        }
+        Ok(())
+    }
+
     /// The gate of a register, while the channel runs.
     pub fn gate(&self, register: u64) -> Option<Gate> {
         let running = self.running.borrow();

@@ -43,7 +43,12 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
                 continue;
             }
         }
-        match client.post("/v1/sync", &serde_json::Value::Null, Duration::from_secs(60)).await {
+        // Also a register that has sold nothing but since the backup.
+        let resend = if world.channel_was_restored.get() { "?resend=true" } else { "" };
+        match client
+            .post(&format!("/v1/sync{resend}"), &serde_json::Value::Null, Duration::from_secs(60))
+            .await
+        {
             Ok(answer) if answer.is_success() => {
                 let none = |fault: &serde_json::Value| fault.is_null();
                 let scopes = answer.body["scopes"].as_array().map(Vec::as_slice);
@@ -81,7 +86,10 @@ pub async fn everything(world: &Rc<World>) -> anyhow::Result<()> {
     let Some(tables) = tables.await else { anyhow::bail!("the channel is down") };
     let tables = tables?;
     sales::hold(world, &tables);
-    sales::edits_hold(world, &tables);
+    // Edits of customers, and numbers until the next sale, are what the backup had.
+    if !world.channel_was_restored.get() {
+        sales::edits_hold(world, &tables);
+    }
     for machine in &world.machines {
         if let Err(error) = register(world, machine, &tables) {
             world.break_promise(format!("T{}'s files: {error:#}", machine.number));
@@ -106,7 +114,9 @@ fn register(
             world.break_promise(format!("T{}: {sound}", machine.number));
         }
     }
-    for (name, columns) in SHARED {
+    // The channel's last numbers are the backup's until the next sale.
+    let is_behind = |name: &str| world.channel_was_restored.get() && name == "RETAILPOSSEEDDATA";
+    for (name, columns) in SHARED.into_iter().filter(|(name, _)| !is_behind(name)) {
         let list = columns.join("\", \"");
         let sql = format!("SELECT \"{list}\" FROM \"ax.{name}\"");
         let mut here = None;

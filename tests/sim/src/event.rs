@@ -111,6 +111,10 @@ pub enum Event {
     /// The channel is taken down and comes back as another life of itself: what registers know of its versions is of the
     /// former one.
     AnotherLife,
+    /// A backup of the channel is made now, and put in its place a while later: what came to it in between is lost there.
+    ChannelRestored {
+        after_ms: u64,
+    },
     DiskFull {
         register: u64,
         ms: u64,
@@ -224,7 +228,7 @@ impl Event {
             Event::DiskFull { .. } | Event::FailWrite { .. } | Event::FailSync { .. } => Kind::Disk,
             Event::SetClock { .. } => Kind::Clock,
             Event::OtherProfile { .. } => Kind::Profile,
-            Event::Restore { .. } => Kind::Restore,
+            Event::Restore { .. } | Event::ChannelRestored { .. } => Kind::Restore,
             Event::Harm { .. } => Kind::Plugin,
             Event::SecondTill { .. } => Kind::Crowd,
             Event::Assortment { .. } => Kind::Bulk,

@@ -109,6 +109,12 @@ impl Plan {
     }
 
     /// As they happen.
+    /// Whether a register's calendar jumps so far that it takes its sales for old ones.
+    pub fn skips_years(&self) -> bool {
+        let is_far = |planned: &Planned| matches!(planned.what, Event::SetClock { by_ms, .. } if by_ms > YEAR_MS);
+        self.events.iter().any(is_far)
+    }
+
     pub fn in_time(&self) -> Vec<Planned> {
         let mut events = self.events.clone();
         events.sort_by_key(|event| event.at_ms);
@@ -151,8 +157,11 @@ fn drawn_apart(
     let locks = locks(seed, kinds, sells_ms).into_iter();
     let tills = second_tills(seed, registers, sells_ms);
     let people = people(seed, registers, sells_ms);
-    locks.chain(tills).chain(assortment(seed, sells_ms)).chain(people).chain(lives(seed, sells_ms))
+    let channel = lives(seed, sells_ms).into_iter().chain(lost_channel(seed, sells_ms));
+    locks.chain(tills).chain(assortment(seed, sells_ms)).chain(people).chain(channel)
 }
+
+const YEAR_MS: i64 = 365 * 86_400_000;
 
 /// Between two locks that head office takes, on average.
 const LOCK_GAP_MS: u64 = 6_000;
@@ -202,6 +211,13 @@ fn lives(seed: u64, sells_ms: u64) -> Option<Planned> {
     let mut dice = Dice::of(seed, "lives");
     let at_ms = dice.between(1, sells_ms);
     dice.one_in(4).then_some(Planned { at_ms, what: Event::AnotherLife })
+}
+
+fn lost_channel(seed: u64, sells_ms: u64) -> Option<Planned> {
+    let mut dice = Dice::of(seed, "the channel's backup");
+    let (at_ms, after_ms) =
+        (dice.between(1, sells_ms / 2), dice.between(sells_ms / 8, sells_ms / 2));
+    dice.one_in(4).then_some(Planned { at_ms, what: Event::ChannelRestored { after_ms } })
 }
 
 /// Errors of the channel that pass: deadlock, time-out, no memory, failover, a database that is not there.

@@ -286,6 +286,7 @@ async fn of_channel(world: &Rc<World>, what: Event) {
             let life = "UPDATE [tillhold].[epoch] SET [id] = NEWID();";
             let _ = world.channel.office(|office| office.run(life)).await;
         }
+        Event::ChannelRestored { after_ms } => restore_channel(world, after_ms).await,
         Event::DiskFull { register, ms } => {
             world.machine(register).disk.fill(true);
             sleep(Duration::from_millis(ms)).await;
@@ -295,6 +296,33 @@ async fn of_channel(world: &Rc<World>, what: Event) {
         Event::FailSync { register, number } => world.machine(register).disk.fail_sync(number),
         other => unreachable!("{other:?} is carried out before"),
     }
+}
+
+/// As an administrator does it: a backup, a while later `RESTORE DATABASE`, and the word that it was restored. What a register
+/// sold can come from nowhere if that was restored as well, or counts its sales for old ones.
+async fn restore_channel(world: &World, after_ms: u64) {
+    if world.channel.engine().is_none() || world.plan.skips_years() {
+        return;
+    }
+    let copy = |aside| {
+        if let Err(error) = world.channel.copy(aside) {
+            world.break_promise(format!("the channel's backup: {error}"));
+        }
+    };
+    world.channel.die().await;
+    copy(true);
+    comes_back(world).await;
+    sleep(Duration::from_millis(after_ms)).await;
+    let is_restored = |machine: &Rc<Machine>| machine.was_restored.get();
+    if world.channel.engine().is_none() || world.machines.iter().any(is_restored) {
+        return;
+    }
+    world.channel_was_restored.set(true);
+    world.channel.die().await;
+    copy(false);
+    comes_back(world).await;
+    let life = "UPDATE [tillhold].[epoch] SET [id] = NEWID();";
+    let _ = world.channel.office(|office| office.run(life)).await;
 }
 
 async fn comes_back(world: &World) {

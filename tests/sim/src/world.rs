@@ -61,6 +61,8 @@ pub struct World {
     pub books: Rc<Books>,
     pub closing: Rc<Cell<bool>>,
     pub happened: RefCell<BTreeMap<Kind, u64>>,
+    /// Once, from a backup of this run.
+    pub channel_was_restored: Cell<bool>,
 }
 
 impl World {
@@ -265,8 +267,16 @@ async fn open(
     machines[0].command(&trace, &words).await.context("channel prepare")?;
     let books = Rc::new(Books::default());
     books.sales.borrow_mut().resize(registers as usize, Vec::new());
-    let (closing, happened) = (Rc::default(), RefCell::default());
-    Ok(Rc::new(World { plan, trace, channel, machines, books, closing, happened }))
+    Ok(Rc::new(World {
+        plan,
+        trace,
+        channel,
+        machines,
+        books,
+        closing: Rc::default(),
+        happened: RefCell::default(),
+        channel_was_restored: Cell::default(),
+    }))
 }
 
 /// The last sales are promised, all is sent and every register is online; then everyone is told to stop.
