@@ -1,13 +1,23 @@
 //! A channel that was restored from a backup gets what it lacks of the sales that it had taken.
 
 use crate::harness::{Stage, proof};
+use crate::snapshots::{Second, done, run};
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use tillhold_core::text::hexadecimal;
 
 /// As a backup from before them: the channel knows nothing of all sales but the first `kept`.
 fn restore(stage: &Stage, kept: usize) {
+    lose(stage, kept..stage.rehearsal.sold.len());
+    let office = |sql| stage.rehearsal.office(sql).expect("what the backup has");
+    office("UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = 1 WHERE [DATATYPE] = 8;");
+    office("UPDATE [tillhold].[epoch] SET [id] = NEWID();");
+}
+
+fn lose(stage: &Stage, sales: Range<usize>) {
     let office = |sql: String| stage.rehearsal.office(&sql).expect("a loss");
-    for sold in &stage.rehearsal.sold[kept..] {
+    for sold in &stage.rehearsal.sold[sales] {
         let sale = &sold.sale;
         let tables: BTreeSet<String> =
             sale.rows.iter().map(|row| row.table.name.to_string()).collect();
@@ -19,8 +29,6 @@ fn restore(stage: &Stage, kept: usize) {
         let ledger = format!("DELETE FROM [tillhold].[ledger] WHERE [transaction_id] = '{parts}';");
         assert_eq!(office(ledger), 1, "{parts}");
     }
-    office("UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = 1 WHERE [DATATYPE] = 8;".to_string());
-    office("UPDATE [tillhold].[epoch] SET [id] = NEWID();".to_string());
 }
 
 fn ledger(stage: &Stage) -> usize {
@@ -48,6 +56,33 @@ fn what_a_restored_channel_lacks_is_sent_once_more() {
     });
 }
 
+/// Another register has carried in by hand what was unsent: that it is there says nothing of what came before.
+#[test]
+fn what_arrived_another_way_hides_nothing_that_is_lost() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(5).await.expect("sales");
+        stage.rehearsal.settle().await.expect("all sent");
+        let all = ledger(&stage);
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(2).await.expect("sales offline");
+        let told = run(&["export", "unsent", "--json"], &stage.rehearsal.config());
+        let told: Json = serde_json::from_str(done(&told)).expect("what it says");
+        stage.rehearsal.kill();
+        lose(&stage, 2..5);
+        stage.rehearsal.restore().await.expect("the line");
+        let file = told["path"].as_str().expect("its path");
+        done(&Second::of(&stage, "").run(&["import", "unsent", file]));
+        assert_eq!(ledger(&stage), all - 3 + 2);
+        stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.holds().await;
+        assert_eq!(ledger(&stage), all + 3);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// It may be the wrong one: nobody fills that with all sales of the last weeks by a slip.
 #[test]
 fn a_channel_that_has_no_sale_of_the_register_gets_them_when_a_person_says_so() {
@@ -60,7 +95,7 @@ fn a_channel_that_has_no_sale_of_the_register_gets_them_when_a_person_says_so() 
         let before = ledger(&stage);
         stage.start().await;
         let log = stage.rehearsal.log();
-        assert!(log.contains("the channel has none of the last 3 sales"), "{log}");
+        assert!(log.contains("the channel lacks the last 3 sales"), "{log}");
         // What arrives meanwhile hides nothing from a person.
         stage.rehearsal.sell(1).await.expect("a sale");
         stage.rehearsal.settle().await.expect("all sent");

@@ -1,8 +1,10 @@
 //! Sales that the channel took and does not have any more, because it was restored from a backup, go up once more.
 //!
-//! * Asked for after a start and after trouble, with all that waits ([`crate::push::take_stock`]): the last sale that it took, and
-//!   only where that is missing those before it, back to where it has them all.
-//! * A channel that has none of them is rather another database: there a person has to ask, `tillhold sync --resend`.
+//! * Asked for after a start and after trouble, before anything else may arrive ([`crate::push::take_stock`]): the last sale that
+//!   it took, and where that is missing those before it, up to the first that it has. Sales that it lacks further back are of
+//!   another time: they were rung up on another database, or somebody has cut its ledger off.
+//! * A channel that has none of them, or whose life the register knew before the last one, may be another database: there a
+//!   person has to ask, `tillhold sync --resend`. What has arrived since is looked past then.
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
@@ -12,7 +14,7 @@ use tillhold_channel::Link;
 use tillhold_channel::ledger::ledger;
 use tillhold_core::limits;
 use tillhold_core::transaction::TransactionId;
-use tillhold_local::{Arrived, KeptSale};
+use tillhold_local::{Arrived, KeptSale, Reserve};
 
 /// What a person asked, and was told.
 #[derive(Default)]
@@ -35,33 +37,54 @@ struct Loss {
     sales: Vec<KeptSale>,
     /// Of which no row is kept: they are old, or changed what others made.
     gone: usize,
-    /// It has some of this register's sales.
+    /// It has the sale before them.
     is_its_channel: bool,
 }
 
-/// Lets what the channel has lost wait to be sent.
+/// Lets what the channel has lost wait to be sent. `is_latest` says that no later life of the channel is known.
 pub async fn send_again(
     agent: &Agent,
     register: &Register,
     link: &mut Link,
+    is_latest: bool,
 ) -> Result<(), FlowError> {
-    let is_asked = agent.lost.is_asked.swap(false, Ordering::Relaxed);
-    let Loss { mut sales, gone, is_its_channel } = look(register, link, is_asked).await?;
-    if sales.is_empty() {
-        return Ok(());
-    }
-    if !is_its_channel && !is_asked {
-        if !agent.lost.is_told.swap(true, Ordering::Relaxed) {
-            agent.say(&format!(
-                "the channel has none of the last {} sales that it took from this register: if it is the right one, \
-                 `tillhold sync --resend` sends them once more",
-                sales.len()
-            ));
+    let is_asked = agent.lost.is_asked.load(Ordering::Relaxed);
+    let loss = look(register, link, is_asked).await?;
+    if !loss.sales.is_empty() {
+        let hindrance = match () {
+            () if !is_asked && !(is_latest && loss.is_its_channel) => {
+                Some("if it is the right one")
+            }
+            () if register.local.reserve() == Reserve::Gone => {
+                Some("when there is room on the disk")
+            }
+            () => None,
+        };
+        match hindrance {
+            Some(when) => leave(agent, &loss, when),
+            None => let_wait(agent, register, loss).await?,
         }
-        return Ok(());
     }
+    agent.lost.is_asked.store(false, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Said once.
+fn leave(agent: &Agent, loss: &Loss, when: &str) {
+    if !agent.lost.is_told.swap(true, Ordering::Relaxed) {
+        agent.say(&format!(
+            "the channel lacks the last {} sales that it took from this register: {when}, `tillhold sync --resend` sends them once more",
+            loss.sales.len()
+        ));
+    }
+}
+
+async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), FlowError> {
+    let Loss { mut sales, mut gone, .. } = loss;
+    gone += sales.len();
     sales.reverse();
     let again = register.local.send_again(sales).await?;
+    gone -= again.sales as usize;
     let rest = match gone {
         0 => String::new(),
         gone => format!("; of {gone} more no rows are kept here"),
@@ -73,8 +96,7 @@ pub async fn send_again(
     Ok(())
 }
 
-/// Where a person asks, at all of them: what was sold since has arrived, and hides what is missing before it.
-async fn look(register: &Register, link: &mut Link, at_all: bool) -> Result<Loss, FlowError> {
+async fn look(register: &Register, link: &mut Link, is_asked: bool) -> Result<Loss, FlowError> {
     let mut loss = Loss::default();
     let (mut before, mut most): (Option<Arrived>, usize) = (None, 1);
     loop {
@@ -82,16 +104,19 @@ async fn look(register: &Register, link: &mut Link, at_all: bool) -> Result<Loss
         let Some(last) = arrived.last().copied() else { return Ok(loss) };
         let ids: Vec<TransactionId> = arrived.iter().map(|sale| sale.id).collect();
         let known = ledger(link, &ids).await?;
-        loss.is_its_channel |= known.iter().any(Option::is_some);
-        let missing = ids.iter().zip(known).filter(|(_, known)| known.is_none());
-        let missing: Vec<TransactionId> = missing.map(|(id, _)| *id).collect();
-        if missing.is_empty() && !at_all {
-            return Ok(loss);
+        let missing = ids.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let missing = missing.map(|(id, _)| *id).collect();
+        let mut kept = register.local.kept_among(missing).await?.into_iter().peekable();
+        for (id, known) in ids.iter().zip(known) {
+            match known {
+                None => match kept.next_if(|sale| sale.id == *id) {
+                    Some(sale) => loss.sales.push(sale),
+                    None => loss.gone += 1,
+                },
+                Some(_) if is_asked && loss.sales.is_empty() => loss.gone = 0,
+                Some(_) => return Ok(Loss { is_its_channel: true, ..loss }),
+            }
         }
-        let count = missing.len();
-        let kept = register.local.kept_among(missing).await?;
-        loss.gone += count - kept.len();
-        loss.sales.extend(kept);
         (before, most) = (Some(last), limits::ARRIVED_ASKED_MAX);
     }
 }

@@ -130,8 +130,8 @@ pub async fn push(
     Ok(false)
 }
 
-/// After a start and after trouble: which life of the channel it is, what it has of the sales that wait, and what it has lost
-/// of those that it took.
+/// After a start and after trouble: which life of the channel it is, what it has lost of the sales that it took, and what it
+/// has of those that wait. In this order: what arrived another way hides what is missing before it.
 pub async fn take_stock(
     agent: &Agent,
     register: &Register,
@@ -139,7 +139,8 @@ pub async fn take_stock(
     pushed: &mut Pushed,
 ) -> Result<(), FlowError> {
     let seen = register.local.newest_position().await?;
-    match capture::current(link, register.profile.capture).await.map_err(FlowError::from) {
+    let current = capture::current(link, register.profile.capture).await.map_err(FlowError::from);
+    let is_latest = match current {
         Ok((epoch, reached)) => {
             let tables = register.local.forget_former_life(epoch, reached, seen).await?;
             if tables > 0 {
@@ -147,13 +148,14 @@ pub async fn take_stock(
                     "the channel was restored: unsent changes of {tables} tables are compared with its rows"
                 ));
             }
+            register.local.is_latest_life(epoch).await?
         }
         Err(error) if error.is_channel_trouble() => return Err(error),
         // Sales go up all the same; the pull says what is wrong, by name.
-        Err(_) => {}
-    }
-    settle_arrived(register, link, pushed).await?;
-    lost::send_again(agent, register, link).await
+        Err(_) => false,
+    };
+    lost::send_again(agent, register, link, is_latest).await?;
+    settle_arrived(register, link, pushed).await
 }
 
 /// Settles what the channel has from uploads whose answers were lost, whatever has become of it here since.

@@ -177,7 +177,7 @@ async fn install(agent: &Agent, link: &mut Link, outlook: Outlook) -> Result<(),
     let register = agent.register().renewed(outlook).await?;
     let (name, scopes) = (register.profile.name.clone(), register.scopes.len());
     let tables: usize = register.scopes.iter().map(|run| run.tables.len()).sum();
-    *link = register.link();
+    *link = register.link().in_place_of(link);
     agent.become_register(register);
     keep_plugins(agent).await;
     agent.say(&format!("the profile {name} was taken anew: {scopes} scopes, {tables} tables"));

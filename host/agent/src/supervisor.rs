@@ -85,7 +85,9 @@ impl Watch {
         if effects.contains(&Effect::Announce) {
             announce(agent, before.state, event);
         }
-        if let (Event::Answered { .. }, State::Online | State::Returning) = (event, machine.state) {
+        if let (Event::Answered { .. }, State::Online) | (_, State::Returning) =
+            (event, machine.state)
+        {
             // Half of it, so that a sale which waits behind such a one has the other half.
             agent.lanes.give_up_silent(machine.answered_again_ms, rules.offline_timeout / 2);
         }
@@ -143,16 +145,17 @@ fn announce(agent: &Arc<Agent>, from: State, event: Event) {
 fn begin_return(agent: &Arc<Agent>, began_ms: u64) {
     let agent = agent.clone();
     agent.register().env.spawn(async move {
-        let event = match sync::come_back(&agent, began_ms).await {
-            Ok(()) => Event::Returned,
+        let end = sync::come_back(&agent, began_ms).await;
+        // How an earlier one ends says nothing of the one that is under way.
+        if agent.standing().machine.has_returned_since(began_ms) {
+            return;
+        }
+        match end {
+            Ok(()) => agent.tell(Event::Returned),
             Err(error) => {
                 agent.say(&format!("the return broke off: {error}"));
-                Event::ReturnFailed
+                agent.tell(Event::ReturnFailed);
             }
-        };
-        // How an earlier one ends says nothing of the one that is under way.
-        if !agent.standing().machine.has_returned_since(began_ms) {
-            agent.tell(event);
         }
     });
 }

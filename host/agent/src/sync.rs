@@ -305,11 +305,9 @@ async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowErr
         push_claimed(agent, &register, &mut link, (&watch, round.knows_arrivals), &mut pushed)
             .await;
     if matches!(result, Err(FlowError::Channel(ChannelError::Unclaimed))) {
-        // Another database claimed, or the channel forgot: the claim says which.
+        // Another database claimed, or the channel forgot, as one that was restored: the claim says which.
         agent.claim.lose();
-        result =
-            push_claimed(agent, &register, &mut link, (&watch, round.knows_arrivals), &mut pushed)
-                .await;
+        result = push_claimed(agent, &register, &mut link, (&watch, false), &mut pushed).await;
     }
     agent.note_upload();
     agent.claim.note_head(pushed.head);

@@ -113,6 +113,11 @@ impl Link {
         Link { env: env.clone(), config, line: Line::new(&env.clock), session: None }
     }
 
+    /// In the place of another link, seen by whoever looks at that one's line.
+    pub fn in_place_of(self, other: &Link) -> Link {
+        Link { line: other.line.clone(), ..self }
+    }
+
     /// What passes between this link and the channel, whoever has the link meanwhile.
     pub fn line(&self) -> Arc<Line> {
         self.line.clone()
@@ -161,6 +166,7 @@ impl Link {
         let what = ask.what;
         match self.line.within(limit, what, Box::pin(answer(&mut session, &ask))).await? {
             Ok(sets) => {
+                self.line.note_answer();
                 self.session = Some(session);
                 Ok(sets)
             }

@@ -8,13 +8,15 @@ use crate::registry::{Entry, Progress};
 use rusqlite::{Connection, TransactionBehavior};
 use tillhold_core::claim::{Head, Remembered};
 use tillhold_core::limits;
-use tillhold_core::text::parse_guid;
+use tillhold_core::text::{self, parse_guid};
 use tillhold_core::transaction::TransactionId;
 use tillhold_core::version::{ChannelVersion, Incarnation, Run, Sequence};
 
 /// Facts of the journal: guids with blanks between; a place in the log and a guid.
 const RUNS: &str = "runs";
 const HEAD: &str = "arrived-head";
+/// The channel's lives, in the order in which the register met them: their epochs in hexadecimal.
+const LIVES: &str = "channel-lives";
 
 impl LocalDatabase {
     /// A new run, remembered before anyone else hears of it.
@@ -116,6 +118,21 @@ impl LocalDatabase {
             Ok(tables)
         };
         self.writer(Kind::Journal).run(forget).await
+    }
+
+    /// Whether the register has met no other life of the channel after this one, which is remembered.
+    pub async fn is_latest_life(&self, epoch: [u8; 16]) -> Result<bool, LocalError> {
+        let epoch = text::hexadecimal(&epoch);
+        let meet = move |conn: &mut Connection| {
+            let mut lives = fact(conn, LIVES)?.unwrap_or_default();
+            if lives.split(' ').any(|life| life == epoch) {
+                return Ok(lives.ends_with(&epoch));
+            }
+            lives = format!("{lives} {epoch}");
+            set(conn, LIVES, lives.trim_start())?;
+            Ok(true)
+        };
+        self.writer(Kind::Journal).run(meet).await
     }
 
     /// The newest of the positions of tables of both directions.

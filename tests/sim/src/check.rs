@@ -8,6 +8,7 @@ use crate::world::World;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -43,8 +44,9 @@ pub async fn settled(world: &World, machine: &Rc<Machine>, until: Instant) -> Re
                 continue;
             }
         }
-        // Also a register that has sold nothing but since the backup.
-        let resend = if world.channel_was_restored.get() { "?resend=true" } else { "" };
+        // Where the log says so, as of a register that has sold nothing but since the backup.
+        let needs_resend = machine.needs_resend.load(Ordering::Relaxed);
+        let resend = if needs_resend { "?resend=true" } else { "" };
         match client
             .post(&format!("/v1/sync{resend}"), &serde_json::Value::Null, Duration::from_secs(60))
             .await

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_client::Door;
@@ -60,6 +60,8 @@ pub struct Machine {
     pub has_second_till: Cell<bool>,
     /// Its till waits for an answer.
     pub asked: Cell<bool>,
+    /// Its log says that a person has to ask for lost sales.
+    pub needs_resend: Arc<AtomicBool>,
     /// Last, so that nobody has a file open when it goes.
     _mount: Mount,
 }
@@ -127,6 +129,7 @@ impl Machine {
             restored: Cell::new(false),
             was_restored: Cell::new(false),
             asked: Cell::new(false),
+            needs_resend: Arc::default(),
             _mount: mount,
         }
     }
@@ -172,6 +175,7 @@ impl Machine {
         let mut dice = self.dice.borrow_mut();
         let mut draw = || Mutex::new(Dice::new(dice.next()));
         let (who, trace) = (format!("T{}", self.number), trace.clone());
+        let needs_resend = self.needs_resend.clone();
         Env {
             clock: Arc::new(LifeClock {
                 opening: self.opening,
@@ -187,7 +191,10 @@ impl Machine {
             tasks: Arc::new(LifeTasks { life: life.clone(), dice: draw() }),
             disk: Arc::new(Room(self.disk.clone())),
             vfs: Some(self.disk.name()),
-            talk: Arc::new(move |line| trace.line(&who, line)),
+            talk: Arc::new(move |line| {
+                trace.line(&who, line);
+                needs_resend.fetch_or(line.contains("sync --resend"), Ordering::Relaxed);
+            }),
         }
     }
 

@@ -108,13 +108,13 @@ impl Plan {
         self.events.iter().map(of_event).sum()
     }
 
-    /// As they happen.
     /// Whether a register's calendar jumps so far that it takes its sales for old ones.
     pub fn skips_years(&self) -> bool {
         let is_far = |planned: &Planned| matches!(planned.what, Event::SetClock { by_ms, .. } if by_ms > YEAR_MS);
         self.events.iter().any(is_far)
     }
 
+    /// As they happen.
     pub fn in_time(&self) -> Vec<Planned> {
         let mut events = self.events.clone();
         events.sort_by_key(|event| event.at_ms);

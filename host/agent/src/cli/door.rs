@@ -37,7 +37,7 @@ pub struct SyncArgs {
     /// Choose the offline products and customers anew, whenever they were chosen last
     #[arg(long)]
     selection: bool,
-    /// Send what the channel took once more, also to one that has none of this register's sales
+    /// Send sales that the channel has lost once more, also where the log says that a person has to ask
     #[arg(long)]
     resend: bool,
 }

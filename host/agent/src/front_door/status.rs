@@ -172,6 +172,7 @@ fn tally(tally: Tally) -> Json {
 /// Push, then pull one scope (`?scope=NAME`) or all; answers when it is done.
 pub async fn sync(
     State(door): State<Door>,
+    Extension(role): Extension<Role>,
     Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<JsonBody<Json>, Problem> {
     let agent = &door.agent;
@@ -186,8 +187,11 @@ pub async fn sync(
         return Err(Problem::new(503, "sync-offline", "the register is not online")
             .hint("POST /v1/reconnect tries the channel now"));
     }
-    let is_asked = |name: &str| asked.contains_key(name);
-    let (chooses, resends) = (is_asked("selection"), is_asked("resend"));
+    let chooses = asked.contains_key("selection");
+    let resends = asked.get("resend").is_some_and(|word| word == "true");
+    if resends {
+        Said::default().note(&door, role, "resend", None).await?;
+    }
     let done = sync::now(agent, sync::Wanted { scope, chooses, resends }).await?;
     let pushed = &done.pushed;
     let scopes: Vec<Json> = done

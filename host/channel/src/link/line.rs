@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tillhold_env::{BoxStream, Clock};
@@ -23,6 +23,8 @@ pub struct Line {
     begun_us: AtomicU64,
     passed_us: AtomicU64,
     given_up: Notify,
+    /// Nothing was answered since somebody gave up here: what is asked again may only take long, and has its whole time.
+    is_spared: AtomicBool,
 }
 
 impl Line {
@@ -32,6 +34,7 @@ impl Line {
             begun_us: AtomicU64::default(),
             passed_us: AtomicU64::default(),
             given_up: Notify::new(),
+            is_spared: AtomicBool::default(),
         })
     }
 
@@ -39,9 +42,16 @@ impl Line {
     pub fn give_up(&self, before_ms: u64, silence: Duration) {
         let at = |moment: &AtomicU64| moment.load(Ordering::Relaxed);
         let silent_us = self.clock.monotonic_us().saturating_sub(at(&self.passed_us));
-        if at(&self.begun_us) / 1000 < before_ms && u128::from(silent_us) >= silence.as_micros() {
+        let is_silent = u128::from(silent_us) >= silence.as_micros();
+        let is_spared = self.is_spared.load(Ordering::Relaxed);
+        if is_silent && !is_spared && at(&self.begun_us) / 1000 < before_ms {
             self.given_up.notify_waiters();
         }
+    }
+
+    /// Something was asked and answered to the end.
+    pub(super) fn note_answer(&self) {
+        self.is_spared.store(false, Ordering::Relaxed);
     }
 
     /// The work within its time, or the error that says why not: then the connection is in no known state. It comes in a
@@ -57,7 +67,10 @@ impl Line {
         tokio::select! {
             biased;
             done = tokio::time::timeout(limit, work) => done.map_err(|_| ChannelError::Timeout { what, limit }),
-            () = self.given_up.notified() => Err(ChannelError::Silent { what }),
+            () = self.given_up.notified() => {
+                self.is_spared.store(true, Ordering::Relaxed);
+                Err(ChannelError::Silent { what })
+            }
         }
     }
 

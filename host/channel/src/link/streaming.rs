@@ -31,6 +31,7 @@ impl Link {
         let mut session = self.session().await?;
         let is_whole = read_on(&mut session.client, &self.line, &ask, limit, portions).await?;
         if is_whole {
+            self.line.note_answer();
             self.session = Some(session);
         }
         Ok(is_whole)

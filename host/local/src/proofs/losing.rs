@@ -109,3 +109,32 @@ async fn what_is_not_there_any_more_is_not_sent() {
     let arrived = house.db.arrived_before(None, 9).await.expect("all");
     assert_eq!(arrived.len(), 2, "they stay settled");
 }
+
+/// Another program wrote what its column cannot have: neither a half of the sale goes up, nor does it hold up the others.
+#[tokio::test]
+async fn a_lost_sale_that_cannot_be_read_stays_where_it_is() {
+    let house = House::new().await;
+    for number in 1..=2 {
+        sell(&house, number).await;
+    }
+    settle_all(&house).await;
+    house.log_is_whole().await;
+    let other = house.another_program();
+    other.execute_batch("INSERT INTO tillhold_applying VALUES (1)").expect("silence");
+    let spoilt = "UPDATE \"ax.RETAILTRANSACTIONSALESTRANS\" SET QTY = 'many' WHERE TRANSACTIONID = 'T1' AND LINE = 1";
+    assert_eq!(other.execute(spoilt, ()).expect("a spoilt row"), 1);
+    other.execute_batch("DELETE FROM tillhold_applying").expect("an end of it");
+    assert_eq!(send_again(&house, &[1, 2]).await, SentAgain { sales: 1, rows: 3 });
+    assert_eq!(ids(&house.pending().await), [id(2)]);
+}
+
+#[tokio::test]
+async fn a_channel_is_in_its_latest_life_unless_a_later_one_is_known() {
+    let house = House::new().await;
+    let (ours, other) = ([1; 16], [2; 16]);
+    let mut told = Vec::new();
+    for life in [ours, ours, other, other, ours] {
+        told.push(house.db.is_latest_life(life).await.expect("an answer"));
+    }
+    assert_eq!(told, [true, true, true, true, false]);
+}
