@@ -51,10 +51,9 @@ pub async fn send_again(
     let is_asked = agent.lost.is_asked.load(Ordering::Relaxed);
     let loss = look(register, link, is_asked).await?;
     if !loss.sales.is_empty() {
+        let may_be_another = !(is_latest && loss.is_its_channel);
         let hindrance = match () {
-            () if !is_asked && !(is_latest && loss.is_its_channel) => {
-                Some("if it is the right one")
-            }
+            () if may_be_another && !is_asked => Some("if it is the right one"),
             () if register.local.reserve() == Reserve::Gone => {
                 Some("when there is room on the disk")
             }
