@@ -81,11 +81,7 @@ fn standing() -> Vec<Operation> {
         post("/v1/sync", "Push, then pull now")
             .query("scope", Kind::Text, "One scope only")
             .query("selection", TRUE, "Whether products and customers are chosen anew")
-            .query(
-                "resend",
-                TRUE,
-                "Whether lost sales go up again also where a person has to say so",
-            )
+            .query("resend", TRUE, "Whether lost sales go up also where a person has to ask")
             .answers(200, JSON, named("Synchronised"))
             .refuses(404, &["scope-unknown"])
             .refuses(503, &["sync-offline"]),
