@@ -3,7 +3,7 @@
 //! * Asked for after a start and after trouble, before anything else may arrive ([`crate::push::take_stock`]): the last sale that
 //!   it took, and where that is missing those before it, up to the first that it has. Sales that it lacks further back are of
 //!   another time: they were rung up on another database, or somebody has cut its ledger off.
-//! * A channel that has none of them, or whose life the register knew before the last one, may be another database: there a
+//! * A channel that has none of them, or that has come back to a life after another one, may be another database: there a
 //!   person has to ask, `tillhold sync --resend`. What has arrived since is looked past then.
 
 use crate::agent::Agent;
@@ -63,12 +63,14 @@ pub async fn send_again(
             Some(when) => leave(agent, &loss, when),
             None => let_wait(agent, register, loss).await?,
         }
+    } else {
+        agent.lost.is_told.store(false, Ordering::Relaxed);
     }
     agent.lost.is_asked.store(false, Ordering::Relaxed);
     Ok(())
 }
 
-/// Said once.
+/// Said once for each time that something is missing.
 fn leave(agent: &Agent, loss: &Loss, when: &str) {
     if !agent.lost.is_told.swap(true, Ordering::Relaxed) {
         agent.say(&format!(

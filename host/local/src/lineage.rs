@@ -15,8 +15,10 @@ use tillhold_core::version::{ChannelVersion, Incarnation, Run, Sequence};
 /// Facts of the journal: guids with blanks between; a place in the log and a guid.
 const RUNS: &str = "runs";
 const HEAD: &str = "arrived-head";
-/// The channel's lives, in the order in which the register met them: their epochs in hexadecimal.
+/// The channel's lives, the one that the register met last at the end: their epochs in hexadecimal, each with a mark if the
+/// channel has come back to it after another one.
 const LIVES: &str = "channel-lives";
+const CAME_BACK: &str = "*";
 
 impl LocalDatabase {
     /// A new run, remembered before anyone else hears of it.
@@ -120,17 +122,22 @@ impl LocalDatabase {
         self.writer(Kind::Journal).run(forget).await
     }
 
-    /// Whether the register has met no other life of the channel after this one, which is remembered.
+    /// Whether the register has met no other life of the channel between two meetings with this one, which is remembered.
     pub async fn is_latest_life(&self, epoch: [u8; 16]) -> Result<bool, LocalError> {
         let epoch = text::hexadecimal(&epoch);
         let meet = move |conn: &mut Connection| {
-            let mut lives = fact(conn, LIVES)?.unwrap_or_default();
-            if lives.split(' ').any(|life| life == epoch) {
-                return Ok(lives.ends_with(&epoch));
+            let known = fact(conn, LIVES)?.unwrap_or_default();
+            let mut lives: Vec<&str> = known.split_whitespace().collect();
+            let came_back = format!("{epoch}{CAME_BACK}");
+            let is_it = |life: &&str| *life == epoch || *life == came_back;
+            if let Some(last) = lives.last().filter(|life| is_it(life)) {
+                return Ok(*last == epoch);
             }
-            lives = format!("{lives} {epoch}");
-            set(conn, LIVES, lives.trim_start())?;
-            Ok(true)
+            let is_known = lives.iter().any(is_it);
+            lives.retain(|life| !is_it(life));
+            lives.push(if is_known { &came_back } else { &epoch });
+            set(conn, LIVES, &lives.join(" "))?;
+            Ok(!is_known)
         };
         self.writer(Kind::Journal).run(meet).await
     }

@@ -129,12 +129,12 @@ async fn a_lost_sale_that_cannot_be_read_stays_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_channel_is_in_its_latest_life_unless_a_later_one_is_known() {
+async fn a_channel_that_comes_back_to_a_life_after_another_one_is_told_apart() {
     let house = House::new().await;
-    let (ours, other) = ([1; 16], [2; 16]);
+    let (ours, other, third) = ([1; 16], [2; 16], [3; 16]);
     let mut told = Vec::new();
-    for life in [ours, ours, other, other, ours] {
+    for life in [ours, ours, other, other, ours, ours, other, third, third] {
         told.push(house.db.is_latest_life(life).await.expect("an answer"));
     }
-    assert_eq!(told, [true, true, true, true, false]);
+    assert_eq!(told, [true, true, true, true, false, false, false, true, true]);
 }
