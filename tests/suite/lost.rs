@@ -92,6 +92,9 @@ fn a_channel_that_has_no_sale_of_the_register_gets_them_when_a_person_says_so() 
         stage.rehearsal.settle().await.expect("all sent");
         stage.rehearsal.kill();
         restore(&stage, 0);
+        let anew = stage.tillhold(&["reprovision"]);
+        assert!(anew.stderr.contains("error[reprovision-unsent]"), "{}", anew.stderr);
+        assert!(anew.stderr.contains("the last 3 sales"), "{}", anew.stderr);
         let before = ledger(&stage);
         stage.start().await;
         let log = stage.rehearsal.log();

@@ -14,7 +14,7 @@ use tillhold_channel::Link;
 use tillhold_channel::ledger::ledger;
 use tillhold_core::limits;
 use tillhold_core::transaction::TransactionId;
-use tillhold_local::{Arrived, KeptSale, Reserve};
+use tillhold_local::{Arrived, KeptSale, LocalDatabase, Reserve};
 
 /// What a person asked, and was told.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub async fn send_again(
     is_latest: bool,
 ) -> Result<(), FlowError> {
     let is_asked = agent.lost.is_asked.load(Ordering::Relaxed);
-    let loss = look(register, link, is_asked).await?;
+    let loss = look(&register.local, link, is_asked).await?;
     if !loss.sales.is_empty() {
         let may_be_another = !(is_latest && loss.is_its_channel);
         let hindrance = match () {
@@ -97,17 +97,22 @@ async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), 
     Ok(())
 }
 
-async fn look(register: &Register, link: &mut Link, is_asked: bool) -> Result<Loss, FlowError> {
+/// How many of the sales that it took last the channel lacks.
+pub async fn missing(local: &LocalDatabase, link: &mut Link) -> Result<usize, FlowError> {
+    Ok(look(local, link, false).await?.sales.len())
+}
+
+async fn look(local: &LocalDatabase, link: &mut Link, is_asked: bool) -> Result<Loss, FlowError> {
     let mut loss = Loss::default();
     let (mut before, mut most): (Option<Arrived>, usize) = (None, 1);
     loop {
-        let arrived = register.local.arrived_before(before, most).await?;
+        let arrived = local.arrived_before(before, most).await?;
         let Some(last) = arrived.last().copied() else { return Ok(loss) };
         let ids: Vec<TransactionId> = arrived.iter().map(|sale| sale.id).collect();
         let known = ledger(link, &ids).await?;
         let missing = ids.iter().zip(&known).filter(|(_, known)| known.is_none());
         let missing = missing.map(|(id, _)| *id).collect();
-        let mut kept = register.local.kept_among(missing).await?.into_iter().peekable();
+        let mut kept = local.kept_among(missing).await?.into_iter().peekable();
         for (id, known) in ids.iter().zip(known) {
             match known {
                 None => match kept.next_if(|sale| sale.id == *id) {

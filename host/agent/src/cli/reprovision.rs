@@ -11,6 +11,7 @@
 
 use super::provision::{Filling, fill};
 use super::{Done, Settings};
+use crate::lost;
 use crate::numbers;
 use crate::register::Register;
 use crate::report;
@@ -42,6 +43,10 @@ pub enum ReprovisionError {
     Nothing { folder: PathBuf },
     #[error("{0}")]
     Unsent(Held),
+    #[error(
+        "the channel does not have the last {sales} sales that it took from this offline database"
+    )]
+    Lost { sales: usize },
     #[error("the old database {} cannot be removed: {cause}", .folder.display())]
     Kept { folder: PathBuf, cause: std::io::Error },
 }
@@ -95,7 +100,7 @@ impl ReprovisionError {
     pub fn code(&self) -> &'static str {
         match self {
             ReprovisionError::Nothing { .. } => "reprovision-nothing",
-            ReprovisionError::Unsent(_) => "reprovision-unsent",
+            ReprovisionError::Unsent(_) | ReprovisionError::Lost { .. } => "reprovision-unsent",
             ReprovisionError::Kept { .. } => "reprovision-kept",
         }
     }
@@ -105,6 +110,10 @@ impl ReprovisionError {
             ReprovisionError::Nothing { .. } => "`tillhold provision` makes one".to_string(),
             ReprovisionError::Kept { .. } => {
                 "the new database is in its place; remove the folder by hand".to_string()
+            }
+            ReprovisionError::Lost { .. } => {
+                "start the agent, which sends them once more; `tillhold sync --resend` where its log says so"
+                    .to_string()
             }
             ReprovisionError::Unsent(held) => {
                 let mut steps = Vec::new();
@@ -170,12 +179,20 @@ async fn build(
     let mut beside = file.clone();
     beside.folder = LocalDatabase::next_folder(&file.folder);
     let register = Register::open(env, beside).await?;
-    match numbers::carry(old, &register).await {
+    match carry(old, &register).await {
         Ok(()) => fill(env, register, filling).await,
         Err(error) => {
             register.local.close().await?;
-            Err(error.into())
+            Err(error)
         }
+    }
+}
+
+/// What the new one has of the old one; nothing where the channel has lost sales that the old one alone has.
+async fn carry(old: &LocalDatabase, register: &Register) -> anyhow::Result<()> {
+    match lost::missing(old, &mut register.link()).await? {
+        0 => Ok(numbers::carry(old, register).await?),
+        sales => Err(ReprovisionError::Lost { sales }.into()),
     }
 }
 
