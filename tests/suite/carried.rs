@@ -82,6 +82,42 @@ fn a_change_from_before_the_channel_was_restored_is_left_and_not_written_over_wh
     });
 }
 
+/// Every sale counts its number up, and the backup counts from before the register's last ones.
+#[test]
+fn sales_come_into_a_restored_channel_and_the_higher_number_stands() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(2).await.expect("sales online");
+        stage.rehearsal.settle().await.expect("all sent");
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(5).await.expect("sales offline");
+        let config = stage.rehearsal.config();
+        let told = json(done(&run(&["export", "unsent", "--json"], &config)));
+        let path = told["path"].as_str().expect("a path").to_string();
+        stage.rehearsal.kill();
+        let seeds = "UPDATE [ax].[RETAILPOSSEEDDATA] SET [DATAVALUE] = 1 WHERE [DATATYPE] = 8;";
+        stage.rehearsal.office(seeds).expect("what the backup has");
+        stage.rehearsal.office("UPDATE [tillhold].[epoch] SET [id] = NEWID();").expect("a life");
+        stage.rehearsal.restore().await.expect("the line back");
+        let before = stage.rehearsal.ledger_count().expect("a ledger");
+        let told = Second::of(&stage, "").run(&["import", "unsent", "--json", &path]);
+        let found = json(&told.out);
+        assert_eq!((told.status, &found["applied"]), (Some(0), &5.into()), "{found}");
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), before + 5);
+        let last = &stage.rehearsal.sold.last().expect("a sale").sale.number;
+        let counted: u64 = last.rsplit('-').next().and_then(|n| n.parse().ok()).expect("a number");
+        let seed = format!(
+            "SELECT 1 FROM [ax].[RETAILPOSSEEDDATA] WHERE [DATATYPE] = 8 AND [DATAVALUE] = {counted};"
+        );
+        assert_eq!(stage.rehearsal.count(&seed).expect("a count"), 1, "{last}");
+        stage.start().await;
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.holds().await;
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Which life the channel is in cannot be told: the sales come in, and a changed customer is nobody's to write over.
 #[test]
 fn a_channel_that_does_not_say_its_life_gets_the_sales_and_no_change() {

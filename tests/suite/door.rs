@@ -89,6 +89,7 @@ fn each_token_opens_what_its_role_may_and_nothing_more() {
             ("GET /metrics", [401, 200, 200, 200]),
             (sale, [401, 403, 422, 422]),
             ("POST /v1/sync", [401, 403, 200, 200]),
+            ("POST /v1/sync?resend=true", [401, 403, 403, 200]),
             ("POST /v1/quarantine/retry", [401, 403, 403, 422]),
             ("POST /v1/images-prune", [401, 403, 403, 404]),
             ("GET /v1/status?row=yes", [401, 422, 422, 422]),

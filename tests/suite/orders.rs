@@ -129,10 +129,17 @@ fn orders_are_answered_one_by_one_and_what_is_none_is_said() {
 #[cfg(unix)]
 #[test]
 fn a_served_channel_stops_when_it_is_told_to() {
+    use std::os::unix::fs::PermissionsExt as _;
     let mut served = Served::start();
     served.obeys("cut");
+    let file = served.folder.path().join("channel.db");
+    let rights = std::fs::metadata(&file).expect("its file").permissions().mode();
+    assert_eq!(rights & 0o777, 0o600, "customers' data are in it");
     let pid = served.child.id().to_string();
     let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
     assert!(sent.success());
     assert_eq!(served.child.wait().expect("its end").code(), Some(0));
+    // Whoever copies the file has everything.
+    let log = std::fs::metadata(served.folder.path().join("channel.db-wal"));
+    assert!(log.is_err() || log.is_ok_and(|log| log.len() == 0));
 }

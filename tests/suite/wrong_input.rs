@@ -169,3 +169,24 @@ fn wrong_usage_ends_with_64() {
     assert_eq!(status(&["--version"]), Some(0));
     assert_eq!(status(&["status", "--config", "/nowhere/register.toml"]), Some(2));
 }
+
+/// As by `| head -1`, onto a terminal that was closed, and onto a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_nobody_takes_breaks_nothing_and_one_that_is_not_written_is_told() {
+    let answered = |stdout: Stdio| {
+        let mut child = Command::new(PROGRAM);
+        let child = child.args(["channel", "schema", "--published"]).stdout(stdout);
+        let output =
+            child.stderr(Stdio::piped()).spawn().and_then(|child| child.wait_with_output());
+        let output = output.expect("a run of the program");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(answered(writer.into()), (Some(0), String::new()));
+    let full = std::fs::File::create("/dev/full").expect("a full device");
+    let (status, told) = answered(full.into());
+    assert_eq!(status, Some(2), "{told}");
+    assert_told(&told, "answer-unwritten", &["No space left"]);
+}

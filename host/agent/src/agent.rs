@@ -8,6 +8,7 @@ use crate::held::Hold;
 use crate::history::History;
 use crate::images::keep::Images;
 use crate::lanes::Lanes;
+use crate::life::Life;
 use crate::lost::Lost;
 use crate::numbers::Numbers;
 use crate::quiet::Passes;
@@ -45,6 +46,7 @@ pub struct Agent {
     /// So that a quiet channel is asked little.
     pub passes: Passes,
     pub again: Again,
+    pub life: Life,
     pub lost: Lost,
     pub images: Images,
     pub renewal: Renewal,
@@ -116,6 +118,7 @@ impl Agent {
             upkeep: Upkeep::default(),
             passes: Passes::default(),
             again: Again::default(),
+            life: Life::default(),
             lost: Lost::default(),
             images: Images::new(&register),
             renewal: Renewal::of(&register),

@@ -2,6 +2,7 @@
 
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
+use crate::lost::Hindrance;
 use crate::numbers::NumbersDoubt;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
@@ -62,6 +63,8 @@ pub enum FlowError {
         "another offline database speaks for this register now; this one was heard {silent_s} s ago"
     )]
     RegisterSuperseded { silent_s: u64 },
+    #[error("the channel lacks the last {sales} sales that it took from this register")]
+    SalesLost { sales: usize, why: Hindrance },
     #[error("which numbers of sales are used was never read from the channel")]
     NumbersUnread,
     #[error("the register's number seeds have not come from the channel yet")]
@@ -102,7 +105,8 @@ impl FlowError {
             FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => Class::Stop,
             FlowError::RegisterRestored { .. }
             | FlowError::RegisterCopied { .. }
-            | FlowError::RegisterSuperseded { .. } => Class::Reconfigure,
+            | FlowError::RegisterSuperseded { .. }
+            | FlowError::SalesLost { .. } => Class::Reconfigure,
             FlowError::NumbersUnread
             | FlowError::NumbersUnloaded
             | FlowError::NumbersBehind { .. }
@@ -135,6 +139,7 @@ impl FlowError {
             FlowError::RegisterRestored { .. } => "register-restored",
             FlowError::RegisterCopied { .. } => "register-copied",
             FlowError::RegisterSuperseded { .. } => "register-superseded",
+            FlowError::SalesLost { .. } => "sales-lost",
             FlowError::NumbersUnread => "numbers-unread",
             FlowError::NumbersUnloaded => "numbers-unloaded",
             FlowError::NumbersBehind { .. } => "numbers-behind",
@@ -165,6 +170,14 @@ impl FlowError {
                 "nothing is sent until a person decides: make sure that no other copy of the register's \
                  files is in use, then `tillhold incarnation renew --why REASON`"
                     .to_string(),
+            ),
+            FlowError::SalesLost { why: Hindrance::AnotherChannel, .. } => Some(
+                "if it is the register's own channel, `tillhold sync --resend` sends them once more; if not, mend \
+                 [channel] in register.toml"
+                    .to_string(),
+            ),
+            FlowError::SalesLost { why: Hindrance::FullDisk, .. } => Some(
+                "free space on the disk, then `tillhold sync --resend` sends them once more".to_string(),
             ),
             FlowError::NumbersUnread => Some(
                 "bring the channel within reach once; the marks are kept from then on".to_string(),

@@ -1,6 +1,9 @@
 //! The register agent: what the program `tillhold` is made of, for whoever runs it inside a program of their own in another
 //! [`Env`], as the simulation does; and the few places of it where bytes come in from outside.
 
+// Whoever reads may go away: tillhold_env::speech.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod again;
 mod agent;
 mod carry;
@@ -16,6 +19,7 @@ mod images;
 mod kept;
 mod lanes;
 mod leaving;
+mod life;
 mod lost;
 mod numbers;
 pub mod outside;

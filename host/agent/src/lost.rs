@@ -4,29 +4,39 @@
 //!   it took, and where that is missing those before it, up to the first that it has. Sales that it lacks further back are of
 //!   another time: they were rung up on another database, or somebody has cut its ledger off.
 //! * A channel that has none of them, or that has come back to a life after another one, may be another database: there a
-//!   person has to ask, `tillhold sync --resend`. What has arrived since is looked past then.
+//!   person has to ask, `tillhold sync --resend`. Until then the status, the report to the channel and VERIFY say so, and
+//!   what has arrived since is looked past.
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::register::Register;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tillhold_channel::Link;
 use tillhold_channel::ledger::ledger;
 use tillhold_core::limits;
+use tillhold_core::stage::Tally;
 use tillhold_core::transaction::TransactionId;
 use tillhold_local::{Arrived, KeptSale, LocalDatabase, Reserve};
 
-/// What a person asked, and was told.
+/// Under this name sales that wait for a person to send them once more stand in the status.
+pub const LOST: &str = "lost";
+
+/// What a person asked, and how many sales wait for one who does.
 #[derive(Default)]
 pub struct Lost {
     is_asked: AtomicBool,
-    is_told: AtomicBool,
+    waiting: AtomicU64,
 }
 
 impl Lost {
     /// The next push that takes stock sends them, also where the channel has none.
     pub fn ask(&self) {
         self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// As far as the channel was asked.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -49,35 +59,48 @@ pub async fn send_again(
     is_latest: bool,
 ) -> Result<(), FlowError> {
     let is_asked = agent.lost.is_asked.load(Ordering::Relaxed);
-    let loss = look(&register.local, link, is_asked).await?;
+    let looks_past = is_asked || register.local.awaits_resend().await?;
+    let loss = look(&register.local, link, looks_past).await?;
+    let (mut left, mut why) = (loss.sales.len(), Hindrance::AnotherChannel);
     if !loss.sales.is_empty() {
         let may_be_another = !(is_latest && loss.is_its_channel);
-        let hindrance = match () {
-            () if may_be_another && !is_asked => Some("if it is the right one"),
-            () if register.local.reserve() == Reserve::Gone => {
-                Some("when there is room on the disk")
-            }
-            () => None,
-        };
-        match hindrance {
-            Some(when) => leave(agent, &loss, when),
-            None => let_wait(agent, register, loss).await?,
+        if register.local.reserve() == Reserve::Gone {
+            why = Hindrance::FullDisk;
+        } else if is_asked || !may_be_another {
+            let_wait(agent, register, loss).await?;
+            left = 0;
         }
-    } else {
-        agent.lost.is_told.store(false, Ordering::Relaxed);
+    }
+    let awaits = left > 0 && why == Hindrance::AnotherChannel;
+    if looks_past != awaits && why != Hindrance::FullDisk {
+        register.local.await_resend(awaits).await?;
     }
     agent.lost.is_asked.store(false, Ordering::Relaxed);
+    leave(agent, left, why);
     Ok(())
 }
 
-/// Said once for each time that something is missing.
-fn leave(agent: &Agent, loss: &Loss, when: &str) {
-    if !agent.lost.is_told.swap(true, Ordering::Relaxed) {
-        agent.say(&format!(
-            "the channel lacks the last {} sales that it took from this register: {when}, `tillhold sync --resend` sends them once more",
-            loss.sales.len()
-        ));
+/// Why nothing is sent by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    AnotherChannel,
+    FullDisk,
+}
+
+/// Said once for each time that something is missing, and shown until it is not.
+fn leave(agent: &Agent, sales: usize, why: Hindrance) {
+    agent.lost.waiting.store(sales as u64, Ordering::Relaxed);
+    let result = match sales {
+        0 => Ok(Tally::default()),
+        _ => Err(FlowError::SalesLost { sales, why }),
+    };
+    if let Err(error) = &result
+        && agent.scope_report(LOST).fault.is_none()
+    {
+        let hint = error.hint().unwrap_or_default();
+        agent.say(&format!("[{}] {error}: {hint}", error.code()));
     }
+    agent.report(LOST, &result, 0);
 }
 
 async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), FlowError> {
@@ -88,7 +111,7 @@ async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), 
     gone -= again.sales as usize;
     let rest = match gone {
         0 => String::new(),
-        gone => format!("; of {gone} more no rows are kept here"),
+        gone => format!("; {gone} more made no rows, or none that are kept here still"),
     };
     agent.say(&format!(
         "the channel has lost {} sales that it took, as one restored from a backup: their {} rows are sent once more{rest}",
@@ -99,10 +122,12 @@ async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), 
 
 /// How many of the sales that it took last the channel lacks.
 pub async fn missing(local: &LocalDatabase, link: &mut Link) -> Result<usize, FlowError> {
-    Ok(look(local, link, false).await?.sales.len())
+    let looks_past = local.awaits_resend().await?;
+    Ok(look(local, link, looks_past).await?.sales.len())
 }
 
-async fn look(local: &LocalDatabase, link: &mut Link, is_asked: bool) -> Result<Loss, FlowError> {
+/// `looks_past` what has arrived after them.
+async fn look(local: &LocalDatabase, link: &mut Link, looks_past: bool) -> Result<Loss, FlowError> {
     let mut loss = Loss::default();
     let (mut before, mut most): (Option<Arrived>, usize) = (None, 1);
     loop {
@@ -119,7 +144,7 @@ async fn look(local: &LocalDatabase, link: &mut Link, is_asked: bool) -> Result<
                     Some(sale) => loss.sales.push(sale),
                     None => loss.gone += 1,
                 },
-                Some(_) if is_asked && loss.sales.is_empty() => loss.gone = 0,
+                Some(_) if looks_past && loss.sales.is_empty() => loss.gone = 0,
                 Some(_) => return Ok(Loss { is_its_channel: true, ..loss }),
             }
         }

@@ -342,6 +342,18 @@ pub fn is_taken(writes: &[Write], contests: &[Contest]) -> bool {
     contests.iter().any(of)
 }
 
+/// Whether nothing is contested but rows that count sales, of which each side says how far.
+pub fn only_count(writes: &[Write], contests: &[Contest]) -> bool {
+    contests.iter().all(|contest| {
+        let write = writes.get(contest.write);
+        write
+            .and_then(|write| {
+                further(&write.table, contest.channel.as_ref(), write.offline.as_ref())
+            })
+            .is_some()
+    })
+}
+
 /// For a contested seed row: which side counts further. `None` for any other row.
 pub fn further(table: &Table, channel: Option<&Row>, offline: Option<&Row>) -> Option<bool> {
     if table.name != AX.seeds() {

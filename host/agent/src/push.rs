@@ -69,7 +69,7 @@ impl Pushed {
 }
 
 /// How often a resolution is tried again when the channel's row moves under it.
-const RESOLUTION_ATTEMPTS_MAX: u32 = 5;
+pub const RESOLUTION_ATTEMPTS_MAX: u32 = 5;
 
 /// Who looks on while it pushes.
 pub trait Watch: Sync {
@@ -148,6 +148,7 @@ pub async fn take_stock(
                     "the channel was restored: unsent changes of {tables} tables are compared with its rows"
                 ));
             }
+            agent.life.meet(register, epoch);
             register.local.is_latest_life(epoch).await?
         }
         Err(error) if error.is_channel_trouble() => return Err(error),

@@ -5,6 +5,7 @@
 
 use crate::agent::{Agent, Standing};
 use crate::fault::FlowError;
+use crate::lost::LOST;
 use crate::register::Register;
 use crate::sync::PUSH;
 use std::collections::VecDeque;
@@ -128,7 +129,7 @@ async fn standing(
     let state_age_s =
         if state == State::Held { age_s(entered_at_ms) } else { since_s(machine.since_ms) };
     let names: Vec<&str> =
-        register.scopes.iter().map(|run| run.scope.name.as_str()).chain([PUSH]).collect();
+        register.scopes.iter().map(|run| run.scope.name.as_str()).chain([LOST, PUSH]).collect();
     let reports = names.iter().map(|name| agent.scope_report(name));
     let reports: Vec<_> = reports.collect();
     let last = reports.iter().filter_map(|report| report.synchronised_at_ms).max();

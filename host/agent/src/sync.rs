@@ -14,7 +14,7 @@ use crate::quiet;
 use crate::register::{Register, ScopeRun};
 use crate::selecting;
 use crate::snapshot::keep;
-use crate::{again, claiming, numbers, releasing, renewal, reporting};
+use crate::{again, claiming, life, numbers, releasing, renewal, reporting};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::{ChannelError, Link};
@@ -203,7 +203,9 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
             continue;
         }
         let stands = agent.scope_report(&run.scope.name).fault.is_some();
-        if asked_again.contains(&run.scope.name) && !stands {
+        let is_early =
+            asked_again.contains(&run.scope.name) || agent.life.is_behind(&run.scope.name);
+        if is_early && !stands {
             pull_scope(agent, &mut link, run).await?;
         } else if is_due(agent, run) {
             pull_if_changed(agent, &mut link, run).await?;
@@ -416,6 +418,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
         Ok(tally) => {
             agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.passes.note(&register, &run.scope.name);
+            life::note(agent, &register, run).await?;
             note(agent, run, took_ms, tally, None).await?;
             Ok(tally)
         }

@@ -10,12 +10,14 @@
 //! * Nothing is written, neither here nor there. It has a connection of its own, and its reads of the offline database are
 //!   short: sales, push and pull go on meanwhile.
 //! * Memory is bounded whatever the table's size; what is past a bound is counted, and then the answer is not "equal".
-//! * Uploaded tables are not compared: the channel's ledger answers for what was sent.
+//! * Uploaded tables are not compared: the channel's ledger answers for what was sent, and it is asked for the last sales
+//!   that it took.
 
 mod report;
 mod table;
 
 use crate::fault::FlowError;
+use crate::lost;
 use crate::pull::{Pull, Unwatched};
 use crate::register::{Register, ScopeRun};
 use crate::selecting::{self, InForce};
@@ -40,6 +42,10 @@ impl Asked {
         is_named && run.is_pulled() && tables.any(|table| self.names(&table.name))
     }
 
+    fn is_all(&self) -> bool {
+        self.scope.is_none() && self.table.is_none()
+    }
+
     fn names(&self, table: &TableName) -> bool {
         self.table.as_ref().is_none_or(|name| name == table)
     }
@@ -59,6 +65,9 @@ pub async fn verify(register: &Register, asked: &Asked) -> Result<Report, FlowEr
             return Err(error);
         }
         report.faults.push((run.scope.name.clone(), error));
+    }
+    if asked.is_all() {
+        report.sales_lost = lost::missing(&register.local, &mut link).await?;
     }
     Ok(report)
 }

@@ -9,6 +9,9 @@
 //! * What is shown was counted or measured in the run that shows it; [`Outcome::Holds`] means that a check with its
 //!   own SQL, on both databases, found nothing lost, nothing twice and nothing unlike.
 
+// Whoever reads may go away: tillhold_env::speech.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cashier;
 mod channel;
 mod error;

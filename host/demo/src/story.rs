@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_client::{Client, Door};
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// The return has to bring every sale and every change; a large store takes its time.
 const RETURN_LIMIT: Duration = Duration::from_secs(300);
@@ -74,7 +74,7 @@ async fn tell(
     let (agent, door) = story.start().await?;
     story.sell(&door).await?;
     story.check(&door).await?;
-    println!("{}", story.summary);
+    outln!("{}", story.summary);
     if options.keep {
         story.stay(&agent, &door).await?;
     }
@@ -345,16 +345,16 @@ impl<'a> Story<'a> {
     /// `--keep`: everything goes on running until Ctrl-C.
     async fn stay(&self, agent: &Agent, door: &Door) -> Result<(), DemoError> {
         let config = self.register.config();
-        println!("  Everything is still running (agent: process {}). Have a look:", agent.id());
-        println!("    {} status --config {}", self.options.program.display(), config.display());
-        println!("    tail -f {}", self.register.log().display());
-        println!("    the front door: http://{}:{}", door.host, door.port);
-        println!(
+        outln!("  Everything is still running (agent: process {}). Have a look:", agent.id());
+        outln!("    {} status --config {}", self.options.program.display(), config.display());
+        outln!("    tail -f {}", self.register.log().display());
+        outln!("    the front door: http://{}:{}", door.host, door.port);
+        outln!(
             "    the channel, TDS: {} (user {OFFICE_USER}, password in {})",
             self.channel.office_gate.address(),
             self.register.path.join("office.password").display()
         );
-        println!("  Ctrl-C ends it.");
+        outln!("  Ctrl-C ends it.");
         // Without a terminal there is no Ctrl-C to wait for; then it ends at once.
         let _ = tokio::signal::ctrl_c().await;
         Ok(())

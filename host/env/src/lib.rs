@@ -5,6 +5,7 @@
 //! * Sleeping and time-outs are `tokio::time`'s, whose clock a simulation pauses; the wall clock is [`Clock`]'s.
 
 mod real;
+pub mod speech;
 
 use std::fs::File;
 use std::future::Future;

@@ -19,6 +19,8 @@ const HEAD: &str = "arrived-head";
 /// channel has come back to it after another one.
 const LIVES: &str = "channel-lives";
 const CAME_BACK: &str = "*";
+/// There while sales that the channel lacks wait for a person to say that they are sent once more.
+const AWAITS_RESEND: &str = "awaits-resend";
 
 impl LocalDatabase {
     /// A new run, remembered before anyone else hears of it.
@@ -123,6 +125,7 @@ impl LocalDatabase {
     }
 
     /// Whether the register has met no other life of the channel between two meetings with this one, which is remembered.
+    /// What was sent to the other one meanwhile may be missing here, behind what has arrived since.
     pub async fn is_latest_life(&self, epoch: [u8; 16]) -> Result<bool, LocalError> {
         let epoch = text::hexadecimal(&epoch);
         let meet = move |conn: &mut Connection| {
@@ -136,10 +139,32 @@ impl LocalDatabase {
             let is_known = lives.iter().any(is_it);
             lives.retain(|life| !is_it(life));
             lives.push(if is_known { &came_back } else { &epoch });
-            set(conn, LIVES, &lives.join(" "))?;
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            set(&transaction, LIVES, &lives.join(" "))?;
+            if is_known {
+                set(&transaction, AWAITS_RESEND, "yes")?;
+            }
+            transaction.commit()?;
             Ok(!is_known)
         };
         self.writer(Kind::Journal).run(meet).await
+    }
+
+    /// Whether sales that the channel lacks wait for a person, or may: it was not asked for all of them yet.
+    pub async fn awaits_resend(&self) -> Result<bool, LocalError> {
+        let read = |conn: &Connection| Ok(fact(conn, AWAITS_RESEND)?.is_some());
+        self.readers(Kind::Journal).run(read).await
+    }
+
+    pub async fn await_resend(&self, awaits: bool) -> Result<(), LocalError> {
+        let keep = move |conn: &mut Connection| match awaits {
+            true => set(conn, AWAITS_RESEND, "yes"),
+            false => {
+                conn.execute("DELETE FROM tillhold_fact WHERE name = ?1", [AWAITS_RESEND])?;
+                Ok(())
+            }
+        };
+        self.writer(Kind::Journal).run(keep).await
     }
 
     /// The newest of the positions of tables of both directions.

@@ -10,9 +10,10 @@ use super::fault::CarryError;
 use super::line;
 use super::read::{self, Lines, Origin, Seen};
 use crate::fault::FlowError;
-use crate::push;
+use crate::numbers;
+use crate::push::{self, RESOLUTION_ATTEMPTS_MAX};
 use crate::register::Register;
-use crate::resolve::Ruled;
+use crate::resolve::{Case, Ruled};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -160,14 +161,12 @@ impl Import<'_> {
         if free.is_empty() {
             return Ok(Vec::new());
         }
-        let origin = &self.imported.origin;
-        let name = format!("{}-{}", origin.store, origin.register);
         let outgoing: Vec<Outgoing<'_>> = free.iter().map(Ruled::outgoing).collect();
-        let receipts = upload_altered(self.link, &name, origin.incarnation, &outgoing).await?;
+        let receipts = self.upload(&outgoing).await?;
         let mut again = Vec::new();
         let sent = free.len();
         for (ruled, receipt) in free.into_iter().zip(receipts) {
-            match receipt {
+            match self.counted(&ruled, receipt).await? {
                 Receipt::Applied => self.imported.applied += 1,
                 Receipt::AlreadyThere => self.imported.already_there += 1,
                 Receipt::Contested(contests) if contests.is_empty() => again.push(ruled),
@@ -191,6 +190,31 @@ impl Import<'_> {
             }
         }
         Ok(again)
+    }
+
+    async fn upload(&mut self, outgoing: &[Outgoing<'_>]) -> Result<Vec<Receipt>, FlowError> {
+        let origin = &self.imported.origin;
+        let name = format!("{}-{}", origin.store, origin.register);
+        Ok(upload_altered(self.link, &name, origin.incarnation, outgoing).await?)
+    }
+
+    /// Where the channel counts sales' numbers otherwise, as one that was restored, the higher number stands, as it does on
+    /// the register: every sale counts them up, and would be left for it.
+    async fn counted(&mut self, ruled: &Ruled, mut receipt: Receipt) -> Result<Receipt, FlowError> {
+        let mut case = Case::new(ruled, Vec::new());
+        let mut sent = ruled.transaction.writes.clone();
+        for _ in 0..RESOLUTION_ATTEMPTS_MAX {
+            let Receipt::Contested(contests) = &receipt else { break };
+            if contests.is_empty() || !numbers::only_count(&sent, contests) {
+                break;
+            }
+            case.decide(self.register, self.link, contests).await?;
+            let decided = case.ruled();
+            let unanswered = FlowError::BrokeOff("an upload of one transaction");
+            receipt = self.upload(&[decided.outgoing()]).await?.pop().ok_or(unanswered)?;
+            sent = decided.transaction.writes;
+        }
+        Ok(receipt)
     }
 
     fn is_held(&self, transaction: &Transaction) -> bool {

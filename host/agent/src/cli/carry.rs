@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_local::{Identity, LocalDatabase};
 
 /// A day offline is 2,000 sales; weeks of them are written, or sent, in this time.
@@ -79,8 +79,8 @@ pub async fn unsent(env: &Env, args: UnsentArgs) -> anyhow::Result<Done> {
         }
     };
     match args.json {
-        true => println!("{answer:#}"),
-        false => println!(
+        true => outln!("{answer:#}"),
+        false => outln!(
             "{}\t{} sales\t{} rows",
             answer["path"].as_str().unwrap_or_default(),
             answer["transactions"],
@@ -136,9 +136,9 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<Done> {
         }
     };
     if args.json {
-        println!("{shown:#}")
+        outln!("{shown:#}")
     } else {
-        println!("{line}")
+        outln!("{line}")
     }
     Ok(if checked.is_ok() { Done::Yes } else { Done::No })
 }
@@ -153,12 +153,12 @@ pub async fn import(env: &Env, command: ImportCommand) -> anyhow::Result<Done> {
     let answer = answer?;
     let left = answer["left"].as_array().map_or(&[][..], Vec::as_slice);
     if args.json {
-        println!("{answer:#}");
+        outln!("{answer:#}");
     } else {
-        println!("{} sales brought in, {} were there", answer["applied"], answer["already_there"]);
+        outln!("{} sales brought in, {} were there", answer["applied"], answer["already_there"]);
         for one in left {
             let text = |name: &str| one[name].as_str().unwrap_or_default().to_string();
-            println!("left: {}\t{}", text("id"), text("reason"));
+            outln!("left: {}\t{}", text("id"), text("reason"));
         }
     }
     Ok(if left.is_empty() { Done::Yes } else { Done::No })

@@ -10,10 +10,10 @@ use clap::{Args, Subcommand};
 use std::sync::Arc;
 use tillhold_channel::prepare::{Missing, PrepareOptions, Prepared, check, prepare, script};
 use tillhold_channel::profile::read_profile;
-use tillhold_channel::{Link, schema};
+use tillhold_channel::{ChannelError, Link, schema};
 use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::table::{Table, TableName};
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 #[derive(Subcommand)]
 pub enum ChannelCommand {
@@ -70,10 +70,10 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let is_restored = args.restored;
     let options = PrepareOptions { capture, members, is_restored, ..PrepareOptions::default() };
     if args.print {
-        print!("{}", script(&tables, &options));
+        out!("{}", script(&tables, &options));
         return Ok(Done::Yes);
     }
-    prepare(&mut link, &tables, &options).await?;
+    prepare(&mut link, &tables, &options).await.map_err(unprepared)?;
     report::line(env, &format!("the channel is prepared: {} tables", tables.len()));
     if is_restored {
         report::line(env, "it begins another life: every register loads its tables anew");
@@ -81,10 +81,35 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     Ok(Done::Yes)
 }
 
+/// Preparing takes rights that a register's own account never has.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NoAdministrator(ChannelError);
+
+impl NoAdministrator {
+    pub fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        Some(
+            "preparing takes an administrator: `--user ADMIN --password-file FILE`, or `--print` writes the script for one to run"
+                .to_string(),
+        )
+    }
+}
+
+fn unprepared(error: ChannelError) -> anyhow::Error {
+    match error {
+        ChannelError::NoRight { .. } => NoAdministrator(error).into(),
+        error => error.into(),
+    }
+}
+
 async fn show_missing(link: &mut Link, file: &RegisterFile) -> anyhow::Result<Done> {
     let (_, missing) = missing(link, file).await?;
     for one in &missing {
-        println!("{}: {one}", if one.is_advice() { "advice" } else { "missing" });
+        outln!("{}: {one}", if one.is_advice() { "advice" } else { "missing" });
     }
     Ok(if missing.iter().all(Missing::is_advice) { Done::Yes } else { Done::No })
 }

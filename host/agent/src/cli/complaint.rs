@@ -1,6 +1,7 @@
 //! How a failure is told: one message with its stable code, and what to do next.
 
 use super::answering::AnsweringError;
+use super::channel::NoAdministrator;
 use super::profile::{DiffError, ExchangeError};
 use super::reprovision::ReprovisionError;
 use super::setup::SetupError;
@@ -31,6 +32,21 @@ struct Told {
     hint: Option<String>,
 }
 
+/// What was done is done, but for its answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be written: {0}")]
+pub struct Unwritten(pub std::io::Error);
+
+impl Unwritten {
+    fn code(&self) -> &'static str {
+        "answer-unwritten"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("free space where stdout goes; what the command was to do is done".to_string())
+    }
+}
+
 /// Writes the complaint to stderr.
 pub fn tell(error: &anyhow::Error) -> ExitCode {
     let told =
@@ -52,10 +68,18 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
             })*
         };
     }
-    coded!(FlowError, ChannelError, LocalError, PluginError, ToolchainError, DemoError);
+    coded!(
+        NoAdministrator,
+        FlowError,
+        ChannelError,
+        LocalError,
+        PluginError,
+        ToolchainError,
+        DemoError
+    );
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
     coded!(SnapshotError, CarryError, PasswordError, KitError);
-    coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError);
+    coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError, Unwritten);
     None
 }
 

@@ -7,7 +7,7 @@ use super::{Done, Settings};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 /// Nothing of this asks the channel.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -135,7 +135,7 @@ async fn show(env: &Env, args: ShowArgs) -> anyhow::Result<Done> {
     answering.done().await?;
     let answer = answer?;
     if !shown(&answer, args.json)? {
-        print!("{}", side_by_side(&answer));
+        out!("{}", side_by_side(&answer));
     }
     Ok(Done::Yes)
 }
@@ -218,12 +218,12 @@ async fn resolve(env: &Env, args: ResolveArgs) -> anyhow::Result<Done> {
     answering.done().await?;
     let answer = answer?;
     if !shown(&answer, args.shown.json)? {
-        println!("decided: {}", answer["outcome"]);
+        outln!("decided: {}", answer["outcome"]);
         match answer["conflicts_left"].as_u64() {
             Some(0) => {
-                println!("transaction {} goes up with the next push", text(&answer["transaction"]))
+                outln!("transaction {} goes up with the next push", text(&answer["transaction"]))
             }
-            left => println!(
+            left => outln!(
                 "transaction {} waits for {} more",
                 text(&answer["transaction"]),
                 left.unwrap_or_default()

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_client::query;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln, out, outln};
 
 /// A question about the present; a longer silence means a hanging agent.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
@@ -46,9 +46,9 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
     let agent = Answering::running(env, &args.settings)?;
     let status = agent.get("/v1/status?rows=yes", STATUS_LIMIT).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        outln!("{}", serde_json::to_string_pretty(&status)?);
     } else {
-        print!("{}", table(&status));
+        out!("{}", table(&status));
     }
     let nothing_waits = ["quarantined", "conflicts", "rows_aside"].iter().all(|n| status[*n] == 0);
     let well = status["state"] == "online"
@@ -70,26 +70,27 @@ pub async fn sync(env: &Env, args: SyncArgs) -> anyhow::Result<Done> {
     }
     let path = query("/v1/sync", &asked);
     let done = agent.post(&path, &json!({}), SYNC_LIMIT).await?;
-    println!("pushed\t{} sales\t{} rows", done["pushed"]["transactions"], done["pushed"]["rows"]);
+    outln!("pushed\t{} sales\t{} rows", done["pushed"]["transactions"], done["pushed"]["rows"]);
     for scope in done["scopes"].as_array().into_iter().flatten() {
-        println!("pulled\t{} rows\t{}", scope["rows"]["rows_in"], text(&scope["scope"]));
+        outln!("pulled\t{} rows\t{}", scope["rows"]["rows_in"], text(&scope["scope"]));
     }
     let faults = faults(&done);
     for (what, fault) in &faults {
-        eprintln!("{what} stands still: [{}] {}", text(&fault["code"]), text(&fault["message"]));
+        errln!("{what} stands still: [{}] {}", text(&fault["code"]), text(&fault["message"]));
     }
     Ok(if faults.is_empty() { Done::Yes } else { Done::No })
 }
 
 /// What stands still, of push and of the scopes.
 fn faults(answer: &Json) -> Vec<(String, &Json)> {
-    let push = [("push", "push_fault"), ("selection", "selection_fault")];
-    let push = push.into_iter().map(|(what, key)| (what.to_string(), &answer[key]));
+    let others =
+        [("push", "push_fault"), ("lost sales", "lost_fault"), ("selection", "selection_fault")];
+    let others = others.into_iter().map(|(what, key)| (what.to_string(), &answer[key]));
     let scopes = answer["scopes"].as_array().into_iter().flatten().map(|scope| {
         let name = if scope["name"].is_string() { &scope["name"] } else { &scope["scope"] };
         (text(name), &scope["fault"])
     });
-    push.chain(scopes).filter(|(_, fault)| fault.is_object()).collect()
+    others.chain(scopes).filter(|(_, fault)| fault.is_object()).collect()
 }
 
 fn text(json: &Json) -> String {
@@ -132,6 +133,11 @@ fn table(status: &Json) -> String {
             let (code, message) = (text(&fault["code"]), text(&fault["message"]));
             lines.push(format!("{name} stands still: [{code}] {message}"));
         }
+    }
+    let fault = &status["lost_fault"];
+    if fault.is_object() {
+        let [code, message, hint] = ["code", "message", "hint"].map(|key| text(&fault[key]));
+        lines.push(format!("[{code}] {message}: {hint}"));
     }
     lines.push(String::new());
     lines.push(format!(

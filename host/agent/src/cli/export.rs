@@ -12,7 +12,7 @@ use std::time::Duration;
 use tillhold_client::query;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::schedule;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln, outln};
 
 /// A catalogue of some gigabytes on a slow disk, or over a slow line.
 const WORK_LIMIT: Duration = Duration::from_secs(6 * 3_600);
@@ -72,7 +72,7 @@ pub async fn export(env: &Env, command: ExportCommand) -> anyhow::Result<Done> {
         ExportCommand::Check(args) => carry::check(&args),
         ExportCommand::Key(settings) => {
             let file = RegisterFile::read(&settings.config)?;
-            println!("{}", Signer::open(env, &file.export.key_file)?.key());
+            outln!("{}", Signer::open(env, &file.export.key_file)?.key());
             Ok(Done::Yes)
         }
     }
@@ -82,11 +82,11 @@ async fn snapshot(env: &Env, args: SnapshotArgs) -> anyhow::Result<Done> {
     let forced: &[(&str, &str)] = if args.force { &[("force", "true")] } else { &[] };
     let answer = ask(env, &args.settings, &query("/v1/snapshots", forced)).await?;
     match (args.json, answer["outcome"].as_str()) {
-        (true, _) => println!("{answer:#}"),
+        (true, _) => outln!("{answer:#}"),
         (false, Some("unchanged")) => {
-            println!("no row has changed since {}", text(&answer["snapshot"]["file"]));
+            outln!("no row has changed since {}", text(&answer["snapshot"]["file"]));
         }
-        _ => println!(
+        _ => outln!(
             "{}\t{} rows\t{} bytes",
             text(&answer["path"]),
             answer["snapshot"]["rows"],
@@ -100,8 +100,8 @@ pub async fn new_database(env: &Env, args: NewDatabaseArgs) -> anyhow::Result<Do
     let answer = ask(env, &args.settings, "/v1/new-database").await?;
     let outcome = text(&answer["outcome"]);
     match args.json {
-        true => println!("{answer:#}"),
-        false => println!("{outcome}\t{}", text(&answer["snapshot"]["file"])),
+        true => outln!("{answer:#}"),
+        false => outln!("{outcome}\t{}", text(&answer["snapshot"]["file"])),
     }
     Ok(if outcome == "taken" { Done::Yes } else { Done::No })
 }
@@ -131,14 +131,14 @@ fn next(env: &Env, args: &NextArgs) -> anyhow::Result<Done> {
     };
     let shown: Vec<Json> = starts.into_iter().map(shown).collect();
     if args.json {
-        println!("{:#}", Json::from(shown.clone()));
+        outln!("{:#}", Json::from(shown.clone()));
     } else {
         for one in &shown {
-            println!("{}\t{} UTC", text(&one["local"]), text(&one["utc"]));
+            outln!("{}\t{} UTC", text(&one["local"]), text(&one["utc"]));
         }
     }
     if shown.is_empty() {
-        eprintln!("[export] has no schedule: snapshots are made by hand only");
+        errln!("[export] has no schedule: snapshots are made by hand only");
     }
     Ok(if shown.is_empty() { Done::No } else { Done::Yes })
 }

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use tillhold_channel::Link;
 use tillhold_channel::fleet::{FleetRegister, Said, fleet as registers_of};
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 #[derive(Args)]
 pub struct FleetArgs {
@@ -38,9 +38,9 @@ pub async fn fleet(env: &Env, args: FleetArgs) -> anyhow::Result<Done> {
     if args.json {
         let list: Vec<Json> = registers.iter().map(|one| as_json(one, limit_s)).collect();
         let whole = json!({ "store": store, "registers": list });
-        println!("{}", serde_json::to_string_pretty(&whole)?);
+        outln!("{}", serde_json::to_string_pretty(&whole)?);
     } else {
-        print!("{}", table(&store, &registers, limit_s));
+        out!("{}", table(&store, &registers, limit_s));
     }
     let all_well = registers.iter().all(|one| verdict(one, limit_s) == Verdict::Clear);
     Ok(if all_well { Done::Yes } else { Done::No })

@@ -8,7 +8,7 @@ use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// Nothing of this asks the channel.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -63,7 +63,7 @@ async fn ask(
     let agent = Answering::running(env, settings)?;
     let body = json!({ "who": person.name(), "why": why });
     let answer = agent.post(&format!("/v1/{what}"), &body, LIMIT).await?;
-    println!("asked: {}, number {} of the audit log", text(&answer["asked"]), answer["audit"]);
+    outln!("asked: {}, number {} of the audit log", text(&answer["asked"]), answer["audit"]);
     Ok(Done::Yes)
 }
 

@@ -5,7 +5,7 @@ use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// Tens of thousands of pictures over a slow line.
 const WORK_LIMIT: Duration = Duration::from_secs(6 * 3_600);
@@ -43,13 +43,10 @@ pub async fn images(env: &Env, command: ImagesCommand) -> anyhow::Result<Done> {
     answering.done().await?;
     let answer = answer?;
     if args.json {
-        println!("{answer:#}");
+        outln!("{answer:#}");
     } else {
         for (name, value) in answer.as_object().into_iter().flatten() {
-            println!(
-                "{name}\t{}",
-                value.as_str().map_or_else(|| value.to_string(), str::to_string)
-            );
+            outln!("{name}\t{}", value.as_str().map_or_else(|| value.to_string(), str::to_string));
         }
     }
     let all_there =

@@ -6,7 +6,7 @@ use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// The tables of both directions are loaded anew meanwhile.
 const RENEW_LIMIT: Duration = Duration::from_secs(3_600);
@@ -39,13 +39,14 @@ pub async fn incarnation(env: &Env, command: IncarnationCommand) -> anyhow::Resu
     answering.done().await?;
     let answer = answer?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        outln!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
         let word = |name: &str| answer[name].as_str().unwrap_or_default().to_string();
-        println!("incarnation {} begins, {} has ended", word("incarnation"), word("ended"));
-        println!(
+        outln!("incarnation {} begins, {} has ended", word("incarnation"), word("ended"));
+        outln!(
             "{} sales had arrived already and are settled; {} rows were loaded anew",
-            answer["arrived"], answer["rows_loaded"]
+            answer["arrived"],
+            answer["rows_loaded"]
         );
     }
     Ok(Done::Yes)

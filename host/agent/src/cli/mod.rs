@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tillhold_channel::{Authentication, ChannelConfig};
 use tillhold_core::limits;
-use tillhold_env::Env;
+use tillhold_env::{Env, speech};
 
 /// Keeps a point of sale selling when the store's channel database is out of reach, and loses nothing on the way.
 #[derive(Parser)]
@@ -178,6 +178,7 @@ pub fn main() -> ExitCode {
         Err(error) => return complaint::tell(&error.into()),
     };
     let result = runtime.block_on(carry_out(&Env::real(), cli.command));
+    let result = result.and_then(|done| speech::all_answered().map(|()| done).map_err(unwritten));
     // A plugin that loops must not hold the end up: what it works on is not written, and comes again.
     runtime.shutdown_timeout(limits::LEFT_BEHIND_END_MAX);
     match result {
@@ -188,6 +189,10 @@ pub fn main() -> ExitCode {
             None => complaint::tell(&error),
         },
     }
+}
+
+fn unwritten(error: std::io::Error) -> anyhow::Error {
+    complaint::Unwritten(error).into()
 }
 
 /// Help and version are answers; anything else that clap stops at is wrong usage.

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value as Json;
 use std::time::Duration;
 use tillhold_client::query;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln};
 
 /// Nothing of this asks the channel.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -41,6 +41,6 @@ impl NewestArgs {
 /// Beside the page, on stderr.
 pub fn tell_more(page: &Json) {
     if let Some(next) = page["next"].as_u64() {
-        eprintln!("more: --before {next}");
+        errln!("more: --before {next}");
     }
 }

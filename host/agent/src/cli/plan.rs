@@ -4,13 +4,14 @@ use super::Done;
 use crate::register::Planned;
 use serde_json::{Value as Json, json};
 use tillhold_core::migration::{Action, Step};
+use tillhold_env::{out, outln};
 
 /// Exit status 0: nothing would change. 1: something would.
 pub fn show(planned: &Planned, as_json: bool) -> anyhow::Result<Done> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&told(planned))?);
+        outln!("{}", serde_json::to_string_pretty(&told(planned))?);
     } else {
-        print!("{}", text(planned));
+        out!("{}", text(planned));
     }
     Ok(if planned.plan.changes() { Done::No } else { Done::Yes })
 }

@@ -19,7 +19,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::Table;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 #[derive(Args)]
 pub struct ProvisionArgs {
@@ -69,7 +69,7 @@ pub(super) async fn fill(env: &Env, register: Register, args: &Filling) -> anyho
     let (total, seconds) = filled?;
     closed?;
     if args.progress == Shown::Json {
-        println!(
+        outln!(
             "{}",
             json!({ "rows": total.rows_in, "applied": total.applied,
             "dropped": total.dropped, "quarantined": total.quarantined, "seconds": seconds })
@@ -148,7 +148,7 @@ impl ScopeProgress {
                 );
             }
             (None, Shown::Json) => {
-                println!(
+                outln!(
                     "{}",
                     json!({ "scope": self.scope, "done": true, "rows": rows,
                     "tables": self.tables.len(), "dropped": tally.dropped })
@@ -166,7 +166,7 @@ impl Progress for ScopeProgress {
             bar.set_position(at as u64);
             bar.set_message(format!("{name} {rows} rows"));
         } else if self.shown == Shown::Json {
-            println!("{}", json!({ "scope": scope, "table": name, "rows": rows }));
+            outln!("{}", json!({ "scope": scope, "table": name, "rows": rows }));
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tillhold_client::query;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln, outln};
 
 /// Nothing of this asks the channel.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ async fn list(env: &Env, args: PageArgs) -> anyhow::Result<Done> {
     if !shown(&answer, args.listed.json)? {
         print_list(&answer);
         if let Some(next) = answer["next"].as_str() {
-            eprintln!("more: --after {next}");
+            errln!("more: --after {next}");
         }
     }
     let is_empty = ["sales", "rows"].iter().all(|name| all(&answer[*name]).next().is_none());
@@ -158,25 +158,25 @@ async fn show(env: &Env, args: ShowArgs) -> anyhow::Result<Done> {
 }
 
 fn print_row(row: &Json) {
-    println!("row          {}", text(&row["id"]));
-    println!("which        {} {}", text(&row["table"]), text(&row["key"]));
-    println!("scope        {}", text(&row["scope"]));
-    println!("state        {}", text(&row["state"]));
-    println!("reason       [{}] {}", text(&row["code"]), text(&row["reason"]));
-    println!("since        {}", moment(&row["since_ms"]));
+    outln!("row          {}", text(&row["id"]));
+    outln!("which        {} {}", text(&row["table"]), text(&row["key"]));
+    outln!("scope        {}", text(&row["scope"]));
+    outln!("state        {}", text(&row["state"]));
+    outln!("reason       [{}] {}", text(&row["code"]), text(&row["reason"]));
+    outln!("since        {}", moment(&row["since_ms"]));
 }
 
 fn print_sale(sale: &Json) {
-    println!("sale         {}, received {}", text(&sale["id"]), moment(&sale["received_at_ms"]));
-    println!("state        {}", text(&sale["state"]));
-    println!("reason       [{}] {}", text(&sale["code"]), text(&sale["reason"]));
-    println!("since        {}", moment(&sale["since_ms"]));
+    outln!("sale         {}, received {}", text(&sale["id"]), moment(&sale["received_at_ms"]));
+    outln!("state        {}", text(&sale["state"]));
+    outln!("reason       [{}] {}", text(&sale["code"]), text(&sale["reason"]));
+    outln!("since        {}", moment(&sale["since_ms"]));
     for row in all(&sale["transaction_rows"]) {
         let [operation, table] = ["operation", "table"].map(|name| text(&row[name]));
-        println!("row          {operation} {table} {}{}", key(&row["key"]), mark(row, sale));
+        outln!("row          {operation} {table} {}{}", key(&row["key"]), mark(row, sale));
     }
     for waiting in all(&sale["waiting_transactions"]) {
-        println!("waits for it {}", text(waiting));
+        outln!("waits for it {}", text(waiting));
     }
 }
 
@@ -204,10 +204,10 @@ async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Done> {
     let answer = answer?;
     if !shown(&answer, args.json)? {
         for id in all(&answer["transactions"]) {
-            println!("{} goes up with the next push", text(id));
+            outln!("{} goes up with the next push", text(id));
         }
         for id in all(&answer["rows"]) {
-            println!("{} is asked for with the next pull", text(id));
+            outln!("{} is asked for with the next pull", text(id));
         }
     }
     let any = ["transactions", "rows"].iter().any(|name| all(&answer[*name]).next().is_some());
@@ -223,7 +223,7 @@ async fn release(env: &Env, args: ReleaseArgs) -> anyhow::Result<Done> {
     let answer = answer?;
     if !shown(&answer, args.shown.json)? {
         let (kind, id) = (text(&answer["kind"]), text(&answer["id"]));
-        println!("{kind} {id} is let go of; it leaves as soon as the channel has that on record");
+        outln!("{kind} {id} is let go of; it leaves as soon as the channel has that on record");
     }
     Ok(Done::Yes)
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use std::sync::Arc;
 use tillhold_channel::{Link, schema};
 use tillhold_core::table::{Table, TableName};
-use tillhold_env::Env;
+use tillhold_env::{Env, errln, out};
 use tillhold_kit::{Schema, schema_text};
 
 #[derive(Args)]
@@ -30,7 +30,7 @@ pub async fn print_schema(env: &Env, args: SchemaArgs) -> anyhow::Result<Done> {
         true => published(&args.tables)?,
         false => of_channel(env, &args).await?,
     };
-    print!("{}", schema_text(&tables));
+    out!("{}", schema_text(&tables));
     Ok(Done::Yes)
 }
 
@@ -59,10 +59,7 @@ async fn of_channel(env: &Env, args: &SchemaArgs) -> anyhow::Result<Vec<Table>> 
     for one in &described {
         for left in &one.uncarried {
             let of = left.of.as_deref().unwrap_or("a CLR type of its own");
-            eprintln!(
-                "{}.{} is {of}, which does not travel: left out",
-                one.table.name, left.column
-            );
+            errln!("{}.{} is {of}, which does not travel: left out", one.table.name, left.column);
         }
     }
     Ok(described.into_iter().map(|described| described.table).collect())

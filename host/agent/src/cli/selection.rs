@@ -5,7 +5,7 @@ use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 /// The criteria read the sales of months.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -32,8 +32,8 @@ pub async fn selection(env: &Env, command: SelectionCommand) -> anyhow::Result<D
     answering.done().await?;
     let shown = shown?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&shown)?),
-        false => print!("{}", table(&shown)),
+        true => outln!("{}", serde_json::to_string_pretty(&shown)?),
+        false => out!("{}", table(&shown)),
     }
     let is_in_force = ["products", "customers"].iter().all(|name| shown[*name]["in_force"] == true);
     Ok(if is_in_force { Done::Yes } else { Done::No })

@@ -12,7 +12,7 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tillhold_core::limits::TDS_ORDER_BYTES_MAX;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_standin::orders::Stand;
 use tillhold_standin::{Engine, Server, ServerOptions};
 use tokio::sync::mpsc;
@@ -42,18 +42,21 @@ pub async fn serve(env: &Env, args: ServeArgs) -> anyhow::Result<Done> {
     }
     let server = Server::start(env, engine.clone(), ServerOptions::beside(&args.db)?);
     let gate = server.listen(SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
-    println!("{}", gate.address());
+    outln!("{}", gate.address());
     report::line(
         env,
         &format!("the embedded channel serves {} on {}", args.db.display(), gate.address()),
     );
     if args.faults {
-        let stand = Stand { env: env.clone(), gate, engine };
+        let stand = Stand { env: env.clone(), gate, engine: engine.clone() };
         env.spawn(obey(stand, orders(env)?));
     }
     // Ends with the process: what was answered is on disk.
     stop_signal().await;
     server.stop().await?;
+    if let Some(Err(error)) = env.blocking("fold up", move || engine.fold_up()).await {
+        report::line(env, &error.to_string());
+    }
     report::line(env, "stopped");
     Ok(Done::Yes)
 }

@@ -5,7 +5,7 @@ use super::{Done, Settings};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 /// Every page of some gigabytes on a slow disk, read or rewritten.
 const WORK_LIMIT: Duration = Duration::from_secs(3_600);
@@ -31,9 +31,9 @@ pub async fn size(env: &Env, args: SizeArgs) -> anyhow::Result<Done> {
     let size = answering.get("/v1/size", WORK_LIMIT).await?;
     answering.done().await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&size)?);
+        outln!("{}", serde_json::to_string_pretty(&size)?);
     } else {
-        print!("{}", page(&size));
+        out!("{}", page(&size));
     }
     let is_well = size["standing"] == "fine" && size["reserve"] != "gone";
     Ok(if is_well { Done::Yes } else { Done::No })

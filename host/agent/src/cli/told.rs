@@ -7,6 +7,7 @@ use tillhold_core::moment::Timestamp;
 use tillhold_core::text::canonical;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
+use tillhold_env::{errln, outln};
 use tillhold_kit::Paint;
 
 /// A longer cell is cut for eyes; `--json` has it whole.
@@ -15,7 +16,7 @@ const CELL_LETTERS_MAX: usize = 80;
 /// Prints the whole answer as JSON, if that is wanted; whether it was.
 pub fn shown(answer: &Json, json: bool) -> anyhow::Result<bool> {
     if json {
-        println!("{}", serde_json::to_string_pretty(answer)?);
+        outln!("{}", serde_json::to_string_pretty(answer)?);
     }
     Ok(json)
 }
@@ -65,8 +66,8 @@ impl Grid {
     /// On stdout; a list of nothing says so beside it.
     pub fn print(&self) {
         match self.rows.len() {
-            1 => eprintln!("none"),
-            _ => println!("{self}"),
+            1 => errln!("none"),
+            _ => outln!("{self}"),
         }
     }
 }

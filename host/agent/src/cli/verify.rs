@@ -6,7 +6,7 @@ use super::{Done, Settings};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// Some millions of rows over a slow line, through a rule.
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
@@ -98,13 +98,18 @@ fn print(answer: &Json) {
     tables.print();
     let empty = list(answer, "tables").filter(is_empty).count();
     if empty > 0 {
-        println!("{empty} further tables are empty on both sides");
+        outln!("{empty} further tables are empty on both sides");
     }
     if list(answer, "differences").next().is_some() {
-        println!();
+        outln!();
         let mut grid = Grid::of(&["TABLE", "KEY", "DIFFERENCE", "COLUMN", "CHANNEL", "OFFLINE"]);
         list(answer, "differences").for_each(|one| difference(&mut grid, one));
         grid.print();
+    }
+    if let Some(sales) = answer["sales_lost"].as_u64().filter(|sales| *sales > 0) {
+        outln!(
+            "\nthe channel lacks the last {sales} sales that it took: `tillhold status` says what is done about it"
+        );
     }
     let unexamined: u64 =
         list(answer, "tables").filter_map(|table| table["unexamined"].as_u64()).sum();
@@ -113,7 +118,7 @@ fn print(answer: &Json) {
         (unexamined, "rows in doubt were not examined"),
     ] {
         if count > 0 {
-            println!("\n{count} further {what}: load the table anew");
+            outln!("\n{count} further {what}: load the table anew");
         }
     }
 }

@@ -105,11 +105,7 @@ impl Gate {
         }
         Some(match role {
             Role::Anyone => Problem::no_token(),
-            _ => {
-                let detail = format!("{} may not do this", role.name());
-                let hint = format!("use the token of the role {} or above", self.least.name());
-                Problem::new(403, "door-role", detail).hint(hint)
-            }
+            _ => Problem::beyond(role, self.least),
         })
     }
 

@@ -171,6 +171,11 @@ impl Page {
             ),
             ("conflicts", "Contested POS transactions that wait for a decision", counts.deferred),
             ("rows_aside", "Pulled rows that were set aside", counts.rows_aside),
+            (
+                "lost_transactions",
+                "POS transactions that the channel took, lacks, and gets again when a person says so",
+                agent.lost.waiting(),
+            ),
         ] {
             self.number(name, help, None, value as f64);
         }

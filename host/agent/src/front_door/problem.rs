@@ -41,6 +41,12 @@ impl Problem {
             .hint("send Authorization: Bearer with the text of one of the register's token files")
     }
 
+    /// For one whose token says who it is, and who may not do this.
+    pub fn beyond(role: Role, least: Role) -> Problem {
+        Problem::new(403, "door-role", format!("{} may not do this", role.name()))
+            .hint(format!("use the token of the role {} or above", least.name()))
+    }
+
     pub fn body(error: JsonRejection) -> Problem {
         Problem::unread(error.status().as_u16(), error.body_text())
     }

@@ -8,11 +8,12 @@ use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::freshness::{self, Shown};
-use crate::{claiming, plugins, renewal, reporting, selecting, sync};
+use crate::{claiming, lost, plugins, renewal, reporting, selecting, sync};
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
+use tillhold_core::failover::State as Standing;
 use tillhold_core::profile::{Direction, WritePath};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
@@ -91,6 +92,8 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "numbers": agent.numbers.shown(),
         "report_fault": fault(agent.scope_report(reporting::REPORT)),
         "push_fault": fault(agent.scope_report(sync::PUSH)),
+        "lost": agent.lost.waiting(),
+        "lost_fault": fault(agent.scope_report(lost::LOST)),
         "snapshots": agent.snapshots.shown(),
         "size": crate::upkeep::told(agent).await?,
         "plugins": plugins::shown(&register),
@@ -184,11 +187,13 @@ pub async fn sync(
             .hint("GET /v1/status lists the scopes"));
     }
     if !agent.state().sells_on_channel() {
-        return Err(Problem::new(503, "sync-offline", "the register is not online")
-            .hint("POST /v1/reconnect tries the channel now"));
+        return Err(not_online(agent.state()));
     }
     let chooses = asked.contains_key("selection");
     let resends = asked.get("resend").is_some_and(|word| word == "true");
+    if resends && role < Role::Operator {
+        return Err(Problem::beyond(role, Role::Operator));
+    }
     if resends {
         Said::default().note(&door, role, "resend", None).await?;
     }
@@ -210,8 +215,23 @@ pub async fn sync(
             "deferred": pushed.deferred,
         },
         "push_fault": fault(agent.scope_report(sync::PUSH)),
+        "lost_fault": fault(agent.scope_report(lost::LOST)),
         "scopes": scopes,
     })))
+}
+
+fn not_online(state: Standing) -> Problem {
+    let hint = match state {
+        Standing::Returning => {
+            "it is on its way back and synchronises by itself; `tillhold status` shows how far it is"
+        }
+        Standing::Held => {
+            "a person holds it offline: `tillhold release` (POST /v1/release) lets it go"
+        }
+        _ => "`tillhold reconnect` (POST /v1/reconnect) tries the channel now",
+    };
+    Problem::new(503, "sync-offline", format!("the register is {}, not online", state.name()))
+        .hint(hint)
 }
 
 /// A new incarnation, by a person's decision (`{"who": "…", "why": "…"}`), when the database was restored or copied.

@@ -182,6 +182,8 @@ pub struct Report {
     named_bytes: usize,
     unnamed: u64,
     is_different: bool,
+    /// Of the last ones that the channel took; it has them no more.
+    pub sales_lost: usize,
     /// Scopes that could not be compared.
     pub faults: Vec<(String, FlowError)>,
 }
@@ -207,10 +209,11 @@ impl Report {
             })
         };
         json!({
-            "equal": !self.is_different && self.faults.is_empty(),
+            "equal": !self.is_different && self.faults.is_empty() && self.sales_lost == 0,
             "tables": self.tables,
             "differences": self.named,
             "differences_unnamed": self.unnamed,
+            "sales_lost": self.sales_lost,
             "faults": self.faults.iter().map(fault).collect::<Vec<_>>(),
         })
     }

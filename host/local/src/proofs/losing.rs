@@ -1,25 +1,10 @@
 //! What the channel has lost of the sales that it took goes up once more as it went up before, and first.
 
-use super::{House, customers, hash, id, lines, row, sales};
-use crate::{RowWrite, SentAgain, Settlement, TransactionState};
+use super::{House, customers, id, lines, sell};
+use crate::{SentAgain, Settlement, TransactionState};
 use tillhold_core::row::Row;
-use tillhold_core::table::{Table, TableName};
+use tillhold_core::table::TableName;
 use tillhold_core::transaction::{Transaction, TransactionId};
-
-fn insert(table: &Table, values: &[&str]) -> RowWrite {
-    RowWrite::Insert { table: table.name.clone(), row: row(table, values) }
-}
-
-/// A header and two lines.
-async fn sell(house: &House, number: u8) {
-    let sale = format!("T{number}");
-    let writes = vec![
-        insert(&sales(), &[&sale, "S1", "3", "2026-01-01 10:00:00.000"]),
-        insert(&lines(), &[&sale, "1", "i", "1"]),
-        insert(&lines(), &[&sale, "2", "i", "1"]),
-    ];
-    house.db.record(id(number), hash(number), writes, 1).await.expect("a sale");
-}
 
 async fn settle_all(house: &House) {
     for transaction in house.pending().await {
@@ -137,4 +122,8 @@ async fn a_channel_that_comes_back_to_a_life_after_another_one_is_told_apart() {
         told.push(house.db.is_latest_life(life).await.expect("an answer"));
     }
     assert_eq!(told, [true, true, true, true, false, false, false, true, true]);
+    // What it sent to the others is to be looked for.
+    assert!(house.db.awaits_resend().await.expect("an answer"));
+    house.db.await_resend(false).await.expect("all found");
+    assert!(!house.db.awaits_resend().await.expect("an answer"));
 }

@@ -246,3 +246,18 @@ pub(crate) async fn look_once<F: Future + Unpin>(future: &mut F) -> Option<F::Ou
     })
     .await
 }
+
+pub(crate) fn insert(table: &Table, values: &[&str]) -> RowWrite {
+    RowWrite::Insert { table: table.name.clone(), row: row(table, values) }
+}
+
+/// A header and two lines.
+pub(crate) async fn sell(house: &House, number: u8) {
+    let sale = format!("T{number}");
+    let writes = vec![
+        insert(&sales(), &[&sale, "S1", "3", "2026-01-01 10:00:00.000"]),
+        insert(&lines(), &[&sale, "1", "i", "1"]),
+        insert(&lines(), &[&sale, "2", "i", "1"]),
+    ];
+    house.db.record(id(number), hash(number), writes, 1).await.expect("a sale");
+}

@@ -1,6 +1,6 @@
 //! Settled sales go together and quietly once they are old; nothing unsent goes, nor what it builds on.
 
-use super::{EPOCH, House, customers, hash, id, identity, lines, open, row, sales};
+use super::{EPOCH, House, customers, hash, id, identity, insert, lines, open, sales, sell};
 use crate::{InstalledTable, LocalDatabase, PurgeFrom, Purged, RowWrite, Settlement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -38,21 +38,6 @@ async fn dated_house() -> (House, Arc<Calendar>) {
     let db = LocalDatabase::open(&env, folder.path(), &identity()).await.expect("a database");
     db.install(super::plan(), Vec::new()).await.expect("an installation");
     (House { folder, db }, calendar)
-}
-
-fn insert(table: &Table, values: &[&str]) -> RowWrite {
-    RowWrite::Insert { table: table.name.clone(), row: row(table, values) }
-}
-
-/// A header and two lines.
-async fn sell(house: &House, number: u8) {
-    let sale = format!("T{number}");
-    let writes = vec![
-        insert(&sales(), &[&sale, "S1", "3", "2026-01-01 10:00:00.000"]),
-        insert(&lines(), &[&sale, "1", "i", "1"]),
-        insert(&lines(), &[&sale, "2", "i", "1"]),
-    ];
-    house.db.record(id(number), hash(number), writes, 1).await.expect("a sale");
 }
 
 async fn settle(house: &House, number: u8) {

@@ -1,6 +1,7 @@
 //! What goes wrong when the engine is opened or filled: not what a statement answers, which is a `SqlError`.
 
 use crate::answer::SqlError;
+use std::path::PathBuf;
 use tillhold_core::fault::Class;
 
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,8 @@ pub enum EngineError {
     File(#[from] rusqlite::Error),
     #[error("the stand-in's file holds {what}, which this program never writes")]
     Corrupt { what: String },
+    #[error("{} still has its log beside it: somebody reads it", .file.display())]
+    Unfolded { file: PathBuf },
     #[error("{0}")]
     Sql(#[from] SqlError),
     #[error("row {row} for {table} has {given} values instead of {wanted}")]
@@ -20,7 +23,7 @@ pub enum EngineError {
 impl EngineError {
     pub fn class(&self) -> Class {
         match self {
-            EngineError::File(_) => Class::Retry,
+            EngineError::File(_) | EngineError::Unfolded { .. } => Class::Retry,
             EngineError::Corrupt { .. } => Class::Stop,
             EngineError::Sql(_) | EngineError::RowWidth { .. } | EngineError::Misfit { .. } => {
                 Class::Park
@@ -32,6 +35,7 @@ impl EngineError {
         match self {
             EngineError::File(_) => "standin-file",
             EngineError::Corrupt { .. } => "standin-corrupt",
+            EngineError::Unfolded { .. } => "standin-unfolded",
             EngineError::Sql(_) => "standin-sql",
             EngineError::RowWidth { .. } => "standin-row-width",
             EngineError::Misfit { .. } => "standin-misfit",
@@ -42,6 +46,7 @@ impl EngineError {
         Some(match self {
             EngineError::File(_) => "check that the folder exists and can be written, and that no other program holds the file",
             EngineError::Corrupt { .. } => "delete the file and seed the stand-in again: it holds nothing of value",
+            EngineError::Unfolded { .. } => "copy it together with its -wal, or stop who reads it and serve and stop it once more",
             EngineError::Sql(_) => return None,
             EngineError::RowWidth { .. } => "give each row one value for each named column",
             EngineError::Misfit { .. } => "correct the value in the data that is loaded",

@@ -132,6 +132,7 @@ impl Engine {
             next_transaction: AtomicU64::new(1),
             injected: Mutex::default(),
         };
+        engine.make_private();
         let connection = engine.connect()?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         kept::prepare(&connection, &options.database)?;
@@ -254,6 +255,30 @@ impl Engine {
         self.open_sessions.fetch_add(1, Ordering::Relaxed);
         EngineSession::new(self.clone(), connection, id, "dbo", true, "stand-in")
             .map_err(EngineError::Sql)
+    }
+
+    /// At the end: the file alone has everything, with no log beside it that a copy of it would miss. Waits a moment for
+    /// sessions that are about to end; with one that does not, the log stays and SQLite reads it at the next start.
+    pub fn fold_up(&self) -> Result<(), EngineError> {
+        let connection = self.connect()?;
+        let folded: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        match folded {
+            0 => Ok(()),
+            _ => Err(EngineError::Unfolded { file: self.file.clone() }),
+        }
+    }
+
+    /// A new file is for its owner's eyes, and SQLite gives its log the file's rights: customers' data are in it. Where that
+    /// fails, opening it fails too and says why.
+    fn make_private(&self) {
+        #[cfg(unix)]
+        if self.env.vfs.is_none() {
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            drop(options.open(&self.file));
+        }
     }
 
     fn connect(&self) -> Result<Connection, EngineError> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::Row;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_kit::{Bench, Cost, KitError, RowReader, Sandbox, Schema};
 use tillhold_plugin::{BatchContext, Flow, Plugin};
 
@@ -88,7 +88,7 @@ fn tell(costs: &[Cost]) {
             format!("{:.1} MB", cost.memory_bytes as f64 / f64::from(1 << 20)),
         ]);
     }
-    println!("{grid}");
+    outln!("{grid}");
 }
 
 fn as_json(cost: &Cost) -> Json {

@@ -5,6 +5,7 @@ use crate::cli::Done;
 use anyhow::Context as _;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use tillhold_env::{errln, outln};
 use tillhold_toolchain::{Built, Progress, cache_folder};
 
 #[derive(Args)]
@@ -22,7 +23,7 @@ pub fn build(args: BuildArgs) -> anyhow::Result<Done> {
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{package}.wasm")));
     std::fs::write(&output, &built.component)
         .with_context(|| format!("{} cannot be written", output.display()))?;
-    println!("{}\t{} bytes\tsha256:{}", output.display(), built.size, built.digest);
+    outln!("{}\t{} bytes\tsha256:{}", output.display(), built.size, built.digest);
     Ok(Done::Yes)
 }
 
@@ -38,10 +39,10 @@ pub fn built(folder: &Path) -> anyhow::Result<(String, Built)> {
 fn talk(progress: Progress) {
     match progress {
         Progress::Begin { what, usual } => {
-            eprintln!("building {what} (usually {} s)", usual.as_secs());
+            errln!("building {what} (usually {} s)", usual.as_secs());
         }
-        Progress::Waiting { what } => eprintln!("waiting for another build of {what}"),
-        Progress::End { what } => eprintln!("built {what}"),
+        Progress::Waiting { what } => errln!("waiting for another build of {what}"),
+        Progress::End { what } => errln!("built {what}"),
         Progress::Line(_) => {}
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use tillhold_core::grant::Grant;
 use tillhold_core::limits;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_kit::{Checked, Component, Finding, Sandbox, Schema, UsedColumn};
 use tillhold_plugin::{Beside, Plugin, PluginLimits, Role};
 
@@ -69,26 +69,26 @@ fn tell(args: &CheckArgs, checked: &Checked, limits: &PluginLimits, signer: Opti
         facts.push(("limits", limits_text(limits)));
     }
     for (name, fact) in facts {
-        println!("{name:<8} {fact}");
+        outln!("{name:<8} {fact}");
     }
     if checked.plugin.is_some() {
-        println!("\n{}", columns_text(&checked.columns));
-        println!("\n{}", grants_text(checked, args.schema.is_some()));
+        outln!("\n{}", columns_text(&checked.columns));
+        outln!("\n{}", grants_text(checked, args.schema.is_some()));
     }
-    println!();
+    outln!();
     match checked.findings.is_empty() {
         true if args.schema.is_none() => {
-            println!("a register would load it; --schema FILE also checks its tables and columns");
+            outln!("a register would load it; --schema FILE also checks its tables and columns");
         }
-        true => println!("a register would load it"),
+        true => outln!("a register would load it"),
         false => checked.findings.iter().for_each(tell_finding),
     }
 }
 
 fn tell_finding(finding: &Finding) {
-    println!("refused[{}]: {}", finding.code, finding.message);
+    outln!("refused[{}]: {}", finding.code, finding.message);
     if let Some(hint) = &finding.hint {
-        println!("  next: {hint}");
+        outln!("  next: {hint}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cli::Done;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_kit::{Found, Fuzz, Sandbox, Schema};
 use tillhold_plugin::{Plugin, TableUse};
 
@@ -38,13 +38,13 @@ fn tried(
 ) -> anyhow::Result<Done> {
     let plugin = sandbox.heard_by(plugin, Arc::new(|_| {}));
     let seed = args.seed.unwrap_or_else(|| env.random.number() >> 32);
-    println!("seed {seed}");
+    outln!("seed {seed}");
     let fuzz =
         Fuzz { plugin: &plugin, config: &args.subject.config, schema, seed, rows: args.rows };
-    let all = fuzz.run(|used, found| println!("{}", told(used, found)))?;
+    let all = fuzz.run(|used, found| outln!("{}", told(used, found)))?;
     for found in &all {
-        println!("\nfound[{}]: {}", found.code, found.message);
-        println!("  case: {}", found.write(&args.cases)?.display());
+        outln!("\nfound[{}]: {}", found.code, found.message);
+        outln!("  case: {}", found.write(&args.cases)?.display());
     }
     Ok(if all.is_empty() { Done::Yes } else { Done::No })
 }

@@ -5,7 +5,7 @@ use crate::cli::told::shown;
 use crate::cli::{Done, Settings, door};
 use clap::Args;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln, outln};
 
 /// Nothing of this asks the channel.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -25,10 +25,10 @@ pub async fn list(env: &Env, args: &ListArgs) -> anyhow::Result<Done> {
     if !shown(&answer, args.json)? {
         let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
         if plugins.is_empty() {
-            eprintln!("none");
+            errln!("none");
         }
         for line in door::plugins(plugins, None) {
-            println!("{line}");
+            outln!("{line}");
         }
     }
     let is_refused = |one: &serde_json::Value| one["refused"].is_object();

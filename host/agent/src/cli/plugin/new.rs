@@ -3,6 +3,7 @@
 use crate::cli::Done;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
+use tillhold_env::{errln, outln};
 use tillhold_kit::Project;
 
 #[derive(Args)]
@@ -66,14 +67,14 @@ pub fn new(args: &NewArgs) -> anyhow::Result<Done> {
         sdk: args.sdk.as_deref().map(std::path::absolute).transpose()?,
     };
     let made = project.make(Path::new(""))?;
-    println!("{}", made.display());
-    eprintln!("next: cd {}", made.display());
+    outln!("{}", made.display());
+    errln!("next: cd {}", made.display());
     for (command, what) in [
         (args.lang.test(), "the rules as they are"),
         ("tillhold plugin test", "the cases, in the sandbox of a register"),
         ("tillhold plugin build", "the component"),
     ] {
-        eprintln!("      {command:<22} {what}");
+        errln!("      {command:<22} {what}");
     }
     Ok(Done::Yes)
 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_kit::KitError;
 
 /// Some millions of rows through two rules.
@@ -96,7 +96,7 @@ fn print(answer: &Json) {
     grid.print();
     if answer["in_profile"] == false {
         let name = text(&answer["plugin"]);
-        println!(
+        outln!(
             "the profile names no plugin {name}: it was shown all that it asks for; --as PLUGIN says in whose place"
         );
     }
@@ -104,23 +104,23 @@ fn print(answer: &Json) {
         let name = text(&table["table"]);
         for one in list(&table["examples"]) {
             let reason = one["reason"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
-            println!("{name}, {}: {}{reason}", text(&one["key"]), text(&one["outcome"]));
+            outln!("{name}, {}: {}{reason}", text(&one["key"]), text(&one["outcome"]));
             for changed in list(&one["cells"]) {
                 let (before, after) = (cell(&changed["before"]), cell(&changed["after"]));
-                println!("    {}: {before} -> {after}", text(&changed["column"]));
+                outln!("    {}: {before} -> {after}", text(&changed["column"]));
             }
         }
         let fault = &table["fault"];
         if fault.is_object() {
             let (code, message) = (text(&fault["code"]), text(&fault["message"]));
-            println!("{name} could not be judged: [{code}] {message}");
+            outln!("{name} could not be judged: [{code}] {message}");
         }
     }
     for line in list(&answer["said"]) {
         let level = if line["is_warning"] == true { "warns" } else { "says" };
-        println!("the new version {level}: {}", text(&line["text"]));
+        outln!("the new version {level}: {}", text(&line["text"]));
     }
     if answer["said_more"] != 0 {
-        println!("the new version says {} lines more", answer["said_more"]);
+        outln!("the new version says {} lines more", answer["said_more"]);
     }
 }

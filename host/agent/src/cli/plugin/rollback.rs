@@ -7,7 +7,7 @@ use crate::cli::{Done, Settings};
 use clap::Args;
 use serde_json::json;
 use std::time::Duration;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 /// A pull that is under way ends first, and the component may have to be compiled.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -33,6 +33,6 @@ pub async fn rollback(env: &Env, args: RollbackArgs) -> anyhow::Result<Done> {
     let body = json!({ "who": args.person.name(), "why": args.why, "to": args.to });
     let answer = agent.post(&format!("/v1/plugins/{}/rollback", args.name), &body, LIMIT).await?;
     let (plugin, digest) = (text(&answer["plugin"]), text(&answer["digest"]));
-    println!("plugin {plugin}: {digest} is at work, number {} of the audit log", answer["audit"]);
+    outln!("plugin {plugin}: {digest} is at work, number {} of the audit log", answer["audit"]);
     Ok(Done::Yes)
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use std::io::{BufRead, BufWriter, Write, stdin, stdout};
 use std::sync::Arc;
 use tillhold_core::moment::Timestamp;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln};
 use tillhold_kit::{Counts, Format, RowReader, Sandbox, Schema, stream};
 use tillhold_plugin::{BatchContext, Flow, LogLine, LogSink, Plugin};
 
@@ -52,11 +52,14 @@ enum Form {
 pub fn run(env: &Env, args: &RunArgs) -> anyhow::Result<Done> {
     let opened = args.subject.open(env)?;
     let mut out = BufWriter::new(stdout().lock());
-    let tell = Arc::new(|line: LogLine| eprintln!("the plugin said: {}", line.text));
+    let tell = Arc::new(|line: LogLine| errln!("the plugin said: {}", line.text));
     let counts = piped(args, &opened, stdin().lock(), &mut out, tell)?;
-    eprintln!(
+    errln!(
         "{} rows go on, {} of them changed; {} dropped, {} refused",
-        counts.kept, counts.changed, counts.dropped, counts.refused
+        counts.kept,
+        counts.changed,
+        counts.dropped,
+        counts.refused
     );
     Ok(Done::Yes)
 }
@@ -75,7 +78,7 @@ fn piped(
         Form::Jsonl => Format::Json,
     });
     let mut reader = RowReader::open("stdin", rows, format, &table, false)?;
-    let refused = |line: usize, reason: &str| eprintln!("stdin:{line}: refused: {reason}");
+    let refused = |line: usize, reason: &str| errln!("stdin:{line}: refused: {reason}");
     let plugin = sandbox.heard_by(plugin, tell);
     Ok(stream(&plugin, &context(args), &mut reader, args.verdicts, out, refused)?)
 }

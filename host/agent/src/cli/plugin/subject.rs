@@ -3,7 +3,7 @@
 use super::terms::Terms;
 use clap::Args;
 use std::path::PathBuf;
-use tillhold_env::Env;
+use tillhold_env::{Env, errln};
 use tillhold_kit::{Component, Sandbox, Schema};
 use tillhold_plugin::Plugin;
 
@@ -37,7 +37,7 @@ impl Subject {
 pub fn say_what_is_awaited(sandbox: &Sandbox, component: &Component) {
     let mb = component.wasm.len() / 1_000_000;
     if mb > 0 && sandbox.must_compile(component) {
-        eprintln!(
+        errln!(
             "compiling {} ({mb} MB) for this machine, up to half a minute; it is kept",
             component.name
         );

@@ -10,7 +10,7 @@ use crate::cli::Done;
 use crate::cli::told::paint;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 use tillhold_kit::{Component, End, Ended, KitError, Paint, Sandbox, Schema, Trial};
 use tillhold_plugin::Beside;
 
@@ -45,13 +45,13 @@ pub fn test(env: &Env, args: &TestArgs) -> anyhow::Result<Done> {
         Trial { sandbox: &sandbox, component: &component, schema: &schema, bless: args.bless };
     let paint = paint();
     let cases = args.cases.clone().unwrap_or_else(|| in_folder("cases"));
-    let all = trial.run(&cases, |ended| print!("{}", told(ended, paint)))?;
+    let all = trial.run(&cases, |ended| out!("{}", told(ended, paint)))?;
     let count = |is: fn(&End) -> bool| all.iter().filter(|ended| is(&ended.end)).count();
     let failed = count(|end| matches!(end, End::Failed(_) | End::Broken(_)));
     let blessed = count(|end| matches!(end, End::Blessed));
     let passed = all.len() - failed - blessed;
     let blessed = if args.bless { format!(", {blessed} written") } else { String::new() };
-    println!("{} cases: {passed} passed{blessed}, {failed} failed", all.len());
+    outln!("{} cases: {passed} passed{blessed}, {failed} failed", all.len());
     Ok(if failed == 0 { Done::Yes } else { Done::No })
 }
 

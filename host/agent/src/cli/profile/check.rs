@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelError, Link};
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 
 #[derive(Args)]
 pub struct CheckArgs {
@@ -56,7 +56,7 @@ pub async fn check(env: &Env, args: CheckArgs) -> anyhow::Result<Done> {
     };
     let found = found.sorted();
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&as_json(&found, &looked))?),
+        true => outln!("{}", serde_json::to_string_pretty(&as_json(&found, &looked))?),
         false => tell(env, &found, &looked),
     }
     match looked {
@@ -172,10 +172,10 @@ async fn published(
 
 fn tell(env: &Env, found: &Findings, looked: &Looked) {
     for mistake in &found.mistakes {
-        println!("{mistake}");
+        outln!("{mistake}");
     }
     for note in &found.notes {
-        println!("{}", Mistake { message: format!("note: {}", note.message), ..note.clone() });
+        outln!("{}", Mistake { message: format!("note: {}", note.message), ..note.clone() });
     }
     let compared = match looked {
         Looked::Yes { tables } => format!("{tables} tables compared with the channel"),

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 use tillhold_core::profile::Profile;
 use tillhold_core::table::Table;
-use tillhold_env::Env;
+use tillhold_env::{Env, outln};
 use tillhold_local::{Identity, LocalDatabase};
 
 #[derive(Args)]
@@ -60,9 +60,9 @@ pub async fn diff(env: &Env, args: DiffArgs) -> anyhow::Result<Done> {
     match args.json {
         true => {
             let list: Vec<Json> = found.iter().map(as_json).collect();
-            println!("{}", serde_json::to_string_pretty(&list)?);
+            outln!("{}", serde_json::to_string_pretty(&list)?);
         }
-        false => found.iter().for_each(|one| println!("{one}")),
+        false => found.iter().for_each(|one| outln!("{one}")),
     }
     Ok(if found.is_empty() { Done::Yes } else { Done::No })
 }

@@ -24,7 +24,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use tillhold_channel::publish::{Effect, Outcome, Publication, publish as send};
 use tillhold_core::condition::Parameters;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 #[derive(Args)]
 pub struct ImportArgs {
@@ -82,7 +82,7 @@ pub async fn import(env: &Env, args: ImportArgs) -> anyhow::Result<Done> {
     );
     match &args.output {
         Some(file) => write_new(file, &text)?,
-        None => print!("{text}"),
+        None => out!("{text}"),
     }
     Ok(Done::Yes)
 }
@@ -129,7 +129,7 @@ pub async fn publish(env: &Env, args: PublishArgs) -> anyhow::Result<Done> {
         }
         Outcome::Shared(scopes) => {
             for (scope, other) in scopes {
-                println!("scope {scope} belongs to profile {other} too");
+                outln!("scope {scope} belongs to profile {other} too");
             }
             report::line(env, "nothing was written; --shared changes the scopes there too");
             Ok(Done::No)
@@ -150,17 +150,19 @@ fn refuse_misfits(profile: &Effective, publication: &Publication<'_>) -> Result<
 
 fn tell(published: &Published, publication: &Publication<'_>, effect: Effect) {
     let news = if effect.is_new_profile { "new" } else { "known already" };
-    println!("profile {}: {news}", published.profile.name);
-    println!(
+    outln!("profile {}: {news}", published.profile.name);
+    outln!(
         "scopes: {} added, {} kept, {} removed",
-        effect.scopes_added, effect.scopes_kept, effect.scopes_removed
+        effect.scopes_added,
+        effect.scopes_kept,
+        effect.scopes_removed
     );
-    println!("tables: {} before, {} now", effect.tables_before, effect.tables_after);
-    println!("listed columns: {} before, {} now", effect.columns_before, effect.columns_after);
+    outln!("tables: {} before, {} now", effect.tables_before, effect.tables_after);
+    outln!("listed columns: {} before, {} now", effect.columns_before, effect.columns_after);
     if let Some(store) = publication.store {
-        println!("store {store}: uses it");
+        outln!("store {store}: uses it");
     }
     for setting in &published.stays {
-        println!("stays in the file: {setting}");
+        outln!("stays in the file: {setting}");
     }
 }

@@ -23,7 +23,7 @@ use tillhold_channel::profile::read_profile;
 use tillhold_channel::{ChannelConfig, ChannelError, Link};
 use tillhold_core::profile::Profile;
 use tillhold_core::table::TableName;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 #[derive(Subcommand)]
 pub enum ProfileCommand {
@@ -76,7 +76,7 @@ pub async fn profile(env: &Env, command: ProfileCommand) -> anyhow::Result<Done>
         ProfileCommand::Publish(args) => exchange::publish(env, args).await,
         ProfileCommand::Schema(args) => print_schema(&args),
         ProfileCommand::Default => {
-            print!("{DEFAULT_PROFILE}");
+            out!("{DEFAULT_PROFILE}");
             Ok(Done::Yes)
         }
     }
@@ -87,7 +87,7 @@ fn print_schema(args: &SchemaArgs) -> anyhow::Result<Done> {
         Of::Profile => SettingsFile::Profile,
         Of::Register => SettingsFile::Register,
     };
-    println!("{}", serde_json::to_string_pretty(&schema::schema(file))?);
+    outln!("{}", serde_json::to_string_pretty(&schema::schema(file))?);
     Ok(Done::Yes)
 }
 

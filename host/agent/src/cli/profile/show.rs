@@ -13,7 +13,7 @@ use crate::settings::profile_text::{Told, resolver_text, text};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tillhold_core::grant::Grant;
-use tillhold_env::Env;
+use tillhold_env::{Env, out, outln};
 
 #[derive(Args)]
 pub struct ShowArgs {
@@ -27,8 +27,8 @@ pub struct ShowArgs {
 pub async fn show(env: &Env, args: ShowArgs) -> anyhow::Result<Done> {
     let profile = super::effective(env, &args.which).await?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&as_json(&profile))?),
-        false => print!("{}", text(&profile, Told::Origins)),
+        true => outln!("{}", serde_json::to_string_pretty(&as_json(&profile))?),
+        false => out!("{}", text(&profile, Told::Origins)),
     }
     Ok(Done::Yes)
 }

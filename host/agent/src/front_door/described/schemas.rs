@@ -115,6 +115,8 @@ fn status() -> Json {
         ("numbers", object(&[("mark", or_null(whole())), ("fault", fault())])),
         ("report_fault", fault()),
         ("push_fault", fault()),
+        ("lost", whole()),
+        ("lost_fault", fault()),
         (
             "snapshots",
             object(&[("export", outcome_or_null()), ("new_database", outcome_or_null())]),
@@ -313,8 +315,12 @@ fn decided() -> Named {
 fn work() -> Named {
     let pushed = counts(&["transactions", "rows", "quarantined", "deferred"]);
     let scope = object(&[("scope", text()), ("rows", named("Tally")), ("fault", fault())]);
-    let synchronised =
-        object(&[("pushed", pushed), ("push_fault", fault()), ("scopes", list(scope))]);
+    let synchronised = object(&[
+        ("pushed", pushed),
+        ("push_fault", fault()),
+        ("lost_fault", fault()),
+        ("scopes", list(scope)),
+    ]);
     let exported =
         object(&[("path", text()), ("transactions", whole()), ("rows", whole()), ("key", text())]);
     let left = object(&[("id", uuid()), ("reason", text())]);
@@ -397,6 +403,7 @@ fn compared() -> Named {
         ("tables", list(object(&[table, counts].concat()))),
         ("differences", list(difference)),
         ("differences_unnamed", whole()),
+        ("sales_lost", whole()),
         ("faults", list(fault)),
     ]);
     vec![("Compared", compared)]
