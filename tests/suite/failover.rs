@@ -264,6 +264,30 @@ fn a_line_on_which_connecting_takes_longer_than_a_probe_may_is_come_back_to() {
     });
 }
 
+/// Its channel is back, and a flapping line would make it wait for a minute.
+#[test]
+fn a_register_that_dwells_says_until_when_and_a_person_need_not_wait() {
+    proof(async {
+        let patient = |profile: String| profile.replace("dwell_s = 1\n", "dwell_s = 60\n");
+        let mut stage = Stage::prepared_with(20, patient).await;
+        stage.start().await;
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.restore().await.expect("the line");
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        let [now, from] = ["now_ms", "returns_from_ms"].map(|name| status[name].as_i64());
+        let left_ms = from.expect("a moment") - now.expect("a moment");
+        assert!((1..=60_000).contains(&left_ms), "{left_ms}");
+        let shown = stage.tillhold(&["status"]).stdout;
+        assert!(shown.contains("`tillhold reconnect` does not wait"), "{shown}");
+        stage.rehearsal.command(&["reconnect"]).await.expect("an attempt");
+        stage.state("online").await;
+        let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert_eq!(status["returns_from_ms"], Json::Null);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// The attempts by interval are an hour apart, so only those that a person asks for can bring it back: the second one is
 /// asked for while the first still hangs.
 #[test]

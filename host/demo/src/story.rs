@@ -350,7 +350,7 @@ impl<'a> Story<'a> {
         outln!("    tail -f {}", self.register.log().display());
         outln!("    the front door: http://{}:{}", door.host, door.port);
         outln!(
-            "    the channel, TDS: {} (user {OFFICE_USER}, password in {})",
+            "    the channel, TDS, by head office's own way: {} (user {OFFICE_USER}, password in {})",
             self.channel.office_gate.address(),
             self.register.path.join("office.password").display()
         );

@@ -121,6 +121,12 @@ fn table(status: &Json) -> String {
     lines.push(data(&status["data"]));
     lines.push(super::size::line(&status["size"]));
     lines.extend(trouble(&status["last_trouble"], now_ms));
+    if let Some(from_ms) = status["returns_from_ms"].as_i64() {
+        lines.push(format!(
+            "after its loss not back before {} from now; `tillhold reconnect` does not wait",
+            age(from_ms, now_ms)
+        ));
+    }
     let fault = &status["profile_fault"];
     if fault.is_object() {
         let (code, message) = (text(&fault["code"]), text(&fault["message"]));

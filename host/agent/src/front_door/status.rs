@@ -8,6 +8,7 @@ use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::freshness::{self, Shown};
+use crate::register::Register;
 use crate::{claiming, lost, plugins, renewal, reporting, selecting, sync};
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
@@ -66,6 +67,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
     Ok(json!({
         "state": standing.machine.state.name(),
         "since_ms": standing.entered_at_ms,
+        "returns_from_ms": returns_from_ms(agent, &register),
         "held": agent.hold.shown(),
         "last_trouble": agent.last_trouble.shown(),
         "now_ms": register.env.clock.wall_ms(),
@@ -99,6 +101,13 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "plugins": plugins::shown(&register),
         "scopes": scopes,
     }))
+}
+
+/// Offline after losses in a row: before this moment of the wall clock no answer of the channel brings the register back.
+fn returns_from_ms(agent: &Agent, register: &Register) -> Option<i64> {
+    let machine = agent.standing().machine;
+    let left_ms = machine.return_from_ms.checked_sub(agent.now_ms()).filter(|left| *left > 0)?;
+    (machine.state == Standing::Offline).then(|| register.env.clock.wall_ms() + left_ms as i64)
 }
 
 fn unsent_json(unsent: &UnsentSales) -> Json {

@@ -77,6 +77,7 @@ fn status() -> Json {
     object(&[
         ("state", named("State")),
         ("since_ms", whole()),
+        ("returns_from_ms", or_null(whole())),
         (
             "held",
             or_null(object(&[("by", text()), ("why", or_null(text())), ("since_ms", whole())])),
