@@ -45,6 +45,7 @@ mod profile;
 mod quarantine;
 mod quarantined_rows;
 mod quiet;
+mod reads;
 mod renewal;
 mod reports;
 mod reprovision;

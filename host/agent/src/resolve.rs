@@ -203,10 +203,21 @@ impl<'a> Case<'a> {
                 Some((decision.conflict.table.name.clone(), on_register))
             }
         };
-        let mut rows: Vec<_> = self.fates.into_values().filter_map(row).collect();
+        let mut rows: Vec<_> = self.fates.values().filter_map(spelled_otherwise).collect();
+        rows.extend(self.fates.into_values().filter_map(row));
         rows.extend(left.into_iter().map(|(table, key)| (table, Change::Gone(key))));
         Settlement::Resolved { rows, decisions }
     }
+}
+
+/// The register's own row, where the channel's has taken its place under a key that only SQLite tells from it.
+fn spelled_otherwise(fate: &Fate) -> Option<(TableName, Change)> {
+    let Fate::Decided { on_register: Change::Present(row), decision, .. } = fate else {
+        return None;
+    };
+    let Conflict { table, key, .. } = &decision.conflict;
+    let is_other = row.key(table).folded(table) != key.folded(table);
+    is_other.then(|| (table.name.clone(), Change::Gone(key.clone())))
 }
 
 fn kept(decision: &Decision, on_register: &Change) -> tillhold_local::Decision {

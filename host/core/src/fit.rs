@@ -35,7 +35,11 @@ pub fn fit(value: Value, of: SqlType) -> Result<Value, Misfit> {
     let is_in_range = match &fitted {
         Value::Date(date) => date.is_in_range(),
         Value::Time(time) => time.is_in_range(),
-        Value::Timestamp(moment) => moment.is_in_range(),
+        Value::Timestamp(moment) => match of {
+            SqlType::DateTime => moment.is_in_datetime(),
+            SqlType::SmallDateTime => moment.is_in_smalldatetime(),
+            _ => moment.is_in_range(),
+        },
         Value::OffsetTimestamp(moment) => moment.is_in_range(),
         _ => true,
     };
@@ -128,7 +132,14 @@ fn fit_decimal(decimal: Decimal, of: SqlType) -> Result<Value, Misfit> {
         SqlType::SmallMoney => (10, 4),
         _ => (19, 4),
     };
-    match decimal.rescale(scale).filter(|fitted| fitted.has_at_most(precision)) {
+    // Money counts ten-thousandths in 64 or 32 bits.
+    let is_counted = |fitted: &Decimal| match of {
+        SqlType::Money => i64::try_from(fitted.unscaled()).is_ok(),
+        SqlType::SmallMoney => i32::try_from(fitted.unscaled()).is_ok(),
+        _ => true,
+    };
+    let fitted = decimal.rescale(scale).filter(|fitted| fitted.has_at_most(precision));
+    match fitted.filter(is_counted) {
         Some(fitted) => Ok(Value::Decimal(fitted)),
         None => misfit(format!("{decimal} has too many digits for {of}")),
     }
@@ -197,7 +208,7 @@ fn datetime_grain(moment: Timestamp) -> Timestamp {
 mod tests {
     use super::{fit, is_fitted, rounded};
     use crate::moment::{OffsetTimestamp, Timestamp};
-    use crate::text::canonical;
+    use crate::text::{canonical, parse};
     use crate::types::SqlType;
     use crate::value::{Decimal, Value};
 
@@ -236,6 +247,43 @@ mod tests {
         assert!(
             is_fitted(&Value::Null, of("xml")) && !is_fitted(&Value::Int(1), of("numeric(4,0)"))
         );
+    }
+
+    /// Transact-SQL reference: the first and the last that each type holds, and what is one grain further.
+    #[test]
+    fn what_is_beyond_a_types_own_ends_is_refused() {
+        for (declaration, first, last, before, after) in [
+            (
+                "datetime",
+                "1753-01-01 00:00:00.000",
+                "9999-12-31 23:59:59.997",
+                "1752-12-31 23:59:59.997",
+                "9999-12-31 23:59:59.999",
+            ),
+            (
+                "smalldatetime",
+                "1900-01-01 00:00:00",
+                "2079-06-06 23:59:29",
+                "1899-12-31 23:59:29",
+                "2079-06-06 23:59:30",
+            ),
+            (
+                "money",
+                "-922337203685477.5808",
+                "922337203685477.5807",
+                "-922337203685477.5809",
+                "922337203685477.5808",
+            ),
+            ("smallmoney", "-214748.3648", "214748.3647", "-214748.3649", "214748.3648"),
+        ] {
+            let of = of(declaration);
+            for within in [first, last] {
+                assert!(parse(within, of).is_ok(), "{declaration} {within}");
+            }
+            for beyond in [before, after] {
+                assert!(parse(beyond, of).is_err(), "{declaration} {beyond}");
+            }
+        }
     }
 
     #[test]

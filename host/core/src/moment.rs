@@ -10,6 +10,11 @@ pub const TICKS_PER_DAY: i64 = 86_400 * TICKS_PER_SECOND;
 pub const EPOCH_DAYS: i64 = 719_162;
 /// Days from 0001-01-01 to 10000-01-01, which nothing here reaches.
 const END_DAYS: i64 = 3_652_059;
+/// Days from 0001-01-01 to 1753-01-01, where `datetime` begins, to 1900-01-01, where `smalldatetime` does, and to
+/// 2079-06-07, which it does not reach (Transact-SQL reference).
+const DATETIME_DAYS: i64 = 639_905;
+const SMALLDATETIME_DAYS: i64 = 693_595;
+const SMALLDATETIME_END_DAYS: i64 = 759_131;
 /// `datetimeoffset` goes 14 hours either way (Transact-SQL reference).
 const OFFSET_MINUTES_MAX: u16 = 14 * 60;
 
@@ -75,6 +80,15 @@ impl Timestamp {
     /// Within years 1 to 9999.
     pub fn is_in_range(self) -> bool {
         (0..END_DAYS * TICKS_PER_DAY).contains(&self.0)
+    }
+
+    pub fn is_in_datetime(self) -> bool {
+        (DATETIME_DAYS * TICKS_PER_DAY..END_DAYS * TICKS_PER_DAY).contains(&self.0)
+    }
+
+    pub fn is_in_smalldatetime(self) -> bool {
+        let (first, end) = (SMALLDATETIME_DAYS, SMALLDATETIME_END_DAYS);
+        (first * TICKS_PER_DAY..end * TICKS_PER_DAY).contains(&self.0)
     }
 
     pub fn new(date: Date, time: Time) -> Timestamp {

@@ -39,6 +39,70 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Other keys that the channel takes for the same one, by [`spellings`] of its texts; none of a key in ASCII.
+    pub fn other_spellings(&self, table: &Table) -> Vec<Key> {
+        if !self.0.iter().any(|cell| matches!(cell, Value::Text(text) if !text.is_ascii())) {
+            return Vec::new();
+        }
+        let mut keys = vec![self.clone()];
+        for (nth, column) in table.key_columns().enumerate() {
+            if !column.folds() {
+                continue;
+            }
+            let Some(Value::Text(text)) = self.0.get(nth).cloned() else { continue };
+            let words = spellings(&text);
+            if words.len() > 1 && keys.len() * words.len() <= SPELLINGS_MAX {
+                let spelled = |key: &Key| {
+                    let key = key.clone();
+                    words.iter().map(move |word| {
+                        let mut key = key.clone();
+                        key.0[nth] = Value::Text(word.clone());
+                        key
+                    })
+                };
+                keys = keys.iter().flat_map(spelled).collect();
+            }
+        }
+        let own = self.folded(table);
+        keys.retain(|key| key.folded(table) != own);
+        keys
+    }
+}
+
+/// In how many spellings a text is looked for.
+const SPELLINGS_MAX: usize = 32;
+
+/// A text [folded](fold), and the texts that differ from it in the case of letters outside ASCII only: SQLite tells them
+/// apart and the channel does not. Of a text with more than five such letters those in which all have one case.
+pub fn spellings(text: &str) -> Vec<String> {
+    let text = fold(text);
+    let cases = |letter: char| {
+        let lower = letter.to_lowercase().next().unwrap_or(letter);
+        let upper = letter.to_uppercase().next().unwrap_or(letter);
+        // One of which the other case is more letters than one has none here, as in the channel's collations.
+        let is_pair = letter.to_lowercase().count() == 1 && letter.to_uppercase().count() == 1;
+        (!letter.is_ascii() && is_pair && lower != upper).then_some([lower, upper])
+    };
+    let letters = text.chars().filter(|letter| cases(*letter).is_some()).count();
+    if 1 << letters.min(6) > SPELLINGS_MAX {
+        let all = |which: usize| {
+            text.chars().map(|letter| cases(letter).map_or(letter, |pair| pair[which])).collect()
+        };
+        return vec![text.clone(), all(0), all(1)];
+    }
+    let mut found = vec![String::new()];
+    for letter in text.chars() {
+        let either = cases(letter).map_or(vec![letter], |pair| pair.to_vec());
+        let longer = |start: &String| {
+            let start = start.clone();
+            either.clone().into_iter().map(move |letter| format!("{start}{letter}"))
+        };
+        found = found.iter().flat_map(longer).collect();
+    }
+    found
+}
+
 /// Case and trailing blanks folded away, ASCII only, exactly as SQLite's `lower(rtrim(x))` does it, so that the
 /// offline database's indexes and the host agree. The channel stays the judge of everything finer.
 pub fn fold(text: &str) -> String {
@@ -75,6 +139,26 @@ impl Change {
         match self {
             Change::Present(row) => row.key(table),
             Change::Gone(key) => key.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spellings;
+
+    #[test]
+    fn a_text_is_looked_for_in_every_case_of_its_letters_outside_ascii() {
+        for (text, expected) in [
+            ("", vec![""]),
+            ("ABC  ", vec!["abc"]),
+            ("Müller ", vec!["müller", "mÜller"]),
+            ("ÄÑ1", vec!["äñ1", "äÑ1", "Äñ1", "ÄÑ1"]),
+            // One small letter that is two capitals, and letters without a case.
+            ("Straße 日本", vec!["straße 日本"]),
+            ("ЖЖЖЖЖж", vec!["ЖЖЖЖЖж", "жжжжжж", "ЖЖЖЖЖЖ"]),
+        ] {
+            assert_eq!(spellings(text), expected, "{text}");
         }
     }
 }

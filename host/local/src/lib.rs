@@ -85,7 +85,7 @@ pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use lost::{Arrived, KeptSale, SentAgain};
 pub use positioned::ScopePosition;
 pub use purge::{PurgeFrom, Purged};
-pub use read::Page;
+pub use read::{Page, UnsentRows};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
 pub use release::{Quarantined, Release, Releasing};

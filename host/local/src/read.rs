@@ -6,13 +6,16 @@
 use crate::cell;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
+use crate::file::Trouble;
+use crate::image;
 use crate::registry::Entry;
 use crate::schema::{comparable, folded, quoted};
 use rusqlite::Connection;
 use rusqlite::types::Value as Stored;
+use std::collections::BTreeMap;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
-use tillhold_core::row::{Key, Row};
+use tillhold_core::row::{Key, Row, spellings};
 use tillhold_core::table::{Column, TableName};
 use tillhold_core::value::Value;
 use tillhold_core::version::ChannelVersion;
@@ -43,6 +46,37 @@ impl LocalDatabase {
         self.readers(self.registry().get(table)?.kind).run_at_once(read).await
     }
 
+    /// Rows of the table that the register has changed and not sent, as they are now: those that the filter asks for, in an
+    /// order of their own behind `filter.after`, and the keys of all, those that it has deleted among them. What the
+    /// channel has of these is older.
+    pub async fn unsent_of(
+        &self,
+        table: &TableName,
+        filter: &Filter,
+    ) -> Result<UnsentRows, LocalError> {
+        let entry = self.registry().get(table)?.clone();
+        let filter = filter.clone();
+        let read = move |conn: &Connection| {
+            let sql = "SELECT DISTINCT key FROM tillhold_log WHERE table_id = ?1";
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut images = statement.query([entry.id])?;
+            let mut keys = BTreeMap::new();
+            while let Some(row) = images.next()? {
+                let key = image::decode_key(&entry.table, &row.get::<_, String>(0)?)?;
+                keys.insert(entry.folded(&key), key);
+            }
+            let after = filter.after.as_ref().map(|key| entry.folded(key));
+            let mut rows = Vec::new();
+            for (text, key) in &keys {
+                if rows.len() < filter.limit && after.as_ref().is_none_or(|after| after < text) {
+                    rows.extend(passing(conn, &entry, &filter, key)?);
+                }
+            }
+            Ok(UnsentRows { rows, keys: keys.into_values().collect() })
+        };
+        self.readers(self.registry().get(table)?.kind).run(read).await
+    }
+
     pub async fn count(&self, table: &TableName) -> Result<u64, LocalError> {
         let entry = self.registry().get(table)?.clone();
         let count = move |conn: &Connection| {
@@ -50,6 +84,28 @@ impl LocalDatabase {
         };
         self.readers(self.registry().get(table)?.kind).run(count).await
     }
+}
+
+/// The row of that key, if the filter asks for it.
+fn passing(
+    conn: &Connection,
+    entry: &Entry,
+    filter: &Filter,
+    key: &Key,
+) -> Result<Option<Row>, Trouble> {
+    let mut one = Filter { after: None, limit: 1, ..filter.clone() };
+    one.equals.extend(entry.table.key.iter().copied().zip(key.0.iter().cloned()));
+    let question = Question::of(entry, &one)?;
+    let mut statement = conn.prepare_cached(&question.sql)?;
+    let mut found = statement.query(rusqlite::params_from_iter(&question.parameters))?;
+    found.next()?.map(|row| cell::read_row(row, &entry.table, 0)).transpose()
+}
+
+/// What the register has of a table and the channel has not.
+#[derive(Clone, Debug, Default)]
+pub struct UnsentRows {
+    pub rows: Vec<Row>,
+    pub keys: Vec<Key>,
 }
 
 /// Rows of one table, in key order.
@@ -111,8 +167,19 @@ impl Question {
         if value.is_null() {
             return Ok(format!("{} IS NULL", quoted(&column.name)));
         }
-        let mark = self.parameter(entry, column, value)?;
-        Ok(format!("{} = {mark}", comparable(column, "")))
+        let spelled = match value {
+            Value::Text(text) if column.folds() && !text.is_ascii() => spellings(text),
+            _ => Vec::new(),
+        };
+        if spelled.len() < 2 {
+            let mark = self.parameter(entry, column, value)?;
+            return Ok(format!("{} = {mark}", comparable(column, "")));
+        }
+        let mut marks = Vec::new();
+        for word in spelled {
+            marks.push(self.parameter(entry, column, &Value::Text(word))?);
+        }
+        Ok(format!("{} IN ({})", comparable(column, ""), marks.join(", ")))
     }
 
     fn begins(&mut self, entry: &Entry, at: usize, prefix: &str) -> Result<String, LocalError> {
@@ -121,11 +188,24 @@ impl Question {
             return Err(misfit(entry, column, format!("a {} does not begin with text", column.of)));
         }
         // Not trimmed: a blank at the prefix's end is one that must follow.
-        let low = if column.folds() { prefix.to_ascii_lowercase() } else { prefix.to_string() };
-        let high = format!("{low}{LAST_CHARACTER}");
-        self.parameters.extend([Stored::Text(low), Stored::Text(high)]);
-        let (name, last) = (comparable(column, ""), self.parameters.len());
-        Ok(format!("{name} >= ?{} AND {name} < ?{last}", last - 1))
+        let bare = prefix.trim_end_matches(' ');
+        let blanks = &prefix[bare.len()..];
+        let spelled = match column.folds() {
+            true => spellings(bare).into_iter().map(|start| start + blanks).collect(),
+            false => vec![prefix.to_string()],
+        };
+        let name = comparable(column, "");
+        let mut ranges = Vec::new();
+        for low in spelled {
+            let high = format!("{low}{LAST_CHARACTER}");
+            self.parameters.extend([Stored::Text(low), Stored::Text(high)]);
+            let last = self.parameters.len();
+            ranges.push(format!("{name} >= ?{} AND {name} < ?{last}", last - 1));
+        }
+        Ok(match ranges.len() {
+            1 => ranges.remove(0),
+            _ => format!("({})", ranges.join(" OR ")),
+        })
     }
 
     /// Behind `key` in the order of the key columns that are still open.

@@ -332,12 +332,13 @@ fn insert_rows(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Rowids,
     let mut statement = conn.prepare_cached(&entry.sql.insert)?;
     let mut rowids = Rowids::new();
     for row in rows {
+        if has_letters(entry, row) && find_otherwise(conn, entry, &row.key(&entry.table))?.is_some()
+        {
+            return Err(exists(entry, row).into());
+        }
         bind_row(&mut statement, &entry.table, row)?;
         statement.raw_execute().map_err(|source| match key_twice(entry, source) {
-            Trouble::Told(LocalError::KeyTwice { table }) => {
-                let key = row.key(&entry.table).named(&entry.table).to_string();
-                LocalError::RowExists { table, key }.into()
-            }
+            Trouble::Told(LocalError::KeyTwice { .. }) => exists(entry, row).into(),
             other => other,
         })?;
         let rowid = conn.last_insert_rowid();
@@ -347,6 +348,17 @@ fn insert_rows(conn: &Connection, entry: &Entry, rows: &[Row]) -> Result<Rowids,
         }
     }
     Ok(rowids)
+}
+
+/// Whether its key has text outside ASCII: of that SQLite does not fold the case.
+fn has_letters(entry: &Entry, row: &Row) -> bool {
+    let mut cells = entry.table.key.iter().map(|at| &row.0[*at]);
+    cells.any(|cell| matches!(cell, Value::Text(text) if !text.is_ascii()))
+}
+
+fn exists(entry: &Entry, row: &Row) -> LocalError {
+    let key = row.key(&entry.table).named(&entry.table).to_string();
+    LocalError::RowExists { table: entry.table.name.clone(), key }
 }
 
 /// Triggers are silent here.
@@ -366,6 +378,8 @@ fn write(
             update(conn, id, entry, &cell::fit_row(&entry.table, row)?)
         }
         Change::Delete(key) => {
+            let other = find_otherwise(conn, entry, key)?;
+            let key = &other.map_or(key.clone(), |row| row.key(&entry.table));
             log_before(conn, id, entry, key, "delete")?;
             let mut statement = conn.prepare_cached(&entry.sql.delete)?;
             bind_key(&mut statement, &entry.table, key, 1)?;
@@ -413,7 +427,20 @@ fn log_before(
 
 /// The row as it is now, inside the transaction that will change it.
 fn present(conn: &Connection, entry: &Entry, key: &Key) -> Result<Row, Trouble> {
-    find_row(conn, entry, key)?.ok_or_else(|| missing(entry, key).into())
+    match find_row(conn, entry, key)? {
+        Some(row) => Ok(row),
+        None => find_otherwise(conn, entry, key)?.ok_or_else(|| missing(entry, key).into()),
+    }
+}
+
+/// The row whose key the channel takes for this one and SQLite does not.
+fn find_otherwise(conn: &Connection, entry: &Entry, key: &Key) -> Result<Option<Row>, Trouble> {
+    for other in key.other_spellings(&entry.table) {
+        if let Some(row) = find_row(conn, entry, &other)? {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) fn find_row(

@@ -63,9 +63,12 @@ fn check(way: Way, headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The scheme is of either case (RFC 9110).
 fn bearer(headers: &HeaderMap) -> &str {
     let given = text(headers, header::AUTHORIZATION);
-    given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().trim()
+    let given = given.and_then(|value| value.trim().split_once(' '));
+    let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    token.map_or("", |(_, token)| token.trim())
 }
 
 fn is_this_machine(host: &str) -> bool {

@@ -3,6 +3,10 @@
 //! * Rows from the channel go through the scope's transformer too: what a rule masks or drops on the way down is
 //!   masked or dropped here as well.
 //! * The answer says which database gave it, and how fresh that is.
+//! * What the register has changed and the channel does not have yet comes first, and in place of what the channel has of it:
+//!   a sale can be printed again right after it, whatever holds its upload up.
+//! * A page goes on where the one before it was read. The two databases have orders of their own: pages of the channel end
+//!   where it is left.
 
 use super::asked::Part;
 use super::problem::Problem;
@@ -17,6 +21,7 @@ use crate::settings::register_file::RegisterFile;
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
 use serde_json::{Map, Value as Json, json};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use tillhold_channel::ChannelError;
@@ -43,12 +48,18 @@ pub async fn get(
     let name = TableName::parse(&table).ok_or_else(unknown)?;
     let register = agent.register();
     let (run, table) = register.table(&name).ok_or_else(unknown)?;
-    let filter = filter(table, &asked)?;
-    if agent.reads_channel(run)
-        && let Some(rows) = from_channel(agent, run, table, &filter).await?
+    let (filter, place) = filter(table, &asked)?;
+    if place != Place::Offline
+        && agent.reads_channel(run)
+        && let Some(rows) = from_channel(agent, run, table, &filter, place).await?
     {
         let source = json!({ "source": "channel", "version": null, "age_s": null, "stale": false });
-        return Ok(JsonBody(page(source, table, &filter, rows)));
+        return Ok(JsonBody(page(source, table, rows)));
+    }
+    if matches!(place, Place::Own | Place::Channel) {
+        let detail = "the pages before came from the channel, which is not read now";
+        return Err(Problem::new(409, "rows-moved", detail)
+            .hint("ask from the first page on: the offline database has an order of its own"));
     }
     // Before the rows are read: what lands meanwhile is younger than what is said.
     let Shown { age_s, is_stale, .. } = Shown::of(agent, run);
@@ -57,7 +68,24 @@ pub async fn get(
     let version = version.map(|version| version.to_string());
     let source =
         json!({ "source": "offline", "version": version, "age_s": age_s, "stale": is_stale });
-    Ok(JsonBody(page(source, table, &filter, rows)))
+    let next = next(table, &filter, &rows, Place::Offline);
+    Ok(JsonBody(page(source, table, Rows { rows, next })))
+}
+
+/// Where an earlier page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Start,
+    /// Among the rows that the channel does not have yet.
+    Own,
+    Channel,
+    Offline,
+}
+
+/// A page's rows and the token of the next one.
+struct Rows {
+    rows: Vec<Row>,
+    next: Option<String>,
 }
 
 /// `None` when the channel does not answer in time, or is left meanwhile.
@@ -66,20 +94,35 @@ async fn from_channel(
     run: &ScopeRun,
     table: &Arc<Table>,
     filter: &Filter,
-) -> Result<Option<Vec<Row>>, Problem> {
-    let Some(rows) = asked_in_time(agent, run, table, filter).await else { return Ok(None) };
+    place: Place,
+) -> Result<Option<Rows>, Problem> {
     let register = agent.register();
+    // First: what goes up meanwhile the channel has when it is asked.
+    let own = register.local.unsent_of(&table.name, filter).await.map_err(FlowError::from)?;
+    let mut rows = if place == Place::Channel { Vec::new() } else { own.rows };
+    let left = filter.limit.saturating_sub(rows.len());
+    if left == 0 {
+        let next = next(table, filter, &rows, Place::Own);
+        return Ok(Some(Rows { rows, next }));
+    }
+    let after = filter.after.clone().filter(|_| place == Place::Channel);
+    let filter = Filter { after, limit: left, ..filter.clone() };
+    let Some(there) = asked_in_time(agent, run, table, &filter).await else { return Ok(None) };
+    let next = next(table, &filter, &there, Place::Channel);
     let (file, env) = (&register.file, &register.env);
     let till = (file.store.as_str(), file.register.as_str());
     let context = rules::context(till, &run.scope.name, Flow::Pull, rules::now(env));
-    let ruled = rules::transform(env, run, &context, table, rows).await?;
+    let ruled = rules::transform(env, run, &context, table, there).await?;
     let kept = ruled.into_iter().filter_map(|ruled| match ruled {
         Ruled::Kept(row) => Some(row),
         Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
     });
-    let mut kept: Vec<Row> = kept.collect();
+    let unsent: HashSet<Vec<String>> = own.keys.iter().map(|key| key.folded(table)).collect();
+    let mut kept: Vec<Row> =
+        kept.filter(|row| !unsent.contains(&row.key(table).folded(table))).collect();
     numbers::keep_seeds(&register, table, &mut kept).await?;
-    Ok(Some(kept))
+    rows.extend(kept);
+    Ok(Some(Rows { rows, next }))
 }
 
 /// One time for the wait for a lane and for the question, so that there is time left for the offline database.
@@ -104,6 +147,7 @@ async fn asked_in_time(
         biased;
         rows = filtered(agent, &mut link, run, table, filter) => match rows {
             Ok(rows) => return Some(rows),
+            Err(error) if !error.is_channel_trouble() => return not_answered(agent, table, &error),
             Err(FlowError::Channel(error)) => error,
             Err(_) => late(),
         },
@@ -111,6 +155,13 @@ async fn asked_in_time(
         () = &mut patience => late(),
     };
     agent.suffer(trouble);
+    None
+}
+
+/// The channel is well, and cannot answer this: nobody is to sell offline for a question's sake.
+fn not_answered(agent: &Agent, table: &Table, error: &FlowError) -> Option<Vec<Row>> {
+    let name = &table.name;
+    agent.say(&format!("a read of {name} is answered offline: [{}] {error}", error.code()));
     None
 }
 
@@ -133,14 +184,16 @@ async fn filtered(
     Ok(read(link, table, filter, condition.as_deref()).await?)
 }
 
+/// The token of the page behind `rows`, if there is one.
+fn next(table: &Table, filter: &Filter, rows: &[Row], place: Place) -> Option<String> {
+    let last = rows.last().filter(|_| rows.len() == filter.limit)?;
+    Some(token(table, &last.key(table), place))
+}
+
 /// `page` says where the rows come from and how fresh they are.
-fn page(mut page: Json, table: &Table, filter: &Filter, rows: Vec<Row>) -> Json {
-    let next = match rows.last() {
-        Some(last) if rows.len() == filter.limit => Json::String(token(table, &last.key(table))),
-        _ => Json::Null,
-    };
+fn page(mut page: Json, table: &Table, Rows { rows, next }: Rows) -> Json {
     let rows: Vec<Json> = rows.iter().map(|row| row_json(table, row)).collect();
-    (page["rows"], page["next"]) = (Json::Array(rows), next);
+    (page["rows"], page["next"]) = (Json::Array(rows), next.map_or(Json::Null, Json::String));
     page
 }
 
@@ -151,33 +204,45 @@ fn row_json(table: &Table, row: &Row) -> Json {
     Json::Object(row.0.iter().zip(&table.columns).map(cell).collect::<Map<String, Json>>())
 }
 
-/// The last key as one text for `after=`: hexadecimal of its JSON, opaque to callers.
-fn token(table: &Table, key: &Key) -> String {
+/// The last key as one text for `after=`, opaque to callers: a letter for the place, and hexadecimal of the key's JSON.
+fn token(table: &Table, key: &Key, place: Place) -> String {
     let parts = key.0.iter().zip(table.key_columns());
     let parts: Vec<Json> = parts.map(|(value, column)| json::to_json(value, column)).collect();
-    text::hexadecimal(Json::Array(parts).to_string().as_bytes())
+    let letter = match place {
+        Place::Own => 'u',
+        Place::Channel => 'c',
+        Place::Start | Place::Offline => 'o',
+    };
+    format!("{letter}{}", text::hexadecimal(Json::Array(parts).to_string().as_bytes()))
 }
 
-fn read_token(table: &Table, token: &str) -> Option<Key> {
-    let bytes = text::parse_hexadecimal(token)?;
+fn read_token(table: &Table, token: &str) -> Option<(Key, Place)> {
+    let place = match token.chars().next()? {
+        'u' => Place::Own,
+        'c' => Place::Channel,
+        'o' => Place::Offline,
+        _ => return None,
+    };
+    let bytes = text::parse_hexadecimal(&token[1..])?;
     let parts: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
     if parts.len() != table.key.len() {
         return None;
     }
     let part = |(part, column)| json::from_json(part, column).ok();
-    parts.iter().zip(table.key_columns()).map(part).collect::<Option<_>>().map(Key)
+    let key = parts.iter().zip(table.key_columns()).map(part).collect::<Option<_>>().map(Key)?;
+    Some((key, place))
 }
 
-fn filter(table: &Table, asked: &[(String, String)]) -> Result<Filter, Problem> {
-    let mut filter = Filter { limit: 100, ..Filter::default() };
+fn filter(table: &Table, asked: &[(String, String)]) -> Result<(Filter, Place), Problem> {
+    let (mut filter, mut place) = (Filter { limit: 100, ..Filter::default() }, Place::Start);
     for (name, value) in asked {
         match (name.as_str(), name.strip_prefix("prefix.")) {
             ("limit", _) => filter.limit = limit(value)?,
             ("after", _) => {
-                let key = read_token(table, value).ok_or_else(|| {
+                let (key, at) = read_token(table, value).ok_or_else(|| {
                     wrong("after", "is not a token of this table's earlier page".to_string())
                 })?;
-                filter.after = Some(key);
+                (filter.after, place) = (Some(key), at);
             }
             (_, Some(column)) => filter.prefix = Some((text_column(table, column)?, value.clone())),
             (column, None) => {
@@ -188,7 +253,7 @@ fn filter(table: &Table, asked: &[(String, String)]) -> Result<Filter, Problem> 
             }
         }
     }
-    Ok(filter)
+    Ok((filter, place))
 }
 
 fn limit(value: &str) -> Result<usize, Problem> {

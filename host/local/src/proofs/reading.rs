@@ -1,7 +1,8 @@
 //! Reads: folded comparison, key order, pages, prefixes; and that the indexes are used.
 
-use super::{EPOCH, House, barcodes, customers, prices, row};
+use super::{EPOCH, House, barcodes, customers, hash, id, insert, key, lines, prices, row, sell};
 use crate::file::Kind;
+use crate::{LocalError, RowWrite};
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex};
 use tillhold_core::filter::Filter;
@@ -159,4 +160,72 @@ async fn only_short_reads_hold_up_the_thread_that_asks() {
         assert_eq!(tries[0], asking);
         assert!(threads == 1 || tries[1] != asking);
     }
+}
+
+/// The channel's collations fold every letter, SQLite those of ASCII: a cashier types in capitals all the same.
+#[tokio::test]
+async fn letters_outside_ascii_are_found_in_either_case() {
+    let house = shop().await;
+    let customers = customers();
+    let people = ["Müller", "MÜNCH", "Mahler", "straße"]
+        .map(|c| Change::Present(row(&customers, &[c, "usmf", "name", "NULL"])));
+    house.db.stage(&customers.name, people.to_vec()).await.expect("staged");
+    land(&house, "customers", &customers).await;
+    let equal =
+        |word: &str| Filter { equals: vec![(0, text(word))], limit: 10, ..Filter::default() };
+    for (word, found) in [("MÜLLER", "Müller"), ("müller ", "Müller"), ("münch", "MÜNCH")] {
+        check(&house, &customers, equal(word), &[found]).await;
+    }
+    check(&house, &customers, equal("STRAßE"), &["straße"]).await;
+    check(&house, &customers, equal("mäller"), &[]).await;
+    let begins =
+        |word: &str| Filter { prefix: Some((0, word.into())), limit: 10, ..Filter::default() };
+    check(&house, &customers, begins("mÜ"), &["MÜNCH", "Müller"]).await;
+    check(&house, &customers, begins("mü "), &[]).await;
+    let plan = house.db.explain(&customers.name, &equal("MÜLLER"), Kind::Journal).await;
+    assert!(plan.contains("USING INDEX"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_key_that_the_channel_takes_for_another_one_is_that_one() {
+    let house = House::new().await;
+    let writes = |write: RowWrite| house.db.record(id(9), hash(9), vec![write], 1);
+    let line = |sale: &str| insert(&lines(), &[sale, "1", "i", "1"]);
+    house.db.record(id(1), hash(1), vec![line("bär")], 1).await.expect("a sale");
+    let twice = writes(line("BÄR")).await.expect_err("it is there");
+    assert!(matches!(twice, LocalError::RowExists { .. }), "{twice}");
+    let cells = vec![(3, row(&lines(), &["x", "1", "i", "7"]).0.remove(3))];
+    let (table, key) = (lines().name.clone(), key(&lines(), &["BÄR", "1"]));
+    let amend = RowWrite::Amend { table: table.clone(), key: key.clone(), cells };
+    house.db.record(id(2), hash(2), vec![amend], 1).await.expect("changed");
+    let kept = house.db.read(&table, &Filter { limit: 5, ..Filter::default() }).await;
+    assert_eq!(
+        super::shown(&lines(), &kept.expect("rows")[0]).split('|').next_back(),
+        Some("7.0000000000000000")
+    );
+    house.db.record(id(3), hash(3), vec![RowWrite::Delete { table, key }], 1).await.expect("gone");
+    writes(line("BÄR")).await.expect("room for it");
+}
+
+/// What waits to be sent is told apart, with what it deletes and in pages.
+#[tokio::test]
+async fn rows_that_are_not_sent_are_found_by_the_filter() {
+    let house = House::new().await;
+    for number in 1..=3 {
+        sell(&house, number).await;
+    }
+    house.db.settle(id(2), crate::Settlement::Accepted).await.expect("settled");
+    let name = lines().name.clone();
+    let gone = RowWrite::Delete { table: name.clone(), key: key(&lines(), &["T2", "2"]) };
+    house.db.record(id(4), hash(4), vec![gone], 1).await.expect("a deletion");
+    let all = Filter { limit: 10, ..Filter::default() };
+    let unsent = house.db.unsent_of(&name, &all).await.expect("what is unsent");
+    assert_eq!((unsent.rows.len(), unsent.keys.len()), (4, 5));
+    let first = house.db.unsent_of(&name, &Filter { limit: 3, ..all.clone() }).await;
+    let first = first.expect("a page").rows;
+    let after = Some(first[2].key(&lines()));
+    let rest = house.db.unsent_of(&name, &Filter { after, ..all.clone() }).await.expect("a page");
+    assert_eq!([first, rest.rows].concat(), unsent.rows);
+    let of = Filter { equals: vec![(0, text("t3"))], ..all };
+    assert_eq!(house.db.unsent_of(&name, &of).await.expect("a sale's").rows.len(), 2);
 }

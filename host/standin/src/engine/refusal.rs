@@ -99,6 +99,15 @@ pub fn moment_conversion() -> SqlError {
     )
 }
 
+pub fn beyond_moments(from: &str, to: &str) -> SqlError {
+    error(
+        242,
+        format!(
+            "The conversion of a {from} data type to a {to} data type resulted in an out-of-range value."
+        ),
+    )
+}
+
 pub fn guid_conversion() -> SqlError {
     error(
         8169,

@@ -232,7 +232,7 @@ fn to_float(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError>
 
 fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
     let value = match value {
-        Value::Text(given) => return moment_of_text(&given, to),
+        Value::Text(given) => return moment_of_text(&given, from, to),
         Value::Timestamp(moment)
             if from == SqlType::DateTime && !matches!(to, SqlType::DateTime) =>
         {
@@ -264,11 +264,10 @@ fn to_moment(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError
         SqlType::DateTimeOffset { .. } => Value::OffsetTimestamp(moment),
         _ => Value::Timestamp(local),
     };
-    let early = matches!(to, SqlType::DateTime) && local.date().civil().0 < 1753;
-    if early {
-        return Err(refusal::overflow_from(bare(from), bare(to)));
-    }
-    fit(shaped, to).map_err(|_| refusal::overflow_from(bare(from), bare(to)))
+    fit(shaped, to).map_err(|_| match to {
+        SqlType::DateTime | SqlType::SmallDateTime => refusal::beyond_moments(bare(from), bare(to)),
+        _ => refusal::overflow_from(bare(from), bare(to)),
+    })
 }
 
 /// A datetime counts 1/300 s: since compatibility level 130 its thirds survive a conversion (.003 is .0033333).
@@ -278,7 +277,7 @@ fn exact_datetime(moment: Timestamp) -> Timestamp {
     Timestamp(second * 10_000_000 + (ticks * 10_000_000 + 150) / 300)
 }
 
-fn moment_of_text(given: &str, to: SqlType) -> Result<Value, SqlError> {
+fn moment_of_text(given: &str, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
     let text = given.trim_matches(' ');
     let text = if text.is_empty() { "1900-01-01".to_string() } else { with_hyphens(text) };
     let read = |of: SqlType| text::parse(&text, of);
@@ -296,6 +295,14 @@ fn moment_of_text(given: &str, to: SqlType) -> Result<Value, SqlError> {
         }),
         // datetime and smalldatetime read no more than three decimals.
         SqlType::DateTime | SqlType::SmallDateTime if decimals(&text) > 3 => None,
+        SqlType::DateTime | SqlType::SmallDateTime => {
+            let is_moment = read(SqlType::DateTime2 { scale: 7 }).is_ok();
+            let beyond = || refusal::beyond_moments(bare(from), bare(to));
+            return read(to).map_err(|_| match is_moment {
+                true => beyond(),
+                false => refusal::moment_conversion(),
+            });
+        }
         _ => read(to).ok(),
     };
     value.ok_or_else(refusal::moment_conversion)

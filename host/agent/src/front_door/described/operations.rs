@@ -52,6 +52,7 @@ fn selling() -> Vec<Operation> {
             .columns()
             .answers(200, JSON, named("Page"))
             .refuses(404, &["table-unknown"])
+            .refuses(409, &["rows-moved"])
             .refuses(422, &["rows-query"]),
     ]
 }
