@@ -107,6 +107,12 @@ fn each_token_opens_what_its_role_may_and_nothing_more() {
                 }
             }
         }
+        let offline = stage.rehearsal.folder().join("offline");
+        for file in ["journal.db", "journal.db-wal", "catalogue.db", "catalogue.db-wal"] {
+            let rights =
+                std::fs::metadata(offline.join(file)).expect("an offline file").permissions();
+            assert_eq!(rights.mode() & 0o007, 0, "{file} is nobody else's business");
+        }
         let page = "GET /v1/status HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n";
         assert_eq!(raw(dial(&stage).await, page).await.code(), "door-host");
         let page = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n\r\n";

@@ -190,3 +190,25 @@ fn an_answer_that_nobody_takes_breaks_nothing_and_one_that_is_not_written_is_tol
     assert_eq!(status, Some(2), "{told}");
     assert_told(&told, "answer-unwritten", &["No space left"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_everyone_may_read_opens_no_door() {
+    use std::os::unix::fs::PermissionsExt as _;
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let file = stage.rehearsal.folder().join("front-door.token");
+        std::fs::write(&file, "guessed").expect("a token");
+        let rights = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+        rights(0o644).expect("rights for all");
+        let told = refused(&["run"], &stage.rehearsal.config());
+        assert_told(&told, "door-token-exposed", &["front-door.token", "o-rwx"]);
+        // Emptied, it gets a new token, which is its owner's alone.
+        std::fs::write(&file, "").expect("no token");
+        let mut stage = stage;
+        stage.start().await;
+        let mode = std::fs::metadata(stage.rehearsal.folder().join("front-door.token"));
+        assert_eq!(mode.expect("the file").permissions().mode() & 0o777, 0o600);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_core::limits;
 use tillhold_core::migration::Place;
 use tillhold_core::size::{self, DaySize, Fullness};
-use tillhold_local::{FileSize, Reserve, TableSize};
+use tillhold_local::{FileSize, LocalError, Reserve, TableSize};
 use tokio::sync::watch;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -170,6 +170,12 @@ pub fn used(files: &[FileSize; 2]) -> u64 {
 }
 
 /// The standing as status shows it: a few pages are read.
+/// Why no sale is taken while there is no room for one.
+pub fn refusal(register: &Register) -> Option<FlowError> {
+    let file = register.file.folder.join("journal.db");
+    register.local.is_without_room().then(|| LocalError::DiskFull { file }.into())
+}
+
 pub async fn told(agent: &Agent) -> Result<Json, FlowError> {
     let register = agent.register();
     let files = register.local.file_sizes().await?;

@@ -255,6 +255,9 @@ pub const BUILD_LINES_KEPT: usize = 40;
 /// What a build tool may print before the rest is not read: cargo's messages for 200 crates are under 1 MB.
 pub const BUILD_OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
+/// Room on the disk without which a sale is not sure to be written: its pages in the write-ahead log, some of them new.
+pub const SALE_ROOM_BYTES: u64 = 256 << 10;
+
 /// Read connections an offline file: two cores, and a register has one screen.
 pub const OFFLINE_READERS_MAX: usize = 4;
 /// Of them, for reads that take long: one is left for the lookups that every sale needs.

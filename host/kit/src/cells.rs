@@ -29,12 +29,38 @@ pub fn from_json(json: &Json, column: &Column) -> Result<Value, Misfit> {
         Json::Null => Err(Misfit { reason: "must not be null".to_string() }),
         Json::Bool(bit) => text::parse(if *bit { "1" } else { "0" }, column.of),
         // serde_json keeps a number's digits (arbitrary_precision), so 12.10 stays exact.
-        Json::Number(number) => text::parse(&number.to_string(), column.of),
+        Json::Number(number) => {
+            let given = number.to_string();
+            let plain = || text::parse(&without_exponent(&given)?, column.of).ok();
+            text::parse(&given, column.of).or_else(|misfit| plain().ok_or(misfit))
+        }
         Json::String(given) => text::parse(given, column.of),
         Json::Array(_) | Json::Object(_) => {
             Err(Misfit { reason: "must be a text, a number or null".to_string() })
         }
     }
+}
+
+/// How far a number's point may be moved: no column but a float's has so many digits.
+const EXPONENT_MAX: i32 = 64;
+
+/// `1.5e-7`, as JavaScript writes small numbers, with all its digits.
+fn without_exponent(number: &str) -> Option<String> {
+    let (digits, exponent) = number.split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok().filter(|by: &i32| by.abs() <= EXPONENT_MAX)?;
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let padded = format!("{0}{whole}{fraction}{0}", "0".repeat(EXPONENT_MAX as usize));
+    let point = EXPONENT_MAX + whole.len() as i32 + exponent;
+    let (whole, fraction) = padded.split_at_checked(usize::try_from(point).ok()?)?;
+    let whole = whole.trim_start_matches('0');
+    Some(match fraction.trim_end_matches('0') {
+        "" => format!("{sign}0{whole}"),
+        fraction => format!("{sign}0{whole}.{fraction}"),
+    })
 }
 
 pub fn text_json(value: &Value, column: &Column) -> Json {
@@ -56,5 +82,24 @@ pub fn resolution_json(table: &Table, resolution: &Resolution) -> Json {
             json!({ "merge": cells.collect::<Map<_, _>>() })
         }
         Resolution::Defer(reason) => json!({ "defer": reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_exponent;
+
+    #[test]
+    fn a_numbers_point_is_moved_by_its_exponent() {
+        for (given, expected) in [
+            ("1e3", Some("01000")),
+            ("-1.5e-7", Some("-0.00000015")),
+            ("12.50E+1", Some("0125")),
+            ("1e400", None),
+            ("1e-400", None),
+            ("7", None),
+        ] {
+            assert_eq!(without_exponent(given).as_deref(), expected, "{given}");
+        }
     }
 }

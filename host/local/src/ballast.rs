@@ -37,6 +37,18 @@ impl Reserve {
     }
 }
 
+fn has_no_room(env: &Env, folder: &Path) -> bool {
+    env.disk.free_bytes(folder).is_ok_and(|free| free < NO_ROOM_BYTES)
+}
+
+/// SQLite tells some writes on a full disk as those of a broken one.
+pub(crate) fn named(error: LocalError, env: &Env, folder: &Path) -> LocalError {
+    match error {
+        LocalError::Disk { file, .. } if has_no_room(env, folder) => LocalError::DiskFull { file },
+        error => error,
+    }
+}
+
 pub(crate) struct Ballast {
     env: Env,
     folder: PathBuf,
@@ -56,6 +68,11 @@ impl Ballast {
         }
     }
 
+    /// Whether less is free beside the files, as far as the system says.
+    pub(crate) fn has_less_than(&self, bytes: u64) -> bool {
+        self.env.disk.free_bytes(&self.folder).is_ok_and(|free| free < bytes)
+    }
+
     fn held_bytes(&self) -> u64 {
         std::fs::metadata(self.folder.join(NAME)).map_or(0, |file| file.len())
     }
@@ -65,9 +82,7 @@ impl Ballast {
         let is_full = match error {
             LocalError::DiskFull { .. } => true,
             // Some writes of SQLite (to its shared index) fail as disk errors when the disk is full.
-            LocalError::Disk { .. } => {
-                self.env.disk.free_bytes(&self.folder).is_ok_and(|free| free < NO_ROOM_BYTES)
-            }
+            LocalError::Disk { .. } => has_no_room(&self.env, &self.folder),
             _ => false,
         };
         if is_full {

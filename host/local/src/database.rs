@@ -1,6 +1,6 @@
 //! The handle that the agent holds: two files, a writer thread each, a few readers each.
 
-use crate::ballast::Ballast;
+use crate::ballast::{self, Ballast};
 use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
 use crate::late::Late;
@@ -82,8 +82,9 @@ impl LocalDatabase {
         let (env, folder, identity) = (env.clone(), folder.to_path_buf(), identity.clone());
         let outside = env.clone();
         let open = move || {
-            let opened = open_files(&env, &folder, &identity)?;
-            start(&env, &folder, opened)
+            let opened = open_files(&env, &folder, &identity);
+            let started = opened.and_then(|opened| start(&env, &folder, opened));
+            started.map_err(|error| ballast::named(error, &env, &folder))
         };
         outside.blocking("opening of the offline database", open).await.ok_or(LocalError::Closed)?
     }

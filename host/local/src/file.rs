@@ -98,7 +98,9 @@ impl OfflineFile {
 
     /// A new file's connection.
     pub(crate) fn connect_to_new(&self) -> Result<Connection, Trouble> {
-        self.connect(writable())
+        let conn = self.connect(writable())?;
+        self.close_to_others();
+        Ok(conn)
     }
 
     /// The writer's connection to a file that was checked as a whole before it came here.
@@ -118,6 +120,7 @@ impl OfflineFile {
         let at = |trouble: Trouble| trouble.at(&self.path);
         self.refuse_vanished_journal()?;
         let mut conn = self.connect(writable()).map_err(at)?;
+        self.close_to_others();
         let found = self.look(&conn, identity).map_err(at)?;
         if found == Found::Nothing {
             // Before anything else is written: later it takes a rewrite of the whole file.
@@ -161,6 +164,26 @@ impl OfflineFile {
         conn.pragma_update(None, "wal_autocheckpoint", 0)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(conn)
+    }
+
+    /// Customers' data are in it: those who are neither its owner nor of its group do not read it. The write-ahead log gets
+    /// its rights from the file.
+    fn close_to_others(&self) {
+        #[cfg(unix)]
+        if self.vfs.is_none() {
+            use std::fs::Permissions;
+            use std::os::unix::fs::PermissionsExt as _;
+            for suffix in ["", "-wal", "-shm"] {
+                let mut path = self.path.clone().into_os_string();
+                path.push(suffix);
+                let Ok(file) = std::fs::metadata(&path) else { continue };
+                let mode = file.permissions().mode();
+                if mode & 0o007 != 0 {
+                    // Another's file, in a group that may write it: that is its owner's business.
+                    let _ = std::fs::set_permissions(&path, Permissions::from_mode(mode & !0o007));
+                }
+            }
+        }
     }
 
     pub(crate) fn connect(&self, flags: OpenFlags) -> Result<Connection, Trouble> {

@@ -126,6 +126,11 @@ impl LocalDatabase {
         self.ballast().let_go();
     }
 
+    /// Whether neither the disk nor what is kept on it has room for a sale.
+    pub fn is_without_room(&self) -> bool {
+        self.reserve() != Reserve::Kept && self.ballast().has_less_than(limits::SALE_ROOM_BYTES)
+    }
+
     pub fn reserve(&self) -> Reserve {
         self.ballast().reserve()
     }

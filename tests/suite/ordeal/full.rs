@@ -188,6 +188,8 @@ fn the_disk_is_full() {
             let sold = sell_out(register, till).await;
             assert!(sold > 0, "it sold on what it had kept");
             assert_eq!(reserve(register).await, "gone");
+            let ready = register.get("/readyz").await.expect("an answer");
+            assert_eq!((ready.status, &ready.body["reasons"][0]["code"]), (503, &FULL.into()));
             if round % 2 == 1 {
                 again(register);
                 tokio::time::sleep(Duration::from_millis(dice.below(2_000))).await;

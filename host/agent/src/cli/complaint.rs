@@ -90,6 +90,7 @@ impl DoorError {
             DoorError::Socket { .. } => "door-socket",
             DoorError::File { .. } => "door-file",
             DoorError::TokenTwice { .. } => "door-token-twice",
+            DoorError::TokenExposed { .. } => "door-token-exposed",
         }
     }
 
@@ -100,6 +101,9 @@ impl DoorError {
             }
             DoorError::Socket { .. } => {
                 "choose another [front_door] socket, or move away what is there; its folder must be there and writable"
+            }
+            DoorError::TokenExposed { .. } => {
+                "chmod o-rwx it; empty it too if others had the time to read it: a new token is made in it"
             }
             DoorError::TokenTwice { .. } => "empty one of the two files: a new token is made in it",
             DoorError::File { cause, .. } if cause.kind() == std::io::ErrorKind::StorageFull => {

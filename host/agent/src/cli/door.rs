@@ -53,6 +53,7 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
     let nothing_waits = ["quarantined", "conflicts", "rows_aside"].iter().all(|n| status[*n] == 0);
     let well = status["state"] == "online"
         && nothing_waits
+        && status["size"]["reserve"] != "gone"
         && faults(&status).is_empty()
         && status["data"]["fault"].is_null();
     Ok(if well { Done::Yes } else { Done::No })

@@ -50,7 +50,11 @@ fn word(json: &Json) -> &str {
 /// The standing in one line, for status too.
 pub fn line(size: &Json) -> String {
     let (used, limit) = (mb(&size["used_bytes"]), mb(&size["limit_bytes"]));
-    format!("offline database: {used} of {limit} MB: {}", word(&size["standing"]))
+    let full = match size["reserve"] == "gone" {
+        true => "; the disk is full: what was kept for that is gone",
+        false => "",
+    };
+    format!("offline database: {used} of {limit} MB: {}{full}", word(&size["standing"]))
 }
 
 fn forecast(forecast: &Json) -> String {

@@ -6,8 +6,8 @@ use super::problem::Problem;
 use axum::Json as JsonBody;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
-use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use tillhold_core::limits;
@@ -35,6 +35,12 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request, state: &S) -> Result<Whole, Problem> {
         let operation = operation(&request);
+        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            return Err(Problem::unread(415, format!("a body in the encoding {encoding:?}"))
+                .hint("send the JSON as it is, without Content-Encoding"));
+        }
         let body = in_time(JsonBody::<Json>::from_request(request, state)).await?;
         let JsonBody(body) = body.map_err(Problem::body)?;
         check(operation, &body)?;

@@ -3,7 +3,7 @@
 use super::Door;
 use crate::agent::Agent;
 use crate::fault::FlowError;
-use crate::{freshness, numbers};
+use crate::{freshness, numbers, upkeep};
 use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -41,7 +41,8 @@ pub async fn reasons(agent: &Agent) -> Vec<Json> {
     let register = agent.register();
     let unreadable = register.local.counts().await.err().map(FlowError::from);
     let data = freshness::refusal(agent);
-    let refusals = unreadable.into_iter().chain(data).chain(numbers::refusal(agent, &register));
+    let refusals = unreadable.into_iter().chain(upkeep::refusal(&register)).chain(data);
+    let refusals = refusals.chain(numbers::refusal(agent, &register));
     reasons.extend(refusals.map(|error| freshness::told(&error)));
     reasons
 }

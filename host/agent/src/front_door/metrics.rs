@@ -22,7 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 use tillhold_core::failover::State as Failover;
-use tillhold_local::Counts;
+use tillhold_local::{Counts, Reserve};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// A price lookup takes a fraction of a millisecond, a sale some, a wait for the channel seconds.
@@ -191,6 +191,12 @@ impl Page {
         let bytes = || Some(Unit::Bytes);
         self.number("database_size", "What the offline database uses", bytes(), used as f64);
         self.number("database_limit", "What it may use", bytes(), limit as f64);
+        let is_gone = register.local.reserve() == Reserve::Gone;
+        let help = "1 while the space that is kept for a full disk is gone";
+        self.number("reserve_gone", help, None, f64::from(u8::from(is_gone)));
+        if let Ok(free) = register.env.disk.free_bytes(&register.file.folder) {
+            self.number("disk_free", "What may still be written beside it", bytes(), free as f64);
+        }
         Ok(())
     }
 

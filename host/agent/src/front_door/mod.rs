@@ -98,6 +98,8 @@ pub enum DoorError {
     File { file: String, cause: std::io::Error },
     #[error("{one} and {other} hold the same token: a role could not be told by it")]
     TokenTwice { one: String, other: String },
+    #[error("everyone on this machine may read the token in {file}")]
+    TokenExposed { file: String },
 }
 
 impl DoorError {

@@ -87,13 +87,28 @@ fn hash(token: &[u8]) -> [u8; 32] {
 fn token(env: &Env, file: &Path) -> Result<String, DoorError> {
     let wrong = |cause| DoorError::File { file: file.display().to_string(), cause };
     match std::fs::read_to_string(file) {
-        Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_string()),
+        Ok(text) if !text.trim().is_empty() => match is_open_to_all(file) {
+            true => Err(DoorError::TokenExposed { file: file.display().to_string() }),
+            false => Ok(text.trim().to_string()),
+        },
         Ok(_) => make(env, file).map_err(wrong),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             make(env, file).map_err(wrong)
         }
         Err(error) => Err(wrong(error)),
     }
+}
+
+/// A group may be let in: the account under which the POS runs.
+fn is_open_to_all(file: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        let mode = std::fs::metadata(file)
+            .map_or(0, |file| std::os::unix::fs::PermissionsExt::mode(&file.permissions()));
+        mode & 0o004 != 0
+    }
+    #[cfg(not(unix))]
+    false
 }
 
 fn make(env: &Env, file: &Path) -> std::io::Result<String> {
@@ -104,7 +119,11 @@ fn make(env: &Env, file: &Path) -> std::io::Result<String> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    std::io::Write::write_all(&mut options.open(file)?, token.as_bytes())?;
+    let mut opened = options.open(file)?;
+    // One that was there, empty, has the rights that somebody gave it.
+    #[cfg(unix)]
+    opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    std::io::Write::write_all(&mut opened, token.as_bytes())?;
     Ok(token)
 }
 

@@ -235,7 +235,10 @@ fn read_token(table: &Table, token: &str) -> Option<(Key, Place)> {
 
 fn filter(table: &Table, asked: &[(String, String)]) -> Result<(Filter, Place), Problem> {
     let (mut filter, mut place) = (Filter { limit: 100, ..Filter::default() }, Place::Start);
-    for (name, value) in asked {
+    for (at, (name, value)) in asked.iter().enumerate() {
+        if asked[..at].iter().any(|(before, _)| before == name) {
+            return Err(wrong(name, "is given twice".to_string()));
+        }
         match (name.as_str(), name.strip_prefix("prefix.")) {
             ("limit", _) => filter.limit = limit(value)?,
             ("after", _) => {

@@ -161,6 +161,8 @@ struct Sale {
 }
 
 struct SaleRow {
+    /// The how-manieth of the body, from 0.
+    at: usize,
     table: Arc<Table>,
     operation: Operation,
     /// Given cells by position; an insert has them all.
@@ -291,7 +293,10 @@ fn number_used(register: &Register, number: u64) -> Problem {
 
 fn clash() -> Problem {
     Problem::new(409, "transaction-clash", "another transaction is known under this id")
-        .hint("nothing was written; give the new transaction an id of its own")
+        .hint(
+            "nothing was written. A repeat sends what was sent first, as it was spelled; only a sale that was never sent gets \
+             an id of its own",
+        )
 }
 
 /// SHA-256 of the body's canonical JSON: keys sorted, so that a POS may write them in any order.
@@ -373,12 +378,16 @@ fn sale_row(agent: &Agent, at: usize, row: &Json) -> Result<SaleRow, Problem> {
         };
         let value = json::from_json(given, &table.columns[position])
             .map_err(|misfit| wrong("row-value", format!("{name}.{column}: {misfit}")))?;
+        if matches!(&value, Value::Text(text) if text.contains('\0')) {
+            let detail = format!("{name}.{column} has a U+0000, which does not travel");
+            return Err(wrong("row-value", detail));
+        }
         if cells[position].replace(value).is_some() {
             return Err(wrong("row-column", format!("{name}.{column} is given twice")));
         }
         next = position + 1;
     }
-    Ok(SaleRow { table: table.clone(), operation, cells })
+    Ok(SaleRow { at, table: table.clone(), operation, cells })
 }
 
 impl SaleRow {
@@ -388,7 +397,8 @@ impl SaleRow {
             Some(value) => Ok(value),
             None => default_of(agent, column).ok_or_else(|| {
                 let name = &self.table.name;
-                let detail = format!("{name}.{} has no default: give it a value", column.name);
+                let (at, column) = (self.at, &column.name);
+                let detail = format!("row {at}: {name}.{column} has no default: give it a value");
                 Problem::new(422, "row-value", detail)
             }),
         };
@@ -398,8 +408,10 @@ impl SaleRow {
     fn key(&self) -> Result<Key, Problem> {
         let part = |at: &usize| {
             self.cells[*at].clone().ok_or_else(|| {
-                let (name, column) = (&self.table.name, &self.table.columns[*at].name);
-                Problem::new(422, "row-key", format!("{name}.{column} is part of the key: give it"))
+                let (row, name, column) =
+                    (self.at, &self.table.name, &self.table.columns[*at].name);
+                let detail = format!("row {row}: {name}.{column} is part of the key: give it");
+                Problem::new(422, "row-key", detail)
             })
         };
         self.table.key.iter().map(part).collect::<Result<_, _>>().map(Key)

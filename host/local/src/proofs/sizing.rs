@@ -230,6 +230,7 @@ async fn sell_until_full(disk: &Path) {
     };
     assert!(sold_on_reserve > 10, "{sold_on_reserve} of {number} sales");
     assert_eq!(refused.code(), "local-disk-full");
+    assert!(db.is_without_room());
     let loading = load(&db, 0..1).await.expect_err("no room for a catalogue");
     assert_eq!(loading.code(), "local-kept-for-sales");
     let pending = db.pending(1_000, usize::MAX).await.expect("reads go on");
@@ -237,6 +238,7 @@ async fn sell_until_full(disk: &Path) {
     println!("{sold_on_reserve} sold on the reserve, then refused whole");
 
     std::fs::remove_file(disk.join("other")).expect("room");
+    assert!(!db.is_without_room());
     db.record(id(number), hash(number), sale(number), 1).await.expect("it sells again");
     assert_eq!(db.keep_reserve(2 << 20).await.expect("room"), Reserve::Kept);
     load(&db, 0..1).await.expect("it loads again");

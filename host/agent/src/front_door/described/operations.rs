@@ -43,7 +43,10 @@ fn selling() -> Vec<Operation> {
             .refuses(413, &["transaction-rows"])
             .refuses(422, &["transaction-id", "transaction-rows", "row-table", "row-operation"])
             .refuses(422, &["row-values", "row-column", "row-value", "row-key"])
-            .refuses(503, &["never-synchronised", "data-stale"]),
+            .refuses(422, &["local-row-exists", "local-row-missing"])
+            .refuses(500, &["local-disk-full"])
+            .refuses(503, &["never-synchronised", "data-stale"])
+            .refuses(503, &["numbers-unread", "numbers-unloaded", "numbers-behind"]),
         get("/v1/transactions/{id}", "What the register remembers of a POS transaction")
             .answers(200, JSON, named("Transaction"))
             .refuses(404, &["transaction-unknown"])
