@@ -443,3 +443,29 @@ fn told_to_stop_it_does_not_wait_for_ever() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// A caller that is still sending when the door has made up its mind.
+#[test]
+fn whoever_is_refused_before_its_body_is_read_sees_why() {
+    proof(async {
+        let stage = Stage::online(20).await;
+        let [read_only, pos] = [READ_ONLY, POS].map(|file| token(&stage, file));
+        let sale = "PUT /v1/transactions/00000000-0000-4000-8000-000000000001";
+        let large = |megabytes: usize| format!("\"{}\"", "x".repeat(megabytes << 20));
+        for (line, token, body, status) in [
+            (sale, "wrong", large(3), 401),
+            (sale, &read_only, large(3), 403),
+            ("PUT /v1/nowhere", &pos, large(3), 404),
+            (sale, &pos, large(9), 413),
+        ] {
+            for _ in 0..3 {
+                let answer = raw(dial(&stage).await, &request(line, token, &body)).await;
+                assert_eq!(answer.status, status, "{}", answer.text);
+            }
+        }
+        let zipped = request(sale, &pos, "{}").replacen("\r\n", "\r\nContent-Encoding: gzip\r\n", 1);
+        let answer = raw(dial(&stage).await, &zipped).await;
+        assert_eq!((answer.status, answer.code()), (415, "door-body".to_string()));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

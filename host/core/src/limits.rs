@@ -79,6 +79,9 @@ pub const DOOR_HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 pub const DOOR_HEAD_BYTES_MAX: usize = 64 << 10;
 /// From a request's head to its body's end: 8 MiB take a tenth of a second on this machine.
 pub const DOOR_BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// What is taken of a body that was refused: twice the largest one, within a fifth of its time.
+pub const DOOR_REST_BYTES_MAX: usize = 16 << 20;
+pub const DOOR_REST_TIME_MAX: Duration = Duration::from_secs(2);
 /// After so long without a byte of its answer taken a caller is gone.
 pub const DOOR_WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// A question's time at the front door: three times what a till's user waits before trying again.

@@ -33,6 +33,7 @@ mod plugins;
 mod problem;
 mod quarantine;
 mod rate;
+mod rest;
 mod role;
 mod routes;
 mod rows;

@@ -5,8 +5,8 @@ use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
     Door, audit, conflicts, decisions, described, events, hand, health, images, letting_go,
-    metrics, plugins, problem, quarantine, rows, selection, size, snapshots, status, transactions,
-    unsent, verify,
+    metrics, plugins, problem, quarantine, rest, rows, selection, size, snapshots, status,
+    transactions, unsent, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -146,6 +146,7 @@ pub fn guarded(door: Door) -> Router {
     with_fallbacks(router)
         .layer(axum::middleware::from_fn_with_state(Arc::new(door.clone()), guard::admit))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(rest::take))
         .with_state(door)
 }
 
