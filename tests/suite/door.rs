@@ -463,7 +463,8 @@ fn whoever_is_refused_before_its_body_is_read_sees_why() {
                 assert_eq!(answer.status, status, "{}", answer.text);
             }
         }
-        let zipped = request(sale, &pos, "{}").replacen("\r\n", "\r\nContent-Encoding: gzip\r\n", 1);
+        let zipped =
+            request(sale, &pos, "{}").replacen("\r\n", "\r\nContent-Encoding: gzip\r\n", 1);
         let answer = raw(dial(&stage).await, &zipped).await;
         assert_eq!((answer.status, answer.code()), (415, "door-body".to_string()));
         stage.rehearsal.close().await.expect("an end");

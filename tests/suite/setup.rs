@@ -260,6 +260,12 @@ fn flags_alone_lead_from_nothing_to_a_sale_in_the_channel() {
         let written = told(&facts.config, &with, &format!("{}\n", facts.password));
         assert_told(&written, 0, &["Connected to", "The channel is prepared", "tillhold run"]);
         assert_secret(&stage.rehearsal.folder().join("new.password"), &facts.password);
+        // What is missing then is the profile, and no administrator can help.
+        let lost = told(&facts.config, &["--profile", "nowhere.toml"], "");
+        assert_told(&lost, 0, &["The profile cannot be used", "nowhere.toml", "profile check"]);
+        assert!(!String::from_utf8_lossy(&lost.stderr).contains("channel prepare"));
+        let found = told(&facts.config, &["--profile", "profile.toml"], "");
+        assert_told(&found, 0, &["The channel is prepared"]);
         stage.rehearsal.command(&["provision"]).await.expect("a provisioning");
         stage.start().await;
         stage.rehearsal.sell(2).await.expect("sales");

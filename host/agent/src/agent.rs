@@ -18,6 +18,7 @@ use crate::report;
 use crate::reporting::Reports;
 use crate::rounds::Rounds;
 use crate::snapshot::board::Board;
+use crate::sync;
 use crate::trouble::{LastTrouble, Trouble};
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
@@ -287,8 +288,14 @@ impl Agent {
                 report.took_ms = took_ms;
                 report.last = *tally;
                 report.total += *tally;
-                report.fault = None;
                 report.is_altered = false;
+                let stood = report.fault.take();
+                drop(reports);
+                if stood.is_some()
+                    && let Some(what) = sync::told_as(scope)
+                {
+                    self.say(&format!("{what} goes on"));
+                }
             }
             Err(error) => {
                 report.errors += 1;

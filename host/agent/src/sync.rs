@@ -8,10 +8,12 @@
 
 use crate::agent::Agent;
 use crate::fault::FlowError;
+use crate::lost::LOST;
 use crate::pull::{self, Progress};
 use crate::push::{self, Pushed};
 use crate::quiet;
 use crate::register::{Register, ScopeRun};
+use crate::reporting::REPORT;
 use crate::selecting;
 use crate::snapshot::keep;
 use crate::{again, claiming, life, numbers, releasing, renewal, reporting};
@@ -277,6 +279,17 @@ fn is_due(agent: &Agent, run: &ScopeRun) -> bool {
     due_in_ms(agent, run).is_none_or(|left_ms| left_ms <= 0)
 }
 
+/// As the log calls it when it stands still and when it goes on; what is lost is told of itself.
+pub fn told_as(report: &str) -> Option<String> {
+    match report {
+        LOST => None,
+        PUSH => Some(PUSH.to_string()),
+        SELECTION => Some("the offline choice".to_string()),
+        REPORT => Some("the report to the channel".to_string()),
+        scope => Some(format!("scope {scope}")),
+    }
+}
+
 /// In how long the scope is pulled next by its frequency, a little earlier on each register; below 0 it is late, `None` is
 /// now.
 pub fn due_in_ms(agent: &Agent, run: &ScopeRun) -> Option<i64> {
@@ -329,7 +342,9 @@ async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowErr
     match result {
         Err(error) if error.is_channel_trouble() => Err(error),
         Err(error) => {
-            if stood.is_none_or(|(code, ..)| code != error.code()) {
+            let is_news = stood.is_none_or(|(code, ..)| code != error.code());
+            // An agent that stops closes its files under what is under way.
+            if is_news && !agent.is_stopping() {
                 agent.say(&format!("push stands still: [{}] {error}", error.code()));
             }
             // Sales that wait for their own need not wait for this.
@@ -431,7 +446,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
                 return Err(error);
             }
             let scope = &run.scope.name;
-            if is_news {
+            if is_news && !agent.is_stopping() {
                 agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
             }
             Ok(Tally::default())

@@ -71,11 +71,7 @@ pub struct Person {
 impl Person {
     /// Empty where the operating system does not say: the front door refuses that.
     pub fn name(self) -> String {
-        let account = || {
-            let names = ["USER", "LOGNAME", "USERNAME"];
-            names.iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
-        };
-        self.who.or_else(account).unwrap_or_default()
+        self.who.unwrap_or_else(|| whoami::username().unwrap_or_default())
     }
 }
 

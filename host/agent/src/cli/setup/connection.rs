@@ -3,6 +3,7 @@
 use super::dialogue::Dialogue;
 use super::fault::SetupError;
 use crate::cli::channel;
+use crate::settings::reader::Mistakes;
 use crate::settings::register_file::RegisterFile;
 use std::sync::Arc;
 use tillhold_channel::known::{Known, known};
@@ -22,6 +23,8 @@ pub enum Found {
     Prepared { known: Option<Known>, tables: usize },
     /// It can log in, but something is not there yet.
     Unprepared { known: Option<Known>, missing: Vec<String> },
+    /// It can log in, and its profile cannot be read.
+    NoProfile { known: Option<Known>, error: anyhow::Error },
     /// The channel was not reached, or did not let the register in.
     Failed(anyhow::Error),
 }
@@ -49,6 +52,7 @@ pub async fn test(env: &Env, file: &RegisterFile, password: Option<Secret>) -> F
                 false => Found::Unprepared { known, missing },
             }
         }
+        Err(error) if error.is::<Mistakes>() => Found::NoProfile { known, error },
         Err(error) => match error.downcast_ref::<ChannelError>() {
             Some(channel) if channel.class() == Class::Retry => Found::Failed(error),
             _ => Found::Unprepared { known, missing: vec![error.to_string()] },
@@ -57,6 +61,18 @@ pub async fn test(env: &Env, file: &RegisterFile, password: Option<Secret>) -> F
 }
 
 impl Found {
+    /// The command that has to come next, and what for; none where the register can work.
+    pub fn next(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Found::Prepared { .. } => None,
+            Found::NoProfile { .. } => Some(("profile check", "what is wrong with the profile")),
+            Found::Unprepared { .. } | Found::Failed(_) => Some((
+                "channel prepare --print",
+                "the script that a database administrator runs once",
+            )),
+        }
+    }
+
     pub fn tell(&self, dialogue: &mut Dialogue, file: &RegisterFile) -> Result<(), SetupError> {
         let way = &file.channel;
         let place = format!("{} at {}:{}", way.database, way.host, way.port);
@@ -66,6 +82,11 @@ impl Found {
                 dialogue.say(&format!("Connected to {place}."))?;
                 tell_ids(dialogue, file, known.as_ref())?;
                 dialogue.say(&format!("The channel is prepared: {tables} tables, nothing missing."))
+            }
+            Found::NoProfile { known, error } => {
+                dialogue.say(&format!("Connected to {place}."))?;
+                tell_ids(dialogue, file, known.as_ref())?;
+                dialogue.say(&format!("The profile cannot be used: {error:#}"))
             }
             Found::Unprepared { known, missing } => {
                 dialogue.say(&format!("Connected to {place}."))?;

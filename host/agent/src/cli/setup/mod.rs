@@ -141,11 +141,11 @@ pub async fn setup(env: &Env, args: SetupArgs) -> anyhow::Result<Done> {
     refuse_missing(&dialogue)?;
     let text = old.with(&answers)?;
     let file = RegisterFile::of(config, text.clone())?;
-    let mut is_prepared = true;
+    let mut first = None;
     if !args.untested {
         let found = connection::test(env, &file, answers.password.clone()).await;
         found.tell(&mut dialogue, &file)?;
-        is_prepared = matches!(found, Found::Prepared { .. });
+        first = found.next();
         if let Found::Failed(error) = found {
             let words = format!("Write {} all the same?", config.display());
             if !dialogue.has_person() {
@@ -161,7 +161,7 @@ pub async fn setup(env: &Env, args: SetupArgs) -> anyhow::Result<Done> {
     }
     answers::keep(&answers, &args.beside(""))?;
     write(config, &text, &answers, is_replaced)?;
-    tell_next(&mut dialogue, config, is_prepared)?;
+    tell_next(&mut dialogue, config, first)?;
     Ok(Done::Yes)
 }
 
@@ -212,16 +212,19 @@ fn is_private(_: &Path) -> bool {
     false
 }
 
-fn tell_next(dialogue: &mut Dialogue, config: &Path, is_prepared: bool) -> Result<(), SetupError> {
+/// `first` is what has to be done before all else, with what for.
+fn tell_next(
+    dialogue: &mut Dialogue,
+    config: &Path,
+    first: Option<(&str, &str)>,
+) -> Result<(), SetupError> {
     let of = match config == Path::new("register.toml") {
         true => String::new(),
         false => format!(" --config {}", config.display()),
     };
     dialogue.say(&format!("{} is written. Next:", config.display()))?;
-    if !is_prepared {
-        dialogue.say(&format!(
-            "  tillhold channel prepare --print{of}   the script that a database administrator runs once"
-        ))?;
+    if let Some((command, what)) = first {
+        dialogue.say(&format!("  tillhold {command}{of}   {what}"))?;
     }
     dialogue.say(&format!("  tillhold provision{of}   fills the offline database"))?;
     dialogue.say(&format!("  tillhold run{of}   the agent"))
