@@ -10,7 +10,7 @@
 use crate::KitError;
 use crate::cells::{from_json, resolution_json, to_json};
 use crate::csv::Problem;
-use crate::rows::{row_json, row_of_json, shape, unknown};
+use crate::rows::{json_reason, row_json, row_of_json, shape, unknown};
 use serde_json::{Map, Value as Json, json};
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn objects(file: &Path) -> Result<Vec<Cells>, KitError> {
     let unread = |cause| KitError::File { path: file.to_path_buf(), done: "read", cause };
     let text = fs::read_to_string(file).map_err(unread)?;
     let json: Json = serde_json::from_str(&text)
-        .map_err(|error| wrong(file, error.line(), error.to_string()))?;
+        .map_err(|error| wrong(file, error.line(), json_reason(&error)))?;
     let all = if let Json::Array(all) = json { all } else { vec![json] };
     let object = |(at, json)| match json {
         Json::Object(cells) => Ok(cells),

@@ -105,18 +105,20 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    fn next(&mut self) -> io::Result<Option<String>> {
+    fn next(&mut self, file: &str) -> Result<Option<String>, KitError> {
         let mut bytes = Vec::new();
         let most = KIT_FILE_BYTES_MAX;
-        if (&mut self.source).take(most + 1).read_until(b'\n', &mut bytes)? == 0 {
+        let mut source = (&mut self.source).take(most + 1);
+        let unread = |cause| unreadable(file, cause);
+        if source.read_until(b'\n', &mut bytes).map_err(unread)? == 0 {
             return Ok(None);
         }
         self.line += 1;
+        let refused = |reason: &str| wrong(file, vec![problem(self.line, reason)]);
         if bytes.len() as u64 > most {
-            return Err(io::Error::other(format!("line {} is too long", self.line)));
+            return Err(refused("it is too long"));
         }
-        let wrong = |_| io::Error::other(format!("line {} is not UTF-8", self.line));
-        String::from_utf8(bytes).map(Some).map_err(wrong)
+        String::from_utf8(bytes).map(Some).map_err(|error| refused(encoding(error.as_bytes())))
     }
 }
 
@@ -130,16 +132,18 @@ impl<R: BufRead> RowReader<R> {
         with_verdicts: bool,
     ) -> Result<RowReader<R>, KitError> {
         let unread = |cause| unreadable(file, cause);
-        let format = match format {
-            Some(format) => format,
-            None => sniffed(source.fill_buf().map_err(unread)?),
-        };
+        let beginning = source.fill_buf().map_err(unread)?;
+        if is_utf16(beginning) {
+            return Err(wrong(file, vec![problem(1, UTF_16)]));
+        }
+        let format = format.unwrap_or_else(|| sniffed(beginning));
         let mut source = match format {
             Format::Csv => Source::csv(source),
             Format::Json => Source::json(file, source)?,
         };
         let (line, names) = source.names(file, with_verdicts)?;
         let shape = shape(table, &names).map_err(|reasons| {
+            let reasons = separated(&names).map_or(reasons, |reason| vec![reason]);
             let problem = |reason| Problem { line, reason };
             wrong(file, reasons.into_iter().map(problem).collect())
         })?;
@@ -195,9 +199,8 @@ impl<R: BufRead> Source<R> {
         if count as u64 > most {
             return Err(unread(io::Error::other("it is too long: write an object a line")));
         }
-        let array: Vec<Json> = serde_json::from_str(&text).map_err(|error| {
-            wrong(file, vec![Problem { line: error.line(), reason: error.to_string() }])
-        })?;
+        let array: Vec<Json> = serde_json::from_str(&text)
+            .map_err(|error| wrong(file, vec![problem(error.line(), &json_reason(&error))]))?;
         Ok(Source::Array { rest: array.into_iter(), line: 0, first: None })
     }
 
@@ -206,6 +209,7 @@ impl<R: BufRead> Source<R> {
         let empty = || wrong(file, vec![problem(1, "there are no rows")]);
         if let Source::Csv { lines, splitter } = self {
             let header = record(file, lines, splitter)?.ok_or_else(empty)?;
+            let header = header.map_err(|problem| wrong(file, vec![problem]))?;
             let mut names = header.fields.into_iter().map(|field| field.text.trim().to_string());
             if verdicts && names.next().as_deref() != Some(VERDICT) {
                 return Err(wrong(
@@ -235,7 +239,11 @@ impl<R: BufRead> Source<R> {
     ) -> Result<Option<Read>, KitError> {
         if let Source::Csv { lines, splitter } = self {
             loop {
-                let Some(record) = record(file, lines, splitter)? else { return Ok(None) };
+                let record = match record(file, lines, splitter)? {
+                    None => return Ok(None),
+                    Some(Err(problem)) => return Ok(Some(Err(problem))),
+                    Some(Ok(record)) => record,
+                };
                 // A blank line is a row only where a row has one cell.
                 if record.fields.len() > 1
                     || !record.fields[0].text.is_empty()
@@ -261,11 +269,11 @@ impl<R: BufRead> Source<R> {
                 if let Some(first) = first.take() {
                     return Ok(Some(first));
                 }
-                while let Some(text) = lines.next().map_err(|cause| unreadable(file, cause))? {
+                while let Some(text) = lines.next(file)? {
                     let text = text.trim_start_matches('\u{FEFF}');
                     if !text.trim().is_empty() {
                         let json = serde_json::from_str(text).map_err(|error| {
-                            wrong(file, vec![problem(lines.line, &error.to_string())])
+                            wrong(file, vec![problem(lines.line, &json_reason(&error))])
                         })?;
                         return Ok(Some((lines.line, json)));
                     }
@@ -280,11 +288,11 @@ fn record<R: BufRead>(
     file: &str,
     lines: &mut Lines<R>,
     splitter: &mut Splitter,
-) -> Result<Option<Record>, KitError> {
+) -> Result<Option<Result<Record, Problem>>, KitError> {
     let mut bytes = 0;
-    while let Some(line) = lines.next().map_err(|cause| unreadable(file, cause))? {
+    while let Some(line) = lines.next(file)? {
         bytes += line.len() as u64;
-        if let Some(record) = splitter.take(&line) {
+        if let Some(record) = splitter.take(&line).transpose() {
             return Ok(Some(record));
         }
         if bytes > KIT_FILE_BYTES_MAX {
@@ -294,6 +302,30 @@ fn record<R: BufRead>(
     match splitter.unclosed() {
         Some(line) => Err(wrong(file, vec![problem(line, "a quote is opened and never closed")])),
         None => Ok(None),
+    }
+}
+
+const UTF_16: &str = "it is not UTF-8 but UTF-16, as spreadsheets write \"Unicode text\": save it as UTF-8";
+
+/// By the byte order mark, or the zero beside the first letter.
+fn is_utf16(beginning: &[u8]) -> bool {
+    matches!(beginning, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, _, ..] | [_, 0, ..])
+}
+
+/// Of a line that is not UTF-8.
+fn encoding(line: &[u8]) -> &'static str {
+    match line.contains(&0) {
+        true => UTF_16,
+        false => "it is not UTF-8, but probably Windows-1252 or ISO 8859-1: save the file as UTF-8",
+    }
+}
+
+/// What JSON's reader says, without its own line: that is told in front, and of a line alone it would always be 1.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((reason, _)) => format!("{reason}, at letter {}", error.column()),
+        None => text,
     }
 }
 
@@ -329,6 +361,14 @@ pub(crate) fn shape(table: &Table, names: &[String]) -> Result<Table, Vec<String
         key: key.collect(),
         columns: kept.iter().map(|at| table.columns[*at].clone()).collect(),
     })
+}
+
+/// A header in one piece, as the spreadsheets of half of Europe write it.
+fn separated(names: &[String]) -> Option<String> {
+    let [name] = names else { return None };
+    let (_, found) =
+        [(';', "semicolons"), ('\t', "tabs")].into_iter().find(|(letter, _)| name.contains(*letter))?;
+    Some(format!("fields are separated by commas, and here are {found} instead"))
 }
 
 pub(crate) fn unknown(table: &Table, name: &str) -> String {

@@ -20,17 +20,21 @@ pub(crate) fn read<const N: usize>(
 ) -> Result<(), DemoError> {
     let mut records = records(text);
     let places = match records.next() {
-        Some((_, header)) => places(file, &header, columns)?,
+        Some(Ok((_, header))) => places(file, &header, columns)?,
+        Some(Err(problem)) => return Err(refuse(file, vec![problem])),
         None => return Err(refuse(file, vec![problem(1, "the file is empty")])),
     };
     let mut problems = Vec::new();
-    for (line, record) in records {
-        let taken = match places.iter().all(|place| *place < record.len()) {
-            true => take(Named { fields: places.map(|place| record[place].trim()) }),
-            false => Err(format!("{} fields are too few", record.len())),
-        };
-        if let Err(reason) = taken {
-            problems.push(problem(line, &reason));
+    for record in records {
+        let taken = record.and_then(|(line, record)| {
+            let taken = match places.iter().all(|place| *place < record.len()) {
+                true => take(Named { fields: places.map(|place| record[place].trim()) }),
+                false => Err(format!("{} fields are too few", record.len())),
+            };
+            taken.map_err(|reason| problem(line, &reason))
+        });
+        if let Err(problem) = taken {
+            problems.push(problem);
             if problems.len() == PROBLEMS_SHOWN {
                 break;
             }
@@ -62,13 +66,14 @@ fn refuse(file: &str, problems: Vec<Problem>) -> DemoError {
 }
 
 /// The records of a text, with the lines where they begin; blank lines are none.
-fn records(text: &str) -> impl Iterator<Item = (usize, Vec<String>)> {
+fn records(text: &str) -> impl Iterator<Item = Result<(usize, Vec<String>), Problem>> {
     let mut splitter = Splitter::default();
-    let records = text.split_inclusive('\n').filter_map(move |line| splitter.take(line));
+    let records =
+        text.split_inclusive('\n').filter_map(move |line| splitter.take(line).transpose());
     let texts = |record: Record| record.fields.into_iter().map(|field| field.text).collect();
     records
-        .map(move |record| (record.line, texts(record)))
-        .filter(|(_, fields): &(_, Vec<String>)| *fields != [""])
+        .map(move |record| record.map(|record| (record.line, texts(record))))
+        .filter(|record| !matches!(record, Ok((_, fields)) if *fields == [""]))
 }
 
 #[cfg(test)]
@@ -103,6 +108,7 @@ mod tests {
             ("", vec!["line 1", "empty"]),
             ("a,c\n1,2\n", vec!["line 1", "lacks b"]),
             ("a,b\nbad,1\n2\nbad,3\n", vec!["line 2: bad a", "line 3: 1 fields", "line 4: bad a"]),
+            ("a,b\n5\" x,1\n", vec!["line 2: a quote inside"]),
         ] {
             let error = check(text).expect_err("refused");
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");

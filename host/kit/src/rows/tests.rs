@@ -86,12 +86,34 @@ fn what_is_wrong_is_told_with_its_line_and_together() {
         ("[{\"ID\": 1}, {\"NAME\": \"a\"}]", false, "line 2: NAME is not among"),
         ("[{\"ID\": 1, \"NAME\": \"a\"}, {\"ID\": 1}]", false, "line 2: NAME has no value"),
         ("{\"ID\": null}", false, "line 1: ID: must not be null"),
-        ("{\"ID\": 1}\n{\"ID\"\n", false, "line 2: EOF"),
+        ("{\"ID\": 1}\n{\"ID\"\n", false, "line 2: EOF while parsing an object, at letter"),
+        ("{\"ID\": 1}\n{\"ID\": x}\n", false, "line 2: expected value, at letter 8"),
+        ("[{\"ID\": 1},\n{\"ID\": x}]", false, "line 2: expected value, at letter 8"),
+        ("ID;NAME\n1;a\n", false, "line 1: fields are separated by commas, and here are semicolons"),
+        ("ID\tNAME\n1\ta\n", false, "line 1: fields are separated by commas, and here are tabs"),
+        ("ID,NAME\n1,5\" bolt\n2,6\" bolt\n", false, "line 3: a quote inside an unquoted field"),
         ("[1]", false, "it is not an object"),
         ("{\"ID\": 1}", true, "{\"verdict\": …, \"row\": {…}}"),
     ] {
         let told = refused(text, verdicts);
         assert!(told.contains(part), "{text}: {told}");
+    }
+}
+
+/// The words were "cannot be read", and "check that it is there".
+#[test]
+fn another_encoding_is_named() {
+    let utf16 = |order: fn(u16) -> [u8; 2]| "\u{FEFF}ID,NAME\n".encode_utf16().flat_map(order);
+    let unmarked = "ID,NAME\n".encode_utf16().flat_map(u16::to_le_bytes);
+    for (bytes, part) in [
+        (utf16(u16::to_le_bytes).collect::<Vec<u8>>(), "line 1: it is not UTF-8 but UTF-16"),
+        (utf16(u16::to_be_bytes).collect(), "line 1: it is not UTF-8 but UTF-16"),
+        (unmarked.collect(), "line 1: it is not UTF-8 but UTF-16"),
+        (b"ID,NAME\n1,M\xFCller\n".to_vec(), "line 2: it is not UTF-8, but probably Windows-1252"),
+    ] {
+        let rows = RowReader::open("f", &bytes[..], None, &table(), false);
+        let error = rows.and_then(|mut rows| rows.all()).map(|_| ()).expect_err("refused");
+        assert!(error.code() == "kit-rows" && error.to_string().contains(part), "{error}");
     }
 }
 
