@@ -15,8 +15,8 @@
 //! * What it writes for the operator is told here too. None of it is in the agent's log, where it would read as written at
 //!   work; what the others write during a trial is not written anywhere.
 
-use super::Plugins;
 use super::book::Book;
+use super::{Plugins, named_by};
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
@@ -28,7 +28,7 @@ use tillhold_channel::Link;
 use tillhold_channel::read::read;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
-use tillhold_core::profile::{OnPluginFailure, Profile, Scope};
+use tillhold_core::profile::{OnPluginFailure, PluginUse, Profile, Scope};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_kit::cells;
@@ -38,9 +38,10 @@ pub struct Asked {
     pub file: PathBuf,
     /// The plugin in whose place it would come; `None` is the file's name without its ending.
     pub name: Option<String>,
-    /// `None` is every scope with a table that it works on.
+    /// `None` is the scopes that the plugin of this name is in; where it is in none, every scope with a table that it
+    /// works on.
     pub scope: Option<String>,
-    /// `None` is what the profile says to the plugin of this name, in each scope.
+    /// `None` is what the profile says to the plugin of this name.
     pub config: Option<String>,
     /// Of each table.
     pub examples: usize,
@@ -59,10 +60,9 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
     let said = Arc::new(Mutex::new(Heard::default()));
     let mut link = (asked.from == Side::Channel).then(|| register.link());
     let (mut tables, mut digest, mut total) = (Vec::new(), Json::Null, Counts::default());
-    let is_asked =
-        |run: &&ScopeRun| asked.scope.as_ref().is_none_or(|name| *name == run.scope.name);
+    let is_asked = |run: &&ScopeRun| is_asked(asked, &name, &register.profile, &run.scope);
     for run in register.scopes.iter().filter(is_asked) {
-        let source = source(asked, &name, &register.profile, run);
+        let source = source(asked, &name, &register.profile, &run.scope);
         let candidate = register.plugins.candidate(source, said.clone()).await?;
         digest = json!(candidate.digest());
         let trial = Trial::of(register, run, &candidate, asked);
@@ -86,22 +86,42 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
 
 /// Whether the profile says anything of a plugin of this name: otherwise it is tried without grants and limits of its own.
 fn is_named(profile: &Profile, name: &str) -> bool {
-    let mut scopes = profile.scopes.iter();
     profile.plugins.iter().any(|terms| terms.name == name)
-        || scopes.any(|scope| scope.transformers.iter().any(|plugin| plugin.name == name))
+        || profile.scopes.iter().any(|scope| used_in(scope, name).is_some())
+}
+
+fn used_in<'s>(scope: &'s Scope, name: &str) -> Option<&'s PluginUse> {
+    named_by(scope).find(|plugin| plugin.name == name)
+}
+
+/// A new version comes where the old one is. Elsewhere it would be given a config that is not meant for it.
+fn is_asked(asked: &Asked, name: &str, profile: &Profile, scope: &Scope) -> bool {
+    match &asked.scope {
+        Some(wanted) => *wanted == scope.name,
+        None => {
+            let is_nowhere = profile.scopes.iter().all(|scope| used_in(scope, name).is_none());
+            is_nowhere || used_in(scope, name).is_some()
+        }
+    }
+}
+
+/// What the profile says in this scope; in one that it is to come into anew, what it says in the first that has it.
+fn config(asked: &Asked, name: &str, profile: &Profile, scope: &Scope) -> String {
+    let elsewhere = || profile.scopes.iter().find_map(|scope| used_in(scope, name));
+    let said = || used_in(scope, name).or_else(elsewhere).map(|used| used.config.clone());
+    asked.config.clone().or_else(said).unwrap_or_default()
 }
 
 /// As the profile trusts, grants and bounds it; which digest is pinned is no question before it is pinned.
-fn source(asked: &Asked, name: &str, profile: &Profile, run: &ScopeRun) -> PluginSource {
-    let used = run.scope.transformers.iter().find(|plugin| plugin.name == name);
-    let config = asked.config.clone().or(used.map(|plugin| plugin.config.clone()));
+fn source(asked: &Asked, name: &str, profile: &Profile, scope: &Scope) -> PluginSource {
+    let config = config(asked, name, profile, scope);
     let terms = profile.plugins.iter().find(|terms| terms.name == name);
     let component = ComponentSource::File(asked.file.clone());
     PluginSource {
         keys: profile.plugin_keys.clone(),
         grants: terms.and_then(|terms| terms.grants.clone()),
         bounds: terms.map(|terms| terms.bounds.clone()).unwrap_or_default(),
-        ..PluginSource::plain(name, component, &config.unwrap_or_default())
+        ..PluginSource::plain(name, component, &config)
     }
 }
 
@@ -372,8 +392,11 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, outcome};
+    use super::{Asked, Outcome, Side, config, is_asked, outcome};
     use crate::rules::Ruled;
+    use crate::settings::profile_file::ProfileFile;
+    use crate::settings::reader::Source;
+    use std::path::Path;
     use tillhold_core::row::{Key, Row};
     use tillhold_core::value::Value;
 
@@ -401,5 +424,37 @@ mod tests {
             let told = format!("{before:?} and {after:?}");
             assert_eq!(outcome(before, after), expected, "{told}");
         }
+    }
+    const PROFILE: &str = r#"
+        name = "one"
+        [[scope]]
+        name = "Customers"
+        direction = "bidirectional"
+        tables = ["ax.CUSTTABLE"]
+        transformer = { plugin = "credit-cap", config = "most=500" }
+        [[scope]]
+        name = "Prices"
+        direction = "download"
+        tables = ["ax.PRICEDISCTABLE"]
+    "#;
+
+    /// A plugin that must have a config was given none for the scopes that it is not in, and refused for it.
+    #[test]
+    fn a_new_version_is_tried_where_the_old_one_is_with_its_config() {
+        let profile = ProfileFile::of(&Source::new(Path::new("p"), PROFILE.to_string()));
+        let profile = profile.built.complete(None).expect("a profile");
+        let tried = |name: &str, scope: Option<&str>, with: Option<&str>| {
+            let (scope, with) = (scope.map(str::to_string), with.map(str::to_string));
+            let (file, from) = (format!("{name}.wasm").into(), Side::Offline);
+            let asked = Asked { file, name: None, scope, config: with, examples: 1, from };
+            let scopes = profile.scopes.iter();
+            let scopes = scopes.filter(|scope| is_asked(&asked, name, &profile, scope));
+            let told = |scope| config(&asked, name, &profile, scope);
+            scopes.map(|scope| format!("{}: {}", scope.name, told(scope))).collect::<Vec<_>>()
+        };
+        assert_eq!(tried("credit-cap", None, None), ["Customers: most=500"]);
+        assert_eq!(tried("credit-cap", None, Some("most=9")), ["Customers: most=9"]);
+        assert_eq!(tried("credit-cap", Some("Prices"), None), ["Prices: most=500"]);
+        assert_eq!(tried("unnamed", None, None), ["Customers: ", "Prices: "]);
     }
 }

@@ -94,6 +94,12 @@ fn print(answer: &Json) {
         grid.row(names.into_iter().chain(counts.map(|name| text(&table[name]))));
     }
     grid.print();
+    if list(&answer["tables"]).next().is_none() {
+        outln!(
+            "nothing was tried: here it is the transformer of no table that comes down; a resolver is asked about conflicts \
+             only, and is not previewed"
+        );
+    }
     if answer["in_profile"] == false {
         let name = text(&answer["plugin"]);
         outln!(
