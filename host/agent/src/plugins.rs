@@ -19,7 +19,7 @@ use crate::register::{Register, ScopeRun, ids_of, plugins_of};
 use crate::report;
 use crate::settings::register_file::RegisterFile;
 use book::Book;
-use earlier::WayBack;
+use earlier::{Folders, WayBack};
 use looking::Prepared;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,9 +37,8 @@ use tillhold_plugin::{
 
 pub struct Plugins {
     env: Env,
-    folder: PathBuf,
-    /// What was at work, to go back to.
-    kept: PathBuf,
+    /// Also of what was at work, to go back to.
+    folders: Folders,
     ways_back: Mutex<BTreeMap<String, WayBack>>,
     host: Arc<PluginHost>,
     pub book: Arc<Book>,
@@ -100,8 +99,7 @@ impl Plugins {
         let host = PluginHost::new(env, &cache, PluginLimits::default())?.with_log(sink);
         Ok(Plugins {
             env: env.clone(),
-            folder: file.plugin_folder.clone(),
-            kept: file.folder.join("plugins-kept"),
+            folders: Folders::of(file),
             ways_back: Mutex::default(),
             host: Arc::new(host),
             book: Arc::default(),
@@ -237,7 +235,7 @@ impl Plugins {
     }
 
     fn file_of(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.wasm"))
+        self.folders.places(name).file
     }
 }
 

@@ -13,6 +13,7 @@ use super::Plugins;
 use crate::fault::FlowError;
 use crate::register::{ScopeRun, ids_of};
 use crate::report;
+use crate::settings::register_file::RegisterFile;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -39,9 +40,28 @@ pub struct WayBack {
     pub at_ms: i64,
 }
 
+/// Where a register's components are: those that its profile names, and those that were at work.
+#[derive(Clone)]
+pub struct Folders {
+    pub plugins: PathBuf,
+    pub kept: PathBuf,
+}
+
+impl Folders {
+    pub fn of(file: &RegisterFile) -> Folders {
+        let (plugins, kept) = (file.plugin_folder.clone(), file.folder.join("plugins-kept"));
+        Folders { plugins, kept }
+    }
+
+    pub fn places(&self, name: &str) -> Places {
+        let file = self.plugins.join(format!("{name}.wasm"));
+        Places { folder: self.plugins.clone(), file, kept: self.kept.join(name) }
+    }
+}
+
 /// Where a plugin's components are.
 #[derive(Clone)]
-pub(super) struct Places {
+pub struct Places {
     pub folder: PathBuf,
     pub file: PathBuf,
     /// Of this name.
@@ -68,6 +88,14 @@ impl Places {
             }
             _ => (source(self.file.clone(), of.pinned().cloned()), None),
         }
+    }
+
+    /// What a start loads for an entry of the profile, when it is not the file that lies in the folder.
+    pub fn kept_instead(&self, of: &PluginUse) -> Option<PluginSource> {
+        let source = self.choose(of, None).0;
+        let is_file =
+            matches!(&source.component, ComponentSource::File(file) if *file == self.file);
+        (!is_file).then_some(source)
     }
 
     fn kept_file(&self, digest: &str) -> PathBuf {
@@ -143,8 +171,7 @@ impl Plugins {
     }
 
     pub(super) fn places(&self, name: &str) -> Places {
-        let folder = self.folder.clone();
-        Places { folder, file: self.file_of(name), kept: self.kept.join(name) }
+        self.folders.places(name)
     }
 
     pub fn way_back(&self, name: &str) -> Option<WayBack> {

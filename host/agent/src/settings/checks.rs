@@ -7,7 +7,8 @@
 use super::effective::{Effective, EffectiveScope, Given, Origin, did_you_mean, same_table};
 use super::profile_file::TableEntry;
 use super::reader::Mistake;
-use std::path::{Path, PathBuf};
+use crate::plugins::earlier::Folders;
+use std::path::PathBuf;
 use tillhold_channel::schema::{self, Described, Uncarried};
 use tillhold_core::condition::Parameters;
 use tillhold_core::conflict::Policy;
@@ -368,22 +369,31 @@ fn is_numeric(of: SqlType) -> bool {
 }
 
 /// The plugins that the profile names, in the register's folder.
-pub fn plugins(profile: &Effective, folder: &Path, found: &mut Findings) {
+pub fn plugins(profile: &Effective, folders: &Folders, found: &mut Findings) {
     for scope in &profile.scopes {
         for used in scope.plugins() {
-            plugin(profile, &used, folder, found);
+            plugin(profile, &used, folders, found);
         }
     }
 }
 
-fn plugin(profile: &Effective, given: &Given<PluginUse>, folder: &Path, found: &mut Findings) {
+fn plugin(profile: &Effective, given: &Given<PluginUse>, folders: &Folders, found: &mut Findings) {
     let named = &given.value;
     if named.name.is_empty() {
         return;
     }
-    let file = folder.join(format!("{}.wasm", named.name));
+    let places = folders.places(&named.name);
+    let file = &places.file;
     let here = || place(profile, given.from);
-    let component = match std::fs::read(&file) {
+    if places.kept_instead(&profile.governed(named)).is_some() {
+        let message = format!(
+            "plugin {}: {} is not the pinned component, which is taken from what is kept of it",
+            named.name,
+            file.display()
+        );
+        return found.note(here(), message);
+    }
+    let component = match std::fs::read(file) {
         Ok(component) => component,
         Err(error) => {
             let message =

@@ -11,6 +11,7 @@
 
 use super::{Which, catalogue, plugins};
 use crate::cli::Done;
+use crate::plugins::earlier::Folders;
 use crate::report;
 use crate::settings::checks::{self, Catalogue, Findings};
 use crate::settings::profile_file::{ProfileChoice, ProfileFile, ProfileSource};
@@ -128,9 +129,10 @@ async fn check_profile(
         (None, _) => Err(Looked::NotKnown),
     };
     if let Some(register) = register {
-        checks::plugins(&profile, &register.plugin_folder, found);
+        let folders = Folders::of(register);
+        checks::plugins(&profile, &folders, found);
         let catalogue = looked.as_ref().ok().map(|(catalogue, _)| catalogue);
-        plugins::load(env, &profile, &register.plugin_folder, catalogue, found);
+        plugins::load(env, &profile, &folders, catalogue, found);
     }
     match looked {
         Ok((catalogue, register)) => against(&profile, &catalogue, register, found),

@@ -1,12 +1,13 @@
-//! The profile's plugins, tried as a register loads them: its digests, configs and grants, against the channel's tables.
+//! The profile's plugins, tried as a register loads them: its digests, configs and grants, against the channel's tables. A
+//! pinned one that is not in the folder is taken from what is kept, as at a start.
 //!
 //! * Compiled code is kept in the cache folder of this account, not in the register's.
 //! * What a plugin without grants gets is told as the text that would grant just that.
 
+use crate::plugins::earlier::Folders;
 use crate::plugins::source;
 use crate::settings::checks::{Catalogue, Findings, place};
 use crate::settings::effective::{Effective, EffectiveScope, Given};
-use std::path::Path;
 use tillhold_core::profile::PluginUse;
 use tillhold_core::table::Table;
 use tillhold_env::Env;
@@ -17,7 +18,7 @@ use tillhold_plugin::{Plugin, PluginError, Role};
 pub(super) fn load(
     env: &Env,
     profile: &Effective,
-    folder: &Path,
+    folders: &Folders,
     catalogue: Option<&Catalogue>,
     found: &mut Findings,
 ) {
@@ -43,8 +44,11 @@ pub(super) fn load(
             let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
             found.mistake(place(profile, used.from), format!("{error}{hint}"));
         };
-        match sandbox.load_as(&source(&governed, folder)) {
-            Err(PluginError::Unreadable { .. } | PluginError::DigestMismatch { .. }) => {}
+        let kept = folders.places(&governed.name).kept_instead(&governed);
+        let is_kept = kept.is_some();
+        match sandbox.load_as(&kept.unwrap_or_else(|| source(&governed, &folders.plugins))) {
+            Err(PluginError::Unreadable { .. } | PluginError::DigestMismatch { .. })
+                if !is_kept => {}
             Err(error) => told(&error),
             Ok(plugin) => {
                 if let Err(error) = plugin.check_role(*role) {
