@@ -128,7 +128,8 @@ impl Splitter {
 fn inside(rest: &str) -> String {
     let field = rest.split([',', '\r', '\n']).next().unwrap_or_default();
     if field.chars().count() > SHOWN_LETTERS {
-        return "a quote inside an unquoted field; put the field in quotes and double the quote".to_string();
+        return "a quote inside an unquoted field; put the field in quotes and double the quote"
+            .to_string();
     }
     let mut written = String::new();
     push_field(&mut written, field, true);
@@ -153,8 +154,10 @@ mod tests {
     /// Fields with their quotes, by record, and the lines where the records begin.
     fn split(text: &str) -> (Vec<String>, Vec<usize>, Option<usize>) {
         let mut splitter = Splitter::default();
-        let records: Vec<_> =
-            text.split_inclusive('\n').filter_map(|line| splitter.take(line).expect("a line")).collect();
+        let records: Vec<_> = text
+            .split_inclusive('\n')
+            .filter_map(|line| splitter.take(line).expect("a line"))
+            .collect();
         let told = records.iter().map(|record| {
             let fields = record.fields.iter().map(|field| match field.is_quoted {
                 true => format!("<{}>", field.text),

@@ -159,7 +159,7 @@ fn resolved(resolution: &Resolution, table: &Table) -> String {
     crate::cells::resolution_json(table, resolution).to_string()
 }
 
-fn place(what: &str, at: usize, key: &Key, table: &Table) -> String {
+pub(crate) fn place(what: &str, at: usize, key: &Key, table: &Table) -> String {
     match key.0.is_empty() {
         true => format!("{what} {}", at + 1),
         false => format!("{what} {} ({})", at + 1, key.named(table)),

@@ -31,6 +31,8 @@ pub enum KitError {
     SdkElsewhere,
     #[error("an answer depends on more than its row and its context: {by}")]
     Unsteady { by: &'static str },
+    #[error("{place}: {cause}")]
+    AtRow { place: String, is_alone: bool, cause: Box<PluginError> },
     #[error(transparent)]
     Plugin(#[from] PluginError),
     #[error(transparent)]
@@ -51,6 +53,7 @@ impl KitError {
             | KitError::ProjectThere { .. }
             | KitError::SdkElsewhere => Class::Reconfigure,
             KitError::Unsteady { .. } => Class::Park,
+            KitError::AtRow { cause, .. } => cause.class(),
             KitError::Plugin(error) => error.class(),
             KitError::Toolchain(error) => error.class(),
         }
@@ -69,6 +72,7 @@ impl KitError {
             KitError::ProjectThere { .. } => "kit-project-there",
             KitError::SdkElsewhere => "kit-sdk-elsewhere",
             KitError::Unsteady { .. } => "kit-unsteady",
+            KitError::AtRow { cause, .. } => cause.code(),
             KitError::Plugin(error) => error.code(),
             KitError::Toolchain(error) => error.code(),
         }
@@ -76,8 +80,12 @@ impl KitError {
 
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            KitError::Plugin(error) => return error.hint(),
+            KitError::Plugin(error) => return for_author(error, true),
+            KitError::AtRow { is_alone, cause, .. } => return for_author(cause, *is_alone),
             KitError::Toolchain(error) => return error.hint(),
+            KitError::File { done: "written", .. } => {
+                "its folder must be there, and this account may write in it".to_string()
+            }
             KitError::File { .. } => "check that it is there and may be used".to_string(),
             KitError::Rows { .. } => {
                 "mend the lines above; docs/writing-plugins.md says how rows are written".to_string()
@@ -107,5 +115,63 @@ impl KitError {
                     .to_string()
             }
         })
+    }
+}
+
+/// What the host says to an operator is "tell the author"; here it is the author who reads. `is_alone`: one row fails.
+fn for_author(error: &PluginError, is_alone: bool) -> Option<String> {
+    use PluginError as E;
+    Some(match error {
+        E::Trap { .. } => {
+            "mend the rule: a case with this row repeats it (`tillhold plugin test`), and `tillhold plugin fuzz` looks for more"
+        }
+        E::Refused { .. } => "the rule refuses the whole batch: let it refuse the one row",
+        E::BadAnswer { .. } => {
+            "mend the rule: the columns' types are in the schema file, and `tillhold plugin fuzz` looks for more such rows"
+        }
+        E::Deadline { .. } if is_alone => {
+            "look for a loop that does not end; --deadline-ms tries a longer time"
+        }
+        E::Memory { .. } if is_alone => {
+            "look for what grows without an end; --memory-max-mb tries more memory"
+        }
+        E::AnswerTooLarge { .. } if is_alone => {
+            "write less into one row; --answer-max-mb tries a longer answer"
+        }
+        E::Deadline { .. } | E::Memory { .. } | E::AnswerTooLarge { .. } => {
+            "no row alone is too much, but they are together: `tillhold plugin bench` says what a row costs; --deadline-ms, \
+             --memory-max-mb and --answer-max-mb try other limits"
+        }
+        E::Describe { .. } => "correct the config: --config, or `config` in case.toml",
+        E::Cache { .. } => {
+            "let this account write there, or name another folder for caches: XDG_CACHE_HOME"
+        }
+        other => return other.hint(),
+    }
+    .to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KitError;
+    use std::sync::Arc;
+    use tillhold_plugin::{PluginError, PluginId};
+
+    /// An author was told to tell the author.
+    #[test]
+    fn hints_are_for_whoever_writes_the_plugin() {
+        let (name, digest) = ("p".to_string(), "sha256:".to_string());
+        let plugin = Arc::new(PluginId { name, digest });
+        let (call, what) = ("transform", "w".to_string());
+        let (path, cause) = ("c".into(), std::io::Error::other("denied"));
+        for (error, part) in [
+            (PluginError::BadAnswer { plugin: plugin.clone(), call, what: what.clone() }, "fuzz"),
+            (PluginError::Deadline { plugin: plugin.clone(), call, ticks: 1 }, "a loop"),
+            (PluginError::Trap { plugin, call, what, said: None }, "a case with this row"),
+            (PluginError::Cache { path, source: cause }, "XDG_CACHE_HOME"),
+        ] {
+            let hint = KitError::from(error).hint().expect("a hint");
+            assert!(hint.contains(part) && !hint.contains("author"), "{hint}");
+        }
     }
 }

@@ -26,7 +26,7 @@ use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
-use tillhold_plugin::{BatchContext, EVERY_COLUMN, Flow, Plugin, Role, TableUse};
+use tillhold_plugin::{BatchContext, EVERY_COLUMN, Flow, Plugin, Role, TableUse, Verdict};
 
 pub struct Fuzz<'a> {
     pub plugin: &'a Plugin,
@@ -47,14 +47,34 @@ pub struct Found {
     config: String,
 }
 
+/// What a rule said to the invented rows where it kept its contract. One that refuses them all was hardly tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub rows: u64,
+    pub dropped: u64,
+    pub refused: u64,
+}
+
+impl Answers {
+    fn note(&mut self, verdicts: &[Verdict]) {
+        let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|one| is(one)).count() as u64;
+        self.rows += verdicts.len() as u64;
+        self.dropped += count(|one| matches!(one, Verdict::Drop));
+        self.refused += count(|one| matches!(one, Verdict::Refuse(_)));
+    }
+}
+
 pub enum Asked {
     Rows(Vec<Row>),
     Conflicts(Vec<Conflict>),
 }
 
 impl Fuzz<'_> {
-    /// `each` is told of every table and role with what was found there.
-    pub fn run(&self, mut each: impl FnMut(&TableUse, &[Found])) -> Result<Vec<Found>, KitError> {
+    /// `each` is told of every table and role with what was found there; of a resolver without answers.
+    pub fn run(
+        &self,
+        mut each: impl FnMut(&TableUse, &[Found], Option<Answers>),
+    ) -> Result<Vec<Found>, KitError> {
         let mut all = Vec::new();
         for used in self.plugin.uses() {
             let table = self.schema.find(&used.table.to_string())?.travelling(&[]);
@@ -62,17 +82,20 @@ impl Fuzz<'_> {
                 return Err(mistake.into());
             }
             let shape = Arc::new(passing(self.plugin, used, &table));
-            let found = match used.role {
-                Role::Transform => self.transform(&shape),
-                Role::Resolve => self.resolve(&shape),
+            let (found, answers) = match used.role {
+                Role::Transform => {
+                    let mut answers = Answers::default();
+                    (self.transform(&shape, &mut answers), Some(answers))
+                }
+                Role::Resolve => (self.resolve(&shape), None),
             };
-            each(used, &found);
+            each(used, &found, answers);
             all.extend(found);
         }
         Ok(all)
     }
 
-    fn transform(&self, shape: &Arc<Table>) -> Vec<Found> {
+    fn transform(&self, shape: &Arc<Table>, answers: &mut Answers) -> Vec<Found> {
         let (mut found, mut known, mut asked, mut batch) = (Vec::new(), BTreeSet::new(), 0, 0);
         while asked < self.rows {
             let mut draw = Draw::of(self.seed, &shape.name.to_string(), batch);
@@ -82,9 +105,15 @@ impl Fuzz<'_> {
             let count = most.min(PULL_PAGE_ROWS_MAX as u64);
             let rows: Vec<Row> = (0..count).map(|_| invent::row(&mut draw, shape)).collect();
             (asked, batch) = (asked + count, batch + 1);
-            let trouble =
-                |rows: &[Row]| steady::transform(self.plugin, &context, shape, rows).err();
-            let Some(error) = trouble(&rows) else { continue };
+            let ask = |rows: &[Row]| steady::transform(self.plugin, &context, shape, rows);
+            let error = match ask(&rows) {
+                Ok(verdicts) => {
+                    answers.note(&verdicts);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let trouble = |rows: &[Row]| ask(rows).err();
             if known.insert(error.code()) {
                 let rows = shrink::rows(rows, shape, error.code(), trouble);
                 let message = trouble(&rows).unwrap_or(error);

@@ -20,7 +20,7 @@ use tillhold_core::spelling::nearest;
 use tillhold_core::table::{Assigned, Column, Table};
 use tillhold_core::text;
 use tillhold_core::value::Value;
-use tillhold_plugin::Verdict;
+use tillhold_plugin::{Plugin, PluginError, Verdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -91,6 +91,8 @@ pub struct RowReader<R> {
     source: Source<R>,
     shape: Arc<Table>,
     with_verdicts: bool,
+    /// The line that names the columns.
+    header: usize,
 }
 
 enum Source<R> {
@@ -147,7 +149,8 @@ impl<R: BufRead> RowReader<R> {
             let problem = |reason| Problem { line, reason };
             wrong(file, reasons.into_iter().map(problem).collect())
         })?;
-        Ok(RowReader { file: file.to_string(), source, shape: Arc::new(shape), with_verdicts })
+        let (file, shape) = (file.to_string(), Arc::new(shape));
+        Ok(RowReader { file, source, shape, with_verdicts, header: line })
     }
 
     /// The table as this file has it: its columns, in the file's order.
@@ -166,6 +169,18 @@ impl<R: BufRead> RowReader<R> {
             }
         }
         if problems.is_empty() { Ok(entries) } else { Err(wrong(&self.file, problems)) }
+    }
+
+    /// Where the rows come from, for messages.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Whether the columns that the plugin names are there: what the input lacks is a mistake of the input.
+    pub fn check_for(&self, plugin: &Plugin) -> Result<(), KitError> {
+        let lacking = lacking(plugin, &self.shape)?;
+        let reason = lacking.map(|lacking| format!("the input lacks {lacking}"));
+        reason.map_or(Ok(()), |reason| Err(wrong(&self.file, vec![problem(self.header, &reason)])))
     }
 
     pub fn all(&mut self) -> Result<Vec<Entry>, KitError> {
@@ -305,7 +320,8 @@ fn record<R: BufRead>(
     }
 }
 
-const UTF_16: &str = "it is not UTF-8 but UTF-16, as spreadsheets write \"Unicode text\": save it as UTF-8";
+const UTF_16: &str =
+    "it is not UTF-8 but UTF-16, as spreadsheets write \"Unicode text\": save it as UTF-8";
 
 /// By the byte order mark, or the zero beside the first letter.
 fn is_utf16(beginning: &[u8]) -> bool {
@@ -363,11 +379,25 @@ pub(crate) fn shape(table: &Table, names: &[String]) -> Result<Table, Vec<String
     })
 }
 
+/// The columns that the plugin names and `shape` does not have, in words.
+pub(crate) fn lacking(plugin: &Plugin, shape: &Table) -> Result<Option<String>, KitError> {
+    let mut lacking = Vec::new();
+    for mistake in plugin.mistakes_against(shape) {
+        match mistake {
+            PluginError::ColumnUnknown { column, .. } => lacking.push(column),
+            other => return Err(other.into()),
+        }
+    }
+    let words = format!("{}, which the plugin reads or writes", lacking.join(", "));
+    Ok((!lacking.is_empty()).then_some(words))
+}
+
 /// A header in one piece, as the spreadsheets of half of Europe write it.
 fn separated(names: &[String]) -> Option<String> {
     let [name] = names else { return None };
-    let (_, found) =
-        [(';', "semicolons"), ('\t', "tabs")].into_iter().find(|(letter, _)| name.contains(*letter))?;
+    let (_, found) = [(';', "semicolons"), ('\t', "tabs")]
+        .into_iter()
+        .find(|(letter, _)| name.contains(*letter))?;
     Some(format!("fields are separated by commas, and here are {found} instead"))
 }
 

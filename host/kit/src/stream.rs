@@ -1,8 +1,10 @@
 //! `plugin run`: rows in, rows out, a batch at a time, so that a file may be as long as it likes.
 
 use crate::KitError;
+use crate::guilty;
 use crate::rows::{Entry, RowReader, RowWriter, Said};
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;
 use tillhold_core::row::Row;
 use tillhold_plugin::{BatchContext, Plugin};
@@ -26,7 +28,7 @@ pub fn stream<R: BufRead>(
     mut refused: impl FnMut(usize, &str),
 ) -> Result<Counts, KitError> {
     let shape = reader.shape().clone();
-    plugin.check_against(&shape)?;
+    reader.check_for(plugin)?;
     let writer = RowWriter { format: reader.format(), shape: shape.clone(), with_verdicts };
     let unwritten = |cause| KitError::File { path: "stdout".into(), done: "written", cause };
     out.write_all(writer.header().as_bytes()).map_err(unwritten)?;
@@ -37,7 +39,12 @@ pub fn stream<R: BufRead>(
             return out.flush().map_err(unwritten).map(|()| counts);
         }
         let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
-        let verdicts = plugin.transform(context, &shape, &rows)?;
+        let verdicts = plugin.transform(context, &shape, &rows).map_err(|error| {
+            let quiet = plugin.heard_by(Arc::new(|_| {}));
+            let ask = |rows: &[Row]| quiet.transform(context, &shape, rows).map(|_| ());
+            let place = |guilty| guilty::rows(reader.file(), &entries, guilty, &shape);
+            guilty::told(error, &rows, ask, place)
+        })?;
         let mut text = String::new();
         for ((entry, verdict), before) in entries.into_iter().zip(verdicts).zip(&rows) {
             let entry = Entry::judged(entry.line, entry.row, verdict);

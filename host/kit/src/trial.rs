@@ -4,6 +4,7 @@
 //! case -> the plugin, with the case's config -> its columns are there? -> twice and in halves through it, alike?
 //!      -> expected file, cell by cell (or written anew, when blessed)
 //! ```
+//! * What the plugin fails at is named: the row or the conflict, with its key.
 //! * One case that is broken does not keep the others from their turn.
 //! * Runs in the sandbox of production: a case that a register's limits would stop fails here too.
 
@@ -11,16 +12,19 @@ use crate::KitError;
 use crate::case::{self, Case, Input};
 use crate::conflicts::{read_resolutions, resolutions_text};
 use crate::diff::{self, Difference};
-use crate::rows::{Entry, Format, RowWriter};
+use crate::guilty;
+use crate::rows::{self, Entry, Format, RowWriter};
 use crate::sandbox::{Component, Sandbox};
 use crate::schema::Schema;
 use crate::steady;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
-use tillhold_core::conflict::Resolution;
-use tillhold_core::row::Row;
+use std::sync::Arc;
+use tillhold_core::conflict::{Conflict, Resolution};
+use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
-use tillhold_plugin::{LogLine, Plugin, PluginError, Verdict};
+use tillhold_plugin::{LogLine, Plugin, PluginError, Role, Verdict};
 
 pub struct Trial<'a> {
     pub sandbox: &'a Sandbox,
@@ -84,14 +88,28 @@ impl Trial<'_> {
     fn came(&self, case: &Case) -> Result<Came, KitError> {
         let plugin = self.sandbox.load(self.component, &case.config)?;
         lacking(&plugin, case)?;
+        ruleless(&plugin, case)?;
+        // Told once: what a search for the guilty row repeats is not said again.
+        let quiet = plugin.heard_by(Arc::new(|_| {}));
+        let (context, shape) = (&case.context, &case.shape);
         match &case.input {
             Input::Rows(entries) => {
                 let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
-                let verdicts = steady::transform(&plugin, &case.context, &case.shape, &rows)?;
+                let ask = |rows: &[Row]| quiet.transform(context, shape, rows).map(|_| ());
+                let place = |guilty: Range<usize>| match case.format {
+                    Format::Csv => guilty::rows("input.csv", entries, guilty, shape),
+                    Format::Json => at("row", guilty, |at| entries[at].row.key(shape), shape),
+                };
+                let verdicts = steady::transform(&plugin, context, shape, &rows);
+                let verdicts = verdicts.map_err(|error| named(error, &rows, ask, place))?;
                 Ok(Came::Entries(judged(entries, verdicts)))
             }
             Input::Conflicts(conflicts) => {
-                let resolutions = steady::resolve(&plugin, &case.context, conflicts)?;
+                let ask = |some: &[Conflict]| quiet.resolve(context, some).map(|_| ());
+                let place = |guilty| at("conflict", guilty, |at| conflicts[at].key.clone(), shape);
+                let resolutions = steady::resolve(&plugin, context, conflicts);
+                let resolutions =
+                    resolutions.map_err(|error| named(error, conflicts, ask, place))?;
                 Ok(Came::Resolutions(resolutions))
             }
         }
@@ -126,20 +144,45 @@ fn judged(entries: &[Entry], verdicts: Vec<Verdict>) -> Vec<Entry> {
     entries.iter().zip(verdicts).map(one).collect()
 }
 
-/// What a plugin names and the input does not have is a mistake of the case, not of the plugin.
-fn lacking(plugin: &Plugin, case: &Case) -> Result<(), KitError> {
-    let mut lacking = Vec::new();
-    for mistake in plugin.mistakes_against(&case.shape) {
-        match mistake {
-            PluginError::ColumnUnknown { column, .. } => lacking.push(column),
-            other => return Err(other.into()),
-        }
+fn named<Q>(
+    error: KitError,
+    asked: &[Q],
+    ask: impl Fn(&[Q]) -> Result<(), PluginError>,
+    place: impl Fn(Range<usize>) -> String,
+) -> KitError {
+    match error {
+        KitError::Plugin(error) => guilty::told(error, asked, ask, place),
+        other => other,
     }
-    if lacking.is_empty() {
+}
+
+/// By their numbers, as differences name them.
+fn at(what: &str, guilty: Range<usize>, key: impl Fn(usize) -> Key, shape: &Table) -> String {
+    match guilty.len() {
+        1 => diff::place(what, guilty.start, &key(guilty.start), shape),
+        _ => format!("{what}s {} to {}, together", guilty.start + 1, guilty.end),
+    }
+}
+
+/// A register keeps rows of a table without a rule as they are, so a slip of the pen in its name would pass for a rule.
+fn ruleless(plugin: &Plugin, case: &Case) -> Result<(), KitError> {
+    let (role, does) = match &case.input {
+        Input::Rows(_) => (Role::Transform, "rule"),
+        Input::Conflicts(_) => (Role::Resolve, "decision"),
+    };
+    plugin.check_role(role)?;
+    let mut uses = plugin.uses().iter().filter(|used| used.role == role);
+    if uses.any(|used| used.table.is_same(&case.shape.name)) {
         return Ok(());
     }
-    let lacking = lacking.join(", ");
-    let reason = format!("its input lacks {lacking}, which the plugin reads or writes");
+    let reason = format!("{} has no {does} for {}", plugin.name(), case.shape.name);
+    Err(KitError::Case { folder: case.folder.clone(), reason })
+}
+
+/// What a plugin names and the input does not have is a mistake of the case, not of the plugin.
+fn lacking(plugin: &Plugin, case: &Case) -> Result<(), KitError> {
+    let Some(lacking) = rows::lacking(plugin, &case.shape)? else { return Ok(()) };
+    let reason = format!("its input lacks {lacking}");
     Err(KitError::Case { folder: case.folder.clone(), reason })
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn verdicts(
             Said::Drop => Verdict::Drop,
             Said::Refuse => match reasons.next() {
                 Some(reason) => Verdict::Refuse(plain(&reason, reason_bytes_max)),
-                None => return Err(format!("row {number} is refused without a reason")),
+                None => return Err(format!("row {} is refused without a reason", number + 1)),
             },
         });
     }
@@ -81,7 +81,8 @@ fn apply(
     let values = Values::new(&change.values, change.rows.len())?;
     let mut next = 0;
     for (at, row) in change.rows.iter().enumerate() {
-        let wrong = |what: &str| format!("row {row}, {}: {what}", column.name);
+        // For people, who count lines from one.
+        let wrong = |what: &str| format!("row {}, {}: {what}", u64::from(*row) + 1, column.name);
         let number = *row as usize;
         if number < next {
             return Err(wrong("the numbers of the rows do not ascend"));

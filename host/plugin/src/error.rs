@@ -269,7 +269,7 @@ impl PluginError {
             E::Deadline { .. } | E::Memory { .. } | E::AnswerTooLarge { .. } => {
                 "the author should test with a whole batch of 1,000 rows".into()
             }
-            E::BadAnswer { .. } => "the author should run `tillhold plugin check`".into(),
+            E::BadAnswer { .. } => "tell the author: `tillhold plugin test` and `fuzz` show it".into(),
             E::RowShape { .. } => "report this: the catalogue and the row disagree".into(),
             E::Cache { path, .. } => {
                 format!("give the agent's account, and only it, the right to write {}", path.display())

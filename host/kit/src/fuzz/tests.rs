@@ -14,7 +14,7 @@ fn found(package: &str, config: &str, schema: &Schema, rows: u64) -> Vec<Found> 
     let plugin = sandbox().load(&component(package), config).expect("it loads");
     let fuzz = Fuzz { plugin: &plugin, config, schema, seed: 7, rows };
     let mut tables = 0;
-    let found = fuzz.run(|_, _| tables += 1).expect("it runs");
+    let found = fuzz.run(|_, _, _| tables += 1).expect("it runs");
     assert_eq!(tables, plugin.uses().len(), "every table and role is told");
     found
 }

@@ -89,7 +89,11 @@ fn what_is_wrong_is_told_with_its_line_and_together() {
         ("{\"ID\": 1}\n{\"ID\"\n", false, "line 2: EOF while parsing an object, at letter"),
         ("{\"ID\": 1}\n{\"ID\": x}\n", false, "line 2: expected value, at letter 8"),
         ("[{\"ID\": 1},\n{\"ID\": x}]", false, "line 2: expected value, at letter 8"),
-        ("ID;NAME\n1;a\n", false, "line 1: fields are separated by commas, and here are semicolons"),
+        (
+            "ID;NAME\n1;a\n",
+            false,
+            "line 1: fields are separated by commas, and here are semicolons",
+        ),
         ("ID\tNAME\n1\ta\n", false, "line 1: fields are separated by commas, and here are tabs"),
         ("ID,NAME\n1,5\" bolt\n2,6\" bolt\n", false, "line 3: a quote inside an unquoted field"),
         ("[1]", false, "it is not an object"),

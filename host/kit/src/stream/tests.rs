@@ -63,5 +63,33 @@ fn refused_rows_are_told_and_with_verdicts_written() {
 #[test]
 fn what_the_plugin_needs_must_be_there() {
     let error = streamed("ax.CUSTTABLE", "S0001", "ACCOUNTNUM\nC1\n", false);
-    assert_eq!(error.map(|_| ()).expect_err("no column").code(), "plugin-column-unknown");
+    let error = error.map(|_| ()).expect_err("no column");
+    assert_eq!(error.code(), "kit-rows");
+    assert!(error.to_string().contains("line 1: the input lacks INVENTLOCATION, which"), "{error}");
+}
+
+/// Line 2,502 of 5,000 was "row 501", or nothing at all.
+#[test]
+fn the_row_that_a_rule_fails_at_is_named() {
+    let schema = Schema::published().expect("the published schema");
+    let table = schema.find("ax.CUSTTABLE").expect("the table").travelling(&[]);
+    let rows: String = (0..5 * PULL_PAGE_ROWS_MAX).map(|at| format!("C{at},usrt\n")).collect();
+    for (harm, code, place) in [
+        (
+            "panics-at-C2500",
+            "plugin-trap",
+            "stdin:2502 (ACCOUNTNUM=C2500, DATAAREAID=usrt): plugin",
+        ),
+        ("too-long", "plugin-bad-answer", "stdin:2 (ACCOUNTNUM=C0, DATAAREAID=usrt): plugin"),
+    ] {
+        let config = format!("{harm}@ax.CUSTTABLE/ACCOUNTNUM");
+        let plugin = sandbox().load(&component("hostile"), &config).expect("it loads");
+        let text = format!("ACCOUNTNUM,DATAAREAID\n{rows}");
+        let reader = RowReader::open("stdin", text.as_bytes(), None, &table, false);
+        let mut reader = reader.expect("a header");
+        let ended = stream(&plugin, &context(), &mut reader, false, &mut Vec::new(), |_, _| {});
+        let error = ended.expect_err("it fails");
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.to_string().starts_with(place), "{error}");
+    }
 }

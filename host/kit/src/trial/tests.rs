@@ -200,6 +200,42 @@ fn what_a_register_would_stop_is_stopped_here() {
     }
 }
 
+/// They named neither line nor key, and of a wrong answer the row's number in its batch, from nought.
+#[test]
+fn the_row_that_a_rule_fails_at_is_named() {
+    let case = "table = \"CUSTTABLE\"\nconfig = \"panics-at-C2@ax.CUSTTABLE/ACCOUNTNUM\"\n";
+    let csv = "ACCOUNTNUM,DATAAREAID\nC1,usrt\nC2,usrt\nC3,usrt\n";
+    let json = r#"[{"ACCOUNTNUM": "C1"}, {"ACCOUNTNUM": "C2"}]"#;
+    let cases = Cases::of("hostile")
+        .with("csv", &[("case.toml", case), ("input.csv", csv)])
+        .with("json", &[("case.toml", case), ("input.json", json)]);
+    let ends = cases.run(false);
+    let csv = "plugin-trap input.csv:3 (ACCOUNTNUM=C2, DATAAREAID=usrt): plugin hostile";
+    assert!(ends[0].starts_with(csv), "{}", ends[0]);
+    assert!(
+        ends[1].starts_with("plugin-trap row 2 (ACCOUNTNUM=C2): plugin hostile"),
+        "{}",
+        ends[1]
+    );
+}
+
+/// It was blessed as a rule that keeps everything.
+#[test]
+fn a_table_without_a_rule_is_no_case() {
+    let rows = ("input.csv", "CUSTGROUP\n10\n");
+    let conflict =
+        ("conflict.json", r#"{"channel": {"CUSTGROUP": "a"}, "offline": {"CUSTGROUP": "a"}}"#);
+    let table = ("case.toml", "table = \"CUSTGROUP\"\n");
+    for (plugin, input, words) in [
+        ("store-customers", rows, "store-customers has no rule for ax.CUSTGROUP"),
+        ("customer-merge", conflict, "customer-merge has no decision for ax.CUSTGROUP"),
+    ] {
+        let cases = Cases::of(plugin).with("one", &[table, input]);
+        let end = cases.run(true).concat();
+        assert!(end.starts_with("kit-case") && end.ends_with(words), "{end}");
+    }
+}
+
 #[test]
 fn a_broken_case_is_told_and_the_others_have_their_turn() {
     let right = [("case.toml", RETAIL), ("input.csv", MAILS), ("expected.csv", MASKED)];

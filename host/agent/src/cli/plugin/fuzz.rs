@@ -8,7 +8,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_env::{Env, outln};
-use tillhold_kit::{Found, Fuzz, Sandbox, Schema};
+use tillhold_kit::{Answers, Found, Fuzz, Sandbox, Schema};
 use tillhold_plugin::{Plugin, TableUse};
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ fn tried(
     outln!("seed {seed}");
     let fuzz =
         Fuzz { plugin: &plugin, config: &args.subject.config, schema, seed, rows: args.rows };
-    let all = fuzz.run(|used, found| outln!("{}", told(used, found)))?;
+    let all = fuzz.run(|used, found, answers| outln!("{}", told(used, found, answers)))?;
     for found in &all {
         outln!("\nfound[{}]: {}", found.code, found.message);
         outln!("  case: {}", found.write(&args.cases)?.display());
@@ -49,10 +49,13 @@ fn tried(
     Ok(if all.is_empty() { Done::Yes } else { Done::No })
 }
 
-fn told(used: &TableUse, found: &[Found]) -> String {
+fn told(used: &TableUse, found: &[Found], answers: Option<Answers>) -> String {
     let codes: Vec<&str> = found.iter().map(|found| found.code).collect();
     let codes = if codes.is_empty() { "nothing found".to_string() } else { codes.join(", ") };
-    format!("{} {}: {codes}", used.table, used.role.name())
+    let answers = answers.map_or(String::new(), |Answers { rows, dropped, refused }| {
+        format!("; of {rows} rows that were answered, {dropped} dropped, {refused} refused")
+    });
+    format!("{} {}: {codes}{answers}", used.table, used.role.name())
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ fn piped(
     });
     let mut reader = RowReader::open("stdin", rows, format, &table, false)?;
     let refused = |line: usize, reason: &str| errln!("stdin:{line}: refused: {reason}");
+    if plugin.kind().transforms && !plugin.works_on(reader.shape()) {
+        errln!("{} has no rule for {}: its rows go on as they are", plugin.name(), table.name);
+    }
     let plugin = sandbox.heard_by(plugin, tell);
     Ok(stream(&plugin, &context(args), &mut reader, args.verdicts, out, refused)?)
 }

@@ -4,7 +4,7 @@ use super::terms::Terms;
 use clap::Args;
 use std::path::PathBuf;
 use tillhold_env::{Env, errln};
-use tillhold_kit::{Component, Sandbox, Schema};
+use tillhold_kit::{Component, KitError, Sandbox, Schema};
 use tillhold_plugin::Plugin;
 
 #[derive(Args)]
@@ -28,7 +28,7 @@ impl Subject {
         let component = Component::read(&self.file)?;
         let sandbox = Sandbox::open(env)?.under(self.terms.of_a_draft(&component.name)?);
         say_what_is_awaited(&sandbox, &component);
-        let plugin = sandbox.load(&component, &self.config)?;
+        let plugin = sandbox.load(&component, &self.config).map_err(KitError::from)?;
         Ok((sandbox, schema, plugin))
     }
 }
