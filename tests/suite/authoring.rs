@@ -261,6 +261,35 @@ fn rows_are_piped_through_a_plugin() {
     run(csv, &["CUSTTABEL"]).ends(2).tells(&["error[kit-table]", "did you mean ax.CUSTTABLE?"]);
 }
 
+/// Each slip once ended with an exit status of 0, in words about something else, or without a next step.
+#[test]
+fn an_authors_slips_are_told_for_what_they_are() {
+    let desk = Desk::with_plugin();
+    let run = |stdin: &str, table: &str| {
+        let words = ["plugin", "run", "rule.wasm", "--schema", "schema.json", "--table", table];
+        desk.piped(&words, stdin)
+    };
+    let inches = "ACCOUNTNUM,INVENTLOCATION\n1,5\" bolt\n2,6\" bolt\n";
+    run(inches, "CUSTTABLE").ends(2).tells(&["line 2: a quote inside", "write \"5\"\" bolt\""]);
+    let lacking = run("ACCOUNTNUM\nC1\n", "CUSTTABLE").ends(2);
+    lacking.tells(&["error[kit-rows]", "the input lacks INVENTLOCATION"]);
+    let tables = "CUSTTABLE, CUSTGROUP";
+    let schema = desk.tillhold(&["channel", "schema", "--published", "--tables", tables]).ends(0);
+    std::fs::write(desk.at("schema.json"), schema.stdout).expect("a schema");
+    let unruled = run("CUSTGROUP\n10\n", "CUSTGROUP").ends(0);
+    assert_eq!(unruled.tells(&["rule has no rule for ax.CUSTGROUP"]).stdout, "CUSTGROUP\n10\n");
+    let lost = desk.tillhold(&["channel", "schema", "--tables", "CUSTTABLE"]).ends(2);
+    lost.tells(&["error[settings]: register.toml", "next: `--published` takes the tables"]);
+    for command in ["build", "test"] {
+        let nowhere = desk.tillhold(&["plugin", command, "nope"]).ends(2);
+        nowhere.tells(&["error[guest-folder]: nope is no folder", "next: name the plugin's own"]);
+    }
+    desk.tillhold(&["plugin", "build"]).ends(2).tells(&["error[guest-folder]", "Cargo.toml"]);
+    desk.tillhold(&["plugin", "new", "one"]).ends(0);
+    let unwritten = desk.tillhold(&["plugin", "build", "one", "-o", "no folder/x.wasm"]).ends(2);
+    unwritten.tells(&["error[kit-file]", "next: its folder must be there"]);
+}
+
 #[test]
 fn a_bench_tells_each_table_its_cost() {
     let desk = Desk::with_plugin();
@@ -289,7 +318,8 @@ fn what_breaks_the_contract_becomes_a_case_that_fails() {
         desk.tillhold(&[&words[..], &["500", "--cases", cases]].concat())
     };
     let sound = fuzz("rule.wasm", "none").ends(0);
-    sound.tells(&["seed 1\n", "ax.RETAILCUSTTABLE transform: nothing found\n"]);
+    let none_refused = "nothing found; of 500 rows that were answered, 0 dropped, 0 refused\n";
+    sound.tells(&["seed 1\n", &format!("ax.RETAILCUSTTABLE transform: {none_refused}")]);
     assert!(!desk.at("none").exists());
     let found = fuzz("careless.wasm", "careless/cases").ends(1);
     let case = "careless/cases/fuzz-retailcusttable-plugin-trap";

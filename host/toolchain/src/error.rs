@@ -36,6 +36,8 @@ pub enum ToolchainError {
     Locked { what: String, lock: PathBuf, seconds: u64 },
     #[error("there is no Cargo.toml in {}", .folder.display())]
     NoGuest { folder: PathBuf },
+    #[error("{} {}", .folder.display(), no_project(.folder, .manifests))]
+    NoProject { folder: PathBuf, manifests: String },
     #[error("{what} is not on this machine")]
     NoProgram { what: &'static str, install: &'static str },
     #[error("the guest {package} does not build\n{said}")]
@@ -100,6 +102,7 @@ impl ToolchainError {
             | Self::NoLinker
             | Self::Failed { .. }
             | Self::NoGuest { .. }
+            | Self::NoProject { .. }
             | Self::NoProgram { .. }
             | Self::NotShipped { .. }
             | Self::NoCacheFolder
@@ -121,7 +124,7 @@ impl ToolchainError {
             Self::Failed { .. } => "guest-tool",
             Self::TimedOut { .. } => "guest-timeout",
             Self::Locked { .. } => "guest-locked",
-            Self::NoGuest { .. } => "guest-folder",
+            Self::NoGuest { .. } | Self::NoProject { .. } => "guest-folder",
             Self::NoProgram { .. } => "guest-program",
             Self::GuestBuild { .. } => "guest-build",
             Self::NoModule { .. } => "guest-module",
@@ -151,6 +154,15 @@ impl ToolchainError {
             Self::Locked { .. } => "wait for the other program, or end it, then try again",
             Self::NoProgram { install, .. } => return Some(format!("install {install}")),
             Self::NoGuest { .. } => "name the folder that holds the guest's Cargo.toml",
+            Self::NoProject { .. } => {
+                "name the plugin's own folder; `tillhold plugin new NAME` begins one"
+            }
+            Self::Io { what: "read", .. } => {
+                "see that it is there, and that this account may read it"
+            }
+            Self::Io { .. } => {
+                "let this account write there; for what lies in the folder for caches, XDG_CACHE_HOME names another"
+            }
             Self::GuestBuild { .. } => "mend what the compiler says, then build again",
             Self::NoModule { .. } => {
                 "its Cargo.toml needs: [lib] crate-type = [\"cdylib\"]; is the package name right?"
@@ -160,7 +172,7 @@ impl ToolchainError {
                 "use the SDK's own version of the contract and import nothing else"
             }
             Self::NoCacheFolder => "set XDG_CACHE_HOME to a folder that you may write to",
-            Self::Failed { .. } | Self::NotShipped { .. } | Self::Io { .. } => return None,
+            Self::Failed { .. } | Self::NotShipped { .. } => return None,
         };
         Some(text.to_owned())
     }
@@ -176,6 +188,13 @@ const NO_LINKER: &str = "install LLVM's linker lld, version 16 or newer, then tr
 impl Tried {
     fn is_linker(&self) -> bool {
         matches!(self.error, ToolchainError::NoLinker)
+    }
+}
+
+fn no_project(folder: &Path, manifests: &str) -> String {
+    match folder.is_dir() {
+        true => format!("is no plugin's project: it has none of {manifests}"),
+        false => "is no folder".to_owned(),
     }
 }
 

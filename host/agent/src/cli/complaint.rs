@@ -4,6 +4,7 @@ use super::answering::AnsweringError;
 use super::channel::NoAdministrator;
 use super::profile::{DiffError, ExchangeError};
 use super::reprovision::ReprovisionError;
+use super::schema::NoRegister;
 use super::setup::SetupError;
 use super::verify::VerifyError;
 use crate::carry::fault::CarryError;
@@ -53,11 +54,22 @@ pub fn tell(error: &anyhow::Error) -> ExitCode {
         error.chain().find_map(told).unwrap_or(Told { code: "failed".to_string(), hint: None });
     let mut stderr = std::io::stderr();
     // A closed stderr leaves the exit status to tell it.
-    let _ = writeln!(stderr, "error[{}]: {error:#}", told.code);
+    let _ = writeln!(stderr, "error[{}]: {}", told.code, words(error));
     if let Some(hint) = told.hint {
         let _ = writeln!(stderr, "  next: {hint}");
     }
     ExitCode::from(FAILED)
+}
+
+/// With its causes. Many a message ends with its cause already, for logs: that one is not told twice.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
@@ -78,7 +90,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
         DemoError
     );
     coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
-    coded!(SnapshotError, CarryError, PasswordError, KitError);
+    coded!(SnapshotError, CarryError, PasswordError, KitError, NoRegister);
     coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError, Unwritten);
     None
 }
@@ -144,5 +156,22 @@ impl KeptError {
 
     fn hint(&self) -> Option<String> {
         Some("start once with the channel in reach: it is read and kept anew".to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+    use anyhow::Context as _;
+    use tillhold_plugin::PluginError;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let source = std::io::Error::other("Read-only file system (os error 30)");
+        let error = PluginError::Cache { path: "c".into(), source };
+        let told = words(&anyhow::Error::from(error));
+        assert_eq!(told.matches("os error 30").count(), 1, "{told}");
+        let outer = Err::<(), _>(std::io::Error::other("inner")).context("outer");
+        assert_eq!(words(&outer.expect_err("an error")), "outer: inner");
     }
 }

@@ -1,11 +1,11 @@
 //! `tillhold plugin build`: a project into a component.
 
-use super::manifest::project;
+use super::manifest::{check_project, project};
 use crate::cli::Done;
-use anyhow::Context as _;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tillhold_env::{errln, outln};
+use tillhold_kit::KitError;
 use tillhold_toolchain::{Built, Progress, cache_folder};
 
 #[derive(Args)]
@@ -21,8 +21,8 @@ pub struct BuildArgs {
 pub fn build(args: BuildArgs) -> anyhow::Result<Done> {
     let (package, built) = built(&args.folder)?;
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{package}.wasm")));
-    std::fs::write(&output, &built.component)
-        .with_context(|| format!("{} cannot be written", output.display()))?;
+    let unwritten = |cause| KitError::File { path: output.clone(), done: "written", cause };
+    std::fs::write(&output, &built.component).map_err(unwritten)?;
     outln!("{}\t{} bytes\tsha256:{}", output.display(), built.size, built.digest);
     Ok(Done::Yes)
 }
@@ -30,6 +30,7 @@ pub fn build(args: BuildArgs) -> anyhow::Result<Done> {
 /// The project's name, and its component as it is now.
 pub fn built(folder: &Path) -> anyhow::Result<(String, Built)> {
     // Where this machine keeps the folder is cut out of the component, so it must be the whole path.
+    check_project(folder)?;
     let project = project(&std::path::absolute(folder)?)?;
     let built = project.build(&cache_folder()?, &mut talk)?;
     Ok((project.name, built))

@@ -10,7 +10,7 @@
 use crate::settings::reader::{Mistake, Mistakes, Source};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
-use tillhold_toolchain::{Language, Project, World};
+use tillhold_toolchain::{Language, Project, ToolchainError, World};
 
 /// In this order: the first that is there says what the project is.
 const MANIFESTS: [(&str, Language); 4] = [
@@ -24,11 +24,24 @@ pub fn is_project(folder: &Path) -> bool {
     MANIFESTS.iter().any(|(name, _)| folder.join(name).is_file())
 }
 
+/// As the person named the folder.
+pub fn check_project(folder: &Path) -> Result<(), ToolchainError> {
+    match is_project(folder) {
+        true => Ok(()),
+        false => {
+            Err(ToolchainError::NoProject { folder: folder.to_path_buf(), manifests: names() })
+        }
+    }
+}
+
+fn names() -> String {
+    MANIFESTS.map(|(name, _)| name).join(", ")
+}
+
 pub fn project(folder: &Path) -> Result<Project, Mistakes> {
     let there = MANIFESTS.iter().find(|(name, _)| folder.join(name).is_file());
     let Some((name, language)) = there else {
-        let names: Vec<&str> = MANIFESTS.iter().map(|(name, _)| *name).collect();
-        let message = format!("is no plugin's project: it has none of {}", names.join(", "));
+        let message = format!("is no plugin's project: it has none of {}", names());
         return Err(mistake(folder, message));
     };
     let manifest = Manifest::read(folder.join(name))?;

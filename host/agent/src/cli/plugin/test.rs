@@ -3,7 +3,7 @@
 //! stdout: a line a case, below a failed one what differs, then the sum. Exit status 1 when a case failed.
 
 use super::build::built;
-use super::manifest::is_project;
+use super::manifest::{check_project, is_project};
 use super::subject::say_what_is_awaited;
 use super::terms::Terms;
 use crate::cli::Done;
@@ -36,6 +36,9 @@ pub struct TestArgs {
 }
 
 pub fn test(env: &Env, args: &TestArgs) -> anyhow::Result<Done> {
+    if !args.folder.is_dir() {
+        check_project(&args.folder)?;
+    }
     let in_folder = |name: &str| args.folder.join(name);
     let schema = Schema::open(&args.schema.clone().unwrap_or_else(|| in_folder("schema.json")))?;
     let component = component(args)?;
