@@ -175,6 +175,7 @@ impl Winner {
 
 impl<'a> Side<'a> {
     /// Panics on a column that the plugin did not declare under `reads`.
+    #[track_caller]
     pub fn value(&self, column: &str) -> &'a Value {
         match position(self.columns, column) {
             Some(at) => &self.values[at],
@@ -182,14 +183,17 @@ impl<'a> Side<'a> {
         }
     }
 
+    #[track_caller]
     pub fn text(&self, column: &str) -> Option<&'a str> {
         self.value(column).as_text()
     }
 
+    #[track_caller]
     pub fn integer(&self, column: &str) -> Option<i64> {
         self.value(column).as_integer()
     }
 
+    #[track_caller]
     pub fn decimal(&self, column: &str) -> Option<Decimal> {
         self.value(column).as_decimal()
     }

@@ -23,7 +23,8 @@ impl Verdict {
 /// One row: the columns that the plugin declared under `reads`, by name.
 ///
 /// Reading always gives the row as it came, whatever has been set since. Naming a column that was not declared is a
-/// mistake of the rule and panics: the batch is then refused as the profile says, and the log names the column.
+/// mistake of the rule and panics: the batch is then refused as the profile says, and the log names the column and the
+/// rule's own line.
 pub struct Row<'a> {
     pub(crate) table: &'static str,
     pub(crate) reads: &'static [&'static str],
@@ -35,41 +36,50 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// `None` when the cell is NULL, or its column holds no text.
+    #[track_caller]
     pub fn text(&self, column: &str) -> Option<&'a str> {
         self.cells(column).text(self.at)
     }
 
+    #[track_caller]
     pub fn integer(&self, column: &str) -> Option<i64> {
         self.cells(column).integer(self.at)
     }
 
+    #[track_caller]
     pub fn decimal(&self, column: &str) -> Option<Decimal> {
         self.cells(column).decimal(self.at)
     }
 
+    #[track_caller]
     pub fn boolean(&self, column: &str) -> Option<bool> {
         self.value(column).as_boolean()
     }
 
+    #[track_caller]
     pub fn float(&self, column: &str) -> Option<f64> {
         self.value(column).as_float()
     }
 
     /// Ticks of 100 ns since 0001-01-01 00:00.
+    #[track_caller]
     pub fn timestamp(&self, column: &str) -> Option<i64> {
         self.value(column).as_timestamp()
     }
 
+    #[track_caller]
     pub fn is_null(&self, column: &str) -> bool {
         self.cells(column).is_null(self.at)
     }
 
     /// The cell whatever its type.
+    #[track_caller]
     pub fn value(&self, column: &str) -> Value {
         self.cells(column).value(self.at)
     }
 
     /// Changes a column that the plugin declared under `writes`. The last word counts.
+    #[track_caller]
     pub fn set(&mut self, column: &str, value: impl Into<Value>) {
         let Some(at) = position(self.writes, column) else {
             panic!("{column} of {} is not declared under `writes`", self.table)
@@ -81,6 +91,7 @@ impl<'a> Row<'a> {
         }
     }
 
+    #[track_caller]
     fn cells(&self, column: &str) -> &'a Cells<'a> {
         match position(self.reads, column) {
             Some(at) => &self.columns[at],

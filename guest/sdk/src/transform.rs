@@ -237,6 +237,25 @@ mod tests {
         judge("write");
     }
 
+    /// The last words named this kit's line.
+    #[test]
+    fn an_undeclared_column_is_told_at_the_rules_own_line() {
+        use std::cell::RefCell;
+        use std::panic;
+        thread_local!(static FILE: RefCell<String> = RefCell::default());
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(|panic| {
+            let file = panic.location().map_or("", |place| place.file());
+            FILE.with_borrow_mut(|known| *known = file.to_string());
+        }));
+        let files = ["read", "write"].map(|what| {
+            panic::catch_unwind(|| judge(what)).expect_err("the column is not declared");
+            FILE.take()
+        });
+        panic::set_hook(usual);
+        assert!(files.iter().all(|file| file.ends_with("transform.rs")), "{files:?}");
+    }
+
     #[test]
     fn rows_of_a_batch_keep_their_numbers() {
         use super::exported::Verdict as Said;
