@@ -3,10 +3,13 @@
 
 import { write } from "tillhold:plugin/log@0.1.0";
 import { Refused } from "./cells.js";
-import { hear, warning } from "./log.js";
+import { asConsole, hear, warning } from "./log.js";
 import { decisions, describe, rules, runDecisions, runRules } from "./registry.js";
+import { seal } from "./sealed.js";
 
 hear(write);
+Object.defineProperty(globalThis, "console", { value: asConsole(), configurable: true, writable: true });
+seal();
 
 function answered(call) {
   try {

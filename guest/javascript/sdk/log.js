@@ -15,3 +15,18 @@ export function warning(line) {
 export function hear(listener) {
   write = listener;
 }
+
+/** For the kit: an object in the place of `console`, whose lines are the operator's. */
+export function asConsole() {
+  const [telling, warns] = [info, warning].map((say) => (...parts) => say(parts.map(shown).join(" ")));
+  return { debug: telling, info: telling, log: telling, trace: telling, error: warns, warn: warns };
+}
+
+function shown(part) {
+  if (typeof part !== "object" || part === null || part instanceof Error) return String(part);
+  try {
+    return JSON.stringify(part, (_, value) => (typeof value === "bigint" ? String(value) : value)) ?? String(part);
+  } catch {
+    return String(part);
+  }
+}

@@ -1,11 +1,12 @@
 // Rules under test, on the author's own machine, without WebAssembly and without a database. The same code runs as in
-// production, from the columns that come in to the answer that goes out.
+// production, from the columns that come in to the answer that goes out; there is no clock and no randomness here either.
 
 import { columnOf, decoded, toValue } from "./cells.js";
 import { Conflict, checkedResolution } from "./conflict.js";
 import { Context } from "./context.js";
 import { answer, decisions, rules } from "./registry.js";
 import { DROP, refuse } from "./row.js";
+import { seal } from "./sealed.js";
 import { checked } from "./values.js";
 
 /**
@@ -19,7 +20,7 @@ export function judge(rule, row, given = {}) {
     if (!cells.has(name.toUpperCase())) throw new ReferenceError(`give the row a value for ${name}`);
     return columnOf([checked(plain(cells.get(name.toUpperCase())), name)]);
   });
-  const said = answer(entry, context(given), 1, columns);
+  const said = sealed(() => answer(entry, context(given), 1, columns));
   const verdicts = { keep: undefined, drop: DROP, refuse: refuse(said.reasons[0]) };
   const changes = said.changes.map(({ column, values }) => [entry.writes[column], decoded(values, 1)[0]]);
   return { verdict: verdicts[said.verdicts[0]], changes: Object.fromEntries(changes) };
@@ -38,7 +39,17 @@ export function decide(decision, row, channel, offline, given = {}) {
     changes && Object.entries({ ...row, ...changes }).map(([name, value]) => toValue(checked(plain(value), name)));
   const sides = { base: side({}), channel: side(channel), offline: side(offline) };
   const conflict = new Conflict({ table, key: [], columns: Object.keys(row), ...sides });
-  return checkedResolution(run(context(given), conflict));
+  return checkedResolution(sealed(() => run(context(given), conflict)));
+}
+
+/** The test around the rule keeps its clock. */
+function sealed(call) {
+  const open = seal();
+  try {
+    return call();
+  } finally {
+    open();
+  }
 }
 
 /** In a test a whole number stands for an integer. */

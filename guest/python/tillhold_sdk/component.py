@@ -9,7 +9,7 @@ import gc
 from componentize_py_types import Err
 
 from . import registry, wire
-from .log import last_words
+from .log import heard, last_words
 from .values import EXACT
 
 
@@ -23,7 +23,8 @@ def _answered(call, *arguments):
     # Each call counts as exactly as the first, whatever a rule did to the context.
     decimal.setcontext(EXACT.copy())
     try:
-        return call(*arguments)
+        with heard():
+            return call(*arguments)
     except wire.Refused as error:
         raise Err(str(error)) from None
     except BaseException as error:

@@ -2,6 +2,7 @@
 bytes; never personal data. In a test on the author's own machine they go to standard error.
 """
 
+import io
 import sys
 
 from .wire import logging
@@ -20,6 +21,41 @@ def _write(level, line):
         print(f"{level.lower()}: {line}", file=sys.stderr)
     else:
         logging.write(getattr(logging.Level, level), line)
+
+
+class _Lines(io.TextIOBase):
+    """A stream whose lines are the operator's: a component has no standard output, and `print` would stop the batch."""
+
+    def __init__(self, say):
+        self._say = say
+        self._begun = ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._say(line)
+        return len(text)
+
+    def end(self):
+        if self._begun:
+            self.write("\n")
+
+
+class heard:
+    """What is printed inside goes to the operator."""
+
+    def __enter__(self):
+        self._before = sys.stdout, sys.stderr
+        self._streams = _Lines(info), _Lines(warning)
+        sys.stdout, sys.stderr = self._streams
+
+    def __exit__(self, *_):
+        for stream in self._streams:
+            stream.end()
+        sys.stdout, sys.stderr = self._before
 
 
 def last_words(error):

@@ -109,6 +109,7 @@ const JAVASCRIPT: Sources = sources![
     "guest/javascript/sdk/log.js"
     "guest/javascript/sdk/registry.js"
     "guest/javascript/sdk/row.js"
+    "guest/javascript/sdk/sealed.js"
     "guest/javascript/sdk/testing.js"
     "guest/javascript/sdk/values.js"
 ];

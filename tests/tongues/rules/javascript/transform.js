@@ -25,3 +25,16 @@ const shapes = ["BIT", "BIG", "FLT", "DEC", "TXT", "BIN", "DAY", "TIM", "AT", "O
 transform("ax.SHAPES", { reads: shapes, writes: shapes.map((shape) => `${shape}2`) }, (_, row) => {
   for (const shape of shapes) row.set(`${shape}2`, row.value(shape));
 });
+
+/** What the engine would answer with the moment of the build, and what is said to the operator. */
+const asked = { now: () => Date.now(), date: () => new Date(), random: () => Math.random(), known: () => new Date(0) };
+
+transform("ax.WORDS", { reads: ["WORD"] }, (_, row) => {
+  const word = row.text("WORD") ?? "";
+  console.log("heard", word, 1n, { of: 1n });
+  try {
+    asked[word]?.();
+  } catch (error) {
+    return refuse(error.message);
+  }
+});

@@ -1,5 +1,7 @@
 """The rule that every language writes: addresses masked, other stores' sales left out, amounts in whole cents."""
 
+import sys
+
 from tillhold_sdk import DROP, refuse, rounded, transform
 
 TABLE = "ax.RETAILTRANSACTIONTABLE"
@@ -32,3 +34,10 @@ def copied(context, row):
     """Every shape of value goes in and comes out whole."""
     for shape, copy in zip(SHAPES, COPIES):
         row.set(copy, row.value(shape))
+
+
+@transform("ax.WORDS", reads=["WORD"])
+def heard(context, row):
+    """What is said to the operator, also where no line's end follows."""
+    print("heard", row.text("WORD"))
+    print("warned", file=sys.stderr, end="")
