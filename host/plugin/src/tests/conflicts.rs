@@ -3,7 +3,7 @@
 use super::shop::{Shop, context, refused, table, victim};
 use std::sync::Arc;
 use tillhold_core::conflict::{Conflict, Resolution};
-use tillhold_core::moment::{TICKS_PER_SECOND, Timestamp};
+use tillhold_core::moment::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
 use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::value::{Decimal, Value};
@@ -37,6 +37,12 @@ fn conflict(
     }
 }
 
+/// On a day that a datetime holds: it begins with 1753.
+fn at(seconds: i64) -> Value {
+    const DAY_OF_2024: i64 = 739_000;
+    Value::Timestamp(Timestamp(DAY_OF_2024 * TICKS_PER_DAY + seconds * TICKS_PER_SECOND))
+}
+
 fn customers() -> (Arc<Table>, Row) {
     let table = table(
         "ax.CUSTTABLE",
@@ -55,7 +61,7 @@ fn customers() -> (Arc<Table>, Row) {
         text("N30"),
         text(""),
         text("EUR"),
-        Value::Timestamp(Timestamp(10 * TICKS_PER_SECOND)),
+        at(10),
     ]);
     (table, row)
 }
@@ -66,7 +72,6 @@ fn a_customer_is_decided_field_by_field() {
     let plugin = shop.load("customer-merge", "").expect("it loads");
     let (table, base) = customers();
     plugin.check_against(&table).expect("all its columns travel");
-    let at = |seconds| Value::Timestamp(Timestamp(seconds * TICKS_PER_SECOND));
     let conflicts = [
         conflict(
             &table,

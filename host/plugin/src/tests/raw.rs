@@ -135,7 +135,7 @@ fn what_a_refusal_quotes_is_one_short_line() {
     let imported = wat::parse_str(imported).expect("the test's own component");
     for (error, code, words) in [
         (refused(shop.load_bytes(described, "")), "plugin-bad-answer", "describe wrongly: '  "),
-        (refused(transform(&shop, transformed)), "plugin-bad-answer", "row 0, AMOUNT: '  "),
+        (refused(transform(&shop, transformed)), "plugin-bad-answer", "row 1, AMOUNT: '  "),
         (refused(shop.load_bytes(imported, "")), "plugin-foreign-import", "imports url=<a b"),
     ] {
         let told = error.to_string();
