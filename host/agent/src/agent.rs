@@ -20,6 +20,7 @@ use crate::rounds::Rounds;
 use crate::snapshot::board::Board;
 use crate::sync;
 use crate::trouble::{LastTrouble, Trouble};
+use crate::unanswered::Unanswered;
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,7 @@ pub struct Agent {
     pub passes: Passes,
     pub again: Again,
     pub life: Life,
+    pub unanswered: Unanswered,
     pub lost: Lost,
     pub images: Images,
     pub renewal: Renewal,
@@ -120,6 +122,7 @@ impl Agent {
             passes: Passes::default(),
             again: Again::default(),
             life: Life::default(),
+            unanswered: Unanswered::default(),
             lost: Lost::default(),
             images: Images::new(&register),
             renewal: Renewal::of(&register),

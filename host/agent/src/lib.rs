@@ -41,6 +41,7 @@ mod snapshot;
 mod supervisor;
 mod sync;
 mod trouble;
+mod unanswered;
 mod upkeep;
 mod verify;
 

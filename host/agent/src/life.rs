@@ -41,10 +41,16 @@ impl Life {
 /// After a pass over a scope, which may be the first that meets another life.
 pub async fn note(agent: &Agent, register: &Register, run: &ScopeRun) -> Result<(), FlowError> {
     let scope = &run.scope.name;
-    if let [epoch] = register.local.epochs_of(scope).await?[..] {
-        if agent.life.meet(register, epoch) {
-            agent.rounds.doubt_arrivals();
-        }
+    let epochs = register.local.epochs_of(scope).await?;
+    if let [epoch] = epochs[..]
+        && agent.life.meet(register, epoch)
+    {
+        // What was sold before anybody noticed may lie above what is missing.
+        register.local.await_resend(true).await?;
+        agent.rounds.doubt_arrivals();
+    }
+    // One whose tables all wait for their choice stands in no life.
+    if epochs.len() < 2 {
         agent.life.keep_up(scope);
     }
     Ok(())

@@ -16,7 +16,7 @@ use tillhold_channel::ledger::ledger;
 use tillhold_core::limits;
 use tillhold_core::stage::Tally;
 use tillhold_core::transaction::TransactionId;
-use tillhold_local::{Arrived, KeptSale, LocalDatabase, Reserve};
+use tillhold_local::{Arrived, KeptSale, LocalDatabase, LocalError, Reserve};
 
 /// Under this name sales that wait for a person to send them once more stand in the status.
 pub const LOST: &str = "lost";
@@ -58,7 +58,20 @@ pub async fn send_again(
     link: &mut Link,
     is_latest: bool,
 ) -> Result<(), FlowError> {
-    let is_asked = agent.lost.is_asked.load(Ordering::Relaxed);
+    let is_asked = agent.lost.is_asked.swap(false, Ordering::Relaxed);
+    let sent = send_or_leave(agent, register, link, (is_latest, is_asked)).await;
+    if sent.is_err() && is_asked {
+        agent.lost.ask();
+    }
+    sent
+}
+
+async fn send_or_leave(
+    agent: &Agent,
+    register: &Register,
+    link: &mut Link,
+    (is_latest, is_asked): (bool, bool),
+) -> Result<(), FlowError> {
     let looks_past = is_asked || register.local.awaits_resend().await?;
     let loss = look(&register.local, link, looks_past).await?;
     let (mut left, mut why) = (loss.sales.len(), Hindrance::AnotherChannel);
@@ -71,11 +84,13 @@ pub async fn send_again(
             left = 0;
         }
     }
-    let awaits = left > 0 && why == Hindrance::AnotherChannel;
-    if looks_past != awaits && why != Hindrance::FullDisk {
-        register.local.await_resend(awaits).await?;
+    if looks_past != (left > 0) {
+        match register.local.await_resend(left > 0).await {
+            // It is found again as long as nothing has come after it, and by then there may be room.
+            Err(LocalError::DiskFull { .. }) if why == Hindrance::FullDisk => {}
+            kept => kept?,
+        }
     }
-    agent.lost.is_asked.store(false, Ordering::Relaxed);
     leave(agent, left, why);
     Ok(())
 }

@@ -170,13 +170,13 @@ pub fn used(files: &[FileSize; 2]) -> u64 {
     files.iter().map(FileSize::counted_bytes).sum()
 }
 
-/// The standing as status shows it: a few pages are read.
 /// Why no sale is taken while there is no room for one.
 pub fn refusal(register: &Register) -> Option<FlowError> {
     let file = register.file.folder.join("journal.db");
     register.local.is_without_room().then(|| LocalError::DiskFull { file }.into())
 }
 
+/// The standing as status shows it: a few pages are read.
 pub async fn told(agent: &Agent) -> Result<Json, FlowError> {
     let register = agent.register();
     let files = register.local.file_sizes().await?;

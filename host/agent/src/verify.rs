@@ -28,6 +28,9 @@ use tillhold_core::selection::Restriction;
 use tillhold_core::table::TableName;
 use tillhold_local::{Load, TableState};
 
+/// Under this name what keeps the ledger from being asked is told, beside the scopes.
+const LEDGER: &str = "the ledger";
+
 /// What is to be compared; `None` is all.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
@@ -67,7 +70,11 @@ pub async fn verify(register: &Register, asked: &Asked) -> Result<Report, FlowEr
         report.faults.push((run.scope.name.clone(), error));
     }
     if asked.is_all() {
-        report.sales_lost = lost::missing(&register.local, &mut link).await?;
+        match lost::missing(&register.local, &mut link).await {
+            Ok(sales) => report.sales_lost = sales,
+            Err(error) if error.is_channel_trouble() => return Err(error),
+            Err(error) => report.faults.push((LEDGER.to_string(), error)),
+        }
     }
     Ok(report)
 }

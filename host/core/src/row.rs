@@ -100,6 +100,10 @@ pub fn spellings(text: &str) -> Vec<String> {
         };
         found = found.iter().flat_map(longer).collect();
     }
+    // A letter in a third case, as of a title, is neither.
+    if !found.contains(&text) {
+        found.push(text);
+    }
     found
 }
 
@@ -156,6 +160,7 @@ mod tests {
             ("ÄÑ1", vec!["äñ1", "äÑ1", "Äñ1", "ÄÑ1"]),
             // One small letter that is two capitals, and letters without a case.
             ("Straße 日本", vec!["straße 日本"]),
+            ("ǅ", vec!["ǆ", "Ǆ", "ǅ"]),
             ("ЖЖЖЖЖж", vec!["ЖЖЖЖЖж", "жжжжжж", "ЖЖЖЖЖЖ"]),
         ] {
             assert_eq!(spellings(text), expected, "{text}");

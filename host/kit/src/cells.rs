@@ -47,7 +47,10 @@ const EXPONENT_MAX: i32 = 64;
 /// `1.5e-7`, as JavaScript writes small numbers, with all its digits.
 fn without_exponent(number: &str) -> Option<String> {
     let (digits, exponent) = number.split_once(['e', 'E'])?;
-    let exponent: i32 = exponent.parse().ok().filter(|by: &i32| by.abs() <= EXPONENT_MAX)?;
+    let exponent: i32 = exponent
+        .parse()
+        .ok()
+        .filter(|by: &i32| by.unsigned_abs() <= EXPONENT_MAX.unsigned_abs())?;
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", digits),
@@ -97,6 +100,7 @@ mod tests {
             ("12.50E+1", Some("0125")),
             ("1e400", None),
             ("1e-400", None),
+            ("1e-2147483648", None),
             ("7", None),
         ] {
             assert_eq!(without_exponent(given).as_deref(), expected, "{given}");

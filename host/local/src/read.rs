@@ -15,7 +15,7 @@ use rusqlite::types::Value as Stored;
 use std::collections::BTreeMap;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
-use tillhold_core::row::{Key, Row, spellings};
+use tillhold_core::row::{Key, Row, fold, spellings};
 use tillhold_core::table::{Column, TableName};
 use tillhold_core::value::Value;
 use tillhold_core::version::ChannelVersion;
@@ -74,7 +74,7 @@ impl LocalDatabase {
             }
             Ok(UnsentRows { rows, keys: keys.into_values().collect() })
         };
-        self.readers(self.registry().get(table)?.kind).run(read).await
+        self.readers(self.registry().get(table)?.kind).run_at_once(read).await
     }
 
     pub async fn count(&self, table: &TableName) -> Result<u64, LocalError> {
@@ -93,12 +93,29 @@ fn passing(
     filter: &Filter,
     key: &Key,
 ) -> Result<Option<Row>, Trouble> {
+    let is_other = |(at, value): &(usize, Value)| {
+        let nth = entry.table.key.iter().position(|of_key| of_key == at);
+        nth.is_some_and(|nth| is_other(&entry.table.columns[*at], value, &key.0[nth]))
+    };
+    if filter.equals.iter().any(is_other) {
+        return Ok(None);
+    }
     let mut one = Filter { after: None, limit: 1, ..filter.clone() };
     one.equals.extend(entry.table.key.iter().copied().zip(key.0.iter().cloned()));
     let question = Question::of(entry, &one)?;
     let mut statement = conn.prepare_cached(&question.sql)?;
     let mut found = statement.query(rusqlite::params_from_iter(&question.parameters))?;
     found.next()?.map(|row| cell::read_row(row, &entry.table, 0)).transpose()
+}
+
+/// Whether a part of a key is another one for certain: then SQLite need not be asked.
+fn is_other(column: &Column, wanted: &Value, there: &Value) -> bool {
+    match (wanted, there) {
+        (Value::Text(wanted), Value::Text(there)) => {
+            column.folds() && wanted.is_ascii() && there.is_ascii() && fold(wanted) != fold(there)
+        }
+        _ => false,
+    }
 }
 
 /// What the register has of a table and the channel has not.

@@ -372,14 +372,14 @@ fn write(
         Change::Update(row) => update(conn, id, entry, row),
         Change::Amend(key, cells) => {
             let mut row = present(conn, entry, key)?;
-            for (at, value) in cells {
+            // The key stays as the row that is there spells it.
+            for (at, value) in cells.iter().filter(|(at, _)| !entry.table.key.contains(at)) {
                 row.0[*at] = value.clone();
             }
             update(conn, id, entry, &cell::fit_row(&entry.table, row)?)
         }
         Change::Delete(key) => {
-            let other = find_otherwise(conn, entry, key)?;
-            let key = &other.map_or(key.clone(), |row| row.key(&entry.table));
+            let key = &present(conn, entry, key)?.key(&entry.table);
             log_before(conn, id, entry, key, "delete")?;
             let mut statement = conn.prepare_cached(&entry.sql.delete)?;
             bind_key(&mut statement, &entry.table, key, 1)?;

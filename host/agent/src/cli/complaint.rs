@@ -115,7 +115,7 @@ impl DoorError {
                 "choose another [front_door] socket, or move away what is there; its folder must be there and writable"
             }
             DoorError::TokenExposed { .. } => {
-                "chmod o-rwx it; empty it too if others had the time to read it: a new token is made in it"
+                "chmod o-rwx it (in a container give the mounted secret the mode 0440); empty it too if others had the time to read it: a new token is made in it"
             }
             DoorError::TokenTwice { .. } => "empty one of the two files: a new token is made in it",
             DoorError::File { cause, .. } if cause.kind() == std::io::ErrorKind::StorageFull => {

@@ -15,7 +15,7 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::freshness::Shown;
 use crate::numbers;
-use crate::register::ScopeRun;
+use crate::register::{Register, ScopeRun};
 use crate::rules::{self, Ruled};
 use crate::settings::register_file::RegisterFile;
 use axum::Json as JsonBody;
@@ -32,7 +32,7 @@ use tillhold_core::limits;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
-use tillhold_local::Page;
+use tillhold_local::{LocalError, Page, UnsentRows};
 use tillhold_plugin::Flow;
 
 pub async fn get(
@@ -98,7 +98,13 @@ async fn from_channel(
 ) -> Result<Option<Rows>, Problem> {
     let register = agent.register();
     // First: what goes up meanwhile the channel has when it is asked.
-    let own = register.local.unsent_of(&table.name, filter).await.map_err(FlowError::from)?;
+    let own = match register.local.unsent_of(&table.name, filter).await {
+        // Days of sales that wait, or a row that another program has spoilt: the channel's rows are better than none.
+        Err(LocalError::ReadTooLong { .. } | LocalError::Unreadable { .. }) => {
+            UnsentRows::default()
+        }
+        own => own.map_err(FlowError::from)?,
+    };
     let mut rows = if place == Place::Channel { Vec::new() } else { own.rows };
     let left = filter.limit.saturating_sub(rows.len());
     if left == 0 {
@@ -118,11 +124,39 @@ async fn from_channel(
         Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
     });
     let unsent: HashSet<Vec<String>> = own.keys.iter().map(|key| key.folded(table)).collect();
-    let mut kept: Vec<Row> =
-        kept.filter(|row| !unsent.contains(&row.key(table).folded(table))).collect();
+    let is_unsent = |row: &Row| unsent.contains(&row.key(table).folded(table));
+    let mut kept: Vec<Row> = kept.collect();
+    match place {
+        // What was changed since the first page was among the rows of before on none.
+        Place::Channel => put_in_place(&register, table, &filter, &mut kept, is_unsent).await?,
+        _ => kept.retain(|row| !is_unsent(row)),
+    }
     numbers::keep_seeds(&register, table, &mut kept).await?;
     rows.extend(kept);
     Ok(Some(Rows { rows, next }))
+}
+
+/// The register's own rows where it has changed what the channel has.
+async fn put_in_place(
+    register: &Register,
+    table: &Arc<Table>,
+    filter: &Filter,
+    rows: &mut Vec<Row>,
+    is_unsent: impl Fn(&Row) -> bool,
+) -> Result<(), Problem> {
+    let mut placed = Vec::new();
+    for row in std::mem::take(rows) {
+        if !is_unsent(&row) {
+            placed.push(row);
+            continue;
+        }
+        let key = table.key.iter().copied().zip(row.key(table).0);
+        let equals = filter.equals.iter().cloned().chain(key).collect();
+        let own = Filter { equals, prefix: filter.prefix.clone(), after: None, limit: 1 };
+        placed.extend(register.local.read(&table.name, &own).await.map_err(FlowError::from)?);
+    }
+    *rows = placed;
+    Ok(())
 }
 
 /// One time for the wait for a lane and for the question, so that there is time left for the offline database.
@@ -146,7 +180,10 @@ async fn asked_in_time(
     let trouble = tokio::select! {
         biased;
         rows = filtered(agent, &mut link, run, table, filter) => match rows {
-            Ok(rows) => return Some(rows),
+            Ok(rows) => {
+                agent.unanswered.is_over(&table.name);
+                return Some(rows);
+            }
             Err(error) if !error.is_channel_trouble() => return not_answered(agent, table, &error),
             Err(FlowError::Channel(error)) => error,
             Err(_) => late(),
@@ -161,7 +198,9 @@ async fn asked_in_time(
 /// The channel is well, and cannot answer this: nobody is to sell offline for a question's sake.
 fn not_answered(agent: &Agent, table: &Table, error: &FlowError) -> Option<Vec<Row>> {
     let name = &table.name;
-    agent.say(&format!("a read of {name} is answered offline: [{}] {error}", error.code()));
+    if agent.unanswered.is_news(name, error.code()) {
+        agent.say(&format!("a read of {name} is answered offline: [{}] {error}", error.code()));
+    }
     None
 }
 
