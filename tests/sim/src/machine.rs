@@ -147,12 +147,15 @@ impl Machine {
     }
 
     /// An agent may give up over a disk that fails, over one that has the files, and, while it has nothing to start from,
-    /// over a channel out of reach: its service manager starts it again.
+    /// over a channel out of reach or one that keeps it out: its service manager starts it again.
     pub fn may_fail(&self, why: &str) -> bool {
         let at_any_time = ["disk I/O error", "full", "another agent"];
-        let on_the_first_day = "never synchronised and its channel cannot be reached";
+        let on_the_first_day = [
+            "never synchronised and its channel cannot be reached",
+            "the channel refused the login",
+        ];
         at_any_time.iter().any(|words| why.contains(words))
-            || !self.came_to_a_door() && why.contains(on_the_first_day)
+            || !self.came_to_a_door() && on_the_first_day.iter().any(|words| why.contains(words))
     }
 
     fn came_to_a_door(&self) -> bool {
