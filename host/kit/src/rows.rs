@@ -7,9 +7,12 @@
 //! * With verdicts: a first CSV field `verdict`, or `{"verdict": …, "reason": …, "row": {…}}`.
 //! * Everything wrong in a batch is told together, with its lines; lines and arrays are bounded.
 
+mod lines;
+
 use crate::KitError;
 use crate::cells::{from_json, to_json};
 use crate::csv::{PROBLEMS_SHOWN, Problem, Record, Splitter, push_field};
+use lines::{Lines, UTF_16, is_utf16, record};
 use serde_json::{Map, Value as Json, json};
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;
@@ -101,29 +104,6 @@ enum Source<R> {
     Array { rest: std::vec::IntoIter<Json>, line: usize, first: Option<(usize, Json)> },
 }
 
-struct Lines<R> {
-    source: R,
-    line: usize,
-}
-
-impl<R: BufRead> Lines<R> {
-    fn next(&mut self, file: &str) -> Result<Option<String>, KitError> {
-        let mut bytes = Vec::new();
-        let most = KIT_FILE_BYTES_MAX;
-        let mut source = (&mut self.source).take(most + 1);
-        let unread = |cause| unreadable(file, cause);
-        if source.read_until(b'\n', &mut bytes).map_err(unread)? == 0 {
-            return Ok(None);
-        }
-        self.line += 1;
-        let refused = |reason: &str| wrong(file, vec![problem(self.line, reason)]);
-        if bytes.len() as u64 > most {
-            return Err(refused("it is too long"));
-        }
-        String::from_utf8(bytes).map(Some).map_err(|error| refused(encoding(error.as_bytes())))
-    }
-}
-
 impl<R: BufRead> RowReader<R> {
     /// `table` is what travels of a schema's table; without a format, the first letter says which it is.
     pub fn open(
@@ -200,13 +180,13 @@ type Read = Result<Entry, Problem>;
 
 impl<R: BufRead> Source<R> {
     fn csv(source: R) -> Source<R> {
-        Source::Csv { lines: Lines { source, line: 0 }, splitter: Splitter::default() }
+        Source::Csv { lines: Lines::of(source), splitter: Splitter::default() }
     }
 
     fn json(file: &str, mut source: R) -> Result<Source<R>, KitError> {
         let unread = |cause| unreadable(file, cause);
         if source.fill_buf().map_err(unread)?.trim_ascii_start().first() != Some(&b'[') {
-            return Ok(Source::JsonLines { lines: Lines { source, line: 0 }, first: None });
+            return Ok(Source::JsonLines { lines: Lines::of(source), first: None });
         }
         let mut text = String::new();
         let most = KIT_FILE_BYTES_MAX;
@@ -296,43 +276,6 @@ impl<R: BufRead> Source<R> {
                 Ok(None)
             }
         }
-    }
-}
-
-fn record<R: BufRead>(
-    file: &str,
-    lines: &mut Lines<R>,
-    splitter: &mut Splitter,
-) -> Result<Option<Result<Record, Problem>>, KitError> {
-    let mut bytes = 0;
-    while let Some(line) = lines.next(file)? {
-        bytes += line.len() as u64;
-        if let Some(record) = splitter.take(&line).transpose() {
-            return Ok(Some(record));
-        }
-        if bytes > KIT_FILE_BYTES_MAX {
-            break;
-        }
-    }
-    match splitter.unclosed() {
-        Some(line) => Err(wrong(file, vec![problem(line, "a quote is opened and never closed")])),
-        None => Ok(None),
-    }
-}
-
-const UTF_16: &str =
-    "it is not UTF-8 but UTF-16, as spreadsheets write \"Unicode text\": save it as UTF-8";
-
-/// By the byte order mark, or the zero beside the first letter.
-fn is_utf16(beginning: &[u8]) -> bool {
-    matches!(beginning, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, _, ..] | [_, 0, ..])
-}
-
-/// Of a line that is not UTF-8.
-fn encoding(line: &[u8]) -> &'static str {
-    match line.contains(&0) {
-        true => UTF_16,
-        false => "it is not UTF-8, but probably Windows-1252 or ISO 8859-1: save the file as UTF-8",
     }
 }
 

@@ -59,6 +59,7 @@ mod settle;
 mod shape;
 mod size;
 mod statements;
+mod steps;
 mod together;
 mod unsent;
 mod unsent_sales;
