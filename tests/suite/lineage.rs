@@ -87,6 +87,10 @@ fn a_restored_database_sends_nothing_until_a_person_renews_it() {
         assert!(renewed.await.expect("a renewal")[0].starts_with("incarnation "));
         stage.holds().await;
         assert_eq!(status(&stage).await["push_fault"], Json::Null);
+        let log = stage.rehearsal.log();
+        let told = |words: &str| log.matches(words).count();
+        assert_eq!(told("push stands still: [register-restored]"), 1, "{log}");
+        assert_eq!(told("push goes on"), 1, "{log}");
         let why = "SELECT 1 FROM [tillhold].[register] WHERE [why] = N'a new disk';";
         assert_eq!(stage.rehearsal.count(why).expect("a count"), 1);
         stage.rehearsal.close().await.expect("an end");

@@ -6,8 +6,8 @@
 //   on), DROP, or refuse("why").
 // * A decision (`resolve`) gets a conflict with its three sides; `conflict.merge` goes column by column.
 // * There is no clock, no file, no network, no randomness: `Date.now()`, `new Date()` and `Math.random()` throw, and
-//   `context.time` is the batch's time. `console.log` and `log.info` are lines for the operator. Each batch gets a fresh instance: a variable remembers nothing
-//   from batch to batch.
+//   `context.time` is the batch's time. `console.log` and `log.info` are lines for the operator.
+// * Each batch gets a fresh instance: a variable remembers nothing from batch to batch.
 // * An exception refuses the batch; the profile says what then becomes of it. Selling goes on.
 
 export { CHANNEL, LATER, OFFLINE, PERSON, defer, merge, takeChannel, takeOffline } from "./conflict.js";

@@ -102,6 +102,8 @@ pub struct ScopeReport {
     pub fault: Option<(String, String, Option<String>)>,
     /// A table is no more what the register knows: the renewal's business.
     pub is_altered: bool,
+    /// The log says that it stands still.
+    is_told: bool,
 }
 
 impl Agent {
@@ -281,34 +283,42 @@ impl Agent {
         u128::from(since_ms) >= limits::QUIET_TILL.as_millis()
     }
 
-    pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) {
+    /// How work under this name went. What stands still for a reason of its own is told once, and so is that it goes on;
+    /// trouble with the channel tells itself. Whether it failed otherwise than before.
+    pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) -> bool {
         let now_ms = self.now_ms();
         let mut reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
         let report = reports.entry(scope.to_string()).or_default();
-        match result {
+        let (is_news, line) = match result {
             Ok(tally) => {
                 report.synchronised_at_ms = Some(now_ms);
                 report.took_ms = took_ms;
                 report.last = *tally;
                 report.total += *tally;
+                report.fault = None;
                 report.is_altered = false;
-                let stood = report.fault.take();
-                drop(reports);
-                if stood.is_some()
-                    && let Some(what) = sync::told_as(scope)
-                {
-                    self.say(&format!("{what} goes on"));
-                }
+                let was_told = std::mem::take(&mut report.is_told);
+                (false, was_told.then(|| "goes on".to_string()))
             }
             Err(error) => {
                 report.errors += 1;
                 if error.is_given_up() {
-                    return;
+                    return false;
                 }
+                let is_news = report.fault.as_ref().is_none_or(|(code, ..)| code != error.code());
                 report.is_altered = error.is_alteration();
                 report.fault = Some((error.code().to_string(), error.to_string(), error.hint()));
+                // An agent that stops closes its files under what is under way.
+                let is_told = is_news && !error.is_channel_trouble() && !self.is_stopping();
+                report.is_told |= is_told;
+                (is_news, is_told.then(|| format!("stands still: [{}] {error}", error.code())))
             }
+        };
+        drop(reports);
+        if let (Some(line), Some(what)) = (line, sync::told_as(scope)) {
+            self.say(&format!("{what} {line}"));
         }
+        is_news
     }
 
     pub fn scope_report(&self, scope: &str) -> ScopeReport {

@@ -109,13 +109,13 @@ fn leave(agent: &Agent, sales: usize, why: Hindrance) {
         0 => Ok(Tally::default()),
         _ => Err(FlowError::SalesLost { sales, why }),
     };
+    let is_news = agent.report(LOST, &result, 0);
     if let Err(error) = &result
-        && agent.scope_report(LOST).fault.is_none()
+        && is_news
     {
         let hint = error.hint().unwrap_or_default();
         agent.say(&format!("[{}] {error}: {hint}", error.code()));
     }
-    agent.report(LOST, &result, 0);
 }
 
 async fn let_wait(agent: &Agent, register: &Register, loss: Loss) -> Result<(), FlowError> {

@@ -344,14 +344,11 @@ pub fn is_taken(writes: &[Write], contests: &[Contest]) -> bool {
 
 /// Whether nothing is contested but rows that count sales, of which each side says how far.
 pub fn only_count(writes: &[Write], contests: &[Contest]) -> bool {
-    contests.iter().all(|contest| {
-        let write = writes.get(contest.write);
-        write
-            .and_then(|write| {
-                further(&write.table, contest.channel.as_ref(), write.offline.as_ref())
-            })
-            .is_some()
-    })
+    let counts = |contest: &Contest, write: &Write| {
+        further(&write.table, contest.channel.as_ref(), write.offline.as_ref()).is_some()
+    };
+    let of = |contest: &Contest| writes.get(contest.write).is_some_and(|w| counts(contest, w));
+    contests.iter().all(of)
 }
 
 /// For a contested seed row: which side counts further. `None` for any other row.

@@ -89,11 +89,6 @@ pub async fn tell(agent: &Agent, link: &mut Link) {
     let untold = if told.is_ok() { Vec::new() } else { syncs };
     agent.reports.tried(agent, state, untold);
     let result = told.map(|()| Tally::default());
-    if let Err(error) = &result
-        && agent.scope_report(REPORT).fault.is_none()
-    {
-        agent.say(&format!("no report to the channel: [{}] {error}", error.code()));
-    }
     agent.report(REPORT, &result, 0);
 }
 

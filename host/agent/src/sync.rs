@@ -242,7 +242,6 @@ async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), Flo
     };
     let (waiting, done) = match waiting.and_then(|waiting| Ok((waiting, done?))) {
         Err(error) if !error.is_channel_trouble() => {
-            agent.say(&format!("the offline choice stands still: [{}] {error}", error.code()));
             agent.report(SELECTION, &Err(error), 0);
             return Ok(());
         }
@@ -326,7 +325,6 @@ async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowErr
     }
     agent.note_upload();
     agent.claim.note_head(pushed.head);
-    let stood = agent.scope_report(PUSH).fault;
     if result.is_ok() {
         agent.rounds.note_arrivals(round);
     }
@@ -341,12 +339,7 @@ async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowErr
     note_pushed(agent, took_ms, &pushed, result.as_ref().err()).await?;
     match result {
         Err(error) if error.is_channel_trouble() => Err(error),
-        Err(error) => {
-            let is_news = stood.is_none_or(|(code, ..)| code != error.code());
-            // An agent that stops closes its files under what is under way.
-            if is_news && !agent.is_stopping() {
-                agent.say(&format!("push stands still: [{}] {error}", error.code()));
-            }
+        Err(_) => {
             // Sales that wait for their own need not wait for this.
             agent.note_settlement();
             Ok(pushed)
@@ -426,8 +419,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
     let started_us = clock.monotonic_us();
     let result = pull_unless_doubted(agent, &register, link, run).await;
     let took_ms = (clock.monotonic_us() - started_us) / 1000;
-    let stood = agent.scope_report(&run.scope.name).fault;
-    agent.report(&run.scope.name, &result, took_ms);
+    let is_news = agent.report(&run.scope.name, &result, took_ms);
     agent.pay(result.as_ref().map_or(0, |tally| tally.rows_in));
     match result {
         Ok(tally) => {
@@ -438,18 +430,13 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
             Ok(tally)
         }
         Err(error) => {
-            let is_news = stood.is_none_or(|(code, ..)| code != error.code());
             if is_news {
                 note(agent, run, took_ms, Tally::default(), Some(failure(&error))).await?;
             }
-            if error.is_channel_trouble() {
-                return Err(error);
+            match error.is_channel_trouble() {
+                true => Err(error),
+                false => Ok(Tally::default()),
             }
-            let scope = &run.scope.name;
-            if is_news && !agent.is_stopping() {
-                agent.say(&format!("scope {scope} stands still: [{}] {error}", error.code()));
-            }
-            Ok(Tally::default())
         }
     }
 }

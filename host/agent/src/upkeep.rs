@@ -98,9 +98,8 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
     let day = register.env.clock.wall_ms().div_euclid(DAY_MS);
     register.local.note_size(DaySize { day, used_bytes }).await?;
     let now = Fullness::of(used_bytes, rules.limit_bytes);
-    let before = *agent.upkeep.fullness.borrow();
-    agent.upkeep.fullness.send_if_modified(|known| std::mem::replace(known, now) != now);
-    if before != now {
+    // Listeners hear of a change alone.
+    if agent.upkeep.fullness.send_if_modified(|known| std::mem::replace(known, now) != now) {
         let (used, limit) = (used_bytes / MB, rules.limit_bytes / MB);
         agent.say(&match now {
             Fullness::Fine => format!("the offline database is within its limit again: {used} of {limit} MB"),

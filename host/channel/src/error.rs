@@ -294,6 +294,11 @@ impl ChannelError {
         })
     }
 
+    /// The connection broke while `what` was asked.
+    pub(crate) fn lost(what: &'static str, cause: &dyn std::error::Error) -> ChannelError {
+        ChannelError::Lost { what, cause: in_short(cause) }
+    }
+
     /// SQL Server's own number of it, where it said one.
     pub fn number(&self) -> Option<u32> {
         use ChannelError::*;
@@ -354,6 +359,14 @@ pub(crate) fn from_server(what: &'static str, number: u32, message: &str) -> Cha
     }
 }
 
+/// A failure of the client without what its libraries put in front, each once more, and without where their authors
+/// explain themselves.
+pub(crate) fn in_short(cause: &dyn std::error::Error) -> String {
+    let text = cause.to_string();
+    let text = text.replace("An error occurred during the attempt of performing I/O: ", "");
+    text.split(": https://").next().unwrap_or_default().trim().to_string()
+}
+
 /// SQL Server quotes names in its messages: `… on table 'ax.CUSTTABLE'.`
 fn table_in(message: &str) -> Option<TableName> {
     let name = message.split('\'').nth(1)?;
@@ -367,7 +380,7 @@ fn database_in(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChannelError, from_server};
+    use super::{ChannelError, from_server, in_short};
     use crate::numbers::{MEANINGS, belongs_to_a_row};
     use tillhold_core::fault::Class;
 
@@ -435,5 +448,17 @@ mod tests {
         assert_eq!(read_only.number(), Some(3906));
         let missing = from_server("upload", 208, "Invalid object name 'tillhold.ledger'.");
         assert!(matches!(missing, ChannelError::NotPrepared { .. }), "{missing:?}");
+    }
+
+    #[test]
+    fn an_operator_is_told_the_cause_once() {
+        let io = "An error occurred during the attempt of performing I/O: ";
+        let closed = "peer closed connection without sending TLS close_notify";
+        for (cause, expected) in [
+            (format!("{io}{io}{closed}: https://docs.rs/x"), closed),
+            ("reset by peer (os error 104)".to_string(), "reset by peer (os error 104)"),
+        ] {
+            assert_eq!(in_short(&std::io::Error::other(cause)), expected);
+        }
     }
 }

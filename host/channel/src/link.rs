@@ -176,13 +176,13 @@ impl Link {
                     _ if error.class() < 20 => self.session = Some(session),
                     // The server ends the connection itself; it may do so without a word that we know.
                     ChannelError::Sql { .. } => {
-                        return Err(ChannelError::Lost { what, cause: error.to_string() });
+                        return Err(ChannelError::lost(what, &error));
                     }
                     _ => {}
                 }
                 Err(said)
             }
-            Err(error) => Err(ChannelError::Lost { what, cause: error.to_string() }),
+            Err(error) => Err(ChannelError::lost(what, &error)),
         }
     }
 

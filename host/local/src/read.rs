@@ -93,11 +93,11 @@ fn passing(
     filter: &Filter,
     key: &Key,
 ) -> Result<Option<Row>, Trouble> {
-    let is_other = |(at, value): &(usize, Value)| {
+    let rules_out = |(at, value): &(usize, Value)| {
         let nth = entry.table.key.iter().position(|of_key| of_key == at);
         nth.is_some_and(|nth| is_other(&entry.table.columns[*at], value, &key.0[nth]))
     };
-    if filter.equals.iter().any(is_other) {
+    if filter.equals.iter().any(rules_out) {
         return Ok(None);
     }
     let mut one = Filter { after: None, limit: 1, ..filter.clone() };

@@ -202,17 +202,17 @@ impl Import<'_> {
     /// the register: every sale counts them up, and would be left for it.
     async fn counted(&mut self, ruled: &Ruled, mut receipt: Receipt) -> Result<Receipt, FlowError> {
         let mut case = Case::new(ruled, Vec::new());
-        let mut sent = ruled.transaction.writes.clone();
+        let mut decided = None;
         for _ in 0..RESOLUTION_ATTEMPTS_MAX {
+            let sent = decided.as_ref().unwrap_or(ruled);
             let Receipt::Contested(contests) = &receipt else { break };
-            if contests.is_empty() || !numbers::only_count(&sent, contests) {
+            if contests.is_empty() || !numbers::only_count(&sent.transaction.writes, contests) {
                 break;
             }
             case.decide(self.register, self.link, contests).await?;
-            let decided = case.ruled();
+            let sent = decided.insert(case.ruled());
             let unanswered = FlowError::BrokeOff("an upload of one transaction");
-            receipt = self.upload(&[decided.outgoing()]).await?.pop().ok_or(unanswered)?;
-            sent = decided.transaction.writes;
+            receipt = self.upload(&[sent.outgoing()]).await?.pop().ok_or(unanswered)?;
         }
         Ok(receipt)
     }

@@ -14,7 +14,7 @@ use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use tillhold_core::failover::State as Standing;
+use tillhold_core::failover::State as Failover;
 use tillhold_core::profile::{Direction, WritePath};
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
@@ -103,11 +103,11 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
     }))
 }
 
-/// Offline after losses in a row: before this moment of the wall clock no answer of the channel brings the register back.
+/// Offline: before this moment of the wall clock, by the dwell, no answer of the channel brings the register back.
 fn returns_from_ms(agent: &Agent, register: &Register) -> Option<i64> {
     let machine = agent.standing().machine;
     let left_ms = machine.return_from_ms.checked_sub(agent.now_ms()).filter(|left| *left > 0)?;
-    (machine.state == Standing::Offline).then(|| register.env.clock.wall_ms() + left_ms as i64)
+    (machine.state == Failover::Offline).then(|| register.env.clock.wall_ms() + left_ms as i64)
 }
 
 fn unsent_json(unsent: &UnsentSales) -> Json {
@@ -229,12 +229,12 @@ pub async fn sync(
     })))
 }
 
-fn not_online(state: Standing) -> Problem {
+fn not_online(state: Failover) -> Problem {
     let hint = match state {
-        Standing::Returning => {
+        Failover::Returning => {
             "it is on its way back and synchronises by itself; `tillhold status` shows how far it is"
         }
-        Standing::Held => {
+        Failover::Held => {
             "a person holds it offline: `tillhold release` (POST /v1/release) lets it go"
         }
         _ => "`tillhold reconnect` (POST /v1/reconnect) tries the channel now",

@@ -12,7 +12,7 @@
 use super::line::{Line, Watched};
 use super::{SESSION_SQL, TdsClient};
 use crate::config::{Authentication, ChannelConfig, Encryption, Trust};
-use crate::error::{CertificateFault, ChannelError, from_server};
+use crate::error::{CertificateFault, ChannelError, from_server, in_short};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,7 +184,7 @@ fn refusal(config: &ChannelConfig, target: &Target<'_>, error: Error) -> Channel
             },
             cause: "no certificate can be read from it (PEM or DER)".to_string(),
         },
-        other => unreachable(target, other.to_string()),
+        other => unreachable(target, in_short(&other)),
     }
 }
 

@@ -79,37 +79,6 @@ async fn fill(
 fn broken(what: &'static str, error: tiberius::error::Error) -> ChannelError {
     match error {
         tiberius::error::Error::Server(error) => from_server(what, error.code(), error.message()),
-        error => ChannelError::Lost { what, cause: in_short(&error.to_string()) },
-    }
-}
-
-/// Without what the client's libraries put in front, each once more, and without where their authors explain themselves.
-fn in_short(cause: &str) -> String {
-    let cause = cause.replace("An error occurred during the attempt of performing I/O: ", "");
-    let told = cause.split(": https://").next().unwrap_or_default();
-    told.trim().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::in_short;
-
-    #[test]
-    fn an_operator_is_told_the_cause_once() {
-        let io = "An error occurred during the attempt of performing I/O: ";
-        for (cause, expected) in [
-            (
-                format!(
-                    "{io}{io}peer closed connection without sending TLS close_notify: https://docs.rs/x"
-                ),
-                "peer closed connection without sending TLS close_notify",
-            ),
-            (
-                "Connection reset by peer (os error 104)".to_string(),
-                "Connection reset by peer (os error 104)",
-            ),
-        ] {
-            assert_eq!(in_short(&cause), expected);
-        }
+        error => ChannelError::lost(what, &error),
     }
 }
