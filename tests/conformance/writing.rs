@@ -111,7 +111,7 @@ fn told(sale: &Transaction, receipt: &Receipt) -> String {
         Receipt::Applied => format!("{number} applied"),
         Receipt::AlreadyThere => format!("{number} already there"),
         Receipt::Clash => format!("{number} clash"),
-        Receipt::Contested(contests) if contests.is_empty() => format!("{number} waits"),
+        Receipt::Blocked => format!("{number} waits"),
         Receipt::Contested(contests) => {
             let lines: Vec<String> = contests.iter().map(|c| contest(sale, c)).collect();
             format!("{number} contested\n{}", lines.join("\n"))

@@ -108,7 +108,7 @@ pub async fn hold(
 }
 
 fn speaker(register: &Register, run: Run) -> Speaker {
-    let name = format!("{}-{}", register.file.store, register.file.register);
+    let name = register.file.identity().channel_name();
     Speaker { register: name, incarnation: register.local.incarnation(), run }
 }
 

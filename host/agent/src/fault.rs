@@ -155,9 +155,13 @@ impl FlowError {
             FlowError::Carry(error) => error.hint(),
             FlowError::Image(error) => error.hint(),
             FlowError::Settings(mistakes) => mistakes.hint(),
-            FlowError::Unbalanced { .. } | FlowError::BrokeOff(_) => {
+            FlowError::Unbalanced { .. } => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
             }
+            FlowError::BrokeOff(_) => Some(
+                "it may have been done or not: look before you ask again; keep the log and report it as a defect"
+                    .to_string(),
+            ),
             FlowError::Outrun { .. } => {
                 Some("let the channel keep its changes longer (CHANGE_RETENTION)".to_string())
             }

@@ -164,10 +164,10 @@ pub async fn provisioned(register: &Register, link: &mut Link) -> Result<(), Flo
 
 /// What an offline database knows of used numbers, given to the one that takes its place.
 pub async fn carry(old: &LocalDatabase, register: &Register) -> Result<(), FlowError> {
-    let (store, till) = (&register.file.store, &register.file.register);
+    let (store, register_id) = (&register.file.store, &register.file.register);
     let kept = old.fact(KEPT).await?;
     let mut known = kept.as_deref().map(parsed).unwrap_or_default();
-    known.used.merge(&old.used_numbers(&AX, store, till).await?);
+    known.used.merge(&old.used_numbers(&AX, store, register_id).await?);
     known.mark = known.mark.max(known.used.highest().unwrap_or(0));
     Ok(register.local.set_fact(KEPT, &written(&known)).await?)
 }
@@ -183,8 +183,8 @@ async fn read(register: &Register, link: &mut Link) -> Result<Option<Known>, Flo
     if !is_counted(register) {
         return Ok(None);
     }
-    let (store, till) = (&register.file.store, &register.file.register);
-    let there = marks(link, store, till, register.profile.conduct.seed_kind).await?;
+    let (store, register_id) = (&register.file.store, &register.file.register);
+    let there = marks(link, store, register_id, register.profile.conduct.seed_kind).await?;
     let kept = register.local.fact(KEPT).await?;
     let known = settled_with(register, kept.as_deref(), Some(there)).await?;
     register.local.set_fact(KEPT, &written(&known)).await?;
@@ -196,10 +196,10 @@ async fn settled_with(
     kept: Option<&str>,
     there: Option<Marks>,
 ) -> Result<Known, FlowError> {
-    let (store, till) = (&register.file.store, &register.file.register);
+    let (store, register_id) = (&register.file.store, &register.file.register);
     let is_read = kept.is_some() || there.is_some();
     let mut known = kept.map(parsed).unwrap_or_default();
-    known.used.merge(&register.local.used_numbers(&AX, store, till).await?);
+    known.used.merge(&register.local.used_numbers(&AX, store, register_id).await?);
     if let Some(there) = there {
         known.used.merge(&there.used.unwrap_or_default());
         let seed = there.seeds.and_then(|seed| seed.0).unwrap_or(0);
@@ -305,7 +305,7 @@ pub async fn keep_seeds(
     if table.name != AX.seeds() {
         return Ok(());
     }
-    let (store, till) = (table.position(AX.seed_store), table.position(AX.seed_terminal));
+    let (store, register_id) = (table.position(AX.seed_store), table.position(AX.seed_terminal));
     let is = |row: &Row, at: Option<usize>, text: &str| {
         let cell = at.and_then(|at| row.0.get(at));
         matches!(cell, Some(Value::Text(found)) if found.trim_end().eq_ignore_ascii_case(text))
@@ -315,7 +315,7 @@ pub async fn keep_seeds(
     }
     let at = table.position(AX.seed_value);
     for row in rows {
-        if !is(row, store, &register.file.store) || !is(row, till, &register.file.register) {
+        if !is(row, store, &register.file.store) || !is(row, register_id, &register.file.register) {
             continue;
         }
         let equals = table.key.iter().map(|at| (*at, row.0[*at].clone())).collect();

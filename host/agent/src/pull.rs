@@ -23,7 +23,7 @@ use crate::again::by_rule;
 use crate::fault::FlowError;
 use crate::numbers;
 use crate::register::{Register, ScopeRun};
-use crate::rules::{self, Ruled};
+use crate::rules::{self, RowOutcome};
 use crate::selecting::{self, InForce};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,10 +148,8 @@ impl<'p> Pull<'p> {
         force: InForce,
         progress: &'p dyn Progress,
     ) -> Pull<'p> {
-        let file = &register.file;
-        let till = (file.store.as_str(), file.register.as_str());
-        let now = rules::now(&register.env);
-        let context = rules::context(till, &run.scope.name, Flow::Pull, now);
+        let (identity, now) = (register.file.identity(), rules::now(&register.env));
+        let context = rules::context(&identity, &run.scope.name, Flow::Pull, now);
         Pull {
             register,
             run,
@@ -346,7 +344,7 @@ impl<'p> Pull<'p> {
         Ok(ruled)
     }
 
-    async fn rule(&self, table: &Arc<Table>, rows: Vec<Row>) -> Result<Vec<Ruled>, FlowError> {
+    async fn rule(&self, table: &Arc<Table>, rows: Vec<Row>) -> Result<Vec<RowOutcome>, FlowError> {
         rules::transform(&self.register.env, self.run, &self.context, table, rows).await
     }
 
@@ -389,12 +387,12 @@ pub(crate) struct Ruling {
 }
 
 impl Ruling {
-    fn add(&mut self, ruled: Vec<Ruled>) {
+    fn add(&mut self, ruled: Vec<RowOutcome>) {
         for one in ruled {
             match one {
-                Ruled::Kept(row) => self.kept.push(row),
-                Ruled::Dropped(key) => self.dropped.push(key),
-                Ruled::Quarantined(key, reason) => {
+                RowOutcome::Kept(row) => self.kept.push(row),
+                RowOutcome::Dropped(key) => self.dropped.push(key),
+                RowOutcome::Quarantined(key, reason) => {
                     self.quarantined.push(Refused { key, code: "rule-refused", reason });
                 }
             }

@@ -26,7 +26,7 @@ use tillhold_core::migration::{self, Action, InstalledTable, Place, Plan};
 use tillhold_core::profile::{Direction, Profile, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
-use tillhold_local::{Counts, Identity, LocalDatabase};
+use tillhold_local::{Counts, LocalDatabase};
 use tillhold_plugin::{Plugin, PluginId};
 
 pub struct Register {
@@ -76,7 +76,7 @@ impl Register {
     pub async fn open(env: &Env, file: RegisterFile) -> anyhow::Result<Register> {
         let profile_file = ProfileFile::open(&file.profile)?;
         let channel = Arc::new(file.channel_config()?);
-        let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+        let identity = file.identity();
         let local = LocalDatabase::open(env, &file.folder, &identity).await?;
 
         let mut link = Link::new(env, channel.clone());
@@ -157,7 +157,7 @@ impl Register {
     pub async fn plan(env: &Env, file: &RegisterFile) -> anyhow::Result<Planned> {
         let profile_file = ProfileFile::open(&file.profile)?;
         let mut link = Link::new(env, Arc::new(file.channel_config()?));
-        let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+        let identity = file.identity();
         // Opening would create the files.
         let local = match LocalDatabase::is_there(&file.folder) {
             true => Some(LocalDatabase::open(env, &file.folder, &identity).await?),

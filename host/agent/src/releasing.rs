@@ -43,7 +43,7 @@ fn record(register: &Register, release: &Release) -> decision::Release {
     decision::Release {
         id: release.id,
         released_at_ms: release.asked_at_ms,
-        register: format!("{}-{}", register.file.store, register.file.register),
+        register: register.file.identity().channel_name(),
         of: release.of.id(),
         table: release.table.clone(),
         key: document["key"].to_string(),

@@ -14,7 +14,7 @@ use crate::fault::FlowError;
 use crate::numbers;
 use crate::plugins::book::{ConflictCounts, Place, Work};
 use crate::register::{Register, ScopeRun};
-use crate::rules;
+use crate::rules::{self, RowOutcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tillhold_channel::Link;
@@ -34,7 +34,7 @@ use tillhold_plugin::Flow;
 
 /// One contested transaction while its conflicts are decided, as often as the channel's rows move.
 pub struct Case<'a> {
-    original: &'a Ruled,
+    original: &'a PreparedTransaction,
     /// What a person chose about rows of it.
     chosen: Vec<ConflictRecord>,
     /// By position in the original.
@@ -56,20 +56,20 @@ enum Fate {
 }
 
 /// A transaction as it goes to the channel, under the id and hash of the one that the register has.
-pub struct Ruled {
+pub struct PreparedTransaction {
     pub transaction: Transaction,
     /// Positions of the writes that a rule or a resolution made of it.
     pub altered: Vec<usize>,
 }
 
-impl Ruled {
+impl PreparedTransaction {
     pub fn outgoing(&self) -> Outgoing<'_> {
         Outgoing { altered: &self.altered, ..Outgoing::plain(&self.transaction) }
     }
 }
 
 impl<'a> Case<'a> {
-    pub fn new(original: &'a Ruled, mut chosen: Vec<ConflictRecord>) -> Case<'a> {
+    pub fn new(original: &'a PreparedTransaction, mut chosen: Vec<ConflictRecord>) -> Case<'a> {
         chosen.retain(|record| record.chosen.is_some());
         let sent = (0..original.transaction.writes.len()).collect();
         Case { original, chosen, fates: BTreeMap::new(), sent }
@@ -100,7 +100,7 @@ impl<'a> Case<'a> {
         self.decide(register, link, &contests).await
     }
 
-    pub fn original(&self) -> &'a Ruled {
+    pub fn original(&self) -> &'a PreparedTransaction {
         self.original
     }
 
@@ -154,7 +154,7 @@ impl<'a> Case<'a> {
     }
 
     /// The transaction as it stands decided now.
-    pub fn ruled(&mut self) -> Ruled {
+    pub fn prepared(&mut self) -> PreparedTransaction {
         let original = &self.original.transaction;
         let mut transaction = Transaction { writes: Vec::new(), ..original.clone() };
         let mut altered = Vec::new();
@@ -173,7 +173,7 @@ impl<'a> Case<'a> {
             self.sent.push(at);
             transaction.writes.push(outgoing.clone());
         }
-        Ruled { transaction, altered }
+        PreparedTransaction { transaction, altered }
     }
 
     pub fn decisions(&self) -> Vec<Decision> {
@@ -287,7 +287,7 @@ fn decision(
     Decision {
         id: rule.id.unwrap_or_else(|| register.env.random.uuid()),
         decided_at_ms: register.env.clock.wall_ms(),
-        register: format!("{}-{}", register.file.store, register.file.register),
+        register: register.file.identity().channel_name(),
         transaction: transaction.id,
         conflict,
         rule: rule.name,
@@ -319,9 +319,14 @@ impl ContestedRow {
             (Some(row), Some(run)) => {
                 seen_by_register(register, link, (run, time), write, row).await?
             }
-            (row, _) => Ok(row.clone()),
+            (Some(row), None) => ChannelRow::Seen(row.clone()),
+            (None, _) => ChannelRow::NotHere,
         };
-        let (seen, refused) = seen.map_or_else(|why| (None, Some(why)), |seen| (seen, None));
+        let (seen, refused) = match seen {
+            ChannelRow::Seen(row) => (Some(row), None),
+            ChannelRow::NotHere => (None, None),
+            ChannelRow::Refused(why) => (None, Some(why)),
+        };
         let conflict = Conflict {
             table: write.table.clone(),
             key: write.key.clone(),
@@ -379,9 +384,8 @@ impl ContestedRow {
         run: &ScopeRun,
         plugin: Arc<tillhold_plugin::Plugin>,
     ) -> Result<Resolution, FlowError> {
-        let file = &register.file;
-        let till = (file.store.as_str(), file.register.as_str());
-        let context = rules::context(till, &run.scope.name, Flow::Push, self.time);
+        let identity = register.file.identity();
+        let context = rules::context(&identity, &run.scope.name, Flow::Push, self.time);
         let conflicts = vec![self.conflict.clone()];
         let id = plugin.id().clone();
         let answer = register
@@ -489,31 +493,37 @@ fn changed(row: &Row, cells: &[(usize, Value)]) -> Row {
     row
 }
 
-/// The channel's row as a pull would bring it; `None` when the table's filter or the scope's rule keeps it off the
-/// register, or why the rule refuses it: then a pull leaves what the register has.
+/// The channel's row as a pull would bring it.
+enum ChannelRow {
+    Seen(Row),
+    /// The channel has none, or the table's filter or the scope's rule keeps it off the register.
+    NotHere,
+    /// By the scope's rule, for this reason: a pull leaves what the register has.
+    Refused(String),
+}
+
 async fn seen_by_register(
     register: &Register,
     link: &mut Link,
     (run, time): (&ScopeRun, Timestamp),
     write: &Write,
     row: &Row,
-) -> Result<Result<Option<Row>, String>, FlowError> {
+) -> Result<ChannelRow, FlowError> {
     let table = &write.table;
     if let Some(filter) = register.filter(link, run, &table.name).await? {
         // Only the channel can say: by its collation, and by columns that do not travel.
         let keys = [write.key.clone()];
         if passing(link, table, Some(&filter), &keys).await? == [false] {
-            return Ok(Ok(None));
+            return Ok(ChannelRow::NotHere);
         }
     }
-    let till = (register.file.store.as_str(), register.file.register.as_str());
-    let context = rules::context(till, &run.scope.name, Flow::Pull, time);
-    let ruled = rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
-    Ok(match ruled.into_iter().next() {
-        Some(rules::Ruled::Kept(row)) => Ok(Some(row)),
-        Some(rules::Ruled::Quarantined(_, why)) => {
-            Err(format!("the scope's rule refuses the channel's row: {why}"))
+    let context = rules::context(&register.file.identity(), &run.scope.name, Flow::Pull, time);
+    let outcomes = rules::transform(&register.env, run, &context, table, vec![row.clone()]).await?;
+    Ok(match outcomes.into_iter().next() {
+        Some(RowOutcome::Kept(row)) => ChannelRow::Seen(row),
+        Some(RowOutcome::Quarantined(_, why)) => {
+            ChannelRow::Refused(format!("the scope's rule refuses the channel's row: {why}"))
         }
-        Some(rules::Ruled::Dropped(_)) | None => Ok(None),
+        Some(RowOutcome::Dropped(_)) | None => ChannelRow::NotHere,
     })
 }

@@ -21,11 +21,12 @@ use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
 use tillhold_core::transaction::TransactionId;
 use tillhold_env::Env;
+use tillhold_local::Identity;
 use tillhold_plugin::{BatchContext, Flow, Plugin, PluginError, PluginId, Verdict};
 
 /// What became of one row.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ruled {
+pub enum RowOutcome {
     Kept(Row),
     /// By the rule: the row must not be on the other side.
     Dropped(Key),
@@ -41,9 +42,9 @@ pub async fn transform(
     context: &BatchContext,
     table: &Arc<Table>,
     rows: Vec<Row>,
-) -> Result<Vec<Ruled>, FlowError> {
+) -> Result<Vec<RowOutcome>, FlowError> {
     if scope.transformers.is_empty() {
-        return Ok(rows.into_iter().map(Ruled::Kept).collect());
+        return Ok(rows.into_iter().map(RowOutcome::Kept).collect());
     }
     let chain = Chain {
         env: env.clone(),
@@ -69,7 +70,7 @@ struct Chain {
 
 impl Chain {
     /// One answer for each row, in their order. Rows come in pages of what SQLite commits well; a plugin takes less at once.
-    fn run_in_batches(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+    fn run_in_batches(&self, rows: Vec<Row>) -> Result<Vec<RowOutcome>, PluginError> {
         let mut ruled = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
@@ -79,15 +80,15 @@ impl Chain {
     }
 
     /// The same for one batch.
-    fn run(&self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+    fn run(&self, rows: Vec<Row>) -> Result<Vec<RowOutcome>, PluginError> {
         let Some((first, others)) = self.plugins.split_first() else {
-            return Ok(rows.into_iter().map(Ruled::Kept).collect());
+            return Ok(rows.into_iter().map(RowOutcome::Kept).collect());
         };
         let mut ruled = Batch::new(self, first).noted(rows)?;
         for plugin in others {
             let (mut places, mut going) = (Vec::new(), Vec::new());
             for (place, one) in ruled.iter_mut().enumerate() {
-                if let Ruled::Kept(row) = one {
+                if let RowOutcome::Kept(row) = one {
                     places.push(place);
                     going.push(std::mem::replace(row, Row(Vec::new())));
                 }
@@ -117,13 +118,14 @@ impl<'c> Batch<'c> {
         Batch { chain, plugin, is_used, work: Work::default(), failures: 0 }
     }
 
-    fn noted(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+    fn noted(&mut self, rows: Vec<Row>) -> Result<Vec<RowOutcome>, PluginError> {
         let rows_in = rows.len() as u64;
         let ruled = self.run(rows);
         let counts = &mut self.work.rows;
         match &ruled {
             Ok(ruled) => {
-                let kept = ruled.iter().filter(|one| matches!(one, Ruled::Kept(_))).count() as u64;
+                let kept =
+                    ruled.iter().filter(|one| matches!(one, RowOutcome::Kept(_))).count() as u64;
                 counts.kept = kept - counts.passed;
             }
             Err(_) => *counts = RowCounts { halted: rows_in, ..RowCounts::default() },
@@ -135,7 +137,7 @@ impl<'c> Batch<'c> {
         ruled
     }
 
-    fn run(&mut self, rows: Vec<Row>) -> Result<Vec<Ruled>, PluginError> {
+    fn run(&mut self, rows: Vec<Row>) -> Result<Vec<RowOutcome>, PluginError> {
         let Chain { env, context, table, book, .. } = self.chain;
         self.work.calls += 1;
         let call = || self.plugin.transform(context, table, &rows);
@@ -169,7 +171,7 @@ impl<'c> Batch<'c> {
                 let (count, plugin) = (rows.len(), self.plugin.id());
                 report::line(env, &format!("{count} rows of {} pass over {plugin}", table.name));
                 self.work.rows.passed += rows.len() as u64;
-                Ok(rows.into_iter().map(Ruled::Kept).collect())
+                Ok(rows.into_iter().map(RowOutcome::Kept).collect())
             }
             OnPluginFailure::Quarantine => self.halve(rows, &error),
         }
@@ -180,12 +182,13 @@ impl<'c> Batch<'c> {
         &mut self,
         mut rows: Vec<Row>,
         error: &PluginError,
-    ) -> Result<Vec<Ruled>, PluginError> {
+    ) -> Result<Vec<RowOutcome>, PluginError> {
         self.failures += 1;
         if rows.len() == 1 || self.failures >= limits::PLUGIN_FAILURES_MAX {
             self.work.rows.aside += rows.len() as u64;
             let reason = error.to_string();
-            let aside = |row: &Row| Ruled::Quarantined(row.key(&self.chain.table), reason.clone());
+            let aside =
+                |row: &Row| RowOutcome::Quarantined(row.key(&self.chain.table), reason.clone());
             return Ok(rows.iter().map(aside).collect());
         }
         let second = rows.split_off(rows.len() / 2);
@@ -202,24 +205,24 @@ impl<'c> Batch<'c> {
         }
     }
 
-    fn rule(&mut self, mut row: Row, verdict: Verdict) -> Ruled {
+    fn rule(&mut self, mut row: Row, verdict: Verdict) -> RowOutcome {
         let table = &self.chain.table;
         match verdict {
-            Verdict::Keep => Ruled::Kept(row),
+            Verdict::Keep => RowOutcome::Kept(row),
             Verdict::Drop => {
                 self.work.rows.dropped += 1;
-                Ruled::Dropped(row.key(table))
+                RowOutcome::Dropped(row.key(table))
             }
             Verdict::Refuse(reason) => {
                 self.work.rows.refused += 1;
                 let reason = format!("{} refuses it: {reason}", self.plugin.id());
-                Ruled::Quarantined(row.key(table), reason)
+                RowOutcome::Quarantined(row.key(table), reason)
             }
             Verdict::Replace(cells) => {
                 for (at, value) in cells {
                     row.0[at] = value;
                 }
-                Ruled::Kept(row)
+                RowOutcome::Kept(row)
             }
         }
     }
@@ -240,13 +243,8 @@ pub fn key_text(key: &Key, table: &Table) -> String {
 }
 
 /// The context that a batch is given: the only way in for time, and it is logical.
-pub fn context(
-    (store, register): (&str, &str),
-    scope: &str,
-    flow: Flow,
-    time: Timestamp,
-) -> BatchContext {
-    let (store, register) = (store.to_string(), register.to_string());
+pub fn context(identity: &Identity, scope: &str, flow: Flow, time: Timestamp) -> BatchContext {
+    let Identity { store, register } = identity.clone();
     BatchContext { flow, scope: scope.to_string(), store, register, time }
 }
 

@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::lost::LOST;
 use crate::pull::{self, Progress};
-use crate::push::{self, Pushed};
+use crate::push::{self, Push, PushEnd, Pushed};
 use crate::quiet;
 use crate::register::{Register, ScopeRun};
 use crate::reporting::REPORT;
@@ -328,7 +328,7 @@ async fn push_pending(agent: &Agent, is_by_hand: bool) -> Result<Pushed, FlowErr
     if result.is_ok() {
         agent.rounds.note_arrivals(round);
     }
-    if let Ok(true) = result {
+    if let Ok(PushEnd::NothingLeft) = result {
         agent.rounds.end(round);
         // A sale that it has left pending is not waited for.
         agent.note_settlement();
@@ -354,14 +354,14 @@ async fn push_claimed(
     link: &mut Link,
     (watch, knows_arrivals): (&dyn push::Watch, bool),
     pushed: &mut Pushed,
-) -> Result<bool, FlowError> {
+) -> Result<PushEnd, FlowError> {
     let speaker = claiming::hold(agent, register, link).await?;
     if !knows_arrivals {
         push::take_stock(agent, register, link, pushed).await?;
     }
     again::look_if_due(agent, register, link).await?;
     releasing::tell(register, link).await?;
-    push::push(register, link, &speaker, watch, pushed).await
+    Push { register, link, speaker: &speaker, pushed }.run(watch).await
 }
 
 /// A line for each scope whose rows were sent; one for a push that stands still, when it begins to.

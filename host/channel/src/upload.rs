@@ -16,8 +16,8 @@
 //! * A broken or silent connection is an error of the whole call, and the outcome is unknown: the
 //!   caller uploads again and the ledger answers [`Receipt::AlreadyThere`] for what had arrived.
 //! * A transaction that shares a row with an earlier one of the same call that did not go through
-//!   is not written over it: it comes back as [`Receipt::Contested`] without contests, to be
-//!   uploaded again after the earlier one.
+//!   is not written over it: it comes back as [`Receipt::Blocked`], to be uploaded again
+//!   after the earlier one.
 
 mod answer;
 pub(crate) mod chains;
@@ -137,7 +137,7 @@ impl Call<'_> {
             let (held, part): (Vec<usize>, Vec<usize>) =
                 part.into_iter().partition(|at| blocked.holds(outgoing[*at].transaction));
             for at in held {
-                receipts[at] = Some(Receipt::Contested(Vec::new()));
+                receipts[at] = Some(Receipt::Blocked);
             }
             let sent: Vec<Outgoing<'_>> = part.iter().map(|at| outgoing[*at]).collect();
             if sent.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! * Three sides: the base row (what the register last knew from the channel), the channel's row, the register's.
 //! * A built-in policy decides by [`decide`]; a resolver plugin decides in its place; a deferred one waits for a
-//!   person and blocks nothing but its own transaction.
+//!   person and blocks nothing but its own transaction and those that build on its rows.
 
 use crate::row::{Key, Row};
 use crate::table::Table;

@@ -79,6 +79,8 @@ pub enum Receipt {
     Clash,
     /// Nothing of it was written: these rows stand against rows that the channel has.
     Contested(Vec<Contest>),
+    /// Nothing of it was written: an earlier transaction of the same call shares a row with it and did not go through.
+    Blocked,
     /// Nothing of it was written: SQL Server refused it for good.
     Refused { number: u32, message: String, table: Option<TableName> },
 }

@@ -30,6 +30,13 @@ pub struct Identity {
     pub register: String,
 }
 
+impl Identity {
+    /// What the channel's tables of Tillhold call the register: `STORE-REGISTER`.
+    pub fn channel_name(&self) -> String {
+        format!("{}-{}", self.store, self.register)
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of store {}", self.register, self.store)

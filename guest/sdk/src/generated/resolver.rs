@@ -68,7 +68,7 @@ pub mod exports {
                     /// The channel's row with these cells, for both sides. Columns that the plugin is not shown are merged by the
                     /// host: what only one side changed is taken, and where both did the conflict waits for a person.
                     Merged(_rt::Vec<Cell>),
-                    /// A person decides, for this reason; meanwhile only this row waits.
+                    /// A person decides, for this reason; meanwhile its transaction waits, and later ones that build on its rows.
                     Deferred(_rt::String),
                 }
                 impl ::core::fmt::Debug for Resolution {

@@ -11,9 +11,9 @@ use super::line;
 use super::read::{self, Lines, Origin, Seen};
 use crate::fault::FlowError;
 use crate::numbers;
-use crate::push::{self, RESOLUTION_ATTEMPTS_MAX};
+use crate::push::{self, RESOLUTION_ATTEMPTS_MAX, Transformed};
 use crate::register::Register;
-use crate::resolve::{Case, Ruled};
+use crate::resolve::{Case, PreparedTransaction};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +23,7 @@ use tillhold_core::limits;
 use tillhold_core::table::TableName;
 use tillhold_core::transaction::{Contest, Operation, Receipt, Transaction, TransactionId, Write};
 use tillhold_core::version::ChannelVersion;
+use tillhold_local::Identity;
 
 /// What became of a file's sales.
 #[derive(Debug)]
@@ -115,6 +116,12 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
+    /// The register that made the sales.
+    fn origin(&self) -> Identity {
+        let Origin { store, register, .. } = self.imported.origin.clone();
+        Identity { store, register }
+    }
+
     fn transaction(&self, json: &Json, number: usize) -> Result<Transaction, FlowError> {
         let table = |name: &_| self.register.table(name).map(|(_, table)| table.clone());
         let read = line::transaction(json, table);
@@ -128,17 +135,16 @@ impl Import<'_> {
     }
 
     async fn send(&mut self, batch: Vec<Transaction>) -> Result<(), FlowError> {
-        let mut waiting: Vec<Ruled> = Vec::new();
+        let mut waiting: Vec<PreparedTransaction> = Vec::new();
         for transaction in batch {
             if transaction.writes.is_empty() {
                 self.leave(&transaction, "its values cannot be read: mend them on the register");
                 continue;
             }
-            let till = (self.imported.origin.store.clone(), self.imported.origin.register.clone());
-            let whole = transaction.clone();
-            match push::transformed(self.register, (&till.0, &till.1), transaction).await? {
-                Ok(ruled) => waiting.push(ruled),
-                Err((_, refusal)) => {
+            let (whole, origin) = (transaction.clone(), self.origin());
+            match push::transformed(self.register, &origin, transaction).await? {
+                Transformed::Ready(prepared) => waiting.push(prepared),
+                Transformed::Refused(refusal) => {
                     self.leave(&whole, &format!("a rule refused it: {}", refusal.reason))
                 }
             }
@@ -150,67 +156,74 @@ impl Import<'_> {
     }
 
     /// One upload; what waited for another transaction of it comes back.
-    async fn round(&mut self, batch: Vec<Ruled>) -> Result<Vec<Ruled>, FlowError> {
+    async fn round(
+        &mut self,
+        batch: Vec<PreparedTransaction>,
+    ) -> Result<Vec<PreparedTransaction>, FlowError> {
         let mut free = Vec::new();
-        for ruled in batch {
-            match self.is_held(&ruled.transaction) {
-                true => self.leave(&ruled.transaction, "it builds on a sale that was not taken"),
-                false => free.push(ruled),
+        for prepared in batch {
+            match self.is_held(&prepared.transaction) {
+                true => self.leave(&prepared.transaction, "it builds on a sale that was not taken"),
+                false => free.push(prepared),
             }
         }
         if free.is_empty() {
             return Ok(Vec::new());
         }
-        let outgoing: Vec<Outgoing<'_>> = free.iter().map(Ruled::outgoing).collect();
+        let outgoing: Vec<Outgoing<'_>> = free.iter().map(PreparedTransaction::outgoing).collect();
         let receipts = self.upload(&outgoing).await?;
         let mut again = Vec::new();
         let sent = free.len();
-        for (ruled, receipt) in free.into_iter().zip(receipts) {
-            match self.counted(&ruled, receipt).await? {
+        for (prepared, receipt) in free.into_iter().zip(receipts) {
+            match self.counted(&prepared, receipt).await? {
                 Receipt::Applied => self.imported.applied += 1,
                 Receipt::AlreadyThere => self.imported.already_there += 1,
-                Receipt::Contested(contests) if contests.is_empty() => again.push(ruled),
+                Receipt::Blocked => again.push(prepared),
                 Receipt::Contested(contests) => {
                     let reason = "the channel has changed a row of it since";
-                    self.leave_contested(&ruled.transaction, reason, &contests);
+                    self.leave_contested(&prepared.transaction, reason, &contests);
                 }
                 Receipt::Clash => {
-                    self.leave(&ruled.transaction, "the channel has another sale under its id");
+                    self.leave(&prepared.transaction, "the channel has another sale under its id");
                 }
                 Receipt::Refused { number, message, .. } => {
                     let reason = format!("SQL Server error {number}: {message}");
-                    self.leave(&ruled.transaction, &reason);
+                    self.leave(&prepared.transaction, &reason);
                 }
             }
         }
         if again.len() == sent {
             // Nothing went through, and nothing will: each waits for another one.
-            for ruled in again.drain(..) {
-                self.leave(&ruled.transaction, "it waits for a sale that does not come");
+            for prepared in again.drain(..) {
+                self.leave(&prepared.transaction, "it waits for a sale that does not come");
             }
         }
         Ok(again)
     }
 
     async fn upload(&mut self, outgoing: &[Outgoing<'_>]) -> Result<Vec<Receipt>, FlowError> {
-        let origin = &self.imported.origin;
-        let name = format!("{}-{}", origin.store, origin.register);
-        Ok(upload_altered(self.link, &name, origin.incarnation, outgoing).await?)
+        let name = self.origin().channel_name();
+        let incarnation = self.imported.origin.incarnation;
+        Ok(upload_altered(self.link, &name, incarnation, outgoing).await?)
     }
 
     /// Where the channel counts sales' numbers otherwise, as one that was restored, the higher number stands, as it does on
     /// the register: every sale counts them up, and would be left for it.
-    async fn counted(&mut self, ruled: &Ruled, mut receipt: Receipt) -> Result<Receipt, FlowError> {
-        let mut case = Case::new(ruled, Vec::new());
+    async fn counted(
+        &mut self,
+        prepared: &PreparedTransaction,
+        mut receipt: Receipt,
+    ) -> Result<Receipt, FlowError> {
+        let mut case = Case::new(prepared, Vec::new());
         let mut decided = None;
         for _ in 0..RESOLUTION_ATTEMPTS_MAX {
-            let sent = decided.as_ref().unwrap_or(ruled);
+            let sent = decided.as_ref().unwrap_or(prepared);
             let Receipt::Contested(contests) = &receipt else { break };
-            if contests.is_empty() || !numbers::only_count(&sent.transaction.writes, contests) {
+            if !numbers::only_count(&sent.transaction.writes, contests) {
                 break;
             }
             case.decide(self.register, self.link, contests).await?;
-            let sent = decided.insert(case.ruled());
+            let sent = decided.insert(case.prepared());
             let unanswered = FlowError::BrokeOff("an upload of one transaction");
             receipt = self.upload(&[sent.outgoing()]).await?.pop().ok_or(unanswered)?;
         }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_env::{Env, outln};
-use tillhold_local::{Identity, LocalDatabase};
+use tillhold_local::LocalDatabase;
 
 /// A day offline is 2,000 sales; weeks of them are written, or sent, in this time.
 const WORK_LIMIT: Duration = Duration::from_secs(3_600);
@@ -71,7 +71,7 @@ pub async fn unsent(env: &Env, args: UnsentArgs) -> anyhow::Result<Done> {
             if !file.folder.join("journal.db").exists() {
                 return Err(CarryError::NoJournal { folder: file.folder }.into());
             }
-            let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+            let identity = file.identity();
             let local = LocalDatabase::open(env, &file.folder, &identity).await?;
             let carried = write::write(env, &local, &file, to).await;
             local.close().await?;

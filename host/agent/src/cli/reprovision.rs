@@ -24,7 +24,7 @@ use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 use tillhold_env::Env;
-use tillhold_local::{Identity, LocalDatabase};
+use tillhold_local::LocalDatabase;
 
 #[derive(Args)]
 pub struct ReprovisionArgs {
@@ -139,7 +139,7 @@ pub async fn reprovision(env: &Env, args: ReprovisionArgs) -> anyhow::Result<Don
     if !LocalDatabase::is_there(&folder) {
         return Err(ReprovisionError::Nothing { folder }.into());
     }
-    let identity = Identity { store: file.store.clone(), register: file.register.clone() };
+    let identity = file.identity();
     let old = LocalDatabase::open(env, &folder, &identity).await?;
     let held = Held::of(&old).await?;
     if !held.is_nothing() {

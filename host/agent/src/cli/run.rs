@@ -57,12 +57,12 @@ pub async fn run_until(
 }
 
 fn introduce(env: &Env, register: &Register) {
-    let (store, till) = (&register.file.store, &register.file.register);
+    let (store, register_id) = (&register.file.store, &register.file.register);
     let tables: usize = register.scopes.iter().map(|run| run.tables.len()).sum();
     report::line(
         env,
         &format!(
-            "register {till} of store {store}: profile {}, {} scopes, {tables} tables",
+            "register {register_id} of store {store}: profile {}, {} scopes, {tables} tables",
             register.profile.name,
             register.scopes.len()
         ),

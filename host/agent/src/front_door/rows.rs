@@ -16,7 +16,7 @@ use crate::fault::FlowError;
 use crate::freshness::Shown;
 use crate::numbers;
 use crate::register::{Register, ScopeRun};
-use crate::rules::{self, Ruled};
+use crate::rules::{self, RowOutcome};
 use crate::settings::register_file::RegisterFile;
 use axum::Json as JsonBody;
 use axum::extract::{Query, State};
@@ -115,13 +115,12 @@ async fn from_channel(
     let filter = Filter { after, limit: left, ..filter.clone() };
     let Some(there) = asked_in_time(agent, run, table, &filter).await else { return Ok(None) };
     let next = next(table, &filter, &there, Place::Channel);
-    let (file, env) = (&register.file, &register.env);
-    let till = (file.store.as_str(), file.register.as_str());
-    let context = rules::context(till, &run.scope.name, Flow::Pull, rules::now(env));
+    let (identity, env) = (register.file.identity(), &register.env);
+    let context = rules::context(&identity, &run.scope.name, Flow::Pull, rules::now(env));
     let ruled = rules::transform(env, run, &context, table, there).await?;
     let kept = ruled.into_iter().filter_map(|ruled| match ruled {
-        Ruled::Kept(row) => Some(row),
-        Ruled::Dropped(_) | Ruled::Quarantined(..) => None,
+        RowOutcome::Kept(row) => Some(row),
+        RowOutcome::Dropped(_) | RowOutcome::Quarantined(..) => None,
     });
     let unsent: HashSet<Vec<String>> = own.keys.iter().map(|key| key.folded(table)).collect();
     let is_unsent = |row: &Row| unsent.contains(&row.key(table).folded(table));

@@ -284,8 +284,8 @@ async fn place(agent: &Agent, id: TransactionId) -> Result<Place, Problem> {
 }
 
 fn number_used(register: &Register, number: u64) -> Problem {
-    let (store, till) = (&register.file.store, &register.file.register);
-    let detail = format!("{store}-{till}-{number} is the number of an earlier sale");
+    let (store, register_id) = (&register.file.store, &register.file.register);
+    let detail = format!("{store}-{register_id}-{number} is the number of an earlier sale");
     Problem::new(409, "number-used", detail).hint(
         "nothing was written; take the next number from RETAILPOSSEEDDATA, which has the last used one",
     )

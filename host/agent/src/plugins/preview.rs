@@ -19,7 +19,7 @@ use super::book::Book;
 use super::{Plugins, named_by};
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
-use crate::rules::{self, Ruled};
+use crate::rules::{self, RowOutcome};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -254,10 +254,9 @@ impl<'r> Trial<'r> {
         table: &Arc<Table>,
         told: &mut Told,
     ) -> Result<(), FlowError> {
-        let (file, env) = (&self.register.file, &self.register.env);
+        let (identity, env) = (self.register.file.identity(), &self.register.env);
         let scope = &self.run.scope.name;
-        let till = (file.store.as_str(), file.register.as_str());
-        let context = rules::context(till, scope, Flow::Pull, rules::now(env));
+        let context = rules::context(&identity, scope, Flow::Pull, rules::now(env));
         let mut after = None;
         loop {
             let filter = Filter { after, limit: limits::READ_ROWS_MAX, ..Filter::default() };
@@ -294,9 +293,9 @@ fn replaced(transformers: &[Arc<Plugin>], candidate: &Arc<Plugin>) -> Vec<Arc<Pl
     all
 }
 
-fn outcome(before: Ruled, after: Ruled) -> Outcome {
+fn outcome(before: RowOutcome, after: RowOutcome) -> Outcome {
     match (before, after) {
-        (Ruled::Kept(before), Ruled::Kept(after)) => {
+        (RowOutcome::Kept(before), RowOutcome::Kept(after)) => {
             let differs = |at: &usize| before.0[*at] != after.0[*at];
             let cells: Vec<usize> = (0..before.0.len()).filter(differs).collect();
             match cells.is_empty() {
@@ -304,11 +303,11 @@ fn outcome(before: Ruled, after: Ruled) -> Outcome {
                 false => Outcome::Changed(cells, before, after),
             }
         }
-        (Ruled::Dropped(_), Ruled::Dropped(_))
-        | (Ruled::Quarantined(..), Ruled::Quarantined(..)) => Outcome::Same,
-        (_, Ruled::Dropped(_)) => Outcome::Dropped,
-        (_, Ruled::Quarantined(_, reason)) => Outcome::Refused(reason),
-        (_, Ruled::Kept(_)) => Outcome::Comes,
+        (RowOutcome::Dropped(_), RowOutcome::Dropped(_))
+        | (RowOutcome::Quarantined(..), RowOutcome::Quarantined(..)) => Outcome::Same,
+        (_, RowOutcome::Dropped(_)) => Outcome::Dropped,
+        (_, RowOutcome::Quarantined(_, reason)) => Outcome::Refused(reason),
+        (_, RowOutcome::Kept(_)) => Outcome::Comes,
     }
 }
 
@@ -393,7 +392,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::{Asked, Outcome, Side, config, is_asked, outcome};
-    use crate::rules::Ruled;
+    use crate::rules::RowOutcome;
     use crate::settings::profile_file::ProfileFile;
     use crate::settings::reader::Source;
     use std::path::Path;
@@ -405,9 +404,9 @@ mod tests {
     fn what_a_new_version_does_to_a_row_has_one_name() {
         let row = |number| Row(vec![Value::Int(1), Value::Int(number)]);
         let key = || Key(vec![Value::Int(1)]);
-        let kept = |number| Ruled::Kept(row(number));
-        let dropped = || Ruled::Dropped(key());
-        let refused = |why: &str| Ruled::Quarantined(key(), why.to_string());
+        let kept = |number| RowOutcome::Kept(row(number));
+        let dropped = || RowOutcome::Dropped(key());
+        let refused = |why: &str| RowOutcome::Quarantined(key(), why.to_string());
         let why = || Outcome::Refused("new".to_string());
         for (before, after, expected) in [
             (kept(1), kept(1), Outcome::Same),

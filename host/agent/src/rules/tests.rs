@@ -1,6 +1,6 @@
 //! Several real plugins in a row: the guest that does on request what a row or its config says.
 
-use super::{Chain, Ruled};
+use super::{Chain, RowOutcome};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ impl Bench {
         configs: &[&str],
         on_failure: OnPluginFailure,
         names: &[&str],
-    ) -> Result<Vec<Ruled>, PluginError> {
+    ) -> Result<Vec<RowOutcome>, PluginError> {
         let rows = (1..).zip(names).map(|(id, name)| row(id, 10, name));
         self.chain(configs, on_failure).run(rows.collect())
     }
@@ -108,8 +108,8 @@ fn row(id: i64, number: i64, name: &str) -> Row {
     ])
 }
 
-fn kept(id: i64, number: i64, name: &str) -> Ruled {
-    Ruled::Kept(row(id, number, name))
+fn kept(id: i64, number: i64, name: &str) -> RowOutcome {
+    RowOutcome::Kept(row(id, number, name))
 }
 
 fn key(id: i64) -> Key {
@@ -136,15 +136,15 @@ fn what_one_drops_or_refuses_is_not_shown_to_the_next() {
     // The second one says of its first row how many it was shown.
     let chain = ["obeys", "counts-its-rows"];
     let ruled = bench.run(&chain, OnPluginFailure::Halt, &names).expect("rows");
-    let Ruled::Quarantined(refused, reason) = &ruled[2] else { panic!("{:?}", ruled[2]) };
+    let RowOutcome::Quarantined(refused, reason) = &ruled[2] else { panic!("{:?}", ruled[2]) };
     assert_eq!(*refused, key(3));
     assert!(reason.starts_with("plugin obeys (sha256:"), "{reason}");
     assert!(reason.ends_with(" refuses it: it asked for it"), "{reason}");
-    assert_eq!(ruled[..2], [kept(1, 2, "a"), Ruled::Dropped(key(2))]);
-    assert_eq!(ruled[3..], [kept(4, 10, "b"), Ruled::Dropped(key(5))]);
+    assert_eq!(ruled[..2], [kept(1, 2, "a"), RowOutcome::Dropped(key(2))]);
+    assert_eq!(ruled[3..], [kept(4, 10, "b"), RowOutcome::Dropped(key(5))]);
     // With no row left there is no call: this one traps at any.
     let none = bench.run(&["obeys", "panics"], OnPluginFailure::Halt, &["drop", "drop"]);
-    assert_eq!(none.expect("no call"), [Ruled::Dropped(key(1)), Ruled::Dropped(key(2))]);
+    assert_eq!(none.expect("no call"), [RowOutcome::Dropped(key(1)), RowOutcome::Dropped(key(2))]);
 }
 
 /// The first makes the row that the second traps at; the third is sound.
@@ -154,7 +154,7 @@ const NAMES: [&str; 3] = ["a", "emoji", "b"];
 #[test]
 fn halving_finds_the_guilty_row_of_the_guilty_plugin() {
     let ruled = Bench::new().run(&FAILING, OnPluginFailure::Quarantine, &NAMES).expect("rows");
-    let Ruled::Quarantined(aside, reason) = &ruled[1] else { panic!("{:?}", ruled[1]) };
+    let RowOutcome::Quarantined(aside, reason) = &ruled[1] else { panic!("{:?}", ruled[1]) };
     assert_eq!(*aside, key(2));
     assert!(reason.starts_with("plugin panics-at-emoji (sha256:"), "{reason}");
     assert_eq!([&ruled[0], &ruled[2]], [&kept(1, 11, "a"), &kept(3, 11, "b")]);

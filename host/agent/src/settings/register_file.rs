@@ -14,6 +14,7 @@ use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust}
 use tillhold_core::condition::Parameters;
 use tillhold_core::limits;
 use tillhold_core::profile::Capture;
+use tillhold_local::Identity;
 
 /// AX's own change-log triggers recognise this application name.
 const APPLICATION_NAME: &str = "Retail Offline Sync Service";
@@ -72,6 +73,10 @@ pub struct SocketPlace {
 }
 
 impl RegisterFile {
+    pub fn identity(&self) -> Identity {
+        Identity { store: self.store.clone(), register: self.register.clone() }
+    }
+
     /// What the parameters of row filters stand for.
     pub fn filter_parameters(&self) -> Parameters<'_> {
         Parameters { store: &self.store, register: &self.register }

@@ -24,19 +24,18 @@ pub(super) fn outcomes(
 ) -> Result<Vec<Outcome>, ChannelError> {
     let mut sets = sets.into_iter();
     let mut outcomes = Vec::with_capacity(sent);
-    let mut contested = vec![false; sent];
     for cells in sets.next().unwrap_or_default() {
         let mut cells = Cells::new(WHAT, cells);
         let (ordinal, outcome) = (cells.number("s")?, cells.number("o")?);
         if ordinal as usize != outcomes.len() || outcomes.len() == sent {
             return Err(unexpected(format!("outcome {ordinal} stands at {}", outcomes.len())));
         }
-        contested[outcomes.len()] = outcome == 3;
         outcomes.push(match outcome {
             0 => Outcome::Final(Receipt::Applied),
             1 => Outcome::Final(Receipt::AlreadyThere),
             2 => Outcome::Final(Receipt::Clash),
-            3 | 5 => Outcome::Final(Receipt::Contested(Vec::new())),
+            3 => Outcome::Final(Receipt::Contested(Vec::new())),
+            5 => Outcome::Final(Receipt::Blocked),
             4 => Outcome::Again,
             other => return Err(unexpected(format!("outcome {other} is none"))),
         });
@@ -52,7 +51,7 @@ pub(super) fn outcomes(
             add_contest(Cells::new(WHAT, cells), table, payload, &mut outcomes)?;
         }
     }
-    checked(outcomes, &contested)
+    checked(outcomes)
 }
 
 fn add_contest(
@@ -75,12 +74,12 @@ fn add_contest(
     }
 }
 
-/// A contested transaction without a contest would be taken for one that only waits.
-fn checked(mut outcomes: Vec<Outcome>, contested: &[bool]) -> Result<Vec<Outcome>, ChannelError> {
-    for (outcome, contested) in outcomes.iter_mut().zip(contested) {
+/// A contested transaction has a contest at least.
+fn checked(mut outcomes: Vec<Outcome>) -> Result<Vec<Outcome>, ChannelError> {
+    for outcome in &mut outcomes {
         if let Outcome::Final(Receipt::Contested(contests)) = outcome {
             contests.sort_by_key(|contest| contest.write);
-            if contests.is_empty() == *contested {
+            if contests.is_empty() {
                 return Err(unexpected("a contested transaction has no contested row".to_string()));
             }
         }

@@ -232,7 +232,7 @@ async fn a_transaction_behind_a_contested_one_waits_for_it() {
     let contest = Contest { write: 0, channel: None, version: None };
     assert_eq!(
         receipts.expect("receipts"),
-        [Receipt::Contested(vec![contest]), Receipt::Contested(Vec::new()), Receipt::Applied]
+        [Receipt::Contested(vec![contest]), Receipt::Blocked, Receipt::Applied]
     );
 }
 
@@ -268,7 +268,7 @@ async fn what_shares_a_row_with_a_refused_transaction_is_not_sent_over_it() {
         transaction(3, vec![update("b")]),
         transaction(4, vec![update("c")]),
     ];
-    let held = || Receipt::Contested(Vec::new());
+    let held = || Receipt::Blocked;
     let clash = vec![
         says(UPLOAD, vec![outcomes(&[2, 4, 4, 4]), contests(&[])]),
         says(UPLOAD, vec![outcomes(&[0]), contests(&[])]),

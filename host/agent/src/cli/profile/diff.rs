@@ -16,7 +16,7 @@ use std::path::Path;
 use tillhold_core::profile::Profile;
 use tillhold_core::table::Table;
 use tillhold_env::{Env, outln};
-use tillhold_local::{Identity, LocalDatabase};
+use tillhold_local::LocalDatabase;
 
 #[derive(Args)]
 pub struct DiffArgs {
@@ -96,7 +96,7 @@ async fn provisioned(env: &Env, register: &RegisterFile) -> anyhow::Result<Effec
     if !register.folder.join("journal.db").exists() {
         return Err(missing().into());
     }
-    let identity = Identity { store: register.store.clone(), register: register.register.clone() };
+    let identity = register.identity();
     let local = LocalDatabase::open(env, &register.folder, &identity).await?;
     let text = local.fact(kept::PROFILE_TEXT).await?;
     local.close().await?;
