@@ -232,7 +232,7 @@ async fn raised(register: &Register, known: &mut Known) -> Result<Option<Numbers
         return Ok(Some(NumbersDoubt::SeedUnloaded));
     }
     let own = own_seed(register, table, register.profile.conduct.seed_kind);
-    let row = register.local.read(&table.name, &own).await?.into_iter().next();
+    let row = register.local.read(table, &own).await?.into_iter().next();
     let (at, mark) = (table.position(AX.seed_value), known.mark);
     let seed = row.as_ref().and_then(|row| number(row, at));
     known.mark = mark.max(seed.unwrap_or(0));
@@ -320,7 +320,7 @@ pub async fn keep_seeds(
         }
         let equals = table.key.iter().map(|at| (*at, row.0[*at].clone())).collect();
         let filter = Filter { equals, limit: 1, ..Filter::default() };
-        let here = register.local.read(&table.name, &filter).await?.into_iter().next();
+        let here = register.local.read(table, &filter).await?.into_iter().next();
         let here = here.as_ref().and_then(|row| number(row, at));
         if let (Some(at), Some(here)) = (at, here)
             && number(row, Some(at)).is_some_and(|there| there < here)

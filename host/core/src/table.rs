@@ -95,6 +95,13 @@ impl Table {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column))
     }
 
+    /// Whether a row of one is a row of the other: the same columns of the same types in the same order, and the same key.
+    pub fn has_columns_of(&self, other: &Table) -> bool {
+        self.key == other.key
+            && self.columns.len() == other.columns.len()
+            && self.columns.iter().zip(&other.columns).all(|(a, b)| a.name == b.name && a.of == b.of)
+    }
+
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.key.iter().map(|at| &self.columns[*at])
     }

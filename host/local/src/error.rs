@@ -30,6 +30,8 @@ pub enum LocalError {
     UnknownTable { table: TableName },
     #[error("{table} is not ready: its first load has not landed")]
     NotReady { table: TableName },
+    #[error("{table} has just got other columns")]
+    Reshaped { table: TableName },
     #[error("{table} is only pulled: this register may not write it")]
     ReadOnly { table: TableName },
     #[error("{table} is only pushed: nothing is pulled into it")]
@@ -116,7 +118,9 @@ impl LocalError {
     pub fn class(&self) -> Class {
         use LocalError::*;
         match self {
-            Busy { .. } | Locked { .. } | ReadTooLong { .. } | NotReady { .. } => Class::Retry,
+            Busy { .. } | Locked { .. } | ReadTooLong { .. } | NotReady { .. } | Reshaped { .. } => {
+                Class::Retry
+            },
             LogBehind { .. } => Class::Retry,
             ReadOnly { .. }
             | UnknownTable { .. }
@@ -165,6 +169,7 @@ impl LocalError {
             NoWriteAheadLog { .. } => "local-no-wal",
             UnknownTable { .. } => "local-unknown-table",
             NotReady { .. } => "local-not-ready",
+            Reshaped { .. } => "local-reshaped",
             ReadOnly { .. } => "local-read-only",
             NotPulled { .. } => "local-not-pulled",
             Misfit { .. } => "local-misfit",
@@ -213,6 +218,7 @@ impl LocalError {
             NoWriteAheadLog { .. } => "put the folder on a local disk, not a network share".into(),
             UnknownTable { .. } => "add the table to a scope of the offline profile".to_string(),
             NotReady { .. } => "wait for its scope's first synchronisation".to_string(),
+            Reshaped { .. } => "ask again: the profile or the channel has changed the table".to_string(),
             ReadOnly { .. } => "put the table into an upload or bidirectional scope".to_string(),
             RowExists { .. } => "give the new row a key of its own, or send an update".to_string(),
             RowMissing { .. } => "send an insert, or read the row again".to_string(),

@@ -13,25 +13,27 @@ use crate::schema::{comparable, folded, quoted};
 use rusqlite::Connection;
 use rusqlite::types::Value as Stored;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tillhold_core::filter::Filter;
 use tillhold_core::limits;
 use tillhold_core::row::{Key, Row, fold, spellings};
-use tillhold_core::table::{Column, TableName};
+use tillhold_core::table::{Column, Table, TableName};
 use tillhold_core::value::Value;
 use tillhold_core::version::ChannelVersion;
 
 impl LocalDatabase {
-    /// The rows of `table` that `filter` asks for. Refused until the table's first load has landed.
-    pub async fn read(&self, table: &TableName, filter: &Filter) -> Result<Vec<Row>, LocalError> {
+    /// The rows of `table` that `filter` asks for. Refused until the table's first load has landed, and where its columns
+    /// are others by now ([`LocalError::Reshaped`]): the filter and the rows go by positions.
+    pub async fn read(&self, table: &Table, filter: &Filter) -> Result<Vec<Row>, LocalError> {
         Ok(self.page(table, filter).await?.rows)
     }
 
     /// The same with the version that the rows are of, both from one snapshot.
-    pub async fn page(&self, table: &TableName, filter: &Filter) -> Result<Page, LocalError> {
-        let entry = self.registry().get(table)?.clone();
-        let question = Question::of(&entry, filter)?;
+    pub async fn page(&self, table: &Table, filter: &Filter) -> Result<Page, LocalError> {
+        let entry = self.entry_as(table)?;
+        let (kind, question) = (entry.kind, Question::of(&entry, filter)?);
         let read = move |conn: &Connection| {
-            let progress = entry.progress(conn)?;
+            let progress = entry.progress_in_shape(conn)?;
             if !progress.ready {
                 return Err(LocalError::NotReady { table: entry.table.name.clone() }.into());
             }
@@ -43,7 +45,7 @@ impl LocalDatabase {
             }
             Ok(Page { version: entry.state(&progress)?.version, rows })
         };
-        self.readers(self.registry().get(table)?.kind).run_at_once(read).await
+        self.readers(kind).run_at_once(read).await
     }
 
     /// Rows of the table that the register has changed and not sent, as they are now: those that the filter asks for, in an
@@ -51,12 +53,13 @@ impl LocalDatabase {
     /// channel has of these is older.
     pub async fn unsent_of(
         &self,
-        table: &TableName,
+        table: &Table,
         filter: &Filter,
     ) -> Result<UnsentRows, LocalError> {
-        let entry = self.registry().get(table)?.clone();
-        let filter = filter.clone();
+        let (entry, filter) = (self.entry_as(table)?, filter.clone());
+        let kind = entry.kind;
         let read = move |conn: &Connection| {
+            entry.progress_in_shape(conn)?;
             let sql = "SELECT DISTINCT key FROM tillhold_log WHERE table_id = ?1";
             let mut statement = conn.prepare_cached(sql)?;
             let mut images = statement.query([entry.id])?;
@@ -74,7 +77,16 @@ impl LocalDatabase {
             }
             Ok(UnsentRows { rows, keys: keys.into_values().collect() })
         };
-        self.readers(self.registry().get(table)?.kind).run_at_once(read).await
+        self.readers(kind).run_at_once(read).await
+    }
+
+    /// Whoever asks knows the table as it is here.
+    fn entry_as(&self, table: &Table) -> Result<Arc<Entry>, LocalError> {
+        let entry = self.registry().get(&table.name)?.clone();
+        if !entry.table.has_columns_of(table) {
+            return Err(LocalError::Reshaped { table: table.name.clone() });
+        }
+        Ok(entry)
     }
 
     pub async fn count(&self, table: &TableName) -> Result<u64, LocalError> {

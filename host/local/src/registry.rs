@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) table: Arc<Table>,
     pub(crate) scope: String,
     pub(crate) direction: Direction,
+    /// Of its shape, as the file had it when this was read.
+    pub(crate) fingerprint: String,
     pub(crate) sql: Sql,
 }
 
@@ -114,10 +116,11 @@ pub(crate) struct Progress {
     pub(crate) load_mark: Option<String>,
     pub(crate) filter: Option<String>,
     pub(crate) load_filter: Option<String>,
+    pub(crate) fingerprint: String,
 }
 
 const PROGRESS: &str = "SELECT load_state, version, epoch, load_from, load_epoch, load_after, \
-                        ready, mark, load_mark, filter, load_filter FROM tillhold_table \
+                        ready, mark, load_mark, filter, load_filter, fingerprint FROM tillhold_table \
                         WHERE table_id = ?1";
 
 pub(crate) fn direction_name(direction: Direction) -> &'static str {
@@ -167,7 +170,7 @@ impl Registry {
     /// Adds what `file` holds; the journal first.
     pub(crate) fn read(&mut self, conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
         let mut statement =
-            conn.prepare("SELECT table_id, shape, scope, direction FROM tillhold_table")?;
+            conn.prepare("SELECT table_id, shape, scope, direction, fingerprint FROM tillhold_table")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let entry = Arc::new(entry(row, file)?);
@@ -205,7 +208,15 @@ fn entry(row: &SqlRow<'_>, file: &OfflineFile) -> Result<Entry, Trouble> {
     let direction =
         direction(&row.get::<_, String>(3)?).ok_or_else(|| damaged(&file.path, "direction"))?;
     let sql = Sql::of(&table, id, file.kind);
-    Ok(Entry { id, kind: file.kind, table: Arc::new(table), scope: row.get(2)?, direction, sql })
+    Ok(Entry {
+        id,
+        kind: file.kind,
+        table: Arc::new(table),
+        scope: row.get(2)?,
+        direction,
+        fingerprint: row.get(4)?,
+        sql,
+    })
 }
 
 fn damaged(file: &Path, what: &str) -> LocalError {
@@ -214,6 +225,15 @@ fn damaged(file: &Path, what: &str) -> LocalError {
 }
 
 impl Entry {
+    /// Refused where the file has another shape by now: what this entry's statements read is not what it says.
+    pub(crate) fn progress_in_shape(&self, conn: &Connection) -> Result<Progress, Trouble> {
+        let progress = self.progress(conn)?;
+        if progress.fingerprint != self.fingerprint {
+            return Err(LocalError::Reshaped { table: self.table.name.clone() }.into());
+        }
+        Ok(progress)
+    }
+
     pub(crate) fn progress(&self, conn: &Connection) -> Result<Progress, Trouble> {
         let file = Path::new(self.kind.name());
         let mut statement = conn.prepare_cached(PROGRESS)?;
@@ -233,6 +253,7 @@ impl Entry {
             load_mark: row.get(8)?,
             filter: row.get(9)?,
             load_filter: row.get(10)?,
+            fingerprint: row.get(11)?,
         })
     }
 

@@ -31,6 +31,10 @@ impl Problem {
         Problem { hint: Some(hint.into()), ..self }
     }
 
+    pub fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     /// Of an answer that invites to ask again.
     pub fn retry_after(self, wait: Duration) -> Problem {
         Problem { retry_after_s: wait.as_secs_f64().ceil().max(1.0) as u64, ..self }

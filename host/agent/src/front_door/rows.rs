@@ -41,20 +41,34 @@ pub async fn get(
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Result<JsonBody<Json>, Problem> {
     let agent = &door.agent;
+    match look(agent, &table, &asked).await {
+        // A changed profile, or channel, changes the table at this moment: read as it is when that is done.
+        Err(problem) if problem.is(RESHAPED) => {
+            drop(agent.shape_lock().read().await);
+            look(agent, &table, &asked).await.map(JsonBody)
+        }
+        answer => answer.map(JsonBody),
+    }
+}
+
+/// What a read of the offline database says whose table has other columns than the register in force knows.
+const RESHAPED: &str = "local-reshaped";
+
+async fn look(agent: &Agent, table: &str, asked: &[(String, String)]) -> Result<Json, Problem> {
     let unknown = || {
         Problem::new(404, "table-unknown", format!("{table} is in no scope of the profile"))
             .hint("GET /v1/status lists the scopes")
     };
-    let name = TableName::parse(&table).ok_or_else(unknown)?;
+    let name = TableName::parse(table).ok_or_else(unknown)?;
     let register = agent.register();
     let (run, table) = register.table(&name).ok_or_else(unknown)?;
-    let (filter, place) = filter(table, &asked)?;
+    let (filter, place) = filter(table, asked)?;
     if place != Place::Offline
         && agent.reads_channel(run)
         && let Some(rows) = from_channel(agent, run, table, &filter, place).await?
     {
         let source = json!({ "source": "channel", "version": null, "age_s": null, "stale": false });
-        return Ok(JsonBody(page(source, table, rows)));
+        return Ok(page(source, table, rows));
     }
     if matches!(place, Place::Own | Place::Channel) {
         let detail = "the pages before came from the channel, which is not read now";
@@ -64,12 +78,12 @@ pub async fn get(
     // Before the rows are read: what lands meanwhile is younger than what is said.
     let Shown { age_s, is_stale, .. } = Shown::of(agent, run);
     let Page { version, rows } =
-        register.local.page(&table.name, &filter).await.map_err(FlowError::from)?;
+        register.local.page(table, &filter).await.map_err(FlowError::from)?;
     let version = version.map(|version| version.to_string());
     let source =
         json!({ "source": "offline", "version": version, "age_s": age_s, "stale": is_stale });
     let next = next(table, &filter, &rows, Place::Offline);
-    Ok(JsonBody(page(source, table, Rows { rows, next })))
+    Ok(page(source, table, Rows { rows, next }))
 }
 
 /// Where an earlier page ended.
@@ -98,7 +112,7 @@ async fn from_channel(
 ) -> Result<Option<Rows>, Problem> {
     let register = agent.register();
     // First: what goes up meanwhile the channel has when it is asked.
-    let own = match register.local.unsent_of(&table.name, filter).await {
+    let own = match register.local.unsent_of(table, filter).await {
         // Days of sales that wait, or a row that another program has spoilt: the channel's rows are better than none.
         Err(LocalError::ReadTooLong { .. } | LocalError::Unreadable { .. }) => {
             UnsentRows::default()
@@ -152,7 +166,7 @@ async fn put_in_place(
         let key = table.key.iter().copied().zip(row.key(table).0);
         let equals = filter.equals.iter().cloned().chain(key).collect();
         let own = Filter { equals, prefix: filter.prefix.clone(), after: None, limit: 1 };
-        placed.extend(register.local.read(&table.name, &own).await.map_err(FlowError::from)?);
+        placed.extend(register.local.read(table, &own).await.map_err(FlowError::from)?);
     }
     *rows = placed;
     Ok(())

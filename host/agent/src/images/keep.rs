@@ -182,7 +182,7 @@ async fn names(register: &Register, settings: &ImageSettings) -> BTreeSet<Pictur
         let Some((_, table)) = register.table(table) else { continue };
         let Some(at) = table.position(column) else { continue };
         let mut filter = Filter { limit: limits::READ_ROWS_MAX, ..Filter::default() };
-        while let Ok(rows) = register.local.read(&table.name, &filter).await {
+        while let Ok(rows) = register.local.read(table, &filter).await {
             let Some(last) = rows.last() else { break };
             filter.after = Some(last.key(table));
             for row in &rows {

@@ -261,7 +261,7 @@ impl<'r> Trial<'r> {
         loop {
             let filter = Filter { after, limit: limits::READ_ROWS_MAX, ..Filter::default() };
             let rows = match link.as_deref_mut() {
-                None => self.register.local.read(&table.name, &filter).await?,
+                None => self.register.local.read(table, &filter).await?,
                 Some(link) => {
                     let condition = self.register.filter(link, self.run, &table.name).await?;
                     read(link, table, &filter, condition.as_deref()).await?

@@ -418,7 +418,7 @@ async fn every_type_comes_out_of_the_log_as_it_went_in() {
         assert_eq!(logged, &row(&all, values));
     }
     let filter = tillhold_core::filter::Filter { limit: 10, ..Default::default() };
-    let mut read = house.db.read(&all.name, &filter).await.expect("a read");
+    let mut read = house.db.read(&all, &filter).await.expect("a read");
     read.rotate_left(1);
     assert_eq!(read, EXTREMES.map(|values| row(&all, values)).to_vec());
 }

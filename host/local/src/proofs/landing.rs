@@ -149,7 +149,7 @@ async fn watch(db: LocalDatabase, prices: Arc<Table>, done: Arc<AtomicBool>) -> 
     let everything = Filter { limit: 1_000, ..Filter::default() };
     let mut looks = 0;
     while !done.load(Ordering::Relaxed) {
-        let rows = db.read(&prices.name, &everything).await.expect("a read");
+        let rows = db.read(&prices, &everything).await.expect("a read");
         let amounts: Vec<&Value> = rows.iter().map(|row| &row.0[2]).collect();
         assert!(rows.is_empty() || rows.len() == 200, "{} rows", rows.len());
         assert!(amounts.windows(2).all(|pair| pair[0] == pair[1]), "two versions at once");

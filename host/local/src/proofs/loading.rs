@@ -34,7 +34,7 @@ async fn r3_a_first_load_resumes_and_is_not_readable_before_it_lands() {
     house.db.begin_load(&prices.name, EPOCH, V5).await.expect("a begin");
     let first = page(&house, &prices, &[&["1", "a", "1"], &["2", "b", "2"]]).await;
     assert_eq!(first.expect("a page"), applied(2));
-    let read = house.db.read(&prices.name, &Default::default()).await;
+    let read = house.db.read(&prices, &Default::default()).await;
     assert_eq!(read.map_err(|e| e.code()), Err("local-not-ready"));
     let land = house.db.land("prices", vec![(prices.name.clone(), V5)], EPOCH).await;
     assert_eq!(land.map_err(|e| e.code()), Err("local-load-unfinished"));

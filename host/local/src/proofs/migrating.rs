@@ -8,6 +8,7 @@ use crate::{Deferred, RowWrite, Settlement};
 use std::path::Path;
 use std::sync::Arc;
 use tillhold_core::conflict::Conflict;
+use tillhold_core::filter::Filter;
 use tillhold_core::migration::{Action, InstalledTable, Place, Reread, Waits};
 use tillhold_core::profile::Direction;
 use tillhold_core::row::Change;
@@ -365,4 +366,26 @@ async fn a_load_under_way_begins_again() {
     assert_eq!(house.db.count(&now.name).await.expect("a count"), 0);
     reload(&house, "prices", &now, &[&["1", "a", "1", "pcs"]], 6).await;
     assert_eq!(house.everything(&now).await, vec!["1|a|1.0000000000000000|pcs"]);
+}
+
+/// Who knows a table by its former columns, or reads between a change of the file and the news of it, gets no row whose
+/// values stand under other names.
+#[tokio::test]
+async fn a_table_with_other_columns_is_not_read_by_the_former_ones() {
+    let house = House::new().await;
+    let (old, now) = (customers(), customers_now());
+    house.make_ready("customers", &[&old], 1).await;
+    let all = Filter { limit: 5, ..Filter::default() };
+    house.db.read(&old, &all).await.expect("a read");
+    let sql = "UPDATE tillhold_table SET fingerprint = 'another' WHERE name = 'ax.CUSTTABLE'";
+    assert_eq!(house.another_program().execute(sql, ()).expect("a change of the file"), 1);
+    let between = house.db.read(&old, &all).await.map_err(|error| error.code());
+    assert_eq!(between, Err("local-reshaped"));
+    install(&house, plan_with(vec![wanted("customers", Direction::Bidirectional, now.clone())]))
+        .await;
+    let former = house.db.page(&old, &all).await.map_err(|error| error.code());
+    assert_eq!(former.map(|page| page.rows), Err("local-reshaped"));
+    let former = house.db.unsent_of(&old, &all).await.map_err(|error| error.code());
+    assert_eq!(former.map(|unsent| unsent.rows), Err("local-reshaped"));
+    house.db.unsent_of(&now, &all).await.expect("by its own columns");
 }

@@ -188,7 +188,7 @@ impl House {
 
     pub(crate) async fn everything(&self, table: &Table) -> Vec<String> {
         let filter = Filter { limit: 1_000, ..Filter::default() };
-        let rows = self.db.read(&table.name, &filter).await.expect("a read");
+        let rows = self.db.read(table, &filter).await.expect("a read");
         rows.iter().map(|row| shown(table, row)).collect()
     }
 

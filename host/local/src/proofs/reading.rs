@@ -42,7 +42,7 @@ fn text(value: &str) -> Value {
 
 /// The first column of the rows that a filter finds.
 async fn check(house: &House, table: &Table, filter: Filter, expected: &[&str]) {
-    let rows = house.db.read(&table.name, &filter).await.expect("a read");
+    let rows = house.db.read(table, &filter).await.expect("a read");
     let found: Vec<String> = rows
         .iter()
         .map(|row| super::shown(table, row).split('|').next().expect("a cell").to_string())
@@ -83,10 +83,10 @@ async fn filters_compare_as_the_channel_does() {
     check(&house, &barcodes, number, &["7"]).await;
 
     let wrong = Filter { equals: vec![(0, text("seven"))], limit: 5, ..Filter::default() };
-    let refused = house.db.read(&barcodes.name, &wrong).await;
+    let refused = house.db.read(&barcodes, &wrong).await;
     assert_eq!(refused.map_err(|e| e.code()), Err("local-misfit"));
     let beyond = Filter { equals: vec![(9, Value::Null)], limit: 5, ..Filter::default() };
-    let refused = house.db.read(&barcodes.name, &beyond).await;
+    let refused = house.db.read(&barcodes, &beyond).await;
     assert_eq!(refused.map_err(|e| e.code()), Err("local-row-width"));
 }
 
@@ -99,7 +99,7 @@ async fn pages_follow_one_another_without_gap_or_repeat() {
         let mut seen = Vec::new();
         let mut filter = Filter { equals, limit: 3, ..Filter::default() };
         loop {
-            let rows = house.db.read(&table.name, &filter).await.expect("a page");
+            let rows = house.db.read(&table, &filter).await.expect("a page");
             let Some(last) = rows.last() else { break };
             filter.after = Some(last.key(&table));
             seen.extend(rows.iter().map(|row| super::shown(&table, row)));
@@ -108,7 +108,7 @@ async fn pages_follow_one_another_without_gap_or_repeat() {
     }
     assert_eq!(house.db.count(&barcodes().name).await.expect("a count"), 500);
     let greedy = Filter { limit: usize::MAX, ..Filter::default() };
-    let rows = house.db.read(&barcodes().name, &greedy).await.expect("a read");
+    let rows = house.db.read(&barcodes(), &greedy).await.expect("a read");
     assert_eq!(rows.len(), 500);
 }
 
@@ -199,7 +199,7 @@ async fn a_key_that_the_channel_takes_for_another_one_is_that_one() {
     let (table, key) = (lines().name.clone(), key(&lines(), &["BÄR", "1"]));
     let amend = RowWrite::Amend { table: table.clone(), key: key.clone(), cells };
     house.db.record(id(2), hash(2), vec![amend], 1).await.expect("changed");
-    let kept = house.db.read(&table, &Filter { limit: 5, ..Filter::default() }).await;
+    let kept = house.db.read(&lines(), &Filter { limit: 5, ..Filter::default() }).await;
     assert_eq!(
         super::shown(&lines(), &kept.expect("rows")[0]).split('|').next_back(),
         Some("7.0000000000000000")
@@ -220,13 +220,13 @@ async fn rows_that_are_not_sent_are_found_by_the_filter() {
     let gone = RowWrite::Delete { table: name.clone(), key: key(&lines(), &["T2", "2"]) };
     house.db.record(id(4), hash(4), vec![gone], 1).await.expect("a deletion");
     let all = Filter { limit: 10, ..Filter::default() };
-    let unsent = house.db.unsent_of(&name, &all).await.expect("what is unsent");
+    let unsent = house.db.unsent_of(&lines(), &all).await.expect("what is unsent");
     assert_eq!((unsent.rows.len(), unsent.keys.len()), (4, 5));
-    let first = house.db.unsent_of(&name, &Filter { limit: 3, ..all.clone() }).await;
+    let first = house.db.unsent_of(&lines(), &Filter { limit: 3, ..all.clone() }).await;
     let first = first.expect("a page").rows;
     let after = Some(first[2].key(&lines()));
-    let rest = house.db.unsent_of(&name, &Filter { after, ..all.clone() }).await.expect("a page");
+    let rest = house.db.unsent_of(&lines(), &Filter { after, ..all.clone() }).await.expect("a page");
     assert_eq!([first, rest.rows].concat(), unsent.rows);
     let of = Filter { equals: vec![(0, text("t3"))], ..all };
-    assert_eq!(house.db.unsent_of(&name, &of).await.expect("a sale's").rows.len(), 2);
+    assert_eq!(house.db.unsent_of(&lines(), &of).await.expect("a sale's").rows.len(), 2);
 }

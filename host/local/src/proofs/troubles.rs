@@ -118,6 +118,7 @@ fn errors_that_a_person_meets_say_what_to_do_next() {
         OtherRegister { file: file.clone(), found: "a".into(), expected: "b".into() },
         UnknownTable { table: table.clone() },
         NotReady { table: table.clone() },
+        Reshaped { table: table.clone() },
         ReadOnly { table },
         DiskFull { file: file.clone() },
         KeptForSales { file },

@@ -165,7 +165,7 @@ async fn every_table_of_the_whole_schema_takes_a_row_of_all_its_columns() {
     let positions = keyed.iter().map(|table| (table.name.clone(), version)).collect();
     db.land("all", positions, EPOCH).await.expect("a landing");
     for table in &keyed {
-        let rows = db.read(&table.name, &Filter { limit: 2, ..Filter::default() }).await;
+        let rows = db.read(table, &Filter { limit: 2, ..Filter::default() }).await;
         assert_eq!(rows.expect("a read"), [generated(table)], "{}", table.name);
     }
     println!("{} tables with a key took a row of all their columns", keyed.len());
