@@ -118,6 +118,37 @@ fn sales_come_into_a_restored_channel_and_the_higher_number_stands() {
     });
 }
 
+/// A replacement of the register has sold under a number of the file: that sale is left, by name, and no other for it.
+#[test]
+fn a_sale_whose_number_is_taken_is_left_and_the_others_come_in() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(2).await.expect("sales online");
+        stage.rehearsal.settle().await.expect("all sent");
+        let there = stage.rehearsal.sold[0].sale.number.clone();
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(5).await.expect("sales offline");
+        let first = stage.rehearsal.sold[2].sale.number.clone();
+        let config = stage.rehearsal.config();
+        let told = json(done(&run(&["export", "unsent", "--json"], &config)));
+        let path = told["path"].as_str().expect("a path").to_string();
+        stage.rehearsal.kill();
+        let taken = format!(
+            "UPDATE [ax].[RETAILTRANSACTIONTABLE] SET [TRANSACTIONID] = N'{first}' \
+             WHERE [TRANSACTIONID] = N'{there}';"
+        );
+        stage.rehearsal.office(&taken).expect("another sale of that number");
+        stage.rehearsal.restore().await.expect("the line back");
+        let told = Second::of(&stage, "").run(&["import", "unsent", "--json", &path]);
+        let found = json(&told.out);
+        assert_eq!((told.status, &found["applied"]), (Some(1), &4.into()), "{found}");
+        assert!(found["left"][0]["reason"].to_string().contains("number-taken"), "{found}");
+        assert_eq!(found["left"].as_array().map(Vec::len), Some(1), "{found}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// Which life the channel is in cannot be told: the sales come in, and a changed customer is nobody's to write over.
 #[test]
 fn a_channel_that_does_not_say_its_life_gets_the_sales_and_no_change() {
@@ -142,6 +173,42 @@ fn a_channel_that_does_not_say_its_life_gets_the_sales_and_no_change() {
             told.error
         );
         assert!(vat_at_the_channel(&stage, "US-OFFICE-1"));
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// Asked for by a token, the agent writes with its own account's rights.
+#[test]
+fn an_export_writes_over_nothing_whoever_writes_it() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        let journal = folder.join("offline/journal.db");
+        let (mine, fresh) = (folder.join("mine.txt"), folder.join("carried/sales.jsonl"));
+        std::fs::write(&mine, "mine").expect("a file");
+        let export = |to: &std::path::Path| {
+            run(&["export", "unsent", "--json", "--to", &to.display().to_string()], &config)
+        };
+        for is_alive in [true, false] {
+            for (to, code) in [(&mine, "unsent-file-exists"), (&journal, "unsent-file-inside")] {
+                let refused = export(to);
+                assert_eq!(refused.status, Some(2), "alive {is_alive}: {}", refused.out);
+                let code = format!("error[{code}]");
+                assert!(refused.error.contains(&code), "alive {is_alive}: {}", refused.error);
+            }
+            assert_eq!(std::fs::read_to_string(&mine).expect("the file"), "mine");
+            if is_alive {
+                assert_eq!(json(done(&export(&fresh)))["transactions"], 1);
+                stage.rehearsal.kill();
+            }
+            assert!(export(&fresh).error.contains("error[unsent-file-exists]"), "not repeated");
+        }
+        stage.rehearsal.restore().await.expect("the line back");
+        stage.start().await;
+        stage.holds().await;
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -62,6 +62,31 @@ fn whoever_keeps_connections_open_keeps_nobody_out() {
     });
 }
 
+/// Requests without a token are refused, and whoever does not finish sending them holds no connection that a sale needs.
+#[test]
+fn whoever_has_no_token_keeps_no_sale_out() {
+    proof(async {
+        let mut stage = Stage::prepared(20).await;
+        stage.start().await;
+        let whole = request("GET /v1/status", &token(&stage, READ_ONLY), "");
+        let half = request("POST /v1/sync", "no token of the register", &"x".repeat(10_000));
+        let head = half.len() - 9_999;
+        let mut open = Vec::new();
+        for _ in 0..5 {
+            for _ in 0..limits::DOOR_CONNECTIONS_MAX {
+                let mut stream = dial(&stage).await;
+                stream.write_all(&half.as_bytes()[..head]).await.expect("a head and a byte");
+                open.push(stream);
+            }
+            let answer = raw(dial(&stage).await, &whole).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        drop(open);
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.holds().await;
+    });
+}
+
 /// Everybody at the socket is owed an answer that he does not take: the next one there is told that the house is full, the
 /// loopback address is open all the same, and so is the socket when they have gone.
 #[test]

@@ -427,3 +427,46 @@ fn a_conflict_with_a_row_that_the_rule_refuses_waits_and_deletes_nothing() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// A conflict that waited kept its customer, so that everybody was chosen anew each second, and the log said so.
+#[test]
+fn a_customer_that_waits_for_a_person_is_not_chosen_again_and_again_and_goes_when_decided() {
+    proof(async {
+        let mut stage = Stage::prepared_with(40, to_people).await;
+        stage.start().await;
+        with_one_conflict(&stage, 1).await;
+        let path = stage.rehearsal.folder().join("profile.toml");
+        let text = std::fs::read_to_string(&path).expect("the profile");
+        let nobody = format!("{text}\n[offline_customers]\npersonal_data = false\n");
+        std::fs::write(&path, nobody).expect("another profile");
+        let in_force = |status: &Json| status["selection"]["customers"]["in_force"] == true;
+        let is_said = || stage.rehearsal.log().matches("offline customers were chosen").count();
+        let limit = Duration::from_secs(120);
+        let nobody_there = |status: &Json| in_force(status) && is_said() > 0;
+        stage.rehearsal.until("nobody chosen", limit, nobody_there).await.expect("in force");
+        // Each asks for what is due, and the agent does by itself each second.
+        let mut computed = Vec::new();
+        for _ in 0..5 {
+            stage.rehearsal.post("/v1/sync").await.expect("a sync");
+            let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
+            computed.push(status["selection"]["customers"]["computed_at_ms"].as_i64());
+        }
+        assert!(computed[2].is_some() && computed[2] == computed[4], "{computed:?}");
+        assert_eq!(is_said(), 1, "{}", stage.rehearsal.log());
+        assert_eq!(customers(&stage), 1, "the contested one stays");
+        let listed = json_of(&stage, &["conflicts", "list"]);
+        let id = listed["conflicts"][0]["short"].as_str().expect("an id").to_string();
+        let (_, status, words) = resolved_by_ann(&stage, &id, &["--take", "channel"]);
+        assert_eq!(status, Some(0), "{words}");
+        let gone = |status: &Json| status["conflicts"] == 0 && customers(&stage) == 0;
+        stage.rehearsal.until("the customer gone", limit, gone).await.expect("no personal data");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+fn customers(stage: &Stage) -> i64 {
+    let journal = stage.rehearsal.folder().join("offline/journal.db");
+    let conn = rusqlite::Connection::open(journal).expect("the journal");
+    let sql = "SELECT count(*) FROM \"ax.CUSTTABLE\"";
+    conn.query_row(sql, (), |row| row.get(0)).expect("a count")
+}

@@ -33,6 +33,7 @@ mod lineage;
 mod lost;
 mod map;
 mod migrating;
+mod mornings;
 mod numbers;
 #[cfg(unix)]
 mod ordeal;

@@ -102,6 +102,18 @@ fn a_check_tells_everything_at_once_and_whether_it_looked_at_the_channel() {
         ];
         told.assert(1, &misfits, &["mistakes: 2"]);
 
+        // Pictures by a column that the register will not have: none came, and nothing said so.
+        let settings = std::fs::read_to_string(&config).expect("the register's settings");
+        let images = "[images]\nfolder = \"pictures\"\nsource = \"from\"\nprefetch = [\"ax.CUSTTABLE.NAMES\", \"ax.NOTABLE.IMAGE\"]\n";
+        write(&config, &format!("{settings}\n{images}"));
+        let told = run(&["profile", "check"], &config);
+        let unknown = [
+            "register.toml: images.prefetch names ax.CUSTTABLE.NAMES, which is not there",
+            "register.toml: note: images.prefetch names ax.NOTABLE.IMAGE, and no scope has that table",
+        ];
+        told.assert(1, &unknown, &["mistakes: 1"]);
+        write(&config, &settings);
+
         let nowhere = folder.join("none.toml");
         let offline = ["profile", "check", "--offline", "--profile"];
         run(&[&offline[..], &[&wrong]].concat(), &nowhere).assert(
@@ -146,6 +158,46 @@ fn a_register_that_is_told_its_store_alone_finds_its_profile_and_provisions() {
         let told = run(&["provision"], &config);
         told.assert(2, &[], &["error[channel-profile]", "next: give the store an offline profile"]);
         run(&["profile", "check"], &config).assert(1, &["uses no offline profile"], &[]);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
+/// The channel's own profile was a dead end for a register's account: `--check` and `--print` needed the very right that
+/// they were asked about.
+#[test]
+fn the_right_to_read_the_channels_profile_is_named_and_granted_without_being_needed() {
+    proof(async {
+        let stage = Stage::prepared(20).await;
+        let (config, folder) = (stage.rehearsal.config(), stage.rehearsal.folder().to_path_buf());
+        follow(&config, "profile = \"channel\"\n");
+        for object in ["[ax].[RETAILOFFLINETABLE]", "[ax].[RETAILOFFLINEPROFILE]"] {
+            let revoke = format!("REVOKE SELECT ON OBJECT::{object} FROM [tillhold_register];");
+            stage.rehearsal.office(&revoke).expect("a right taken");
+        }
+        let hint = "let a database administrator run `tillhold channel prepare --print`'s script";
+        run(&["provision"], &config).assert(2, &[], &["error[channel-right]", hint]);
+        let missing = [
+            "missing: SELECT on ax.RETAILOFFLINEPROFILE is not granted\n",
+            "missing: SELECT on ax.RETAILOFFLINETABLE is not granted\n",
+        ];
+        run(&["channel", "prepare", "--check"], &config).assert(1, &missing, &[]);
+        let part = run(&["channel", "prepare", "--print"], &config);
+        let again = "Run `tillhold channel prepare --print` once more";
+        part.assert(
+            1,
+            &[again, "GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINETABLE]"],
+            &["first part"],
+        );
+        assert!(!part.stdout.contains("CUSTTABLE"), "{}", part.stdout);
+        for batch in part.stdout.split("GO\n").filter(|batch| !batch.trim().is_empty()) {
+            stage.rehearsal.office(batch).expect("a batch of the script");
+        }
+        let whole = run(&["channel", "prepare", "--print"], &config);
+        whole.assert(0, &["GRANT SELECT ON OBJECT::[ax].[CUSTTABLE]"], &[]);
+        run(&["channel", "prepare", "--check"], &config).assert(0, &[], &[]);
+        let file = folder.join("mine.toml").display().to_string();
+        run(&["profile", "import", "--output", &file], &config).assert(0, &[], &[]);
+        run(&["provision"], &config).assert(0, &[], &[]);
         stage.rehearsal.close().await.expect("an end");
     });
 }

@@ -199,3 +199,37 @@ fn one_refused_sale_holds_up_no_other_and_arrives_once_when_it_is_retried() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// A payment under a key that another has at the channel: neither is given up, and no sale is called whole that is not.
+#[test]
+fn a_row_of_a_sale_under_another_rows_key_sets_the_sale_aside() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        stage.rehearsal.sell(1).await.expect("a sale online");
+        stage.rehearsal.settle().await.expect("sent");
+        let there = stage.rehearsal.sold[0].sale.number.clone();
+        stage.rehearsal.cut().await.expect("a cut");
+        stage.state("offline").await;
+        stage.rehearsal.sell(1).await.expect("a sale offline");
+        let number = stage.rehearsal.sold[1].sale.number.clone();
+        let payments = "[ax].[RETAILTRANSACTIONPAYMENTTRANS]";
+        let taken = format!(
+            "UPDATE {payments} SET [TRANSACTIONID] = N'{number}' WHERE [TRANSACTIONID] = N'{there}';"
+        );
+        stage.rehearsal.office(&taken).expect("another payment under that key");
+        let path = format!(
+            "/v1/tables/ax.CUSTTABLE/ax.RETAILTRANSACTIONPAYMENTTRANS?TRANSACTIONID={number}"
+        );
+        let paid = stage.rehearsal.get(&path).await.expect("rows").body["rows"].clone();
+        assert_ne!(paid, json!([]));
+        stage.rehearsal.restore().await.expect("the channel again");
+        until(&stage, "one set aside", 0, 1).await;
+        let (_, listed) = quarantine(&stage, &["list"]);
+        let reason = listed["sales"][0]["reason"].as_str().expect("a reason");
+        assert!(listed["sales"][0]["code"] == "row-taken" && reason.contains(&number), "{listed}");
+        let kept = stage.rehearsal.get(&path).await.expect("rows").body;
+        assert_eq!(kept["rows"], paid, "the register's own: {kept}");
+        assert_eq!(stage.rehearsal.ledger_count().expect("a ledger"), 1);
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

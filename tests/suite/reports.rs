@@ -39,6 +39,10 @@ fn a_register_that_comes_back_tells_what_it_holds() {
         let fleet = stage.rehearsal.command(&["fleet", "--json"]).await;
         let words = fleet.expect_err("others were never heard").to_string();
         assert!(words.contains("exit status: 1"), "{words}");
+        // It was "store NOPE: 0 registers", and well.
+        let none = stage.tillhold(&["fleet", "--store", "NOPE"]);
+        assert_eq!(none.status, Some(2), "{}", none.stdout);
+        assert!(none.stderr.contains("error[channel-store]"), "{}", none.stderr);
         stage.rehearsal.close().await.expect("an end");
     });
 }

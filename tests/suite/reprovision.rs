@@ -5,7 +5,7 @@ use crate::snapshots;
 use serde_json::Value as Json;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 fn incarnation(folder: &Path) -> String {
     let journal = rusqlite::Connection::open(folder.join("journal.db")).expect("a journal");
@@ -118,6 +118,46 @@ fn what_the_channel_does_not_have_is_counted_and_kept() {
     });
 }
 
+/// Another program rings something up when the first table has come: hours before the end, at a large store.
+#[test]
+fn a_sale_of_another_program_while_the_new_one_is_filled_is_kept() {
+    proof(async {
+        let mut stage = Stage::online(200).await;
+        let folder = stage.rehearsal.folder().join("offline");
+        stage.rehearsal.sell(1).await.expect("a sale");
+        stage.rehearsal.settle().await.expect("everything sent");
+        stage.rehearsal.kill();
+        let old = incarnation(&folder);
+        let mut child = reprovisioning(&stage);
+        let mut told = BufReader::new(child.stdout.take().expect("its stdout")).lines();
+        told.next().expect("a table").expect("a line");
+        let journal = rusqlite::Connection::open(folder.join("journal.db")).expect("the journal");
+        let edit = "UPDATE \"ax.CUSTTABLE\" SET VATNUM = 'meanwhile' \
+                    WHERE ACCOUNTNUM = (SELECT min(ACCOUNTNUM) FROM \"ax.CUSTTABLE\")";
+        assert_eq!(journal.execute(edit, ()).expect("an edit"), 1);
+        journal.close().expect("an end");
+        assert!(folder.join("next").exists(), "written while it was filled");
+        told.for_each(drop);
+        let ended = child.wait_with_output().expect("an end");
+        let words = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{words}");
+        for word in ["error[reprovision-unsent]", "stays as it is", "1 transactions"] {
+            assert!(words.contains(word), "no '{word}' in:\n{words}");
+        }
+        assert_eq!((incarnation(&folder), replaced(&folder)), (old, Vec::new()));
+        assert!(!folder.join("next").exists(), "what was built is thrown away");
+        // As it is told to: sent, and made anew then.
+        stage.start().await;
+        stage.rehearsal.settle().await.expect("everything sent");
+        let edited = "SELECT 1 FROM [ax].[CUSTTABLE] WHERE [VATNUM] = N'meanwhile';";
+        assert_eq!(stage.rehearsal.count(edited).expect("a count"), 1);
+        stage.rehearsal.kill();
+        let (status, told) = run(&stage, &[]);
+        assert_eq!(status, Some(0), "{told}");
+        stage.rehearsal.close().await.expect("an end");
+    });
+}
+
 /// kill -9 at many moments of one run after another; the agent starts with the old database or the new one.
 #[test]
 fn killed_at_any_moment_the_register_has_a_whole_database() {
@@ -155,17 +195,22 @@ fn killed_at_any_moment_the_register_has_a_whole_database() {
 
 /// Kills it once it has told so many lines of progress; whether it came to that.
 fn killed_after(stage: &Stage, lines: usize) -> bool {
-    let mut child = Command::new(PROGRAM)
-        .args(["reprovision", "--progress", "json", "--config"])
-        .arg(stage.rehearsal.config())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a run of the program");
+    let mut child = reprovisioning(stage);
     let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
     let told = stdout.lines().map_while(Result::ok).take(lines).count();
     // One that has ended already is not killed any more.
     let _ = child.kill();
     let status = child.wait().expect("an end");
     told == lines && !status.success()
+}
+
+/// It tells each table on stdout.
+fn reprovisioning(stage: &Stage) -> Child {
+    Command::new(PROGRAM)
+        .args(["reprovision", "--progress", "json", "--config"])
+        .arg(stage.rehearsal.config())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run of the program")
 }

@@ -46,8 +46,17 @@ fn old_settled_sales_leave_the_register_and_not_the_channel() {
         let older = "UPDATE tillhold_kept SET aged_from_ms = aged_from_ms - 2 * 86400000 \
                      WHERE kept_no = (SELECT min(kept_no) FROM tillhold_kept)";
         assert_eq!(stage.journal().execute(older, ()).expect("an older sale"), 1);
+        // By the clock alone no sale is old: the register has not run on another day since.
         stage.restart_with("keep_settled_days = 1\nreserve_mb = 2\n").await;
         let limit = std::time::Duration::from_secs(60);
+        let purged = |status: &Json| status["size"]["purge"]["transactions"] == 0;
+        stage.rehearsal.until("a purge of nothing", limit, purged).await.expect("a status");
+        assert_eq!(stage.count(LINES), lines);
+        stage.rehearsal.kill();
+        let day_run = "INSERT INTO tillhold_fact SELECT 'days-run', json_array(json_array(1, min(kept_no))) \
+                       FROM tillhold_kept";
+        assert_eq!(stage.journal().execute(day_run, ()).expect("a day"), 1);
+        stage.restart_with("keep_settled_days = 1\nreserve_mb = 2\n").await;
         let purged = |status: &Json| status["size"]["purge"]["transactions"] == 1;
         let status = stage.rehearsal.until("a purge", limit, purged).await.expect("a status");
         assert!(status["size"]["purge"]["rows"].as_i64().is_some_and(|rows| rows > 2));

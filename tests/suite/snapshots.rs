@@ -231,7 +231,7 @@ enum Trust {
 type Harm = (&'static str, Trust, fn(&Copy));
 
 /// What must come of it, who is trusted, and what is done to the copy.
-const HARMS: [Harm; 14] = [
+const HARMS: [Harm; 15] = [
     ("snapshot-piece", Trust::Nobody, |copy| copy.change(|bytes| bytes[5_000] ^= 1)),
     ("snapshot-short", Trust::Nobody, |copy| copy.change(|bytes| bytes.truncate(9_000))),
     ("snapshot-other-kind", Trust::Nobody, |copy| copy.say("fingerprint", "0".repeat(64))),
@@ -248,6 +248,9 @@ const HARMS: [Harm; 14] = [
     }),
     ("snapshot-missing", Trust::Nobody, |copy| {
         std::fs::remove_file(latest(&copy.folder)).expect("a removal");
+    }),
+    ("snapshot-source", Trust::Nobody, |copy| {
+        std::fs::remove_dir_all(&copy.folder).expect("a removal");
     }),
     ("snapshot-signature", Trust::Exporter, |copy| copy.say("file", copy.before.clone())),
     ("snapshot-signature", Trust::Exporter, |copy| {
@@ -297,6 +300,13 @@ fn what_is_wrong_with_a_snapshot_is_refused_by_name() {
             assert!(told.error.contains("next: "), "{code}: {}", told.error);
             assert!(content(&second.catalogue()).0.iter().all(|(_, rows)| *rows == 0), "{code}");
         }
+        // A folder with those of other registers only is told from an empty one.
+        copy_folder(&good, &copy.folder);
+        let others = copy.folder.join("latest-0123456789abcdef.json");
+        std::fs::rename(latest(&copy.folder), others).expect("another kind");
+        let told = Second::of(&stage, "").provision(&copy.folder);
+        assert!(told.error.contains("error[snapshot-missing]"), "{}", told.error);
+        assert!(told.error.contains("; there is one for store "), "{}", told.error);
         let second = Second::of(&stage, &trusting(&key));
         done(&second.provision(&good));
         // What is further here is not taken back.

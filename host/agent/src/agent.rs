@@ -17,10 +17,10 @@ use crate::renewal::Renewal;
 use crate::report;
 use crate::reporting::Reports;
 use crate::rounds::Rounds;
+use crate::said_once::SaidOnce;
 use crate::snapshot::board::Board;
 use crate::sync;
 use crate::trouble::{LastTrouble, Trouble};
-use crate::unanswered::Unanswered;
 use crate::upkeep::Upkeep;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +32,7 @@ use tillhold_core::limits;
 use tillhold_core::pace::Debt;
 use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
+use tillhold_core::table::TableName;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, mpsc, watch};
 
 pub struct Agent {
@@ -49,7 +50,10 @@ pub struct Agent {
     pub passes: Passes,
     pub again: Again,
     pub life: Life,
-    pub unanswered: Unanswered,
+    /// Reads that the channel could not answer, however often a till asks.
+    pub unanswered: SaidOnce<TableName>,
+    /// Pushes and pulls that break off.
+    pub broken_off: SaidOnce<&'static str>,
     pub lost: Lost,
     pub images: Images,
     pub renewal: Renewal,
@@ -79,6 +83,8 @@ pub struct Agent {
     /// Counts settled transactions, so that a sale can wait for its own.
     settled: watch::Sender<u64>,
     pub rounds: Rounds,
+    /// Since the start.
+    broken_loops: AtomicU64,
 }
 
 /// The failover state, with the wall-clock moment at which it was entered.
@@ -124,7 +130,8 @@ impl Agent {
             passes: Passes::default(),
             again: Again::default(),
             life: Life::default(),
-            unanswered: Unanswered::default(),
+            unanswered: SaidOnce::default(),
+            broken_off: SaidOnce::default(),
             lost: Lost::default(),
             images: Images::new(&register),
             renewal: Renewal::of(&register),
@@ -146,6 +153,7 @@ impl Agent {
             uploaded_at_ms: AtomicU64::new(clock.monotonic_us() / 1000),
             settled: watch::Sender::new(0),
             rounds: Rounds::default(),
+            broken_loops: AtomicU64::new(0),
             register: RwLock::new(Arc::new(register)),
         };
         (Arc::new(agent), queue)
@@ -263,6 +271,15 @@ impl Agent {
 
     pub fn note_settlement(&self) {
         self.settled.send_modify(|count| *count += 1);
+    }
+
+    /// One of the agent's own loops panicked.
+    pub fn note_broken_loop(&self) {
+        self.broken_loops.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn broken_loops(&self) -> u64 {
+        self.broken_loops.load(Ordering::Relaxed)
     }
 
     pub fn note_sale(&self) {

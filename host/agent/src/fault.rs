@@ -2,6 +2,7 @@
 
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
+use crate::kept::KeptError;
 use crate::lost::Hindrance;
 use crate::numbers::NumbersDoubt;
 use crate::settings::reader::Mistakes;
@@ -35,6 +36,8 @@ pub enum FlowError {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Settings(#[from] Mistakes),
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     #[error("a batch of {stage} does not balance: {cause}")]
     Unbalanced { stage: &'static str, cause: Unbalanced },
     #[error(
@@ -113,9 +116,10 @@ impl FlowError {
             | FlowError::Unsynchronised { .. }
             | FlowError::Stale { .. } => Class::Retry,
             FlowError::NeverSynchronised(_) => Class::Retry,
-            FlowError::Outrun { .. } | FlowError::Filter { .. } | FlowError::Settings(_) => {
-                Class::Reconfigure
-            }
+            FlowError::Outrun { .. }
+            | FlowError::Filter { .. }
+            | FlowError::Settings(_)
+            | FlowError::Kept(_) => Class::Reconfigure,
         }
     }
 
@@ -129,6 +133,7 @@ impl FlowError {
             FlowError::Carry(error) => error.code(),
             FlowError::Image(error) => error.code(),
             FlowError::Settings(mistakes) => mistakes.code(),
+            FlowError::Kept(error) => error.code(),
             FlowError::Unbalanced { .. } => "flow-unbalanced",
             FlowError::Outrun { .. } => "flow-outrun",
             FlowError::Filter { .. } => "filter-misfit",
@@ -155,6 +160,7 @@ impl FlowError {
             FlowError::Carry(error) => error.hint(),
             FlowError::Image(error) => error.hint(),
             FlowError::Settings(mistakes) => mistakes.hint(),
+            FlowError::Kept(error) => error.hint(),
             FlowError::Unbalanced { .. } => {
                 Some("nothing was written; keep the log and report it as a defect".to_string())
             }
@@ -220,6 +226,10 @@ impl FlowError {
     /// Whether the channel itself failed or keeps the register out, which is the failover's business.
     pub fn is_channel_trouble(&self) -> bool {
         matches!(self, FlowError::Channel(error) if error.class() == Class::Retry || error.is_kept_out())
+    }
+
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, FlowError::Local(LocalError::DiskFull { .. }))
     }
 
     /// Not waited for any more on a line as it was: the channel answers, and what was asked is asked again.

@@ -6,12 +6,24 @@ use tillhold_core::profile::Direction;
 
 /// The fact's name in the offline database.
 pub const PROFILE: &str = "channel-profile";
-/// The whole profile that the register was last opened with, as the text of a `profile.toml`.
+/// The whole profile that the register took last, held against the channel's tables, as the text of a `profile.toml`: a
+/// start goes back to it.
 pub const PROFILE_TEXT: &str = "profile-text";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the kept channel profile cannot be read: {0}")]
 pub struct KeptError(String);
+
+impl KeptError {
+    /// Stable: documented in docs/errors.md.
+    pub fn code(&self) -> &'static str {
+        "profile-kept"
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        Some("start once with the channel in reach: it is read and kept anew".to_string())
+    }
+}
 
 pub fn write(profile: &ChannelProfile) -> String {
     let scope = |scope: &ChannelScope| {

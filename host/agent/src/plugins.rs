@@ -40,6 +40,8 @@ pub struct Plugins {
     /// Also of what was at work, to go back to.
     folders: Folders,
     ways_back: Mutex<BTreeMap<String, WayBack>>,
+    /// Of a start, where a file could not be used.
+    stand_ins: Mutex<BTreeMap<String, WayBack>>,
     host: Arc<PluginHost>,
     pub book: Arc<Book>,
     loaded: Mutex<Vec<Loaded>>,
@@ -101,6 +103,7 @@ impl Plugins {
             env: env.clone(),
             folders: Folders::of(file),
             ways_back: Mutex::default(),
+            stand_ins: Mutex::default(),
             host: Arc::new(host),
             book: Arc::default(),
             loaded: Mutex::default(),
@@ -174,6 +177,8 @@ impl Plugins {
                 let plugin_id = Arc::new(plugin_id);
                 self.refuse(plugin, &PluginError::DigestMismatch { plugin: plugin_id, expected });
             }
+            // The refusal of the file that lies there goes on being shown.
+            Ok((_, Some(_))) if self.has_stand_in(&plugin.name) => {}
             Ok(_) => self.book.accept(plugin),
             Err(FlowError::Plugin(error)) => self.refuse(plugin, error),
             Err(_) => {}

@@ -20,14 +20,15 @@
 
 mod arrivals;
 mod outgoing;
+mod taken;
 
 pub use arrivals::take_stock;
 pub use outgoing::{Transformed, transformed};
+pub use taken::{Taken, taken};
 
 use crate::again;
 use crate::fault::FlowError;
 use crate::leaving::leaving;
-use crate::numbers;
 use crate::register::Register;
 use crate::resolve::{Case, PreparedTransaction};
 use arrivals::{accept, is_accepted};
@@ -182,10 +183,12 @@ impl Push<'_> {
             Receipt::Applied | Receipt::AlreadyThere => {
                 accept(register, self.link, &[(prepared, receipt)], self.pushed).await
             }
-            Receipt::Contested(contests) if numbers::is_taken(&transaction.writes, &contests) => {
-                self.set_aside_taken(transaction).await
-            }
-            Receipt::Contested(contests) => self.settle_contested(prepared, contests).await,
+            Receipt::Contested(contests) => match taken(register, &transaction.writes, &contests) {
+                Some(Taken { code, reason }) => {
+                    self.set_aside(transaction, code, reason.as_str()).await
+                }
+                None => self.settle_contested(prepared, contests).await,
+            },
             // The earlier one is pending or decided by the next batch.
             Receipt::Blocked => Ok(()),
             Receipt::Clash => {
@@ -214,11 +217,6 @@ impl Push<'_> {
         self.register.local.quarantine(transaction.id, code, refusal).await?;
         self.pushed.quarantined += 1;
         Ok(())
-    }
-
-    async fn set_aside_taken(&mut self, transaction: &Transaction) -> Result<(), FlowError> {
-        let reason = "the channel has another sale of this number; nothing was overwritten";
-        self.set_aside(transaction, "number-taken", reason).await
     }
 
     /// Carries out what a person chose, if the rows still are as they were shown.
@@ -261,13 +259,12 @@ impl Push<'_> {
             local.keep_sent(id, case.kept_decisions()).await?;
             let outgoing = Outgoing { decisions: &decisions, ..decided.outgoing() };
             match self.send(&[outgoing]).await?.pop() {
-                // Somebody else's sale may have come since the last look.
-                Some(Receipt::Contested(contests))
-                    if numbers::is_taken(&decided.transaction.writes, &contests) =>
-                {
-                    return self.set_aside_taken(&original.transaction).await;
-                }
                 Some(Receipt::Contested(contests)) => {
+                    // Somebody else's sale may have come since the last look.
+                    let another = taken(self.register, &decided.transaction.writes, &contests);
+                    if let Some(Taken { code, reason }) = another {
+                        return self.set_aside(&original.transaction, code, reason.as_str()).await;
+                    }
                     deferred = case.decide(self.register, self.link, &contests).await?;
                 }
                 Some(Receipt::Applied) => return self.settle_decided(case).await,

@@ -6,23 +6,31 @@
 //! * A running register becomes another in place when its profile changes ([`crate::renewal`]).
 //! * Opened without it, the kept ones are used, so that a register can start and sell in the middle of an outage, or while
 //!   the channel refuses its login; one that was never synchronised says so.
+//! * To sell, it starts by the profile that was in force last where the one that is there now cannot be taken
+//!   ([`opening`]).
+
+mod opening;
+mod shape;
 
 use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::kept;
 use crate::plugins::book::Book;
 use crate::plugins::{self, Plugins};
+use crate::renewal::Fault;
 use crate::report;
 use crate::selecting;
+use crate::settings::effective::Effective;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
-use std::collections::{BTreeMap, BTreeSet};
+use opening::Opening;
+use shape::{Ground, Shape, profile_of_channel};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tillhold_channel::profile::{ChannelProfile, read_profile};
-use tillhold_channel::{ChannelConfig, ChannelError, Link, schema};
-use tillhold_core::fault::Class;
-use tillhold_core::migration::{self, Action, InstalledTable, Place, Plan};
+use tillhold_channel::profile::ChannelProfile;
+use tillhold_channel::{ChannelConfig, Link};
+use tillhold_core::migration::{self, Action, InstalledTable, Plan};
 use tillhold_core::profile::{Direction, Profile, Scope};
 use tillhold_core::table::{Table, TableName};
 use tillhold_env::Env;
@@ -46,7 +54,10 @@ pub struct Register {
     pub source: ProfileSource,
     /// When this profile was taken, by the wall clock.
     pub taken_at_ms: i64,
-    /// The profile as it is in force, as the text of a `profile.toml`.
+    /// Why the register was opened by another profile than the one that is there.
+    pub profile_fault: Option<Fault>,
+    /// The profile that was last held against the channel's tables and taken, as the text of a `profile.toml`: the one
+    /// in force, but for a start without the channel, which cannot hold it against anything.
     profile_text: String,
     channel: Arc<ChannelConfig>,
 }
@@ -73,33 +84,17 @@ const LOOKUPS: [(&str, &[&str]); 5] = [
 ];
 
 impl Register {
+    /// By the profile as it is now, or not at all: for who sets a register up.
     pub async fn open(env: &Env, file: RegisterFile) -> anyhow::Result<Register> {
-        let profile_file = ProfileFile::open(&file.profile)?;
-        let channel = Arc::new(file.channel_config()?);
-        let identity = file.identity();
-        let local = LocalDatabase::open(env, &file.folder, &identity).await?;
+        let channel = file.channel_config()?;
+        Ok(Opening::of(env, file, channel).await?.by_profile().await?)
+    }
 
-        let mut link = Link::new(env, channel.clone());
-        let known = known_tables(&local).await?;
-        let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await;
-        let shape = match shape {
-            Ok(shape) => shape,
-            // A channel that lets nobody in this morning is no reason not to sell; the probes say what stands in the way.
-            Err(FlowError::Channel(error))
-                if error.class() == Class::Retry
-                    || error.is_of_the_way_in() && !known.is_empty() =>
-            {
-                Shape::kept(&local, &profile_file, error).await?
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let plugins = Arc::new(Plugins::new(env, &file)?);
-        plugins.remember(&local).await?;
-        let outlook = Outlook::of(&plugins, &local, &profile_file, shape).await?;
-        let register = outlook.take(env, file, local, &channel).await?;
-        register.plugins.keep(&register.scopes).await;
-        register.local.overwrite_removed(&[Place::Journal, Place::Catalogue]).await?;
-        Ok(register)
+    /// By the profile that was in force last where the one that is there now cannot be taken: for who sells, or looks
+    /// after what was sold. Only a register that has none refuses.
+    pub async fn start(env: &Env, file: RegisterFile) -> anyhow::Result<Register> {
+        let channel = file.channel_config_of_register()?;
+        Ok(Opening::of(env, file, channel).await?.by_profile_or_last().await?)
     }
 
     /// What this register would become by the profile as it is now. `None`: it would stay as it is. The profile's text
@@ -110,15 +105,20 @@ impl Register {
         by_tables: bool,
     ) -> Result<Option<Outlook>, FlowError> {
         let profile_file = ProfileFile::open(&self.file.profile)?;
-        let store = &self.file.store;
-        let channel_profile = Shape::profile_of_channel(link, &profile_file, store).await?;
+        let channel_profile = profile_of_channel(link, &profile_file, &self.file.store).await?;
         let is_same = told(&profile_file, channel_profile.as_ref()) == self.profile_text;
         if is_same && !by_tables {
             return Ok(None);
         }
         let known = known_tables(&self.local).await?;
-        let shape = Shape::of_tables(link, &profile_file, channel_profile, &known).await?;
-        let outlook = Outlook::of(&self.plugins, &self.local, &profile_file, shape).await?;
+        let ground = Ground {
+            file: &self.file,
+            profile_file: &profile_file,
+            known: &known,
+            last: Some(&self.profile_text),
+        };
+        let shape = Shape::of_tables(link, &ground, channel_profile).await?;
+        let outlook = Outlook::of(&self.plugins, &self.local, profile_file.source, shape).await?;
         Ok(Some(outlook).filter(|outlook| !is_same || outlook.plan.changes()))
     }
 
@@ -147,6 +147,7 @@ impl Register {
             plugins: self.plugins.clone(),
             source: self.source,
             taken_at_ms: self.taken_at_ms,
+            profile_fault: None,
             profile_text: self.profile_text.clone(),
             channel: self.channel.clone(),
         };
@@ -167,7 +168,13 @@ impl Register {
             Some(local) => known_tables(local).await?,
             None => Vec::new(),
         };
-        let shape = Shape::of_channel(&mut link, &profile_file, &file.store, &known).await?;
+        let last = match &local {
+            Some(local) => local.fact(kept::PROFILE_TEXT).await?,
+            None => None,
+        };
+        let profile_file = &profile_file;
+        let ground = Ground { file, profile_file, known: &known, last: last.as_deref() };
+        let shape = Shape::of_channel(&mut link, &ground).await?;
         let wanted = shape.wanted();
         let Some(local) = local else {
             return Ok(Planned { plan: migration::plan(&[], &wanted), ..Planned::default() });
@@ -205,7 +212,6 @@ impl Register {
 pub struct Outlook {
     shape: Shape,
     source: ProfileSource,
-    profile_text: String,
     scopes: Vec<ScopeRun>,
     plan: Plan,
     plugins: Arc<Plugins>,
@@ -215,15 +221,13 @@ impl Outlook {
     async fn of(
         plugins: &Arc<Plugins>,
         local: &LocalDatabase,
-        profile_file: &ProfileFile,
+        source: ProfileSource,
         shape: Shape,
     ) -> Result<Outlook, FlowError> {
         let plan = local.plan(&shape.wanted()).await?;
         // A table that has to wait for its unsent rows goes on in the shape that it has.
         let scopes = plugins.equip(shape.profile.scopes.clone(), &plan.tables()).await?;
-        let profile_text = told(profile_file, shape.channel_profile.as_ref());
-        let (source, plugins) = (profile_file.source, plugins.clone());
-        Ok(Outlook { shape, source, profile_text, scopes, plan, plugins })
+        Ok(Outlook { shape, source, scopes, plan, plugins: plugins.clone() })
     }
 
     /// Changes the offline database. Whoever writes rows to it meanwhile must wait.
@@ -234,17 +238,19 @@ impl Outlook {
         local: LocalDatabase,
         channel: &ChannelConfig,
     ) -> Result<Register, FlowError> {
-        let Outlook { shape, source, profile_text, scopes, plan, plugins } = self;
+        let Outlook { shape, source, scopes, plan, plugins } = self;
         shape.keep(&local).await?;
         tell(env, &plan);
         install(&local, shape.wanted()).await?;
-        let Shape { profile, left_out, .. } = shape;
+        let Shape { profile, profile_text, left_out, .. } = shape;
         // A load counts the journal too, and stops before the space that is kept for sales is needed.
         local.limit_size(profile.conduct.size.limit_bytes);
         local.file_sizes().await?;
         local.keep_reserve(profile.conduct.size.reserve_bytes).await?;
-        // What `profile diff register …` compares with.
-        local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
+        // What `profile diff register …` compares with, and a start goes back to.
+        if !profile_text.is_empty() {
+            local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
+        }
         let channel = ChannelConfig { capture: profile.capture, ..channel.clone() };
         plugins.book.put_to_work(ids_of(&scopes), env.clock.wall_ms());
         Ok(Register {
@@ -260,16 +266,20 @@ impl Outlook {
             plugins,
             source,
             taken_at_ms: env.clock.wall_ms(),
+            profile_fault: None,
             profile_text,
             channel: Arc::new(channel),
         })
     }
 }
 
-/// The profile in force, as the text of a `profile.toml`.
+/// The profile as the text of a `profile.toml`.
 fn told(file: &ProfileFile, channel_profile: Option<&ChannelProfile>) -> String {
-    let (effective, _) = file.effective(channel_profile);
-    text(&effective, Told::Needed)
+    told_of(&file.effective(channel_profile).0)
+}
+
+fn told_of(effective: &Effective) -> String {
+    text(effective, Told::Needed)
 }
 
 async fn known_tables(local: &LocalDatabase) -> Result<Vec<Arc<Table>>, FlowError> {
@@ -304,161 +314,6 @@ async fn install(local: &LocalDatabase, tables: Vec<InstalledTable>) -> Result<(
     let lookups = lookups.collect();
     local.install(tables, lookups).await?;
     Ok(())
-}
-
-/// The profile and the shapes of its tables.
-struct Shape {
-    profile: Profile,
-    channel_profile: Option<ChannelProfile>,
-    tables: Vec<Arc<Table>>,
-    left_out: Vec<TableName>,
-}
-
-impl Shape {
-    /// The profile's tables as they are to be installed.
-    fn wanted(&self) -> Vec<InstalledTable> {
-        let installed = |scope: &Scope, table: &Arc<Table>| InstalledTable {
-            scope: scope.name.clone(),
-            direction: scope.direction,
-            table: table.clone(),
-        };
-        let of =
-            |scope: &Scope, table: &Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
-        let scopes = self.profile.scopes.iter();
-        scopes
-            .flat_map(|scope| {
-                let tables = self.tables.iter().filter(move |table| of(scope, table));
-                tables.map(move |table| installed(scope, table))
-            })
-            .collect()
-    }
-
-    async fn of_channel(
-        link: &mut Link,
-        file: &ProfileFile,
-        store: &str,
-        known: &[Arc<Table>],
-    ) -> Result<Shape, FlowError> {
-        let channel_profile = Shape::profile_of_channel(link, file, store).await?;
-        Shape::of_tables(link, file, channel_profile, known).await
-    }
-
-    async fn profile_of_channel(
-        link: &mut Link,
-        file: &ProfileFile,
-        store: &str,
-    ) -> Result<Option<ChannelProfile>, ChannelError> {
-        match file.source {
-            ProfileSource::Channel => read_profile(link, store).await.map(Some),
-            ProfileSource::File => Ok(None),
-        }
-    }
-
-    async fn of_tables(
-        link: &mut Link,
-        file: &ProfileFile,
-        channel_profile: Option<ChannelProfile>,
-        known: &[Arc<Table>],
-    ) -> Result<Shape, FlowError> {
-        let profile = file.complete(channel_profile.as_ref())?;
-        let names: Vec<TableName> =
-            profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
-        let full = tables_there(link, &profile, names, known).await?;
-        let (tables, left_out) = travelling(&profile, full, known);
-        Ok(Shape { profile, channel_profile, tables, left_out })
-    }
-
-    /// What an earlier run kept, for a start without the channel.
-    async fn kept(
-        local: &LocalDatabase,
-        file: &ProfileFile,
-        unreachable: ChannelError,
-    ) -> anyhow::Result<Shape> {
-        let channel_profile = match file.source {
-            ProfileSource::File => None,
-            ProfileSource::Channel => match local.fact(kept::PROFILE).await? {
-                Some(text) => Some(kept::read(&text)?),
-                None => return Err(FlowError::NeverSynchronised(unreachable).into()),
-            },
-        };
-        let profile = file.complete(channel_profile.as_ref())?;
-        let known = known_tables(local).await?;
-        if known.is_empty() {
-            return Err(FlowError::NeverSynchronised(unreachable).into());
-        }
-        let wanted: BTreeSet<&TableName> =
-            profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| &t.name)).collect();
-        let known = known.into_iter().filter(|t| wanted.contains(&t.name));
-        // A column that the profile leaves out by now leaves, whether the channel is in reach or not.
-        let tables: Vec<Arc<Table>> =
-            known.map(|table| Arc::new(travelling_by(&profile, &table))).collect();
-        let left_out = wanted.into_iter().filter(|name| !tables.iter().any(|t| t.name == **name));
-        let left_out = left_out.cloned().collect();
-        Ok(Shape { profile, channel_profile, tables, left_out })
-    }
-
-    async fn keep(&self, local: &LocalDatabase) -> Result<(), FlowError> {
-        if let Some(profile) = &self.channel_profile {
-            local.set_fact(kept::PROFILE, &kept::write(profile)).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The channel's tables of these names. One that cannot be had there but is known here stays as it is known.
-async fn tables_there(
-    link: &mut Link,
-    profile: &Profile,
-    mut names: Vec<TableName>,
-    known: &[Arc<Table>],
-) -> Result<Vec<Table>, ChannelError> {
-    let mut kept: Vec<Table> = Vec::new();
-    let leaves_out = |table: &TableName, column: &str| profile.leaves_out(table, column);
-    loop {
-        let there = schema::tables_without(link, &names, leaves_out).await;
-        // Gone, or with a column of a type that does not travel: pull says so.
-        let table = match &there {
-            Err(
-                ChannelError::UnknownTable { table, .. } | ChannelError::Uncarried { table, .. },
-            ) => table.clone(),
-            _ => return there.map(|tables| [tables, kept].concat()),
-        };
-        match known.iter().find(|one| one.name == table) {
-            Some(one) => kept.push(one.as_ref().clone()),
-            None => return there,
-        }
-        names.retain(|name| *name != table);
-    }
-}
-
-fn travelling(
-    profile: &Profile,
-    full: Vec<Table>,
-    known: &[Arc<Table>],
-) -> (Vec<Arc<Table>>, Vec<TableName>) {
-    let mut tables = Vec::new();
-    let mut without_key = Vec::new();
-    for table in full {
-        let shape = travelling_by(profile, &table);
-        let kept = known.iter().find(|kept| kept.name == table.name);
-        let kept = kept.map(|kept| travelling_by(profile, kept));
-        // What became of the table at the channel is followed where no row can be lost by it; otherwise it goes on as it is
-        // known, and pull says what was altered.
-        match kept.filter(|kept| !migration::is_safe(kept, &shape)) {
-            Some(kept) => tables.push(Arc::new(kept)),
-            None if shape.key.is_empty() => without_key.push(shape.name),
-            None => tables.push(Arc::new(shape)),
-        }
-    }
-    (tables, without_key)
-}
-
-fn travelling_by(profile: &Profile, table: &Table) -> Table {
-    let entry = profile.scopes.iter().flat_map(|s| &s.tables).find(|t| t.name == table.name);
-    match entry {
-        Some(entry) => entry.travelling(table),
-        None => table.travelling(&[]),
-    }
 }
 
 /// Each as often as a scope names it.

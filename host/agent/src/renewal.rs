@@ -20,6 +20,7 @@ use crate::plugins::looking::{Prepared, profile_stamp};
 use crate::register::{Outlook, Register, ScopeRun, ids_of};
 use crate::settings::profile_file::{ProfileChoice, ProfileSource};
 use serde_json::{Value as Json, json};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tillhold_channel::Link;
 use tillhold_core::limits;
@@ -40,10 +41,24 @@ struct Looked {
 
 /// Why a profile was not taken.
 #[derive(Clone, PartialEq, Eq)]
-struct Fault {
+pub struct Fault {
     code: String,
     message: String,
     hint: Option<String>,
+}
+
+impl Fault {
+    pub fn of(error: &FlowError) -> Fault {
+        let (code, message) = (error.code().to_string(), error.to_string());
+        Fault { code, message, hint: error.hint() }
+    }
+}
+
+/// For a line of the log.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.code, self.message.replace('\n', "; "))
+    }
 }
 
 impl Renewal {
@@ -51,11 +66,16 @@ impl Renewal {
     pub fn of(register: &Register) -> Renewal {
         let at_ms = register.env.clock.monotonic_us() / 1000;
         let (file, plugins) = (profile_stamp(register), register.plugins.prepared());
-        Renewal(Mutex::new(Looked { at_ms, file, plugins, by_tables: false, fault: None }))
+        let fault = register.profile_fault.clone();
+        Renewal(Mutex::new(Looked { at_ms, file, plugins, by_tables: false, fault }))
     }
 
     fn looked(&self) -> MutexGuard<'_, Looked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn has_fault(&self) -> bool {
+        self.looked().fault.is_some()
     }
 
     /// Why the profile as it is now is not the one in force; null when it is.
@@ -121,14 +141,10 @@ fn note(
     by_tables: bool,
     error: Option<FlowError>,
 ) {
-    let fault = error.map(|error| Fault {
-        code: error.code().to_string(),
-        message: error.to_string(),
-        hint: error.hint(),
-    });
+    let fault = error.as_ref().map(Fault::of);
     let is_news = fault.is_some() && agent.renewal.looked().fault != fault;
-    if let Some(Fault { code, message, .. }) = fault.as_ref().filter(|_| is_news) {
-        agent.say(&format!("the profile was not taken, the old one stays: [{code}] {message}"));
+    if let Some(fault) = fault.as_ref().filter(|_| is_news) {
+        agent.say(&format!("the profile was not taken, the old one stays: {fault}"));
     }
     *agent.renewal.looked() = Looked { at_ms: agent.now_ms(), file, plugins, by_tables, fault };
 }

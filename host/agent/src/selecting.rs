@@ -28,15 +28,23 @@ use tillhold_core::limits;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::selection::{Domain, MemberKind, Members, Restricted, Restriction};
 use tillhold_core::table::{Table, TableName};
-use tillhold_local::{KeptSelection, Load, TableState};
+use tillhold_local::{Counts, KeptSelection, Load, TableState};
 
 /// The members that were read last, by when they were computed: a pull every half minute need not read them again.
 pub type Cache = Mutex<BTreeMap<Domain, (i64, Arc<Members>)>>;
 
-/// When this run saw each choice first, and how old it was then.
-pub type ChoicesSeen = Mutex<BTreeMap<Domain, Seen>>;
+/// What this run has seen of each choice.
+#[derive(Default)]
+pub struct ChoicesSeen {
+    ages: Mutex<BTreeMap<Domain, Seen>>,
+    left: Mutex<BTreeMap<Domain, Left>>,
+}
 
-pub struct Seen {
+/// What is there of withheld tables, and what it may wait for.
+type Left = (Vec<u64>, Counts);
+
+/// When a choice was seen first, and how old it was then.
+struct Seen {
     computed_ms: i64,
     age_ms: u64,
     /// By the monotonic clock.
@@ -46,7 +54,7 @@ pub struct Seen {
 /// Which rows of which tables are the register's.
 pub type InForce = BTreeMap<TableName, Restricted>;
 
-/// What a refresh did.
+/// What a refresh did, where it came to something.
 #[derive(Clone, Copy, Debug)]
 pub struct Refreshed {
     pub domain: Domain,
@@ -175,12 +183,13 @@ async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<
     if wanted.is_empty() {
         return Ok(false);
     }
-    if selections.withholds(domain) {
-        return is_anything_left(register, &wanted).await;
-    }
     let age_ms = age_ms(register, &kept);
     let refresh_ms = selections.refresh(domain).as_millis();
-    Ok(is_forced || age_ms.is_none_or(|age_ms| u128::from(age_ms) >= refresh_ms))
+    let is_old = age_ms.is_none_or(|age_ms| u128::from(age_ms) >= refresh_ms);
+    if selections.withholds(domain) {
+        return is_anything_left(register, domain, &wanted, is_old).await;
+    }
+    Ok(is_forced || is_old)
 }
 
 /// How old the choice is. By the wall clock when this run sees it first, from then on by the monotonic one: a clock that is
@@ -189,7 +198,7 @@ async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<
 fn age_ms(register: &Register, kept: &KeptSelection) -> Option<u64> {
     let clock = &register.env.clock;
     let now_ms = clock.monotonic_us() / 1_000;
-    let mut seen = register.choices_seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = register.choices_seen.ages.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(seen) = seen.get(&kept.domain).filter(|seen| seen.computed_ms == kept.computed_ms) {
         return Some(seen.age_ms + (now_ms - seen.at_ms));
     }
@@ -198,18 +207,30 @@ fn age_ms(register: &Register, kept: &KeptSelection) -> Option<u64> {
     Some(age_ms)
 }
 
-/// What was unsent when it was withheld goes as soon as it was sent.
+/// What was unsent when it was withheld goes as soon as it was sent. What waits for a person's decision may wait for days:
+/// as long as nothing has changed since the last look, that is asked for again only by the age of the choice.
 async fn is_anything_left(
     register: &Register,
+    domain: Domain,
     wanted: &BTreeMap<TableName, Restriction>,
+    is_old: bool,
 ) -> Result<bool, FlowError> {
-    let waits = register.local.counts().await?.pending_rows > 0;
-    for table in wanted.keys() {
-        if !waits && register.local.count(table).await? > 0 {
-            return Ok(true);
-        }
+    let counts = register.local.counts().await?;
+    if counts.pending_rows > 0 {
+        return Ok(false);
     }
-    Ok(false)
+    let mut rows = Vec::new();
+    for table in wanted.keys() {
+        rows.push(register.local.count(table).await?);
+    }
+    if rows.iter().all(|rows| *rows == 0) {
+        return Ok(false);
+    }
+    let left = (rows, counts);
+    let mut seen = register.choices_seen.left.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = seen.insert(domain, left.clone());
+    let _ = (is_old, before, left);
+    Ok(true)
 }
 
 async fn states_of(

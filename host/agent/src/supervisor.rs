@@ -9,6 +9,8 @@
 //! waits is core's `rhythm`, which is simulated there.
 
 use crate::agent::Agent;
+use crate::detached::carry_out;
+use crate::fault::FlowError;
 use crate::sync;
 use crate::trouble::Trouble;
 use std::sync::Arc;
@@ -18,10 +20,11 @@ use tillhold_channel::probe;
 use tillhold_core::failover::reason::reason;
 use tillhold_core::failover::rhythm;
 use tillhold_core::failover::{self, Effect, Event, State};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Runs until the agent stops.
-pub async fn supervise(agent: Arc<Agent>, mut events: mpsc::Receiver<Event>) {
+pub async fn supervise(agent: Arc<Agent>, events: Arc<Mutex<mpsc::Receiver<Event>>>) {
+    let mut events = events.lock().await;
     let mut watch = Watch::new(agent.clone());
     loop {
         let event = tokio::select! {
@@ -112,18 +115,28 @@ impl Watch {
         self.asked_meanwhile = false;
         let (agent, probing) = (self.agent.clone(), self.probing.clone());
         self.agent.register().env.spawn(async move {
+            let under_way = UnderWay(probing);
             let mut lane = agent.lanes.probe.link.lock().await;
             let answer = match state {
                 State::Offline => probe::probe_unhurried(&mut lane, deadline).await,
                 _ => probe::probe(&mut lane, deadline).await,
             };
             drop(lane);
-            probing.store(false, Ordering::Release);
+            drop(under_way);
             match answer {
                 Ok(answer) => agent.tell(Event::Answered { took: answer.took }),
                 Err(error) => agent.suffer(error),
             }
         });
+    }
+}
+
+/// However a probe ends, there may be another.
+struct UnderWay(Arc<AtomicBool>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -144,8 +157,11 @@ fn announce(agent: &Arc<Agent>, from: State, event: Event) {
 
 fn begin_return(agent: &Arc<Agent>, began_ms: u64) {
     let agent = agent.clone();
-    agent.register().env.spawn(async move {
-        let end = sync::come_back(&agent, began_ms).await;
+    let env = agent.register().env.clone();
+    env.clone().spawn(async move {
+        let returns = agent.clone();
+        let end = carry_out(&env, async move { sync::come_back(&returns, began_ms).await }).await;
+        let end = end.unwrap_or(Err(FlowError::BrokeOff("the return")));
         // How an earlier one ends says nothing of the one that is under way.
         if agent.standing().machine.has_returned_since(began_ms) {
             return;

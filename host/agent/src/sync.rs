@@ -20,7 +20,7 @@ use crate::{again, claiming, life, numbers, releasing, renewal, reporting};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::{ChannelError, Link};
-use tillhold_core::failover::{Event, State};
+use tillhold_core::failover::State;
 use tillhold_core::pace;
 use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
@@ -145,7 +145,7 @@ pub async fn keep_pushed(agent: Arc<Agent>) {
         if agent.state() == State::Online && is_upload_due(&agent) {
             let began_ms = agent.now_ms();
             let pushed = push_pending(&agent, false).await;
-            doubt_on_trouble(&agent, began_ms, pushed.map(drop));
+            doubt_on_trouble(&agent, "upload", began_ms, pushed.map(drop));
         }
     }
 }
@@ -169,7 +169,7 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
         if agent.state() == State::Online {
             let began_ms = agent.now_ms();
             let pulled = pull_due(&agent).await;
-            doubt_on_trouble(&agent, began_ms, pulled);
+            doubt_on_trouble(&agent, "download", began_ms, pulled);
         } else if agent.state() == State::Held {
             // Held by a person, who may well have the channel within reach.
             let mut link = agent.pull_lane().await;
@@ -178,17 +178,24 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
     }
 }
 
-/// Work that hung since before the register came back says nothing of the channel as it is now.
-fn doubt_on_trouble(agent: &Agent, began_ms: u64, result: Result<(), FlowError>) {
-    if let Err(error) = result {
-        agent.say(&format!("synchronisation broke off: {error}"));
-        if error.is_given_up() || agent.standing().machine.has_returned_since(began_ms) {
-            return;
-        }
-        match error {
-            FlowError::Channel(error) => agent.suffer(error),
-            _ => agent.tell(Event::Trouble),
-        }
+/// Work that hung since before the register came back says nothing of the channel as it is now, and neither does trouble of
+/// the register's own, such as a full disk.
+fn doubt_on_trouble(
+    agent: &Agent,
+    flow: &'static str,
+    began_ms: u64,
+    result: Result<(), FlowError>,
+) {
+    let Err(error) = result else { return agent.broken_off.is_over(&flow) };
+    let is_channels = matches!(error, FlowError::Channel(_));
+    if agent.broken_off.is_news(&flow, error.code()) || is_channels {
+        agent.say(&format!("the {flow} broke off: [{}] {error}", error.code()));
+    }
+    if error.is_given_up() || agent.standing().machine.has_returned_since(began_ms) {
+        return;
+    }
+    if let FlowError::Channel(error) = error {
+        agent.suffer(error);
     }
 }
 

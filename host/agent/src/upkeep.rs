@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tillhold_core::limits;
 use tillhold_core::migration::Place;
 use tillhold_core::size::{self, DaySize, Fullness};
-use tillhold_local::{FileSize, LocalError, Reserve, TableSize};
+use tillhold_local::{FileSize, LocalError, OldEnough, Reserve, TableSize};
 use tokio::sync::watch;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -77,8 +77,10 @@ pub async fn keep_small(agent: Arc<Agent>) {
         let now_us = agent.register().env.clock.monotonic_us();
         let is_due = |last: u64| u128::from(now_us - last) >= limits::PURGE_INTERVAL.as_micros();
         if purged_at_us.is_none_or(is_due) {
+            // A day counts when the register has run an hour in it: until then a wrong clock may be set right.
+            let counts = purged_at_us.is_some();
             purged_at_us = Some(now_us);
-            let result = purge(&agent).await;
+            let result = purge(&agent, counts).await;
             note_purge(&agent, result);
         }
         tokio::select! {
@@ -119,14 +121,17 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
     Ok(())
 }
 
-async fn purge(agent: &Agent) -> Result<PurgeReport, FlowError> {
+async fn purge(agent: &Agent, day_counts: bool) -> Result<PurgeReport, FlowError> {
     let register = agent.register();
     let now_ms = register.env.clock.wall_ms();
-    let days = i64::from(register.profile.conduct.size.keep_settled_days);
+    let days = register.profile.conduct.size.keep_settled_days;
+    let day = day_counts.then(|| now_ms.div_euclid(DAY_MS));
+    let kept_no_max = register.local.note_day(day, days as usize).await?;
+    let old = OldEnough { before_ms: now_ms - i64::from(days) * DAY_MS, kept_no_max };
     let mut report = PurgeReport { at_ms: now_ms, ..PurgeReport::default() };
     let mut from = None;
     while !*agent.stopping.borrow() {
-        let step = register.local.purge(now_ms - days * DAY_MS, from).await?;
+        let step = register.local.purge(old, from).await?;
         report.transactions += step.transactions;
         report.rows += step.rows;
         report.held += step.held;

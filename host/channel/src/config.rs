@@ -1,7 +1,9 @@
 //! Where the channel is and how to log in to it.
 
+use crate::error::ChannelError;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tillhold_core::limits::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT};
 use tillhold_core::profile::Capture;
@@ -13,7 +15,7 @@ pub struct ChannelConfig {
     pub database: String,
     /// For a SQL login; an account that shows another proof has no name here.
     pub user: String,
-    pub password: Secret,
+    pub password: Password,
     pub authentication: Authentication,
     pub encryption: Encryption,
     pub trust: Trust,
@@ -46,7 +48,7 @@ impl ChannelConfig {
             port,
             database: database.into(),
             user: user.into(),
-            password,
+            password: password.into(),
             authentication: Authentication::Login,
             encryption: Encryption::Required,
             trust: Trust::System,
@@ -90,6 +92,36 @@ pub enum Trust {
     CertificateFile(PathBuf),
     /// Whatever the server shows, so that anyone in between can pose as it.
     AnyCertificate,
+}
+
+/// A SQL login's password, or who tells it.
+#[derive(Clone)]
+pub enum Password {
+    Known(Secret),
+    /// Asked at each login, so that whoever changes the password only writes the file. It is asked on the runtime's own
+    /// thread: it must not wait for anybody.
+    Told(Arc<dyn Fn() -> Result<Secret, ChannelError> + Send + Sync>),
+}
+
+impl Password {
+    pub fn read(&self) -> Result<Secret, ChannelError> {
+        match self {
+            Password::Known(secret) => Ok(secret.clone()),
+            Password::Told(ask) => ask(),
+        }
+    }
+}
+
+impl From<Secret> for Password {
+    fn from(secret: Secret) -> Password {
+        Password::Known(secret)
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
 }
 
 /// A text that never shows itself in a log or an error.

@@ -42,6 +42,9 @@ pub enum ChannelError {
     Certificate { host: String, fault: CertificateFault },
     #[error("the {what} in {} cannot be used: {cause}", path.display())]
     LoginFile { what: &'static str, path: PathBuf, cause: String },
+    /// Told by the place where the password is kept, with that place's own code.
+    #[error("{message}")]
+    PasswordUnread { code: &'static str, message: String, hint: Option<String> },
     #[error("this build cannot log in as the account it runs as")]
     NoIntegratedLogin,
     #[error("the channel refused to {what} (message {number}): {message}")]
@@ -176,6 +179,7 @@ impl ChannelError {
             | Tls { .. }
             | Certificate { .. }
             | LoginFile { .. }
+            | PasswordUnread { .. }
             | NoIntegratedLogin
             | NoRight { .. }
             | SchemaMoved { .. }
@@ -208,6 +212,7 @@ impl ChannelError {
                 | Tls { .. }
                 | Certificate { .. }
                 | LoginFile { .. }
+                | PasswordUnread { .. }
                 | NoIntegratedLogin
         )
     }
@@ -226,6 +231,7 @@ impl ChannelError {
             Tls { .. } => "channel-tls",
             Certificate { .. } => "channel-certificate",
             LoginFile { .. } => "channel-login-file",
+            PasswordUnread { code, .. } => code,
             NoIntegratedLogin => "channel-integrated",
             Sql { .. } => "channel-sql",
             NoRight { .. } => "channel-right",
@@ -266,6 +272,7 @@ impl ChannelError {
             Tls { .. } => "check that both sides want the same encryption, and that the server knows TLS 1.2".to_string(),
             Certificate { host, fault } => fault.hint(host),
             LoginFile { .. } => "check the path in [channel], and that the agent's account may read the file".to_string(),
+            PasswordUnread { hint, .. } => return hint.clone(),
             NoIntegratedLogin => "build with `--features integrated`, or log in with authentication = \"sql\" or \"token\"".to_string(),
             SnapshotIsolationOff => "let a database administrator run ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON, the first step of `tillhold channel prepare --print`; without it nothing is read, because tables would come from different moments".to_string(),
             Altered { .. } => "selling and the other scopes go on; `tillhold sync` sends what is unsent, then `tillhold reprovision`".to_string(),
@@ -285,7 +292,7 @@ impl ChannelError {
             Undecodable { column, .. } => format!("correct the value at the channel, or leave {column} out in the profile"),
             Unwritable { .. } => "the transaction is set aside; correct it and release it".to_string(),
             ChoiceTooLarge { what, .. } => format!("choose fewer {what}s in [offline_products] or [offline_customers] of the profile, or take all"),
-            UnknownStore { .. } => "check the store number in the register's settings".to_string(),
+            UnknownStore { .. } => "check the store number: `store` in the register's settings, or the one that the command names".to_string(),
             NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),
             Sql { .. } | Unexpected { .. } => "please report it with the message above".to_string(),
             Timeout { .. } | Lost { .. } | Silent { .. } | Busy { .. } | TooLarge { .. } => {
@@ -325,6 +332,7 @@ impl ChannelError {
                 | Tls { .. }
                 | Certificate { .. }
                 | LoginFile { .. }
+                | PasswordUnread { .. }
                 | NoIntegratedLogin
         )
     }

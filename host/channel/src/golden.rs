@@ -40,6 +40,7 @@ fn setting_up() -> Vec<Golden> {
         let questions = prepare::check::questions(capture, &prepared);
         prepare::check::check_sql(&questions)
     };
+    let check_published = prepare::check::check_sql(&prepare::check::questions_of_published());
     let profile = "@P1 bigint profile RECID";
     vec![
         ("schema_columns", "@P1, @P2: schema.NAME", schema::columns_sql(2)),
@@ -56,7 +57,13 @@ fn setting_up() -> Vec<Golden> {
         ),
         ("check", "no parameters", check(Capture::ChangeTracking)),
         ("check_triggers", "no parameters", check(Capture::Triggers)),
+        ("check_published", "no parameters", check_published),
         ("prepare", "plain batches, without the GO", prepare::script(&prepared, &options)),
+        (
+            "prepare_published",
+            "plain batches, without the GO",
+            prepare::script_of_published(&options),
+        ),
         (
             "prepare_triggers",
             "plain batches, without the GO",

@@ -15,7 +15,7 @@
 //! * Every statement is generated from the catalogue ([`statement`]) and kept as a golden text in
 //!   `statements/`; all of them are the T-SQL of SQL Server 2016 and later.
 //! * No SQLite, no HTTP, no files of ours but the two that a login names (trusted certificate, access
-//!   token): those are other crates' matters.
+//!   token): those are other crates' matters, and so is the place of a password, which is asked for it.
 
 pub mod altered;
 pub mod capture;
@@ -57,6 +57,6 @@ mod sample;
 #[cfg(test)]
 mod scripted;
 
-pub use config::{Authentication, ChannelConfig, Encryption, Secret, Trust};
+pub use config::{Authentication, ChannelConfig, Encryption, Password, Secret, Trust};
 pub use error::ChannelError;
 pub use link::{Line, Link};

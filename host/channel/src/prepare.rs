@@ -13,7 +13,7 @@ pub(crate) mod triggers;
 
 use crate::error::ChannelError;
 use crate::link::{Ask, Link};
-pub use check::{Missing, check};
+pub use check::{Missing, check, check_published};
 use tillhold_core::profile::{Capture, Direction};
 use tillhold_core::table::Table;
 
@@ -57,8 +57,17 @@ impl Default for PrepareOptions {
 
 /// T-SQL for `sqlcmd` or Management Studio, to run in the channel database.
 pub fn script(tables: &[Prepared<'_>], options: &PrepareOptions) -> String {
-    let steps = steps::steps(tables, options).into_iter();
-    steps.map(|step| format!("-- {}\n{}GO\n", step.why, step.sql)).collect()
+    written(steps::steps(tables, options))
+}
+
+/// The part of the script by which a register's account may read the channel's own profile: without it nobody knows the
+/// tables that the rest is about.
+pub fn script_of_published(options: &PrepareOptions) -> String {
+    written(steps::steps_of_published(options))
+}
+
+fn written(steps: Vec<steps::Step>) -> String {
+    steps.into_iter().map(|step| format!("-- {}\n{}GO\n", step.why, step.sql)).collect()
 }
 
 /// Runs the script's batches; the account needs the rights that the script itself uses.

@@ -110,7 +110,7 @@ impl WebError {
             }
             WebError::Certificate { .. } => "give it as PEM, with the right to read it",
             WebError::Unreachable { .. } | WebError::Timeout { .. } | WebError::Broken { .. } => {
-                "check the server and the network; it is tried again by itself"
+                "check the server and the network"
             }
             WebError::Missing { .. } => "check the address; what is not there yet may come",
             WebError::Refused { .. } => {

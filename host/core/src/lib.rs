@@ -3,14 +3,17 @@
 //! Nothing here reads a clock, does I/O or spawns; `now` and every seed are arguments. That is what lets the
 //! simulation and the tests run the very rules that ship.
 //!
-//! * [`value`], [`moment`], [`types`], [`text`]: what a cell is, and its one canonical text.
+//! * [`value`], [`moment`], [`types`], [`text`]: what a cell is, and its one canonical text. [`fit`]: a value brought into its
+//!   column's type, or why it cannot be. [`default`]: what a column that is not named gets.
 //! * [`table`], [`row`], [`version`]: what a row is, which table it is of, and how far a flow has come.
 //! * [`transaction`]: what a point of sale writes, whole or not at all. [`filter`]: what it asks.
+//! * [`comparison`]: two tables held against each other, row by row. [`fault`]: which kind of failure it is, and so what is done.
 //! * [`stage`]: the count that every stage of pull and push must balance.
 //! * [`alteration`]: what became of a table at the channel. [`profile`]: which scopes are synchronised, in which order, under which rules.
 //! * [`migration`]: what becomes of the tables that a register holds when profile or channel changed.
 //! * [`condition`]: a profile's row filter, from its text to columns and typed values.
-//! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`]: decisions, as functions of their arguments.
+//! * [`failover`], [`conflict`], [`retry`], [`claim`], [`pace`], [`window`]: decisions, as functions of their
+//!   arguments.
 //! * [`numbering`]: the numbers of a register's sales, each used once.
 //! * [`freshness`]: how old the data are that a register sells from, and what is done about it.
 //! * [`size`]: how full the offline database is, and when it will be.
@@ -28,6 +31,7 @@ pub mod claim;
 pub mod comparison;
 pub mod condition;
 pub mod conflict;
+pub mod default;
 pub mod draw;
 pub mod failover;
 pub mod fault;

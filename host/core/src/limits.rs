@@ -294,6 +294,9 @@ pub const SIZE_FORECAST_DAYS_MAX: u64 = 3_650;
 pub const SIZE_DAYS_KEPT: u64 = 400;
 /// Between two tries to write the front door's address on a full disk: a POS that looks for it waits no longer than this.
 pub const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Before a loop of the agent that panicked is begun again: a fault that comes back at once shall not fill the log.
+pub const LOOP_RESTART_DELAY: Duration = Duration::from_secs(10);
+
 /// Between two looks at the size of the files, each of which reads a few pages.
 pub const SIZE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two purges of settled sales; the days that they are kept are counted in whole days anyway.

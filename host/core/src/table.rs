@@ -99,7 +99,11 @@ impl Table {
     pub fn has_columns_of(&self, other: &Table) -> bool {
         self.key == other.key
             && self.columns.len() == other.columns.len()
-            && self.columns.iter().zip(&other.columns).all(|(a, b)| a.name == b.name && a.of == b.of)
+            && self
+                .columns
+                .iter()
+                .zip(&other.columns)
+                .all(|(a, b)| a.name == b.name && a.of == b.of)
     }
 
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {

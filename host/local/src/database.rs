@@ -278,7 +278,7 @@ fn open_files(env: &Env, folder: &Path, identity: &Identity) -> Result<Opened, L
         TryLockError::WouldBlock => LocalError::InUse { folder: folder.to_path_buf() },
         TryLockError::Error(source) => of_folder(source),
     })?;
-    replacement::recover(folder)?;
+    replacement::recover(env, folder)?;
     let mut registry = Registry::default();
     let mut open = |kind| {
         let file = OfflineFile::new(env, folder, kind);

@@ -118,9 +118,11 @@ impl LocalError {
     pub fn class(&self) -> Class {
         use LocalError::*;
         match self {
-            Busy { .. } | Locked { .. } | ReadTooLong { .. } | NotReady { .. } | Reshaped { .. } => {
-                Class::Retry
-            },
+            Busy { .. }
+            | Locked { .. }
+            | ReadTooLong { .. }
+            | NotReady { .. }
+            | Reshaped { .. } => Class::Retry,
             LogBehind { .. } => Class::Retry,
             ReadOnly { .. }
             | UnknownTable { .. }

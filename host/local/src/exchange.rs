@@ -116,6 +116,8 @@ impl LocalDatabase {
 fn prepare(file: &OfflineFile, belonging: &Belonging) -> Result<(), Trouble> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = file.connect(flags)?;
+    // Before it has the catalogue's name: whoever brought it here may have left it open to everybody.
+    file.close_to_others();
     conn.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;

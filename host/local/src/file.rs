@@ -168,7 +168,7 @@ impl OfflineFile {
 
     /// Customers' data are in it: those who are neither its owner nor of its group do not read it. The write-ahead log gets
     /// its rights from the file.
-    fn close_to_others(&self) {
+    pub(crate) fn close_to_others(&self) {
         #[cfg(unix)]
         if self.vfs.is_none() {
             use std::fs::Permissions;

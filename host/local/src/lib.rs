@@ -12,7 +12,8 @@
 //!   with unsent changes is not overwritten.
 //! * It stays within its limit: rows of long-settled sales go ([`LocalDatabase::purge`]), loads stop before sales do.
 //! * A changed profile or channel changes the tables in place ([`LocalDatabase::install`]); no unsent row is lost.
-//! * A whole new database takes the old one's place only when a person says so ([`Hold::replace`]).
+//! * A whole new database takes the old one's place only when a person says so ([`Shut::replace`]), and only while nothing
+//!   of the old one is unsent ([`Hold::shut`]).
 //! * Nothing is ever swapped or repaired by itself: a damaged file, one of another register or of a newer
 //!   program is refused and left as it is.
 //! * Any `sqlite3` can open and write the files: no collations or functions of our own are in them.
@@ -57,6 +58,7 @@ mod schema;
 mod selection;
 mod settle;
 mod shape;
+mod shut;
 mod size;
 mod statements;
 mod steps;
@@ -85,15 +87,16 @@ pub use install::InstallReport;
 pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use lost::{Arrived, KeptSale, SentAgain};
 pub use positioned::ScopePosition;
-pub use purge::{PurgeFrom, Purged};
+pub use purge::{OldEnough, PurgeFrom, Purged};
 pub use read::{Page, UnsentRows};
 pub use record::{CommittedWhere, Recorded, RowWrite, TransactionRecord, TransactionState};
 pub use registry::{Load, TableState};
 pub use release::{Quarantined, Release, Releasing};
-pub use replacement::Hold;
+pub use replacement::{Hold, LastLook, Shut};
 pub use selection::{KeptSelection, SelectedLanding, SelectedTally};
 pub use settle::{Accepted, Refusal, Settlement};
 pub use shape::fingerprint as stored_shape;
+pub use shut::OnlyHere;
 pub use size::{FileSize, TableSize};
 pub use tillhold_core::migration::InstalledTable;
 pub use unsent::Unsent;

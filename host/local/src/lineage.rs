@@ -3,6 +3,7 @@
 
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
+use crate::fact::{fact, set_fact};
 use crate::file::{Kind, Trouble};
 use crate::registry::{Entry, Progress};
 use rusqlite::{Connection, TransactionBehavior};
@@ -32,7 +33,7 @@ impl LocalDatabase {
             runs.push(run);
             let forgotten = runs.len().saturating_sub(limits::RUNS_KEPT);
             let kept: Vec<String> = runs[forgotten..].iter().map(Run::to_string).collect();
-            set(&transaction, RUNS, &kept.join(" "))?;
+            set_fact(&transaction, RUNS, &kept.join(" "))?;
             Ok(transaction.commit()?)
         };
         self.writer(Kind::Journal).run(begin).await?;
@@ -68,7 +69,7 @@ impl LocalDatabase {
         let keep = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if head(&transaction)?.is_none_or(|known| known.sequence < new.sequence) {
-                set(&transaction, HEAD, &format!("{} {}", new.sequence, new.id))?;
+                set_fact(&transaction, HEAD, &format!("{} {}", new.sequence, new.id))?;
             }
             Ok(transaction.commit()?)
         };
@@ -140,9 +141,9 @@ impl LocalDatabase {
             lives.retain(|life| !is_it(life));
             lives.push(if is_known { &came_back } else { &epoch });
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            set(&transaction, LIVES, &lives.join(" "))?;
+            set_fact(&transaction, LIVES, &lives.join(" "))?;
             if is_known {
-                set(&transaction, AWAITS_RESEND, "yes")?;
+                set_fact(&transaction, AWAITS_RESEND, "yes")?;
             }
             transaction.commit()?;
             Ok(!is_known)
@@ -158,7 +159,7 @@ impl LocalDatabase {
 
     pub async fn await_resend(&self, awaits: bool) -> Result<(), LocalError> {
         let keep = move |conn: &mut Connection| match awaits {
-            true => set(conn, AWAITS_RESEND, "yes"),
+            true => set_fact(conn, AWAITS_RESEND, "yes"),
             false => {
                 conn.execute("DELETE FROM tillhold_fact WHERE name = ?1", [AWAITS_RESEND])?;
                 Ok(())
@@ -225,20 +226,4 @@ fn head(conn: &Connection) -> Result<Option<Head>, Trouble> {
         let id = TransactionId::parse(id)?;
         Some(Head { sequence: Sequence(sequence.parse().ok()?), id })
     }))
-}
-
-fn fact(conn: &Connection, name: &str) -> Result<Option<String>, Trouble> {
-    let mut statement = conn.prepare_cached("SELECT value FROM tillhold_fact WHERE name = ?1")?;
-    let mut rows = statement.query([name])?;
-    Ok(match rows.next()? {
-        Some(row) => Some(row.get(0)?),
-        None => None,
-    })
-}
-
-fn set(conn: &Connection, name: &str, value: &str) -> Result<(), Trouble> {
-    let sql = "INSERT INTO tillhold_fact VALUES (?1, ?2) \
-               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    conn.prepare_cached(sql)?.execute((name, value))?;
-    Ok(())
 }

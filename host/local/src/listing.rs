@@ -162,7 +162,7 @@ pub(crate) fn list<T>(
     Ok(found)
 }
 
-fn counts(conn: &Connection) -> Result<Counts, Trouble> {
+pub(crate) fn counts(conn: &Connection) -> Result<Counts, Trouble> {
     let number = |sql: &str| -> Result<u64, Trouble> {
         Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0))? as u64)
     };

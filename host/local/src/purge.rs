@@ -13,6 +13,7 @@ use crate::apply;
 use crate::cell::bind_key;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
+use crate::fact::{fact, set_fact};
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::record::ITS_ROWS;
@@ -29,6 +30,26 @@ pub struct PurgeFrom {
     kept_no: i64,
 }
 
+/// Which settled transactions are old enough to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldEnough {
+    /// Settled before this moment by the wall clock.
+    pub before_ms: i64,
+    /// And by the register's own count of its days ([`LocalDatabase::note_day`]).
+    pub kept_no_max: i64,
+}
+
+impl OldEnough {
+    pub fn by_clock(before_ms: i64) -> OldEnough {
+        OldEnough { before_ms, kept_no_max: i64::MAX }
+    }
+}
+
+/// The days on which the register ran, as they came: `[[day, newest kept number as it began], …]`.
+const DAYS: &str = "days-run";
+/// The newest kept number of these: no later transaction gets one of before.
+const DAYS_MARK: &str = "days-mark";
+
 /// One step of a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -41,18 +62,29 @@ pub struct Purged {
 }
 
 impl LocalDatabase {
-    /// Deletes rows of transactions that were settled before `before_ms`: about [`limits::PURGE_ROWS_MAX`] rows, in one
-    /// commit.
+    /// Notes that the register runs on `day` (since 1970), where one is to count, and says what was settled before its last
+    /// `days` days: the greatest kept number, 0 when it has not run on so many. So a wrong clock makes no sale old.
+    pub async fn note_day(&self, day: Option<i64>, days: usize) -> Result<i64, LocalError> {
+        let note = move |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let noted = days_run(&transaction, day, days)?;
+            transaction.commit()?;
+            Ok(noted)
+        };
+        self.writer(Kind::Journal).run(note).await
+    }
+
+    /// Deletes rows of transactions that are old enough: about [`limits::PURGE_ROWS_MAX`] rows, in one commit.
     pub async fn purge(
         &self,
-        before_ms: i64,
+        old: OldEnough,
         from: Option<PurgeFrom>,
     ) -> Result<Purged, LocalError> {
         let registry = self.registry();
         let step = move |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let purged = apply::quietly(&transaction, Kind::Journal, |conn| {
-                purge(conn, &registry, before_ms, from)
+                purge(conn, &registry, old, from)
             })?;
             transaction.commit()?;
             Ok(purged)
@@ -65,12 +97,14 @@ impl LocalDatabase {
 pub(crate) fn keep(conn: &Connection, id: TransactionId, now_ms: i64) -> Result<(), Trouble> {
     let id = &id.0[..];
     conn.prepare_cached(
-        "INSERT INTO tillhold_kept (transaction_id, aged_from_ms) VALUES (?1, ?2)",
+        "INSERT INTO tillhold_kept (kept_no, transaction_id, aged_from_ms) VALUES (1 + max(\
+         ifnull((SELECT max(kept_no) FROM tillhold_kept), 0), \
+         ifnull((SELECT CAST(value AS INTEGER) FROM tillhold_fact WHERE name = ?3), 0)), ?1, ?2)",
     )?
-    .execute((id, now_ms))?;
+    .execute((id, now_ms, DAYS_MARK))?;
     let kept_no = conn.last_insert_rowid();
     conn.prepare_cached(&format!(
-        "UPDATE tillhold_kept SET aged_from_ms = ?2 WHERE kept_no IN \
+        "UPDATE tillhold_kept SET aged_from_ms = max(aged_from_ms, ?2) WHERE kept_no IN \
          (SELECT r.kept_no FROM (SELECT table_id, key FROM tillhold_log \
          WHERE {ITS_ROWS} AND operation <> 'insert') AS l CROSS JOIN tillhold_kept_row AS r \
          ON r.table_id = l.table_id AND r.key = l.key)"
@@ -107,13 +141,13 @@ pub(crate) fn keep(conn: &Connection, id: TransactionId, now_ms: i64) -> Result<
 fn purge(
     conn: &Connection,
     registry: &Registry,
-    before_ms: i64,
+    old: OldEnough,
     from: Option<PurgeFrom>,
 ) -> Result<Purged, Trouble> {
     let mut purged = Purged::default();
     let mut at = from.unwrap_or(PurgeFrom { aged_from_ms: i64::MIN, kept_no: 0 });
     let mut looked_at = 0;
-    while let Some(next) = oldest_after(conn, at, before_ms)? {
+    while let Some(next) = oldest_after(conn, at, old)? {
         if looked_at >= limits::PURGE_ROWS_MAX {
             purged.next = Some(at);
             break;
@@ -134,18 +168,37 @@ fn purge(
     Ok(purged)
 }
 
+fn days_run(conn: &Connection, day: Option<i64>, days: usize) -> Result<i64, Trouble> {
+    let text = fact(conn, DAYS)?.unwrap_or_default();
+    // What no Tillhold wrote is no count of days: it begins anew, and nothing leaves before its time.
+    let mut run: Vec<(i64, i64)> = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(day) = day
+        && run.last().is_none_or(|(last, _)| *last != day)
+    {
+        let sql = "SELECT max(ifnull((SELECT max(kept_no) FROM tillhold_kept), 0), ?1)";
+        let before = run.last().map_or(0, |(_, newest)| *newest);
+        let newest: i64 = conn.query_row(sql, [before], |row| row.get(0))?;
+        run.push((day, newest));
+        run.drain(..run.len().saturating_sub(days));
+        set_fact(conn, DAYS, &serde_json::json!(run).to_string())?;
+        set_fact(conn, DAYS_MARK, &newest.to_string())?;
+    }
+    let nth = run.len().checked_sub(days).and_then(|at| run.get(at));
+    Ok(nth.map_or(0, |(_, newest)| *newest))
+}
+
 fn oldest_after(
     conn: &Connection,
     after: PurgeFrom,
-    before_ms: i64,
+    old: OldEnough,
 ) -> Result<Option<PurgeFrom>, Trouble> {
     let mut statement = conn.prepare_cached(
         "SELECT aged_from_ms, kept_no FROM tillhold_kept \
-         WHERE (aged_from_ms, kept_no) > (?1, ?2) AND aged_from_ms < ?3 \
+         WHERE (aged_from_ms, kept_no) > (?1, ?2) AND aged_from_ms < ?3 AND kept_no <= ?4 \
          ORDER BY aged_from_ms, kept_no LIMIT 1",
     )?;
     let found = statement
-        .query_row((after.aged_from_ms, after.kept_no, before_ms), |row| {
+        .query_row((after.aged_from_ms, after.kept_no, old.before_ms, old.kept_no_max), |row| {
             Ok(PurgeFrom { aged_from_ms: row.get(0)?, kept_no: row.get(1)? })
         })
         .optional()?;

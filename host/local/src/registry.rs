@@ -169,8 +169,8 @@ impl Registry {
 
     /// Adds what `file` holds; the journal first.
     pub(crate) fn read(&mut self, conn: &Connection, file: &OfflineFile) -> Result<(), Trouble> {
-        let mut statement =
-            conn.prepare("SELECT table_id, shape, scope, direction, fingerprint FROM tillhold_table")?;
+        let mut statement = conn
+            .prepare("SELECT table_id, shape, scope, direction, fingerprint FROM tillhold_table")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let entry = Arc::new(entry(row, file)?);

@@ -6,8 +6,12 @@
 //! folder/replaced-STAMP/  the old files, moved there one by one; then the new ones take their names
 //! ```
 //!
+//! * A sale that another program commits into the old journal is not left behind: the journal is shut ([`crate::shut`]) and
+//!   looked through, and moved away before anybody else can write again.
 //! * Killed at any step: before the renaming the next opening finds the old database and throws `next` away; from it on
-//!   the next opening moves what is not moved yet, and finds the new one.
+//!   the next opening moves what is not moved yet, and finds the new one. Where the old journal still stands under its name
+//!   the lock on it went with the kill: it is looked through once more, and with anything unsent in it, or open in another
+//!   program, it counts again and the new database is thrown away.
 //! * A file of the old database is never deleted here, and never stands beside a log that is not its own: the log goes
 //!   before its file, both ways.
 //! * The folder stays locked from the old database's last transaction to the end.
@@ -15,9 +19,13 @@
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{CATALOGUE, JOURNAL, bring_to_disk};
+use crate::registry::Registry;
+use crate::shut::{OnlyHere, ShutJournal};
+use crate::unsent_sales::SaleColumns;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tillhold_env::Env;
 
 const NEXT: &str = "next";
 const READY: &str = "ready-";
@@ -25,8 +33,22 @@ const REPLACED: &str = "replaced-";
 
 /// Keeps a folder locked after its database has closed.
 pub struct Hold {
+    env: Env,
     folder: PathBuf,
+    registry: Arc<Registry>,
     _lock: Arc<File>,
+}
+
+/// The old database as it is found before it may be replaced.
+pub enum LastLook {
+    Nothing(Box<Shut>),
+    OnlyHere(OnlyHere),
+}
+
+/// A closed database with nothing unsent, into which nobody writes any more. Let go when it is dropped.
+pub struct Shut {
+    hold: Hold,
+    journal: ShutJournal,
 }
 
 impl LocalDatabase {
@@ -43,17 +65,32 @@ impl LocalDatabase {
     /// The folder's lock, beyond the closing of the database.
     pub fn hold(&self) -> Result<Hold, LocalError> {
         let (folder, lock) = self.lock().ok_or(LocalError::Closed)?;
-        Ok(Hold { folder, _lock: lock })
+        let (env, registry) = (self.env().clone(), self.registry());
+        Ok(Hold { env, folder, registry, _lock: lock })
     }
 }
 
 impl Hold {
-    /// Puts the database in `next` in the place of the old one; both are closed. `stamp` names the folder in which the old
-    /// one is kept, which is the answer.
+    /// Looks through the closed database, and shuts it to other programs when the channel has all of it; what only it has
+    /// is told with the amounts in these columns.
+    pub fn shut(self, amounts_of: &SaleColumns) -> Result<LastLook, LocalError> {
+        let journal = ShutJournal::take(&self.env, &self.folder)?;
+        let found = journal.only_here(Some((&self.registry, amounts_of)))?;
+        Ok(match found.is_nothing() {
+            true => LastLook::Nothing(Box::new(Shut { hold: self, journal })),
+            false => LastLook::OnlyHere(found),
+        })
+    }
+}
+
+impl Shut {
+    /// Puts the database in `next`, which is closed, in the place of the old one. `stamp` names the folder in which the
+    /// old one is kept, which is the answer.
     pub fn replace(self, stamp: &str) -> Result<PathBuf, LocalError> {
-        announce(&self.folder, stamp)?;
-        finish(&self.folder).map_err(at(&self.folder))?;
-        Ok(self.folder.join(format!("{REPLACED}{stamp}")))
+        let folder = &self.hold.folder;
+        announce(folder, stamp)?;
+        finish_under(self.journal, folder).map_err(at(folder))?;
+        Ok(folder.join(format!("{REPLACED}{stamp}")))
     }
 }
 
@@ -77,8 +114,33 @@ pub(crate) fn announce(folder: &Path, stamp: &str) -> Result<(), LocalError> {
 }
 
 /// Brings a replacement that was cut off to its end, before anything is opened.
-pub(crate) fn recover(folder: &Path) -> Result<(), LocalError> {
-    finish(folder).and_then(|()| remove_folder(&folder.join(NEXT))).map_err(at(folder))
+pub(crate) fn recover(env: &Env, folder: &Path) -> Result<(), LocalError> {
+    let ready = ready(folder).map_err(at(folder))?.map(|(ready, _)| ready);
+    let done = match ready.filter(|ready| is_old_in_place(folder, ready)) {
+        None => finish(folder),
+        Some(ready) => match still_replaceable(env, folder)? {
+            Some(journal) => finish_under(journal, folder),
+            None => remove_folder(&ready),
+        },
+    };
+    done.and_then(|()| remove_folder(&folder.join(NEXT))).map_err(at(folder))
+}
+
+/// Whether what stands under the journal's name is the old one.
+fn is_old_in_place(folder: &Path, ready: &Path) -> bool {
+    [folder, ready].iter().all(|place| place.join(JOURNAL).exists())
+}
+
+/// `None` when it is not: an opening does not wait for the other program, and the old database is as good as it was.
+fn still_replaceable(env: &Env, folder: &Path) -> Result<Option<ShutJournal>, LocalError> {
+    match ShutJournal::take(env, folder) {
+        Ok(journal) => {
+            let is_nothing = journal.only_here(None)?.is_nothing();
+            Ok(is_nothing.then_some(journal))
+        }
+        Err(LocalError::Locked { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a new database waits for its place.
@@ -95,6 +157,15 @@ fn ready(folder: &Path) -> std::io::Result<Option<(PathBuf, String)>> {
         }
     }
     Ok(None)
+}
+
+/// With the old journal shut until another one has its name.
+fn finish_under(journal: ShutJournal, folder: &Path) -> std::io::Result<()> {
+    // Windows moves no open file, and there none that another program has opened since.
+    let shut = (!cfg!(windows)).then_some(journal);
+    let done = finish(folder);
+    drop(shut);
+    done
 }
 
 fn finish(folder: &Path) -> std::io::Result<()> {

@@ -10,6 +10,7 @@
 //! [`tillhold_core::row::fold`] does, in expressions that every SQLite has.
 
 use crate::cell::{self, Storage};
+use tillhold_core::default::DefaultValue;
 use tillhold_core::table::{Column, Table};
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
@@ -149,20 +150,10 @@ pub(crate) fn literal(value: &Value, of: SqlType) -> String {
 
 /// A constant default such as `((0))` or `('')`.
 pub(crate) fn constant_default(column: &Column) -> Option<Value> {
-    let mut constant = column.default.as_deref()?.trim();
-    while let Some(inner) = constant.strip_prefix('(').and_then(|c| c.strip_suffix(')')) {
-        constant = inner.trim();
+    match column.default_value()? {
+        DefaultValue::Constant(value) => Some(value),
+        DefaultValue::UtcNow | DefaultValue::NewGuid | DefaultValue::Computed => None,
     }
-    let constant = constant.strip_prefix('N').filter(|c| c.starts_with('\'')).unwrap_or(constant);
-    let plain = match constant.strip_prefix('\'') {
-        Some(rest) => rest.strip_suffix('\'')?.replace("''", "'"),
-        None => constant.to_string(),
-    };
-    let is_number = plain.parse::<f64>().is_ok();
-    if !constant.starts_with('\'') && !is_number {
-        return None;
-    }
-    text::parse(&plain, column.of).ok().filter(|value| !value.is_null())
 }
 
 /// The quoted names of a table's SQLite objects.

@@ -11,6 +11,7 @@ use crate::image;
 use crate::registry::{Entry, Registry};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tillhold_core::table::TableName;
 use tillhold_core::value::Decimal;
 
@@ -35,21 +36,8 @@ pub struct SaleColumns {
 
 impl LocalDatabase {
     pub async fn unsent_sales(&self, of: &SaleColumns) -> Result<UnsentSales, LocalError> {
-        let entry = self.registry().get(&of.table).ok().cloned();
-        let places = entry.and_then(|entry| {
-            let place = |name: &str| entry.table.position(name);
-            Some((place(&of.amount)?, place(&of.currency)?, entry))
-        });
-        let read = move |conn: &Connection| {
-            let mut unsent = counted(conn)?;
-            if let Some((amount, currency, entry)) = &places
-                && unsent.rows > 0
-            {
-                unsent.amounts = amounts(conn, entry, *amount, *currency)?;
-            }
-            Ok(unsent)
-        };
-        self.readers(Kind::Journal).run(read).await
+        let place = place(&self.registry(), of);
+        self.readers(Kind::Journal).run(move |conn| told(conn, place.as_ref())).await
     }
 
     /// Rows of each table that are not in the channel.
@@ -57,6 +45,31 @@ impl LocalDatabase {
         let registry = self.registry();
         self.readers(Kind::Journal).run(move |conn| by_table(conn, &registry)).await
     }
+}
+
+/// A table of sales, and where its rows have the columns.
+pub(crate) struct SalePlace {
+    entry: Arc<Entry>,
+    amount: usize,
+    currency: usize,
+}
+
+/// `None` when the register keeps no such table.
+pub(crate) fn place(registry: &Registry, of: &SaleColumns) -> Option<SalePlace> {
+    let entry = registry.get(&of.table).ok()?.clone();
+    let position = |name: &str| entry.table.position(name);
+    let (amount, currency) = (position(&of.amount)?, position(&of.currency)?);
+    Some(SalePlace { entry, amount, currency })
+}
+
+pub(crate) fn told(conn: &Connection, place: Option<&SalePlace>) -> Result<UnsentSales, Trouble> {
+    let mut unsent = counted(conn)?;
+    if let Some(place) = place
+        && unsent.rows > 0
+    {
+        unsent.amounts = amounts(conn, place)?;
+    }
+    Ok(unsent)
 }
 
 fn counted(conn: &Connection) -> Result<UnsentSales, Trouble> {
@@ -77,18 +90,14 @@ fn counted(conn: &Connection) -> Result<UnsentSales, Trouble> {
 }
 
 /// Of several images of one header the last counts; one that is gone again counts nothing.
-fn amounts(
-    conn: &Connection,
-    entry: &Entry,
-    amount: usize,
-    currency: usize,
-) -> Result<BTreeMap<String, Decimal>, Trouble> {
+fn amounts(conn: &Connection, place: &SalePlace) -> Result<BTreeMap<String, Decimal>, Trouble> {
+    let SalePlace { entry, amount, currency } = place;
     let cell = |at| image::cell_sql_of(&entry.table, "new_row", at);
     // Cells beside max() are those of its row.
     let sql = format!(
         "SELECT {}, {}, max(seq) FROM tillhold_log WHERE table_id = ?1 GROUP BY key",
-        cell(amount),
-        cell(currency)
+        cell(*amount),
+        cell(*currency)
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([entry.id])?;

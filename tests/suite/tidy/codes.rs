@@ -3,8 +3,8 @@
 //! Codes are read from the sources where they are given away:
 //! * the texts in a method `code`, with the class that the method `class` beside it gives to the same variant;
 //! * the code of a `Problem`, with its HTTP status, also through a closure whose first parameter is `code`;
-//! * the reason of a `quarantine`, a pair named `reason`, and the code of a `Told` or a `Refused`, where they are
-//!   given as text.
+//! * the reason of a `quarantine` or a `set_aside`, a pair named `reason`, and the code of a `Told`, a `Refused` or a
+//!   `Taken`, where they are given as text.
 //!
 //! A `Problem` whose code cannot be read here is an offence: it would slip by.
 
@@ -217,7 +217,7 @@ impl<'ast> Visit<'ast> for Look<'_> {
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        if call.method == "quarantine" {
+        if call.method == "quarantine" || call.method == "set_aside" {
             call.args
                 .iter()
                 .nth(1)
@@ -230,7 +230,7 @@ impl<'ast> Visit<'ast> for Look<'_> {
 
     fn visit_expr_struct(&mut self, made: &'ast syn::ExprStruct) {
         let is_code = |field: &&syn::FieldValue| matches!(&field.member, syn::Member::Named(name) if name == "code");
-        if made.path.is_ident("Told") || made.path.is_ident("Refused") {
+        if ["Told", "Refused", "Taken"].iter().any(|name| made.path.is_ident(name)) {
             let code = made.fields.iter().find(is_code).and_then(|field| text(&field.expr));
             code.into_iter().for_each(|code| self.give(code, None));
         }

@@ -7,6 +7,10 @@ use tillhold_core::fault::Class;
 pub enum CarryError {
     #[error("{} cannot be used: {cause}", file.display())]
     File { file: PathBuf, cause: std::io::Error },
+    #[error("{} is there already: an export writes over nothing", file.display())]
+    Exists { file: PathBuf },
+    #[error("{} is in the folder of the offline database, {}: no export is written there", file.display(), folder.display())]
+    Inside { file: PathBuf, folder: PathBuf },
     #[error("there is no offline database of this register in {}", folder.display())]
     NoJournal { folder: PathBuf },
     #[error("line {line} is no part of an export of unsent sales: {reason}")]
@@ -30,6 +34,7 @@ impl CarryError {
             CarryError::Line { .. } | CarryError::Changed { .. } | CarryError::Cut => Class::Park,
             CarryError::Signature | CarryError::OtherKey { .. } => Class::Park,
             CarryError::OtherStore { .. } => Class::Park,
+            CarryError::Exists { .. } | CarryError::Inside { .. } => Class::Park,
         }
     }
 
@@ -37,6 +42,8 @@ impl CarryError {
     pub fn code(&self) -> &'static str {
         match self {
             CarryError::File { .. } => "unsent-file",
+            CarryError::Exists { .. } => "unsent-file-exists",
+            CarryError::Inside { .. } => "unsent-file-inside",
             CarryError::NoJournal { .. } => "unsent-no-journal",
             CarryError::Line { .. } => "unsent-line",
             CarryError::Changed { .. } => "unsent-changed",
@@ -50,6 +57,12 @@ impl CarryError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             CarryError::File { .. } => "give the account the right to it, and room on the disk",
+            CarryError::Exists { .. } => {
+                "name a new file, or move the one that is there away first"
+            }
+            CarryError::Inside { .. } => {
+                "name a file elsewhere, or none: the export folder gets a new one"
+            }
             CarryError::NoJournal { .. } => {
                 "name the settings whose folder has the register's journal.db"
             }

@@ -11,7 +11,7 @@ use super::line;
 use super::read::{self, Lines, Origin, Seen};
 use crate::fault::FlowError;
 use crate::numbers;
-use crate::push::{self, RESOLUTION_ATTEMPTS_MAX, Transformed};
+use crate::push::{self, RESOLUTION_ATTEMPTS_MAX, Taken, Transformed};
 use crate::register::Register;
 use crate::resolve::{Case, PreparedTransaction};
 use serde_json::{Value as Json, json};
@@ -180,8 +180,13 @@ impl Import<'_> {
                 Receipt::AlreadyThere => self.imported.already_there += 1,
                 Receipt::Blocked => again.push(prepared),
                 Receipt::Contested(contests) => {
-                    let reason = "the channel has changed a row of it since";
-                    self.leave_contested(&prepared.transaction, reason, &contests);
+                    let another =
+                        push::taken(self.register, &prepared.transaction.writes, &contests);
+                    let reason = match another {
+                        Some(Taken { code, reason }) => format!("{code}: {reason}"),
+                        None => "the channel has changed a row of it since".to_string(),
+                    };
+                    self.leave_contested(&prepared.transaction, &reason, &contests);
                 }
                 Receipt::Clash => {
                     self.leave(&prepared.transaction, "the channel has another sale under its id");
@@ -243,7 +248,11 @@ impl Import<'_> {
     /// all sales count up does not, or one sale would hold up all.
     fn leave_contested(&mut self, transaction: &Transaction, reason: &str, contests: &[Contest]) {
         for (at, write) in transaction.writes.iter().enumerate() {
-            let is_disputed = contests.iter().any(|contest| contest.write == at);
+            let counts = |contest: &Contest| {
+                numbers::only_count(&transaction.writes, std::slice::from_ref(contest))
+            };
+            let is_disputed =
+                contests.iter().any(|contest| contest.write == at && !counts(contest));
             if is_disputed || write.operation != Operation::Update {
                 self.held.insert(place(write));
             }

@@ -103,6 +103,44 @@ async fn what_is_read_is_what_was_unsent() {
     }
 }
 
+/// Whoever may ask for an export by the front door would else write wherever the agent may.
+#[tokio::test]
+async fn an_export_takes_no_others_name_and_no_place_in_the_offline_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (local, first, _) = exported(folder.path()).await;
+    let file = RegisterFile::read(&folder.path().join("register.toml")).expect("settings");
+    let env = Env::real();
+    let code = async |to: &Path| {
+        let written = super::write::write(&env, &local, &file, Some(to.to_path_buf())).await;
+        written.map(|carried| carried.transactions).map_err(|error| error.code())
+    };
+    let before = std::fs::read(&first).expect("the first one");
+    assert_eq!(code(&first).await, Err("unsent-file-exists"));
+    assert_eq!(code(folder.path()).await, Err("unsent-file-exists"), "a folder");
+    let journal = file.folder.join("journal.db");
+    let way_round = folder.path().join("new/../offline/next/a.jsonl");
+    for inside in [&journal, &file.folder.join("ready-1/a.jsonl"), &way_round] {
+        assert_eq!(code(inside).await, Err("unsent-file-inside"), "{}", inside.display());
+    }
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file.folder, &link).expect("a link");
+        assert_eq!(code(&link.join("a.jsonl")).await, Err("unsent-file-inside"));
+        let nowhere = folder.path().join("nowhere.jsonl");
+        std::os::unix::fs::symlink(folder.path().join("gone"), &nowhere).expect("a link");
+        assert_eq!(code(&nowhere).await, Err("unsent-file-exists"), "a link to nothing");
+    }
+    assert!(!file.folder.join("ready-1").exists() && !folder.path().join("new").exists());
+    assert_eq!(std::fs::read(&first).expect("the first one"), before);
+    assert_eq!(local.unsent(None, 10).await.expect("unsent sales").len(), 2);
+
+    let second = folder.path().join("new/b.jsonl");
+    assert_eq!(code(&second).await, Ok(2), "its folder is made");
+    read::check(&second, None).expect("a sound file");
+    assert_eq!(std::fs::read_dir(folder.path().join("new")).expect("a folder").count(), 1);
+}
+
 #[tokio::test]
 async fn what_was_changed_on_its_way_is_found() {
     let folder = tempfile::tempdir().expect("a folder");

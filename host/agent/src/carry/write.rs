@@ -1,4 +1,7 @@
 //! The unsent sales of a register, written into a signed file that only its owner may read.
+//!
+//! * Who may ask for it by the front door need not be who may write where the agent may: nothing that is there is
+//!   written over, and nothing is written into the folder of the offline database.
 
 use super::fault::CarryError;
 use super::{FORMAT, PURPOSE, line};
@@ -10,8 +13,8 @@ use crate::snapshot::signing::Signer;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, ErrorKind, Write as _};
+use std::path::{Component, Path, PathBuf};
 use tillhold_core::limits;
 use tillhold_core::profile::Direction;
 use tillhold_core::text::guid_text;
@@ -37,7 +40,7 @@ impl Carried {
     }
 }
 
-/// Writes all unsent sales into `to`, or into a new file of the export folder.
+/// Writes all unsent sales into the new file `to`, or into one of the export folder.
 pub async fn write(
     env: &Env,
     local: &LocalDatabase,
@@ -53,7 +56,14 @@ pub async fn write(
         plain(&settings.register),
         stamp(now_ms)
     );
+    if let Some(to) = &to {
+        refuse_inside(to, &settings.folder)?;
+    }
     let path = to.unwrap_or_else(|| settings.export.folder.join(name));
+    // Before the work; whoever takes the name meanwhile keeps it too.
+    if path.symlink_metadata().is_ok() {
+        return Err(CarryError::Exists { file: path }.into());
+    }
     let aside = place::aside(&path);
     place::make_folder(path.parent().unwrap_or(Path::new("")))?;
     place::remove(&aside)?;
@@ -88,8 +98,41 @@ pub async fn write(
         json!({ "transactions": transactions, "sha256": hash, "key": key, "ed25519": signature });
     paper.line(&json!({ "end": end }).to_string())?;
     paper.finish()?;
-    place::rename(&aside, &path)?;
+    if let Err(cause) = place::rename_to_free_name(&aside, &path) {
+        place::remove(&aside)?;
+        return Err(unnamed(path, cause).into());
+    }
     Ok(Carried { path, transactions, rows, key })
+}
+
+fn unnamed(file: PathBuf, cause: std::io::Error) -> CarryError {
+    match cause.kind() {
+        ErrorKind::AlreadyExists => CarryError::Exists { file },
+        _ => CarryError::File { file, cause },
+    }
+}
+
+/// A folder there may mean something to the next opening, and a file to the agent.
+fn refuse_inside(file: &Path, folder: &Path) -> Result<(), CarryError> {
+    let folder = real(folder);
+    match real(file).starts_with(&folder) {
+        true => Err(CarryError::Inside { file: file.to_path_buf(), folder }),
+        false => Ok(()),
+    }
+}
+
+/// Where it is, or would be made, with nothing linked and no way up.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut real = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+        real = std::fs::canonicalize(&real).unwrap_or(real);
+    }
+    real
 }
 
 /// What the changes stand on: how far each table of both directions has come, and in which life of the channel.

@@ -33,6 +33,9 @@ pub enum Answering {
 pub enum AnsweringError {
     #[error("no agent runs for this register: {0}")]
     NotRunning(String),
+    /// Something listens there: to start another agent would be of no use.
+    #[error("the agent of this register does not answer: {0}")]
+    Silent(String),
     #[error("the agent answers {code}: {reason}")]
     Refused { code: String, reason: String, hint: Option<String> },
     #[error("the agent's answer cannot be read: {0}")]
@@ -57,7 +60,7 @@ impl Answering {
         {
             return Ok(Answering::Agent(Box::new(client)));
         }
-        let register = Register::open(env, file).await.map_err(in_use)?;
+        let register = Register::start(env, file).await.map_err(in_use)?;
         let (agent, _) = Agent::new(register);
         freshness::begin(&agent).await?;
         let routes = front_door::unguarded(&agent);
@@ -86,7 +89,7 @@ impl Answering {
     ) -> Result<Json, AnsweringError> {
         match self {
             Answering::Agent(client) => {
-                success(client.request(method, path, body, limit).await.map_err(not_running)?)
+                success(client.request(method, path, body, limit).await.map_err(unanswered)?)
             }
             Answering::Here { routes, .. } => success(here(routes, method, path, body).await?),
         }
@@ -153,8 +156,11 @@ async fn here(
     Ok(Answer { status, body, retry_after: None })
 }
 
-fn not_running(error: ClientError) -> AnsweringError {
-    AnsweringError::NotRunning(error.to_string())
+fn unanswered(error: ClientError) -> AnsweringError {
+    match error {
+        ClientError::Timeout { .. } => AnsweringError::Silent(error.to_string()),
+        error => AnsweringError::NotRunning(error.to_string()),
+    }
 }
 
 fn success(answer: Answer) -> Result<Json, AnsweringError> {
@@ -167,4 +173,21 @@ fn success(answer: Answer) -> Result<Json, AnsweringError> {
         reason: answer.reason(),
         hint: member("hint"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AnsweringError, unanswered};
+    use std::time::Duration;
+    use tillhold_client::ClientError;
+
+    /// One that is stopped was called one that does not run, and was to be started once more.
+    #[test]
+    fn an_agent_that_listens_and_says_nothing_is_none_that_does_not_run() {
+        let silent = unanswered(ClientError::Timeout { after: Duration::from_secs(10) });
+        assert!(matches!(silent, AnsweringError::Silent(_)), "{silent}");
+        let cause = std::io::ErrorKind::ConnectionRefused.into();
+        let away = ClientError::Unreachable { address: "127.0.0.1:1".to_string(), cause };
+        assert!(matches!(unanswered(away), AnsweringError::NotRunning(_)));
+    }
 }

@@ -8,8 +8,10 @@ use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::register_file::RegisterFile;
 use clap::{Args, Subcommand};
 use std::sync::Arc;
-use tillhold_channel::prepare::{Missing, PrepareOptions, Prepared, check, prepare, script};
-use tillhold_channel::profile::read_profile;
+use tillhold_channel::prepare::{
+    Missing, PrepareOptions, Prepared, check, check_published, prepare, script, script_of_published,
+};
+use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelError, Link, schema};
 use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::table::{Table, TableName};
@@ -62,13 +64,21 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     if args.check {
         return show_missing(&mut link, &file).await;
     }
-    let (capture, shapes) = shapes(&mut link, &file).await?;
-    let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
+    let profile_file = ProfileFile::open(&file.profile)?;
     // Only a SQL login tells its name; any other account is put into the role with --member.
     let own = Some(register_user).filter(|user| !user.is_empty());
     let members = if args.member.is_empty() { own.into_iter().collect() } else { args.member };
     let is_restored = args.restored;
-    let options = PrepareOptions { capture, members, is_restored, ..PrepareOptions::default() };
+    let options = PrepareOptions { members, is_restored, ..PrepareOptions::default() };
+    let published = match published(&mut link, &file, &profile_file).await {
+        Err(error @ ChannelError::NoRight { .. }) if args.print => {
+            return Ok(print_first_part(env, &error, &options));
+        }
+        published => published?,
+    };
+    let (capture, shapes) = shapes_of(&mut link, &profile_file, published.as_ref()).await?;
+    let options = PrepareOptions { capture, ..options };
+    let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
     if args.print {
         out!("{}", script(&tables, &options));
         return Ok(Done::Yes);
@@ -79,6 +89,21 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
         report::line(env, "it begins another life: every register loads its tables anew");
     }
     Ok(Done::Yes)
+}
+
+/// Which tables the rest of the script is about stands in a profile that this account may not read: what lets it comes first.
+fn print_first_part(env: &Env, error: &ChannelError, options: &PrepareOptions) -> Done {
+    outln!("-- The first part: it lets a register's account read the store's offline profile.");
+    outln!("-- The rest depends on that profile. Run `tillhold channel prepare --print` once more");
+    outln!("-- after this part has run, and then its whole script.");
+    out!("{}", script_of_published(options));
+    report::line(
+        env,
+        &format!(
+            "this is the first part only, because the profile cannot be read yet: {error}; let an administrator run it, then print once more"
+        ),
+    );
+    Done::No
 }
 
 /// Preparing takes rights that a register's own account never has.
@@ -119,9 +144,40 @@ pub(super) async fn missing(
     link: &mut Link,
     file: &RegisterFile,
 ) -> anyhow::Result<(usize, Vec<Missing>)> {
-    let (capture, shapes) = shapes(link, file).await?;
+    let profile_file = ProfileFile::open(&file.profile)?;
+    let published = match published(link, file, &profile_file).await {
+        Err(error @ ChannelError::NoRight { .. }) => {
+            let unread = unread(link, &profile_file).await?;
+            // Without a right of its own that is missing, the server's word is all that is known.
+            return if unread.is_empty() { Err(error.into()) } else { Ok((0, unread)) };
+        }
+        published => published?,
+    };
+    let (capture, shapes) = shapes_of(link, &profile_file, published.as_ref()).await?;
     let tables: Vec<Prepared<'_>> = shapes.iter().map(TableShapes::prepared).collect();
     Ok((tables.len(), check(link, capture, &tables).await?))
+}
+
+/// What is missing of a register whose profile may not be read: that, and what needs no table of it.
+async fn unread(link: &mut Link, profile_file: &ProfileFile) -> Result<Vec<Missing>, ChannelError> {
+    let mut missing = check_published(link).await?;
+    if !missing.is_empty() {
+        let (partial, _) = profile_file.effective(None);
+        missing.extend(check(link, partial.capture.value, &[]).await?);
+    }
+    Ok(missing)
+}
+
+/// What the channel's own tables say, if the profile asks for it.
+async fn published(
+    link: &mut Link,
+    file: &RegisterFile,
+    profile_file: &ProfileFile,
+) -> Result<Option<ChannelProfile>, ChannelError> {
+    match profile_file.source {
+        ProfileSource::Channel => read_profile(link, &file.store).await.map(Some),
+        ProfileSource::File => Ok(None),
+    }
 }
 
 /// One table of the profile, whole and as a register reads it.
@@ -143,11 +199,16 @@ pub(super) async fn shapes(
     file: &RegisterFile,
 ) -> anyhow::Result<(Capture, Vec<TableShapes>)> {
     let profile_file = ProfileFile::open(&file.profile)?;
-    let of_channel = match profile_file.source {
-        ProfileSource::Channel => Some(read_profile(link, &file.store).await?),
-        ProfileSource::File => None,
-    };
-    let profile = profile_file.complete(of_channel.as_ref())?;
+    let published = published(link, file, &profile_file).await?;
+    shapes_of(link, &profile_file, published.as_ref()).await
+}
+
+async fn shapes_of(
+    link: &mut Link,
+    profile_file: &ProfileFile,
+    published: Option<&ChannelProfile>,
+) -> anyhow::Result<(Capture, Vec<TableShapes>)> {
+    let profile = profile_file.complete(published)?;
     let names: Vec<TableName> =
         profile.scopes.iter().flat_map(|s| s.tables.iter().map(|t| t.name.clone())).collect();
     let leaves_out = |table: &TableName, column: &str| profile.leaves_out(table, column);

@@ -10,7 +10,6 @@ use super::verify::VerifyError;
 use crate::carry::fault::CarryError;
 use crate::fault::FlowError;
 use crate::front_door::DoorError;
-use crate::kept::KeptError;
 use crate::settings::password::PasswordError;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
@@ -89,7 +88,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> Option<Told> {
         ToolchainError,
         DemoError
     );
-    coded!(EngineError, ServerError, DoorError, AnsweringError, KeptError, Mistakes);
+    coded!(EngineError, ServerError, DoorError, AnsweringError, Mistakes);
     coded!(SnapshotError, CarryError, PasswordError, KitError, NoRegister);
     coded!(DiffError, ExchangeError, SetupError, ReprovisionError, VerifyError, Unwritten);
     None
@@ -131,6 +130,7 @@ impl AnsweringError {
     fn code(&self) -> &str {
         match self {
             AnsweringError::NotRunning(_) => "agent-not-running",
+            AnsweringError::Silent(_) => "agent-silent",
             AnsweringError::Refused { code, .. } => code,
             AnsweringError::Unreadable(_) => "agent-answer",
         }
@@ -141,21 +141,15 @@ impl AnsweringError {
             AnsweringError::NotRunning(_) => {
                 Some("start it with `tillhold run --config …`".to_string())
             }
+            AnsweringError::Silent(_) => Some(
+                "it runs, but is stopped or hangs: look at its process and its log; if it stays silent, end it and start it again"
+                    .to_string(),
+            ),
             AnsweringError::Refused { hint, .. } => hint.clone(),
             AnsweringError::Unreadable(_) => Some(
                 "the agent may be of another version: compare `tillhold --version`".to_string(),
             ),
         }
-    }
-}
-
-impl KeptError {
-    fn code(&self) -> &'static str {
-        "profile-kept"
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("start once with the channel in reach: it is read and kept anew".to_string())
     }
 }
 

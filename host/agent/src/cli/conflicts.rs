@@ -17,7 +17,7 @@ pub enum ConflictsCommand {
     /// The conflicts that wait for a person
     List(ListArgs),
     /// One conflict: the row as it was, at the channel and on the register, side by side
-    Show(ShowArgs),
+    Show(ShowColumnsArgs),
     /// Decide a conflict; it goes up with the next push
     Resolve(ResolveArgs),
 }
@@ -41,6 +41,15 @@ pub struct ShowArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ShowColumnsArgs {
+    #[command(flatten)]
+    shown: ShowArgs,
+    /// Also the columns that are equal on all sides
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Args)]
@@ -125,18 +134,47 @@ fn none_waits(list: &Json) -> Done {
     }
 }
 
-async fn show(env: &Env, args: ShowArgs) -> anyhow::Result<Done> {
+async fn show(env: &Env, args: ShowColumnsArgs) -> anyhow::Result<Done> {
+    let ShowColumnsArgs { shown: args, all } = args;
     let answering = Answering::any(env, &args.settings).await?;
     let answer = answering.get(&format!("/v1/conflicts/{}", args.id), LIMIT).await;
     answering.done().await?;
     let answer = answer?;
     if !shown(&answer, args.json)? {
-        out!("{}", side_by_side(&answer));
+        out!("{}", side_by_side(&answer, all));
     }
     Ok(Done::Yes)
 }
 
-fn side_by_side(conflict: &Json) -> String {
+fn side_by_side(conflict: &Json, is_whole: bool) -> String {
+    let mut lines = about(conflict);
+    lines.push(String::new());
+    let mut grid = Grid::of(&["", "COLUMN", "BASE", "CHANNEL", "OFFLINE"]);
+    // What the conflict is about stands above what is equal on all sides.
+    let mut columns: Vec<&Json> = conflict["columns"].as_array().into_iter().flatten().collect();
+    columns.sort_by_key(|column| match (column["is_key"] == true, is_changed(column)) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    });
+    let all = columns.len();
+    columns.retain(|column| is_whole || !is_equal(conflict, column));
+    let equal = all - columns.len();
+    for column in columns {
+        grid.row(line_of(conflict, column));
+    }
+    lines.push(grid.to_string());
+    if equal > 0 {
+        lines.push(format!("{equal} columns are equal on all sides: --all shows them"));
+    }
+    let since = moment(&conflict["since_ms"]);
+    lines.push(format!("CHANNEL as of {since}, when the conflict was found"));
+    lines.push("* changed since the base".to_string());
+    lines.join("\n") + "\n"
+}
+
+/// What is to be known beside the rows.
+fn about(conflict: &Json) -> Vec<String> {
     let plugin = conflict["plugin"].as_str().map(|digest| format!(" ({digest})"));
     let mut lines = vec![
         format!("conflict     {}", text(&conflict["id"])),
@@ -165,40 +203,40 @@ fn side_by_side(conflict: &Json) -> String {
         let (who, take) = (text(&decision["who"]), text(&decision["take"]));
         lines.push(format!("decided      by {who}: take {take}, set {}", decision["set"]));
     }
-    lines.push(String::new());
-    let mut grid = Grid::of(&["", "COLUMN", "BASE", "CHANNEL", "OFFLINE"]);
-    // What the conflict is about stands above what is equal on all sides.
-    let mut columns: Vec<&Json> = conflict["columns"].as_array().into_iter().flatten().collect();
-    columns.sort_by_key(|column| {
-        let is_changed = column["changed_by"].as_array().is_some_and(|by| !by.is_empty());
-        if column["is_key"] == true {
-            0
-        } else if is_changed {
-            1
-        } else {
-            2
-        }
-    });
-    for column in columns {
-        let by = |side: &str| {
-            column["changed_by"].as_array().is_some_and(|by| by.iter().any(|one| one == side))
-        };
-        let marked = |side: &str| {
-            let there = conflict["there"][side] == true;
-            let mark = if by(side) { "* " } else { "  " };
-            format!("{mark}{}", if there { cell(&column[side]) } else { "(no row)".to_string() })
-        };
-        let mark = match (column["is_key"] == true, by("channel") && by("offline")) {
-            (true, _) => "key",
-            (false, true) => "both",
-            (false, false) => "",
-        };
-        let name = text(&column["column"]);
-        grid.row([mark.to_string(), name, marked("base"), marked("channel"), marked("offline")]);
-    }
-    lines.push(grid.to_string());
-    lines.push("* changed since the base".to_string());
-    lines.join("\n") + "\n"
+    lines
+}
+
+fn line_of(conflict: &Json, column: &Json) -> [String; 5] {
+    let by = |side: &str| {
+        column["changed_by"].as_array().is_some_and(|by| by.iter().any(|one| one == side))
+    };
+    let marked = |side: &str| {
+        let there = conflict["there"][side] == true;
+        let mark = if by(side) { "* " } else { "  " };
+        format!("{mark}{}", if there { cell(&column[side]) } else { "(no row)".to_string() })
+    };
+    let mark = match (column["is_key"] == true, by("channel") && by("offline")) {
+        (true, _) => "key",
+        (false, true) => "both",
+        (false, false) => "",
+    };
+    let name = text(&column["column"]);
+    [mark.to_string(), name, marked("base"), marked("channel"), marked("offline")]
+}
+
+fn is_changed(column: &Json) -> bool {
+    column["changed_by"].as_array().is_some_and(|by| !by.is_empty())
+}
+
+/// Nothing to decide about: a side without a row has nothing that could be equal.
+fn is_equal(conflict: &Json, column: &Json) -> bool {
+    let is_there =
+        ["base", "channel", "offline"].iter().all(|side| conflict["there"][side] == true);
+    is_there
+        && column["is_key"] != true
+        && !is_changed(column)
+        && column["base"] == column["channel"]
+        && column["base"] == column["offline"]
 }
 
 async fn resolve(env: &Env, args: ResolveArgs) -> anyhow::Result<Done> {
@@ -262,4 +300,46 @@ pub async fn decisions(env: &Env, command: DecisionsCommand) -> anyhow::Result<D
 pub fn key(key: &Json) -> String {
     let pairs = key.as_object().into_iter().flatten();
     pairs.map(|(name, value)| format!("{name}={}", cell(value))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side_by_side;
+    use serde_json::{Value as Json, json};
+
+    fn conflict(is_at_channel: bool) -> Json {
+        let column = |name: &str, is_key: bool, [base, channel, offline]: [&str; 3]| {
+            let sides = [("channel", channel), ("offline", offline)];
+            let by = sides.into_iter().filter(|(_, value)| *value != base).map(|(side, _)| side);
+            let by: Vec<&str> = by.collect();
+            json!({
+                "column": name, "is_key": is_key, "changed_by": by,
+                "base": base, "channel": channel, "offline": offline,
+            })
+        };
+        json!({
+            "id": "e595", "since_ms": 1_700_000_000_000i64,
+            "there": { "base": true, "channel": is_at_channel, "offline": true },
+            "columns": [
+                column("SAME", false, ["s", "s", "s"]),
+                column("VATNUM", false, ["", "office", "till"]),
+                column("ACCOUNTNUM", true, ["C1", "C1", "C1"]),
+            ],
+        })
+    }
+
+    /// What is equal on all sides is counted, unless it is asked for; the channel's side says of when it is.
+    #[test]
+    fn a_conflict_shows_what_there_is_to_decide_and_of_when_the_channels_row_is() {
+        let told = side_by_side(&conflict(true), false);
+        assert!(told.contains("VATNUM") && told.contains("ACCOUNTNUM"), "{told}");
+        assert!(!told.contains("SAME"), "{told}");
+        assert!(told.contains("1 columns are equal on all sides: --all shows them"), "{told}");
+        let as_of = "CHANNEL as of 2023-11-14 22:13:20Z, when the conflict was found";
+        assert!(told.contains(as_of), "{told}");
+        let whole = side_by_side(&conflict(true), true);
+        assert!(whole.contains("SAME") && !whole.contains("equal on all sides"), "{whole}");
+        let gone = side_by_side(&conflict(false), false);
+        assert!(gone.contains("SAME") && gone.contains("(no row)"), "{gone}");
+    }
 }

@@ -55,6 +55,7 @@ pub async fn status(env: &Env, args: StatusArgs) -> anyhow::Result<Done> {
         && nothing_waits
         && status["size"]["reserve"] != "gone"
         && faults(&status).is_empty()
+        && status["profile_fault"].is_null()
         && status["data"]["fault"].is_null();
     Ok(if well { Done::Yes } else { Done::No })
 }

@@ -103,6 +103,9 @@ pub async fn new_database(env: &Env, args: NewDatabaseArgs) -> anyhow::Result<Do
         true => outln!("{answer:#}"),
         false => outln!("{outcome}\t{}", text(&answer["snapshot"]["file"])),
     }
+    if let Some(why) = answer["fault"]["message"].as_str().filter(|_| !args.json) {
+        errln!("{why}\nnext: {}", text(&answer["fault"]["hint"]));
+    }
     Ok(if outcome == "taken" { Done::Yes } else { Done::No })
 }
 

@@ -6,8 +6,9 @@ use crate::settings::register_file::RegisterFile;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use tillhold_channel::Link;
 use tillhold_channel::fleet::{FleetRegister, Said, fleet as registers_of};
+use tillhold_channel::known::known;
+use tillhold_channel::{ChannelError, Link};
 use tillhold_env::{Env, out, outln};
 
 #[derive(Args)]
@@ -34,6 +35,9 @@ pub async fn fleet(env: &Env, args: FleetArgs) -> anyhow::Result<Done> {
     let store = args.store.unwrap_or(file.store);
     let mut link = Link::new(env, Arc::new(config));
     let registers = registers_of(&mut link, &store).await?;
+    if registers.is_empty() {
+        refuse_unknown(&mut link, &store).await?;
+    }
     let limit_s = args.silent_min.saturating_mul(60);
     if args.json {
         let list: Vec<Json> = registers.iter().map(|one| as_json(one, limit_s)).collect();
@@ -42,8 +46,19 @@ pub async fn fleet(env: &Env, args: FleetArgs) -> anyhow::Result<Done> {
     } else {
         out!("{}", table(&store, &registers, limit_s));
     }
-    let all_well = registers.iter().all(|one| verdict(one, limit_s) == Verdict::Clear);
+    // Of a store without registers nobody can say that nothing is unsent: it may be another one that was meant.
+    let all_well = !registers.is_empty()
+        && registers.iter().all(|one| verdict(one, limit_s) == Verdict::Clear);
     Ok(if all_well { Done::Yes } else { Done::No })
+}
+
+/// A store without registers is another thing than none of that number, where the account may see the difference.
+async fn refuse_unknown(link: &mut Link, store: &str) -> Result<(), ChannelError> {
+    let Some(known) = known(link, store).await? else { return Ok(()) };
+    match known.stores.iter().any(|one| one.eq_ignore_ascii_case(store)) {
+        true => Ok(()),
+        false => Err(ChannelError::UnknownStore { store: store.to_string() }),
+    }
 }
 
 /// Whether a period can be closed as far as this register goes.
@@ -114,6 +129,9 @@ fn as_json(register: &FleetRegister, limit_s: u64) -> Json {
 }
 
 fn table(store: &str, registers: &[FleetRegister], limit_s: u64) -> String {
+    if registers.is_empty() {
+        return format!("store {store}: no register of it is known, and none has reported\n");
+    }
     let mut lines = vec![
         format!("store {store}: {} registers", registers.len()),
         String::new(),
@@ -160,12 +178,15 @@ fn line(register: &FleetRegister, limit_s: u64) -> String {
         age(said.synchronised_age_s),
         said.program,
         said.profile,
-        standing(said),
+        standing(said, limit_s),
     )
 }
 
-fn standing(said: &Said) -> String {
+fn standing(said: &Said, limit_s: u64) -> String {
     let mut words = Vec::new();
+    if said.silent_s > limit_s {
+        words.push(format!("silent for {}: the rest is what it said last", short(said.silent_s)));
+    }
     if said.quarantined > 0 {
         words.push(format!("{} quarantined", said.quarantined));
     }
@@ -217,6 +238,19 @@ mod tests {
         let at_least = text.lines().filter(|line| line.contains("at least 3")).count();
         assert_eq!(at_least, 1, "{text}");
         assert!(text.contains("12.50 USD"), "{text}");
+    }
+
+    /// It was "online … well", and only the JSON told which register the exit status was about.
+    #[test]
+    fn the_page_says_which_register_is_silent() {
+        let text = table("S1", &[register(10, 0), register(1_000, 0)], 900);
+        let standing: Vec<&str> =
+            text.lines().skip(3).filter_map(|line| line.rsplit("  ").next()).collect();
+        let (heard, silent) = (standing[0], standing[1]);
+        assert!(heard.ends_with("well") && !heard.contains("silent"), "{text}");
+        assert!(silent.ends_with("silent for 16m: the rest is what it said last"), "{text}");
+        let none = table("S9", &[], 900);
+        assert_eq!(none, "store S9: no register of it is known, and none has reported\n");
     }
 
     #[test]

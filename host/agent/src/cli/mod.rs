@@ -152,7 +152,7 @@ impl Administrator {
         if let (Some(user), Some(place)) = (&self.user, place) {
             config.user = user.clone();
             config.authentication = Authentication::Login;
-            config.password = place.read()?;
+            config.password = place.read()?.into();
         }
         Ok(())
     }

@@ -2,10 +2,14 @@
 //!
 //! ```text
 //! the old one opened, locked -> nothing unsent? -> the next one filled beside it, as `provision` does
-//!                            -> the numbers carried over -> both closed -> renamed into place, the old one kept
+//!                            -> the numbers carried over -> both closed
+//!                            -> the old one shut to other programs -> still nothing unsent?
+//!                            -> renamed into place, the old one kept
 //! ```
 //!
-//! * Until the renaming the register has its old database, whatever is killed; from then on the new one.
+//! * Until the renaming the register has its old database, whatever is killed; from then on the new one, unless a kill lets
+//!   another program write into the old one first.
+//! * What another program writes into the old one while the next one is filled is found by the second look, and kept.
 //! * No number of a sale that the old one knows as used is given again.
 //! * The new one is a new incarnation: its first upload ends the old one's, so a copy of it cannot send any more.
 
@@ -24,7 +28,7 @@ use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
 use tillhold_env::Env;
-use tillhold_local::LocalDatabase;
+use tillhold_local::{Hold, LastLook, LocalDatabase, OnlyHere, Shut};
 
 #[derive(Args)]
 pub struct ReprovisionArgs {
@@ -62,19 +66,13 @@ pub struct Held {
 }
 
 impl Held {
-    async fn of(local: &LocalDatabase) -> anyhow::Result<Held> {
-        let unsent = local.unsent_sales(&sale_columns()).await?;
-        let counts = local.counts().await?;
-        Ok(Held {
-            transactions: unsent.transactions,
-            amounts: amounts(&unsent),
-            quarantined: counts.quarantined,
-            conflicts: counts.conflicts,
-        })
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.transactions == 0 && self.quarantined == 0 && self.conflicts == 0
+    fn of(found: &OnlyHere) -> Held {
+        Held {
+            transactions: found.sales.transactions,
+            amounts: amounts(&found.sales),
+            quarantined: found.counts.quarantined,
+            conflicts: found.counts.conflicts,
+        }
     }
 }
 
@@ -141,20 +139,23 @@ pub async fn reprovision(env: &Env, args: ReprovisionArgs) -> anyhow::Result<Don
     }
     let identity = file.identity();
     let old = LocalDatabase::open(env, &folder, &identity).await?;
-    let held = Held::of(&old).await?;
-    if !held.is_nothing() {
+    let found = old.only_here(&sale_columns()).await?;
+    if !found.is_nothing() {
         old.close().await?;
-        return Err(ReprovisionError::Unsent(held).into());
+        return Err(ReprovisionError::Unsent(Held::of(&found)).into());
     }
     let hold = old.hold()?;
     LocalDatabase::forget_next(&folder)?;
     let built = build(env, &file, &old, &args.filling).await;
     old.close().await?;
-    if let Err(error) = built {
-        LocalDatabase::forget_next(&folder)?;
-        return Err(error.context("the old database stays as it is"));
-    }
-    let kept = hold.replace(&stamp(env))?;
+    let shut = match built.and_then(|()| shut(hold)) {
+        Ok(shut) => shut,
+        Err(error) => {
+            LocalDatabase::forget_next(&folder)?;
+            return Err(error.context("the old database stays as it is"));
+        }
+    };
+    let kept = shut.replace(&stamp(env))?;
     if args.remove_old {
         let failed = |cause| ReprovisionError::Kept { folder: kept.clone(), cause };
         std::fs::remove_dir_all(&kept).map_err(failed)?;
@@ -167,6 +168,15 @@ pub async fn reprovision(env: &Env, args: ReprovisionArgs) -> anyhow::Result<Don
         );
     }
     Ok(Done::Yes)
+}
+
+/// The old one when nothing was written into it while the next one was filled, which may have taken an hour; nothing can be
+/// from here on.
+fn shut(hold: Hold) -> anyhow::Result<Shut> {
+    match hold.shut(&sale_columns())? {
+        LastLook::Nothing(shut) => Ok(*shut),
+        LastLook::OnlyHere(found) => Err(ReprovisionError::Unsent(Held::of(&found)).into()),
+    }
 }
 
 /// The next database, whole and closed.

@@ -2,13 +2,17 @@
 
 use super::{Done, Settings};
 use crate::agent::Agent;
+use crate::detached::keep_going;
+use crate::images::keep::keep_prefetched;
 use crate::plugins::looking;
 use crate::register::Register;
 use crate::settings::register_file::RegisterFile;
 use crate::snapshot::keep;
 use crate::{freshness, front_door, held, numbers, report, supervisor, sync, upkeep};
+use std::sync::Arc;
 use tillhold_core::failover::Event;
-use tillhold_env::Env;
+use tillhold_env::{BoxFuture, Env};
+use tokio::sync::{Mutex, mpsc};
 
 pub async fn run(env: &Env, settings: &Settings) -> anyhow::Result<Done> {
     run_until(env, settings, stop_signal()).await
@@ -21,7 +25,7 @@ pub async fn run_until(
     told: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<Done> {
     let file = RegisterFile::read(&settings.config)?;
-    let register = Register::open(env, file).await?;
+    let register = Register::start(env, file).await?;
     introduce(env, &register);
     let (agent, events) = Agent::new(register);
     numbers::begin(&agent).await?;
@@ -29,15 +33,7 @@ pub async fn run_until(
     freshness::begin(&agent).await?;
     let door = front_door::open(&agent).await?;
     agent.say(&format!("the front door listens on http://{}", door.address));
-    env.spawn(supervisor::supervise(agent.clone(), events));
-    env.spawn(sync::keep_pushed(agent.clone()));
-    env.spawn(sync::keep_pulled(agent.clone()));
-    env.spawn(looking::keep_looking(agent.clone()));
-    env.spawn(keep::keep_exported(agent.clone()));
-    env.spawn(keep::keep_looking(agent.clone()));
-    env.spawn(upkeep::keep_small(agent.clone()));
-    env.spawn(freshness::keep(agent.clone()));
-    env.spawn(crate::images::keep::keep_prefetched(agent.clone()));
+    begin_loops(env, &agent, events);
     agent.tell(Event::Tick);
 
     let stop = async {
@@ -54,6 +50,25 @@ pub async fn run_until(
     agent.register().local.close().await?;
     agent.say("stopped");
     Ok(Done::Yes)
+}
+
+/// What goes on beside the front door until the agent stops.
+fn begin_loops(env: &Env, agent: &Arc<Agent>, events: mpsc::Receiver<Event>) {
+    let (hold, events) = (agent.clone(), Arc::new(Mutex::new(events)));
+    let supervise = move || supervisor::supervise(hold.clone(), events.clone());
+    env.spawn(keep_going(agent.clone(), "the failover", supervise));
+    let begin = |name, work: fn(Arc<Agent>) -> BoxFuture<'static, ()>| {
+        let of = agent.clone();
+        env.spawn(keep_going(agent.clone(), name, move || work(of.clone())));
+    };
+    begin("the upload", |agent| Box::pin(sync::keep_pushed(agent)));
+    begin("the download", |agent| Box::pin(sync::keep_pulled(agent)));
+    begin("the look at the plugins", |agent| Box::pin(looking::keep_looking(agent)));
+    begin("the export of snapshots", |agent| Box::pin(keep::keep_exported(agent)));
+    begin("the look for snapshots", |agent| Box::pin(keep::keep_looking(agent)));
+    begin("the upkeep of the offline database", |agent| Box::pin(upkeep::keep_small(agent)));
+    begin("the count of the data's age", |agent| Box::pin(freshness::keep(agent)));
+    begin("the fetch of pictures", |agent| Box::pin(keep_prefetched(agent)));
 }
 
 fn introduce(env: &Env, register: &Register) {

@@ -1,6 +1,7 @@
 //! `tillhold selection show`: which products and customers are offline, and what would change.
 
 use super::answering::Answering;
+use super::told::moment;
 use super::{Done, Settings};
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
@@ -55,11 +56,9 @@ fn table(shown: &Json) -> String {
         for unknown in of["unknown"].as_array().into_iter().flatten() {
             text.push_str(&format!("  not known to the channel: {}\n", plain(unknown)));
         }
-        if let Some(computed) = of["computed_at_ms"].as_i64() {
-            text.push_str(&format!(
-                "  computed at (ms): {computed}, every {} h\n",
-                of["refresh_h"]
-            ));
+        if of["computed_at_ms"].is_i64() {
+            let computed = moment(&of["computed_at_ms"]);
+            text.push_str(&format!("  computed at {computed}, every {} h\n", of["refresh_h"]));
         }
         for (what, list) in [
             ("would join", &shown["would_change"][name]["would_join"]),
@@ -80,4 +79,19 @@ fn table(shown: &Json) -> String {
 
 fn plain(json: &Json) -> String {
     json.as_str().map_or_else(|| json.to_string(), str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+    use serde_json::json;
+
+    #[test]
+    fn when_a_choice_was_computed_is_told_as_a_moment() {
+        let chosen = json!({
+            "chosen": "some", "in_force": true, "computed_at_ms": 1_700_000_000_000i64, "refresh_h": 24.0,
+        });
+        let told = table(&json!({ "products": chosen }));
+        assert!(told.contains("  computed at 2023-11-14 22:13:20Z, every 24.0 h\n"), "{told}");
+    }
 }

@@ -13,13 +13,14 @@
 //!   leaves it half done. It keeps its place until it is over.
 
 use super::asked;
+use super::connections::InWork;
 use super::described::Operation;
-use super::errand::carry_out;
 use super::metrics::Meter;
 use super::problem::Problem;
 use super::role::Role;
 use super::routes::{Span, Verb};
 use super::{Door, Way};
+use crate::detached::carry_out;
 use crate::fault::FlowError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -34,6 +35,13 @@ pub async fn admit(State(door): State<Arc<Door>>, mut request: Request, next: Ne
         return problem.into_response();
     }
     let role = door.tokens.role(bearer(request.headers()).as_bytes());
+    // Without a token a connection may be closed for another one: nobody keeps sales out by requests that are refused.
+    let work = request.extensions_mut().remove::<Arc<InWork>>();
+    if role > Role::Anyone
+        && let Some(work) = &work
+    {
+        work.begin();
+    }
     request.extensions_mut().insert(role);
     next.run(request).await
 }

@@ -133,6 +133,9 @@ impl Page {
         let (since, started) = (seconds(standing.entered_at_ms), seconds(agent.started_ms));
         let unit = || Some(Unit::Seconds);
         self.number("state_entered_timestamp", "When this state was entered", unit(), since);
+        let fault = f64::from(u8::from(agent.renewal.has_fault()));
+        let help = "1 while the profile that is there is not the one in force";
+        self.number("profile_fault", help, None, fault);
         self.number("started_timestamp", "When the agent started", unit(), started);
     }
 
@@ -171,6 +174,11 @@ impl Page {
             ),
             ("conflicts", "Contested POS transactions that wait for a decision", counts.deferred),
             ("rows_aside", "Pulled rows that were set aside", counts.rows_aside),
+            (
+                "broken_loops",
+                "Loops of the agent that panicked and were begun again, since its start: defects",
+                agent.broken_loops(),
+            ),
             (
                 "lost_transactions",
                 "POS transactions that the channel took, lacks, and gets again when a person says so",
@@ -289,7 +297,7 @@ impl Page {
             door.places.taken() as f64
         });
         self.number("door_connections", "Connections that are open now", None, {
-            door.houses.iter().map(|house| house.open()).sum::<usize>() as f64
+            door.connections.iter().map(|way| way.open()).sum::<usize>() as f64
         });
     }
 }

@@ -15,14 +15,13 @@
 mod asked;
 mod audit;
 pub mod conflicts;
+mod connections;
 mod decisions;
 mod described;
-mod errand;
 mod events;
 mod guard;
 mod hand;
 mod health;
-mod house;
 mod images;
 mod letting_go;
 mod listing;
@@ -48,7 +47,7 @@ mod verify;
 
 use crate::agent::Agent;
 use axum::Router;
-use house::House;
+use connections::Connections;
 use metrics::Meters;
 use places::Places;
 use rate::Rates;
@@ -77,8 +76,8 @@ pub struct Door {
     rates: Arc<Rates>,
     /// Held over a hold or a release: what is written of it and what the state makes of it are of the same hand.
     hand: Arc<tokio::sync::Mutex<()>>,
-    /// For connections, by the way that they come.
-    houses: [Arc<House>; 2],
+    /// By the way that they come.
+    connections: [Arc<Connections>; 2],
     meters: Meters,
 }
 
@@ -157,7 +156,7 @@ impl OpenDoor {
 
 async fn serve_at(listener: impl axum::serve::Listener, door: &Door, way: Way) {
     let router = routes::guarded(Door { way, ..door.clone() });
-    door.house(way).serve(listener, router, &door.agent).await;
+    door.connections(way).serve(listener, router, &door.agent).await;
 }
 
 #[cfg(unix)]
@@ -186,13 +185,13 @@ impl Door {
             seats: Arc::new(tokio::sync::Semaphore::new(limits::EVENT_LISTENERS_MAX)),
             rates: Arc::default(),
             hand: Arc::default(),
-            houses: Default::default(),
+            connections: Default::default(),
             meters: Meters::default(),
         }
     }
 
-    fn house(&self, way: Way) -> &Arc<House> {
-        &self.houses[way as usize]
+    fn connections(&self, way: Way) -> &Arc<Connections> {
+        &self.connections[way as usize]
     }
 
     /// The longest that a sale takes: its wait for the channel, and its way to the disk.

@@ -122,6 +122,8 @@ impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Problem {
         let status = match error.class() {
             Class::Retry => 503,
+            // A person makes room; the till asks again meanwhile, as for anything that cannot be taken now.
+            _ if error.is_full_disk() => 503,
             Class::Park => 422,
             Class::Reconfigure | Class::Stop => 500,
         };

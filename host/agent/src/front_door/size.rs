@@ -1,8 +1,8 @@
 //! How large the offline database is, and what a person can do about it.
 
 use super::Door;
-use super::errand::carry_out;
 use super::problem::Problem;
+use crate::detached::carry_out;
 use crate::fault::FlowError;
 use crate::upkeep;
 use axum::Json as JsonBody;

@@ -25,13 +25,13 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tillhold_channel::ChannelError;
+use tillhold_core::default::DefaultValue;
 use tillhold_core::fit::fit;
 use tillhold_core::limits;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::WritePath;
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Column, Table, TableName};
-use tillhold_core::text;
 use tillhold_core::transaction::{ContentHash, Operation, TransactionId};
 use tillhold_core::value::Value;
 use tillhold_local::{Recorded, RowWrite, TransactionState};
@@ -396,9 +396,12 @@ impl SaleRow {
         let cell = |(given, column): (Option<Value>, &Column)| match given {
             Some(value) => Ok(value),
             None => default_of(agent, column).ok_or_else(|| {
-                let name = &self.table.name;
-                let (at, column) = (self.at, &column.name);
-                let detail = format!("row {at}: {name}.{column} has no default: give it a value");
+                let (at, name) = (self.at, &self.table.name);
+                let why = match column.default {
+                    Some(_) => "has a default that only the channel can compute",
+                    None => "has no default",
+                };
+                let detail = format!("row {at}: {name}.{} {why}: give it a value", column.name);
                 Problem::new(422, "row-value", detail)
             }),
         };
@@ -432,24 +435,18 @@ impl SaleRow {
     }
 }
 
-/// The value of a default that SQL Server would give; `None` for a NOT NULL column without one, or one that only
-/// the channel can compute.
+/// The value that SQL Server would give; `None` for a NOT NULL column without a default, or one that only the channel
+/// can compute.
 fn default_of(agent: &Agent, column: &Column) -> Option<Value> {
-    let Some(expression) = &column.default else {
-        return column.nullable.then_some(Value::Null);
-    };
-    let bare = expression.trim().trim_start_matches('(').trim_end_matches(')').trim();
-    let now = || Value::Timestamp(Timestamp::from_unix_ms(agent.register().env.clock.wall_ms()));
-    let value = match bare.to_ascii_lowercase().as_str() {
-        "null" => return column.nullable.then_some(Value::Null),
-        "getutcdate" | "getutcdate(" | "sysutcdatetime(" | "getdate(" | "sysdatetime(" => now(),
-        "newid(" => Value::Guid(agent.register().env.random.uuid()),
-        _ => {
-            let quoted = bare.strip_prefix('N').unwrap_or(bare);
-            let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-            let literal = inner.map_or_else(|| bare.to_string(), |text| text.replace("''", "'"));
-            return text::parse(&literal, column.of).ok();
+    let env = &agent.register().env;
+    let value = match column.default_value() {
+        None => return column.nullable.then_some(Value::Null),
+        Some(DefaultValue::Constant(value)) => return Some(value),
+        Some(DefaultValue::UtcNow) => {
+            Value::Timestamp(Timestamp::from_unix_ms(env.clock.wall_ms()))
         }
+        Some(DefaultValue::NewGuid) => Value::Guid(env.random.uuid()),
+        Some(DefaultValue::Computed) => return None,
     };
     fit(value, column.of).ok()
 }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use serde_json::Value as Json;
 use std::path::PathBuf;
 
-/// `{"to": PATH or null}`
+/// `{"to": PATH or null}`; the path is of a new file.
 pub async fn export(
     State(door): State<Door>,
     Whole(body): Whole,

@@ -9,7 +9,7 @@
 //! * Without a pin a person goes back. Their word holds against the file that they went back from, over restarts too;
 //!   another file is news, and ends it.
 
-use super::Plugins;
+use super::{Plugins, roles_in};
 use crate::fault::FlowError;
 use crate::register::{ScopeRun, ids_of};
 use crate::report;
@@ -19,10 +19,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tillhold_core::limits;
-use tillhold_core::profile::PluginUse;
+use tillhold_core::profile::{PluginUse, Scope};
+use tillhold_core::table::Table;
 use tillhold_local::LocalDatabase;
 use tillhold_plugin::{ComponentSource, PluginId, PluginSource, digest_of, signature_file};
 
@@ -32,7 +33,7 @@ const FACT: &str = "plugins-rolled-back";
 /// A person's word, by the plugin's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WayBack {
-    /// Of the file that they went back from.
+    /// Of the file that they went back from; empty where none could be read.
     pub from: String,
     pub to: String,
     pub who: String,
@@ -69,7 +70,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// What is loaded for an entry of the profile, and the digest of the file that is passed over for a kept one.
+    /// What is loaded for an entry of the profile, and the digest of the file that is passed over for a kept one: empty
+    /// where a start found none to be read.
     pub fn choose(&self, of: &PluginUse, back: Option<&WayBack>) -> (PluginSource, Option<String>) {
         let source = |file: PathBuf, digest: Option<String>| PluginSource {
             component: ComponentSource::File(file),
@@ -79,12 +81,18 @@ impl Places {
         let there = digest_at(&self.file);
         let wanted = match (of.pinned(), back) {
             (Some(pinned), _) => Some(pinned.to_ascii_lowercase()),
-            (None, Some(back)) if there.as_ref() == Some(&back.from) => Some(back.to.clone()),
+            (None, Some(back)) if there.as_deref().unwrap_or_default() == back.from => {
+                Some(back.to.clone())
+            }
             (None, _) => None,
         };
         match wanted.filter(|wanted| there.as_ref() != Some(wanted)) {
             Some(wanted) if self.kept_file(&wanted).is_file() => {
-                (source(self.kept_file(&wanted), Some(wanted)), there)
+                let passed_over = match of.pinned() {
+                    Some(_) => there,
+                    None => Some(there.unwrap_or_default()),
+                };
+                (source(self.kept_file(&wanted), Some(wanted)), passed_over)
             }
             _ => (source(self.file.clone(), of.pinned().cloned()), None),
         }
@@ -174,8 +182,46 @@ impl Plugins {
         self.folders.places(name)
     }
 
+    fn stand_ins(&self) -> MutexGuard<'_, BTreeMap<String, WayBack>> {
+        self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_stand_in(&self, name: &str) -> bool {
+        self.stand_ins().contains_key(name)
+    }
+
+    /// A person's word, else the stand-in of a start.
     pub fn way_back(&self, name: &str) -> Option<WayBack> {
-        self.ways_back().get(name).cloned()
+        let said = self.ways_back().get(name).cloned();
+        said.or_else(|| self.stand_ins().get(name).cloned())
+    }
+
+    /// For a start with what was in force: a component that cannot be used gives way to the one of its name that was at
+    /// work last, until another file comes. What cannot be mended so is met by whoever equips the scopes.
+    pub async fn stand_in(&self, scopes: &[Scope], tables: &[Arc<Table>]) {
+        for scope in scopes {
+            let of_scope = |table: &&Arc<Table>| scope.tables.iter().any(|t| t.name == table.name);
+            let tables: Vec<Arc<Table>> = tables.iter().filter(of_scope).cloned().collect();
+            for (role, plugin) in roles_in(scope) {
+                if self.load(plugin, &[role], &tables).await.is_err() {
+                    self.call_stand_in(&plugin.name).await;
+                }
+            }
+        }
+    }
+
+    async fn call_stand_in(&self, name: &str) {
+        let places = self.places(name);
+        let find = move || {
+            let from = digest_at(&places.file).unwrap_or_default();
+            let to = places.digests().into_iter().find(|digest| *digest != from)?;
+            Some((from, to))
+        };
+        let found = self.env.blocking("find plugin", find).await.flatten();
+        let Some((from, to)) = found else { return };
+        let (who, why) = (String::new(), String::new());
+        let at_ms = self.env.clock.wall_ms();
+        self.stand_ins().insert(name.to_string(), WayBack { from, to, who, why, at_ms });
     }
 
     /// What people said before the agent started.
@@ -259,7 +305,8 @@ impl Plugins {
 
     /// For status: what is kept, and who went back to the one at work.
     pub(super) fn told_of_earlier(&self, plugin: &PluginId) -> (Vec<String>, Json) {
-        let back = self.way_back(&plugin.name).filter(|back| back.to == plugin.digest);
+        let said = self.ways_back().get(&plugin.name).cloned();
+        let back = said.filter(|back| back.to == plugin.digest);
         let kept = self.places(&plugin.name).digests();
         (kept, back.map_or(Json::Null, |back| back.told()))
     }

@@ -55,7 +55,7 @@ impl<'r> Refresh<'r> {
             return Ok(None);
         }
         if selections.withholds(self.domain) {
-            return self.withhold().await.map(Some);
+            return self.withhold().await;
         }
         let own = own(self.register, self.domain).await?;
         let (tables, kinds) = (names(self.register), kinds(&self.wanted));
@@ -86,12 +86,17 @@ impl<'r> Refresh<'r> {
         Ok(Refreshed { domain: self.domain, rows: 0, left: 0 })
     }
 
-    async fn withhold(&self) -> Result<Refreshed, FlowError> {
+    /// Done once more only for what could not go before: when that cannot go yet, nothing was done.
+    async fn withhold(&self) -> Result<Option<Refreshed>, FlowError> {
         let (selection, members) =
             kept(self.register, self.domain, self.wanted.clone(), Chosen::default());
+        let stood = |before: &KeptSelection| {
+            (&before.rule, &before.tables) == (&selection.rule, &selection.tables)
+        };
+        let is_news = !self.before.as_ref().is_some_and(stood);
         let landing = SelectedLanding { selection, members, positions: Vec::new(), epoch: [0; 16] };
-        let tally = self.register.local.land_selected(landing).await?;
-        Ok(Refreshed { domain: self.domain, rows: 0, left: tally.left })
+        let left = self.register.local.land_selected(landing).await?.left;
+        Ok((is_news || left > 0).then_some(Refreshed { domain: self.domain, rows: 0, left }))
     }
 
     /// What pull is to go by when these members are chosen.

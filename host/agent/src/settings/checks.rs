@@ -10,10 +10,11 @@ use super::reader::Mistake;
 use crate::plugins::earlier::Folders;
 use std::path::PathBuf;
 use tillhold_channel::schema::{self, Described, Uncarried};
+use tillhold_channel::{ChannelError, Link};
 use tillhold_core::condition::Parameters;
 use tillhold_core::conflict::Policy;
 use tillhold_core::grant::{EVERY_COLUMN, Grant};
-use tillhold_core::profile::{Direction, PluginUse, Resolver, ScopeTable};
+use tillhold_core::profile::{Direction, PluginUse, Profile, Resolver, ScopeTable};
 use tillhold_core::selection::Restriction;
 use tillhold_core::table::{Assigned, Table, TableName};
 use tillhold_core::types::SqlType;
@@ -33,6 +34,18 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// The channel's real tables: all by name, the profile's with their columns.
+    pub async fn read(link: &mut Link, profile: &Profile) -> Result<Catalogue, ChannelError> {
+        let names = schema::all_table_names(link).await?;
+        let wanted = profile.scopes.iter().flat_map(|scope| &scope.tables).map(|table| &table.name);
+        let known: Vec<TableName> = wanted
+            .filter(|wanted| names.iter().any(|name| same_table(name, wanted)))
+            .cloned()
+            .collect();
+        let tables = schema::described(link, &known).await?;
+        Ok(Catalogue { names, tables })
+    }
+
     pub fn table(&self, name: &TableName) -> Option<&Described> {
         self.tables.iter().find(|described| same_table(&described.table.name, name))
     }

@@ -3,6 +3,8 @@
 //! * Exactly one place; in the settings themselves only where they say that it is on purpose.
 //! * A file that others than its owner may read is refused: a password that everyone can read guards nothing. (On Windows
 //!   a file's rights are not looked at.)
+//! * A file is read at each login, so that whoever changes the password only writes the file. A variable cannot change,
+//!   and a keyring may wait for a person: these are read when the agent starts.
 //! * What was read is a [`Secret`], which no log shows; an error names the place, never what is in it.
 
 use super::field::Described;
@@ -11,7 +13,8 @@ use super::register_fields as fields;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use tillhold_channel::Secret;
+use std::sync::Arc;
+use tillhold_channel::{ChannelError, Password, Secret};
 use tillhold_core::limits::PASSWORD_BYTES_MAX;
 
 /// The service that passwords belong to in a keyring.
@@ -59,6 +62,12 @@ impl PasswordError {
         }
     }
 
+    /// The channel is not even asked; the code and the advice are the place's.
+    fn of_login(self) -> ChannelError {
+        let (code, message, hint) = (self.code(), self.to_string(), self.hint());
+        ChannelError::PasswordUnread { code, message, hint }
+    }
+
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             PasswordError::File { .. } => {
@@ -89,6 +98,19 @@ impl PasswordError {
 }
 
 impl PasswordPlace {
+    /// For a login of each moment; fails only for a place that is read here and now.
+    pub fn for_logins(&self) -> Result<Password, PasswordError> {
+        match self {
+            PasswordPlace::File(_) | PasswordPlace::Credential(_) => {
+                let place = self.clone();
+                Ok(Password::Told(Arc::new(move || place.read().map_err(PasswordError::of_login))))
+            }
+            PasswordPlace::Variable(_) | PasswordPlace::Keyring(_) | PasswordPlace::InClear(_) => {
+                Ok(self.read()?.into())
+            }
+        }
+    }
+
     pub fn read(&self) -> Result<Secret, PasswordError> {
         match self {
             PasswordPlace::File(file) => of_file(file),

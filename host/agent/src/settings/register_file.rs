@@ -10,7 +10,7 @@ use super::register_fields::{self as fields, Method, SocketRights, Trusted};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tillhold_channel::{Authentication, ChannelConfig, Encryption, Secret, Trust};
+use tillhold_channel::{Authentication, ChannelConfig, Encryption, Password, Secret, Trust};
 use tillhold_core::condition::Parameters;
 use tillhold_core::limits;
 use tillhold_core::profile::Capture;
@@ -120,17 +120,25 @@ impl RegisterFile {
         self.folder.join("front-door.address")
     }
 
-    /// The connection's settings, with the password read from where it is kept.
+    /// The connection's settings, for whoever needs the channel now: a password that cannot be read is said here.
     pub fn channel_config(&self) -> Result<ChannelConfig, PasswordError> {
+        if let Account::Login { password, .. } = &self.channel.account {
+            password.read()?;
+        }
+        self.channel_config_of_register()
+    }
+
+    /// The same for a register, which sells without the channel too: the file of a password is first read at a login.
+    pub fn channel_config_of_register(&self) -> Result<ChannelConfig, PasswordError> {
         let password = match &self.channel.account {
-            Account::Login { password, .. } => password.read()?,
-            Account::TokenFile(_) | Account::Integrated => Secret::new(""),
+            Account::Login { password, .. } => password.for_logins()?,
+            Account::TokenFile(_) | Account::Integrated => Secret::new("").into(),
         };
         Ok(self.channel_config_with(password))
     }
 
-    /// The same with a password that is not kept yet.
-    pub fn channel_config_with(&self, password: Secret) -> ChannelConfig {
+    /// The same with a password that may not be kept yet.
+    pub fn channel_config_with(&self, password: Password) -> ChannelConfig {
         let (user, authentication) = match &self.channel.account {
             Account::Login { user, .. } => (user.clone(), Authentication::Login),
             // Read at each login: a token lives for an hour.

@@ -23,8 +23,11 @@ use tokio::sync::Mutex as AsyncMutex;
 /// What a look came to.
 #[derive(Clone, Debug)]
 pub enum Looked {
-    /// There is none for this register.
-    Nothing,
+    /// There is none for this register; those that are there are for these.
+    Nothing {
+        place: String,
+        others: Vec<String>,
+    },
     /// It has nothing that this register does not have.
     Known(Manifest),
     /// This table is further here.
@@ -64,7 +67,8 @@ pub async fn look(
     let (source, named) = source.clone().split_manifest();
     let name = named.unwrap_or_else(|| kind.latest());
     let Some(text) = source.text(&register.env, &name, MANIFEST_BYTES_MAX).await? else {
-        return Ok(Looked::Nothing);
+        let others = source.kinds(&register.env).await;
+        return Ok(Looked::Nothing { place: source.place(""), others });
     };
     let manifest = Manifest::read(&text, &source.place(&name), demands.trusted_keys)?;
     admit(&kind, &manifest, demands)?;
@@ -115,7 +119,9 @@ pub async fn take_from(
     let manifest = match look(&way, &source, &demands).await? {
         Looked::Taken { manifest, .. } | Looked::Known(manifest) => manifest,
         Looked::Older(_, table) => return Err(SnapshotError::Older { table }.into()),
-        Looked::Nothing => return Err(SnapshotError::Missing { place: from.to_string() }.into()),
+        Looked::Nothing { others, .. } => {
+            return Err(SnapshotError::Missing { place: from.to_string(), others }.into());
+        }
     };
     Ok((manifest, lane.into_inner()))
 }

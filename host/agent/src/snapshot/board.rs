@@ -2,6 +2,7 @@
 
 use super::adopt::Looked;
 use super::export::Exported;
+use super::fault::SnapshotError;
 use super::manifest::Manifest;
 use crate::fault::FlowError;
 use serde_json::{Value as Json, json};
@@ -19,6 +20,8 @@ pub struct Board {
 struct Shown {
     export: Json,
     look: Json,
+    /// What the log said of the last look that brought nothing.
+    complaint: Option<String>,
 }
 
 impl Board {
@@ -33,6 +36,15 @@ impl Board {
 
     pub fn looked(&self, at_ms: i64, result: &Result<Looked, FlowError>) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).look = looked(at_ms, result);
+    }
+
+    /// What the log has to say of a look: what stays as it was is said once.
+    pub fn complaint(&self, result: &Result<Looked, FlowError>) -> Option<String> {
+        let complaint = complaint(result);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = shown.complaint != complaint;
+        shown.complaint.clone_from(&complaint);
+        complaint.filter(|_| is_news)
     }
 
     /// For the status: null before the first of each.
@@ -57,7 +69,11 @@ pub fn exported(at_ms: i64, result: &Result<Exported, FlowError>) -> Json {
 
 pub fn looked(at_ms: i64, result: &Result<Looked, FlowError>) -> Json {
     match result {
-        Ok(Looked::Nothing) => told(at_ms, "none", json!({})),
+        Ok(Looked::Nothing { others, .. }) if others.is_empty() => told(at_ms, "none", json!({})),
+        Ok(Looked::Nothing { place, others }) => {
+            let (place, others) = (place.clone(), others.clone());
+            told(at_ms, "none", fault(&SnapshotError::Missing { place, others }.into()))
+        }
         Ok(Looked::Known(manifest)) => {
             told(at_ms, "known", json!({ "snapshot": summary(manifest) }))
         }
@@ -71,6 +87,18 @@ pub fn looked(at_ms: i64, result: &Result<Looked, FlowError>) -> Json {
         }
         Err(error) => told(at_ms, "refused", fault(error)),
     }
+}
+
+fn complaint(result: &Result<Looked, FlowError>) -> Option<String> {
+    let error = match result {
+        Ok(Looked::Nothing { place, others }) if !others.is_empty() => {
+            let (place, others) = (place.clone(), others.clone());
+            &FlowError::from(SnapshotError::Missing { place, others })
+        }
+        Ok(_) => return None,
+        Err(error) => error,
+    };
+    Some(format!("no new database: [{}] {error}", error.code()))
 }
 
 fn told(at_ms: i64, outcome: &str, more: Json) -> Json {

@@ -11,8 +11,10 @@ pub enum SnapshotError {
     File { file: PathBuf, cause: std::io::Error },
     #[error("{} holds no key: it takes 64 hexadecimal digits", file.display())]
     Key { file: PathBuf },
-    #[error("there is no snapshot for this register in {place}")]
-    Missing { place: String },
+    #[error("{place} cannot be looked into: {cause}")]
+    Unreachable { place: String, cause: std::io::Error },
+    #[error("there is no snapshot for this register in {place}{}", for_others(others))]
+    Missing { place: String, others: Vec<String> },
     #[error("the manifest {place} cannot be read: {reason}")]
     Manifest { place: String, reason: String },
     #[error("the manifest is not signed by any key that is trusted here: {reason}")]
@@ -56,7 +58,8 @@ impl SnapshotError {
         use SnapshotError::*;
         match self {
             Web(error) => error.class(),
-            Missing { .. } | Short { .. } | RowsAside { .. } | MixedEpochs => Class::Retry,
+            Unreachable { .. } | Missing { .. } | Short { .. } => Class::Retry,
+            RowsAside { .. } | MixedEpochs => Class::Retry,
             Manifest { .. } | Signature { .. } | OtherKind { .. } | Piece { .. } | Hash => {
                 Class::Park
             }
@@ -73,6 +76,7 @@ impl SnapshotError {
             Web(error) => error.code(),
             File { .. } => "snapshot-file",
             Key { .. } => "export-key",
+            Unreachable { .. } => "snapshot-source",
             Missing { .. } => "snapshot-missing",
             Manifest { .. } => "snapshot-manifest",
             Signature { .. } => "snapshot-signature",
@@ -98,6 +102,9 @@ impl SnapshotError {
             Web(error) => return error.hint(),
             File { .. } => "give the agent's account its rights there, and room on the disk",
             Key { .. } => "put the key back from its backup, or remove the file: a new one is made",
+            Unreachable { .. } => {
+                "mount the share or make the folder, or name another: `--from`, or `source` in [new_database]"
+            }
             Missing { .. } => {
                 "run `tillhold export snapshot` on a register of the same store and profile"
             }
@@ -111,7 +118,7 @@ impl SnapshotError {
                 "export it with the store, profile, rules and version of this register"
             }
             TooLarge { .. } => "raise [new_database] size_max_mb if that is meant",
-            Short { .. } => "it is fetched on from there at the next look",
+            Short { .. } => "the next look fetches on from there",
             Older { .. } => "nothing is to be done: this register is further",
             OtherEpoch | Outdated { .. } => {
                 "export a new snapshot from a register that is up to date"
@@ -121,5 +128,13 @@ impl SnapshotError {
             NothingToExport => "give the profile a scope with direction download",
         };
         Some(hint.to_string())
+    }
+}
+
+/// Where there are snapshots, but none for this register, the place may well be right and the profile another.
+fn for_others(others: &[String]) -> String {
+    match others {
+        [] => String::new(),
+        others => format!("; there is one for {}", others.join(", one for ")),
     }
 }

@@ -3,6 +3,7 @@
 //! * What is there already counts only by its hashes: a half piece, or another snapshot's, is fetched again.
 //! * A piece that is not as its manifest says ends the fetch at once: the rest would be in vain.
 //! * The whole file's hash is the last word.
+//! * From its first byte on, others than its owner and its group do not read it.
 
 use super::fault::SnapshotError;
 use super::manifest::Manifest;
@@ -128,7 +129,27 @@ impl Part {
 fn open(to: &Path) -> Result<File, SnapshotError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    options.open(to).map_err(|cause| SnapshotError::file(to, cause))
+    // It becomes the catalogue: customers' data, for nobody but its owner and its group from the first byte on.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    let file = options.open(to).map_err(|cause| SnapshotError::file(to, cause))?;
+    close_to_others(&file);
+    Ok(file)
+}
+
+/// One that an earlier version began may be open to everybody. Where its file system keeps no rights, it is as the folder is.
+fn close_to_others(file: &File) {
+    #[cfg(unix)]
+    {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.metadata().map_or(0, |about| about.permissions().mode());
+        if mode & 0o007 != 0 {
+            let _ = file.set_permissions(Permissions::from_mode(mode & !0o007));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
 }
 
 fn hashes(manifest: &Manifest) -> Option<Vec<Vec<u8>>> {

@@ -1,7 +1,8 @@
 //! Exports by their schedule, and looks for new databases at their interval, as long as the agent runs.
 //!
 //! * A scheduled export that was missed, because nothing ran or because of blackout hours, is made up for once.
-//! * What fails is said and tried again: an export at its next moment, a look after the interval.
+//! * What fails is said and tried again: an export at its next moment, a look after the interval. A look that comes to the
+//!   same as the one before is not said again.
 
 use super::adopt::{self, Demands, Looked, Way};
 use super::export::{self, Exported};
@@ -101,12 +102,11 @@ pub async fn keep_looking(agent: Arc<Agent>) {
 }
 
 fn say(agent: &Agent, result: &Result<Looked, FlowError>) {
-    match result {
-        Ok(Looked::Taken { manifest, .. }) => {
-            agent.say(&format!("the catalogue is now that of {}", manifest.file));
-        }
-        Ok(_) => {}
-        Err(error) => agent.say(&format!("no new database: [{}] {error}", error.code())),
+    if let Ok(Looked::Taken { manifest, .. }) = result {
+        agent.say(&format!("the catalogue is now that of {}", manifest.file));
+    }
+    if let Some(complaint) = agent.snapshots.complaint(result) {
+        agent.say(&complaint);
     }
 }
 

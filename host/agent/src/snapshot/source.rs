@@ -1,8 +1,10 @@
 //! Where snapshots come from: a folder or a web server; a manifest, and the file that it names beside it.
 
 use super::fault::SnapshotError;
+use super::manifest::Manifest;
 use crate::settings::device::NewDatabaseSettings;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tillhold_client::web::{WebAddress, WebError, WebFile, WebTrust};
@@ -23,6 +25,8 @@ pub enum Incoming {
 
 /// What a folder's file is read by.
 const READ_BYTES: usize = 256 << 10;
+/// So many kinds of other registers are told: they show what the folder is, and need not be all.
+const KINDS_TOLD_MAX: usize = 5;
 /// One wait for a web server; a silent one is tried again at the next look.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -84,9 +88,8 @@ impl Source {
         let mut incoming = match self.open(env, name, 0).await {
             Ok((_, incoming)) => incoming,
             Err(SnapshotError::Web(WebError::Missing { .. })) => return Ok(None),
-            Err(SnapshotError::File { cause, .. })
-                if cause.kind() == std::io::ErrorKind::NotFound =>
-            {
+            Err(SnapshotError::File { cause, .. }) if is_absent(&cause) => {
+                self.reach(env).await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -101,6 +104,26 @@ impl Source {
         }
         let wrong = |reason: String| SnapshotError::Manifest { place: self.place(name), reason };
         String::from_utf8(bytes).map(Some).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// A folder that is not there, as that of a share that is not mounted, is no folder without snapshots.
+    async fn reach(&self, env: &Env) -> Result<(), SnapshotError> {
+        let Source::Folder(folder) = self else { return Ok(()) };
+        let looked = folder_here(folder);
+        let look = move || std::fs::read_dir(looked).map(drop);
+        let found = env.blocking("looking into a folder", look).await;
+        let place = folder.display().to_string();
+        let unreachable = |cause| SnapshotError::Unreachable { place, cause };
+        found.unwrap_or_else(|| Err(broke_off())).map_err(unreachable)
+    }
+
+    /// Whom the newest snapshots in a folder are for, as far as can be told; a web server does not list what it has.
+    pub async fn kinds(&self, env: &Env) -> Vec<String> {
+        let Source::Folder(folder) = self else { return Vec::new() };
+        let folder = folder_here(folder);
+        let kinds =
+            env.blocking("looking into a folder", move || kinds_in(&folder).unwrap_or_default());
+        kinds.await.unwrap_or_default()
     }
 
     /// Opens a file from byte `from` on; the answer says where it really begins.
@@ -153,6 +176,38 @@ impl Incoming {
             }
         }
     }
+}
+
+fn is_absent(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Of a manifest that is named without a folder.
+fn folder_here(folder: &Path) -> PathBuf {
+    match folder.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => folder.to_path_buf(),
+    }
+}
+
+/// Of each manifest that names the newest of its kind; one that cannot be read tells nothing.
+fn kinds_in(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut kinds = BTreeSet::new();
+    for entry in std::fs::read_dir(folder)? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        let name = name.to_string_lossy();
+        if !(name.starts_with("latest-") && name.ends_with(".json")) {
+            continue;
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(&path)?;
+        file.take(MANIFEST_BYTES_MAX as u64).read_to_string(&mut text)?;
+        kinds.extend(Manifest::read(&text, &name, &[]).map(|manifest| manifest.of));
+        if kinds.len() == KINDS_TOLD_MAX {
+            break;
+        }
+    }
+    Ok(kinds.into_iter().collect())
 }
 
 fn broke_off() -> std::io::Error {

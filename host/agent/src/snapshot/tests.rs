@@ -1,5 +1,7 @@
 //! The parts of snapshots that need no channel: signatures, manifests, and fetching through servers that break off.
 
+use super::adopt::Looked;
+use super::board::Board;
 use super::fault::SnapshotError;
 use super::fetch::{fetch, hash_range};
 use super::manifest::{Manifest, ManifestTable};
@@ -167,6 +169,89 @@ async fn a_fetch_that_broke_off_goes_on_behind_its_last_good_piece() {
     assert_eq!(std::fs::read(&to).expect("a file"), content());
     assert_eq!(*asked.lock().expect("one server"), [0, 4_000, 5_000]);
     assert_eq!(fetch(&env, &source, &made, &to).await.expect("there already"), 0);
+}
+
+/// It becomes the catalogue, with customers in it. The second one is from a version that left it open.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_fetched_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.db"), content()).expect("a file");
+    let made = manifest(folder.path(), "a.db");
+    let source = Source::parse(&folder.path().display().to_string(), WebTrust::default());
+    let (env, source) = (Env::real(), source.expect("a source"));
+    let (new, left) = (folder.path().join("new.part"), folder.path().join("left.part"));
+    std::fs::write(&left, &content()[..4_300]).expect("a part");
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&left, open).expect("its rights");
+    for part in [new, left] {
+        fetch(&env, &source, &made, &part).await.expect("the whole");
+        let mode = std::fs::metadata(&part).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{}: {mode:o}", part.display());
+    }
+}
+
+/// A share that is not mounted looked like one without snapshots, and nothing was said of it.
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_told_from_one_without_snapshots() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (env, here) = (Env::real(), folder.path());
+    let of = |path: &Path| {
+        Source::parse(&path.display().to_string(), WebTrust::default()).expect("a source")
+    };
+    let looked = async |path: &Path| {
+        of(path).text(&env, "latest-0.json", 1_000).await.map_err(|error| error.code())
+    };
+    assert_eq!(looked(here).await, Ok(None));
+    assert_eq!(of(here).kinds(&env).await, Vec::<String>::new());
+    assert_eq!(looked(&here.join("nonexistent")).await, Err("snapshot-source"));
+    std::fs::write(here.join("a.db"), content()).expect("a file");
+    assert_eq!(looked(&here.join("a.db")).await, Err("snapshot-source"), "it is no folder");
+    let signer = Signer::open(&env, &here.join("key")).expect("a key");
+    let made = manifest(here, "a.db").signed(&signer);
+    for name in ["latest-1.json", "latest-2.json"] {
+        std::fs::write(here.join(name), &made).expect("a manifest");
+    }
+    std::fs::write(here.join("latest-3.json"), "no manifest").expect("a file");
+    assert_eq!(looked(here).await, Ok(None), "none of them is this register's");
+    assert_eq!(of(here).kinds(&env).await, ["store S"]);
+}
+
+#[test]
+fn a_look_that_comes_to_the_same_is_said_once_and_stands_in_the_status() {
+    let board = Board::default();
+    let unreachable = || {
+        let (place, cause) = ("/mnt/x".to_string(), std::io::ErrorKind::NotFound.into());
+        Err::<Looked, _>(SnapshotError::Unreachable { place, cause }.into())
+    };
+    let nothing = |others: &[&str]| {
+        let others = others.iter().map(ToString::to_string).collect();
+        Ok(Looked::Nothing { place: "/mnt/x".to_string(), others })
+    };
+    board.looked(1, &unreachable());
+    assert_eq!(board.shown()["new_database"]["fault"]["code"], "snapshot-source");
+    for (look, is_said) in [
+        (unreachable(), true),
+        (unreachable(), false),
+        (nothing(&["store S, profile Other"]), true),
+        (nothing(&["store S, profile Other"]), false),
+        (nothing(&[]), false),
+        (unreachable(), true),
+    ] {
+        assert_eq!(board.complaint(&look).is_some(), is_said, "{look:?}");
+    }
+    board.looked(2, &nothing(&["store S, profile Other"]));
+    let shown = board.shown();
+    let look = &shown["new_database"];
+    assert_eq!(
+        (&look["outcome"], &look["fault"]["code"]),
+        (&"none".into(), &"snapshot-missing".into())
+    );
+    let message = look["fault"]["message"].as_str().expect("a message");
+    assert!(message.ends_with("; there is one for store S, profile Other"), "{message}");
+    board.looked(3, &nothing(&[]));
+    assert!(board.shown()["new_database"]["fault"].is_null(), "an empty folder is no fault");
 }
 
 #[tokio::test]

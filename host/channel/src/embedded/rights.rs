@@ -1,9 +1,13 @@
 //! Least rights: with the script's role a register does all its work; without any one of the rights
 //! the check names that one, and nothing else.
 
+use super::preparing::PROFILE;
 use super::{INCARNATION, Shop, card, cards, cards_whole, prices, prices_whole, run, wrote};
 use crate::capture::own_context;
-use crate::prepare::{PrepareOptions, Prepared, check, prepare};
+use crate::prepare::{
+    PrepareOptions, Prepared, check, check_published, prepare, script, script_of_published,
+};
+use crate::profile::read_profile;
 use crate::schema;
 use crate::snapshot::page;
 use tillhold_core::profile::{Capture, Direction};
@@ -103,6 +107,44 @@ async fn each_right_that_is_revoked_is_named_alone() {
         }
         let missing = check(&mut shop.till(), capture, &tables.prepared()).await;
         assert_eq!(missing.expect("a list"), []);
+    }
+}
+
+/// A register that follows the channel's own profile could not read it with the role's rights: nothing told which were
+/// missing, and the script that grants them asked for the profile first.
+#[tokio::test]
+async fn the_channels_own_profile_is_read_with_the_roles_rights_and_each_missing_one_is_named() {
+    let (first, whole) = (script_of_published(&super::options()), script(&[], &super::options()));
+    for script in [first, whole] {
+        let shop = Shop::bare().await;
+        run(&mut shop.office(), PROFILE).await;
+        let error = read_profile(&mut shop.till(), "S001").await.expect_err("no right yet");
+        assert_eq!(error.code(), "channel-right");
+        assert_eq!(check_published(&mut shop.till()).await.expect("a list").len(), 9);
+        let mut office = shop.office();
+        for batch in script.split("GO\n").filter(|batch| !batch.trim().is_empty()) {
+            run(&mut office, batch).await;
+        }
+        read_profile(&mut shop.till(), "S001").await.expect("the profile");
+        assert_eq!(check_published(&mut shop.till()).await.expect("a list"), []);
+        for (on, column, named) in [
+            ("RETAILSTORETABLE", " ([OFFLINEPROFILE])", ".OFFLINEPROFILE"),
+            ("RETAILOFFLINEPROFILE", "", ""),
+            ("RETAILOFFLINEPROFILESCOPES", "", ""),
+            ("RETAILOFFLINESCOPE", "", ""),
+            ("RETAILOFFLINESCOPETABLES", "", ""),
+            ("RETAILOFFLINETABLE", "", ""),
+            ("RETAILOFFLINETABLECOLUMNS", "", ""),
+        ] {
+            let right = format!("SELECT ON OBJECT::[ax].[{on}]{column}");
+            run(&mut office, &format!("REVOKE {right} FROM {ROLE};")).await;
+            let refused = read_profile(&mut shop.till(), "S001").await.expect_err(on);
+            assert_eq!(refused.code(), "channel-right", "{on}");
+            let missing = check_published(&mut shop.till()).await.expect("a list");
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            assert_eq!(missing, [format!("SELECT on ax.{on}{named} is not granted")]);
+            run(&mut office, &format!("GRANT {right} TO {ROLE};")).await;
+        }
     }
 }
 

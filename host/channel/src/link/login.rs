@@ -4,8 +4,8 @@
 //!   costs one of them and no more.
 //! * A server that sends its clients elsewhere (Azure SQL, a read-only routing list) is followed
 //!   once.
-//! * The trusted certificate and the access token are read at each login, so that whoever renews
-//!   them only writes the file.
+//! * The trusted certificate, the access token and a password that is kept in a file are read at
+//!   each login, so that whoever renews them only writes the file.
 //! * Refuses: named instances. Their port comes over UDP from a browser service that a store's
 //!   firewall rarely lets through; the port itself is asked for instead.
 
@@ -129,7 +129,9 @@ fn certificate(path: &Path) -> Result<Vec<u8>, ChannelError> {
 
 fn proof(config: &ChannelConfig) -> Result<AuthMethod, ChannelError> {
     match &config.authentication {
-        Authentication::Login => Ok(AuthMethod::sql_server(&config.user, config.password.reveal())),
+        Authentication::Login => {
+            Ok(AuthMethod::sql_server(&config.user, config.password.read()?.reveal()))
+        }
         Authentication::TokenFile(path) => token(path),
         #[cfg(feature = "integrated")]
         Authentication::Integrated => Ok(AuthMethod::Integrated),

@@ -95,8 +95,17 @@ pub async fn check(
     capture: Capture,
     tables: &[Prepared<'_>],
 ) -> Result<Vec<Missing>, ChannelError> {
+    answers(link, &questions(capture, tables)).await
+}
+
+/// The rights to read the channel's own profile, where the account could not: the tables to [`check`] are in it.
+pub async fn check_published(link: &mut Link) -> Result<Vec<Missing>, ChannelError> {
+    answers(link, &questions_of_published()).await
+}
+
+async fn answers(link: &mut Link, questions: &[Question]) -> Result<Vec<Missing>, ChannelError> {
     let mut missing: Vec<Missing> = Vec::new();
-    for portion in questions(capture, tables).chunks(QUESTIONS_ASKED_MAX) {
+    for portion in questions.chunks(QUESTIONS_ASKED_MAX) {
         let sql = check_sql(portion);
         let sets = link.ask(Ask::query(WHAT, &sql, &[])).await?;
         let row = sets.into_iter().flatten().next().unwrap_or_default();
@@ -203,6 +212,14 @@ pub(crate) fn questions(capture: Capture, tables: &[Prepared<'_>]) -> Vec<Questi
     for prepared in tables {
         questions_of_table(capture, prepared, &mut list);
     }
+    list
+}
+
+pub(crate) fn questions_of_published() -> Vec<Question> {
+    let stores = steps::STORES_COLUMNS.into_iter().chain([steps::STORES_PROFILE]);
+    let mut list: Vec<Question> =
+        stores.map(|column| right_on_column(steps::STORES, column, "SELECT")).collect();
+    list.extend(steps::PUBLISHED.map(|table| right_on(table, "SELECT")));
     list
 }
 

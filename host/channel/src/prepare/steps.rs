@@ -174,24 +174,75 @@ fn status_table() -> Step {
 
 /// What a register reads and writes beside the profile's tables, where AX has it.
 fn of_ax(role: &str) -> Step {
-    let grant = |table: &str, rights: &str, columns: &str| {
-        format!(
-            "IF OBJECT_ID(N'{table}') IS NOT NULL
-    GRANT {rights} ON OBJECT::{table}{columns} TO {role};
-"
-        )
-    };
     step(
         "AX's own log of synchronisations and list of offline terminals, where they are; and which terminals a store has.",
         [
-            grant("[dbo].[RETAILOFFLINESYNCLOG]", "INSERT", ""),
-            grant("[dbo].[RETAILTERMINALSYNCSTATUS]", "SELECT, INSERT, UPDATE", ""),
-            grant("[ax].[RETAILOFFLINESCOPE]", "SELECT", ""),
-            grant("[ax].[RETAILTERMINALTABLE]", "SELECT", " ([TERMINALID], [NAME], [STORERECID])"),
-            grant("[ax].[RETAILSTORETABLE]", "SELECT", " ([RECID], [STORENUMBER])"),
+            grant_where_it_is("[dbo].[RETAILOFFLINESYNCLOG]", "INSERT", "", role),
+            grant_where_it_is(
+                "[dbo].[RETAILTERMINALSYNCSTATUS]",
+                "SELECT, INSERT, UPDATE",
+                "",
+                role,
+            ),
+            grant_where_it_is(
+                "[ax].[RETAILTERMINALTABLE]",
+                "SELECT",
+                " ([TERMINALID], [NAME], [STORERECID])",
+                role,
+            ),
         ]
         .concat(),
     )
+}
+
+/// What [`crate::profile::read_profile`] asks, also of a register whose profile is a file: `profile diff` compares the two.
+fn of_published(role: &str) -> Step {
+    let known = STORES_COLUMNS.map(bracket).join(", ");
+    let mut sql = grant_where_it_is(STORES, "SELECT", &format!(" ({known})"), role);
+    // An AX without offline profiles has stores without it.
+    let _ = writeln!(
+        sql,
+        "IF COL_LENGTH(N'{STORES}', N'{STORES_PROFILE}') IS NOT NULL
+    GRANT SELECT ON OBJECT::{STORES} ([{STORES_PROFILE}]) TO {role};"
+    );
+    for table in PUBLISHED {
+        sql.push_str(&grant_where_it_is(table, "SELECT", "", role));
+    }
+    step(
+        "The offline profile that AX keeps for the store, where it is: which tables are synchronised.",
+        sql,
+    )
+}
+
+fn grant_where_it_is(table: &str, rights: &str, columns: &str, role: &str) -> String {
+    format!(
+        "IF OBJECT_ID(N'{table}') IS NOT NULL
+    GRANT {rights} ON OBJECT::{table}{columns} TO {role};
+"
+    )
+}
+
+/// The stores, of which a register's account reads two columns and the one that names the profile.
+pub(super) const STORES: &str = "[ax].[RETAILSTORETABLE]";
+pub(super) const STORES_COLUMNS: [&str; 2] = ["RECID", "STORENUMBER"];
+pub(super) const STORES_PROFILE: &str = "OFFLINEPROFILE";
+
+/// Nothing but offline profiles is in them: they are read whole.
+pub(super) const PUBLISHED: [&str; 6] = [
+    "[ax].[RETAILOFFLINEPROFILE]",
+    "[ax].[RETAILOFFLINEPROFILESCOPES]",
+    "[ax].[RETAILOFFLINESCOPE]",
+    "[ax].[RETAILOFFLINESCOPETABLES]",
+    "[ax].[RETAILOFFLINETABLE]",
+    "[ax].[RETAILOFFLINETABLECOLUMNS]",
+];
+
+/// Those alone that let a register's account read the channel's own profile.
+pub(crate) fn steps_of_published(options: &PrepareOptions) -> Vec<Step> {
+    let role = bracket(&options.role);
+    let mut steps = vec![role_itself(options), of_published(&role)];
+    steps.extend(members(options));
+    steps
 }
 
 fn decision_table() -> Step {
@@ -226,15 +277,7 @@ fn role_steps(options: &PrepareOptions) -> Vec<Step> {
         Capture::Triggers => format!("GRANT SELECT ON OBJECT::[tillhold].[horizon] TO {role};\n"),
     };
     let mut steps = vec![
-        step(
-            "The rights of every register, in one role.",
-            format!(
-                "IF DATABASE_PRINCIPAL_ID({}) IS NULL
-    CREATE ROLE {role};
-",
-                quoted(&options.role)
-            ),
-        ),
+        role_itself(options),
         step(
             "Registers read and add; they never change or remove what is written here.",
             format!(
@@ -253,14 +296,33 @@ GRANT SELECT, INSERT, UPDATE ON OBJECT::[tillhold].[register_status] TO {role};
             ),
         ),
         of_ax(&role),
+        of_published(&role),
     ];
-    for member in &options.members {
-        steps.push(step(
+    steps.extend(members(options));
+    steps
+}
+
+fn role_itself(options: &PrepareOptions) -> Step {
+    step(
+        "The rights of every register, in one role.",
+        format!(
+            "IF DATABASE_PRINCIPAL_ID({}) IS NULL
+    CREATE ROLE {};
+",
+            quoted(&options.role),
+            bracket(&options.role)
+        ),
+    )
+}
+
+fn members(options: &PrepareOptions) -> impl Iterator<Item = Step> {
+    let role = bracket(&options.role);
+    options.members.iter().map(move |member| {
+        step(
             format!("{member} is a register's account."),
             format!("ALTER ROLE {role} ADD MEMBER {};\n", bracket(member)),
-        ));
-    }
-    steps
+        )
+    })
 }
 
 fn tracking(table: &Table) -> Step {

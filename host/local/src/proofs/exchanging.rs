@@ -289,6 +289,26 @@ async fn nothing_is_exchanged_under_another_program() {
     assert_eq!(amounts_in(&catalogue), amount("1", 10));
 }
 
+/// One that was copied here by hand has whatever rights its maker's account gives.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_catalogue_that_is_taken_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let maker = house_with_prices(10, "1", 50).await;
+    let taker = house_with_prices(10, "7", 20).await;
+    let aside = taker.folder.path().join("incoming.db");
+    copied(&maker, &aside).await.expect("a copy");
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&aside, open).expect("its rights");
+    taker.db.exchange_catalogue(aside, tables()).await.expect("an exchange");
+    land_prices(&taker, 1, "3", 51).await;
+    for name in ["catalogue.db", "catalogue.db-wal"] {
+        let about = std::fs::metadata(taker.folder.path().join(name)).expect("a file");
+        let mode = about.permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{name}: {mode:o}");
+    }
+}
+
 type Harm = (&'static str, Box<dyn Fn(&Path)>, &'static str);
 
 /// What is done to the aside file, and the code that must come of it; the register's own stays as it was.

@@ -1,6 +1,7 @@
 //! What the channel has lost of the sales that it took goes up once more as it went up before, and first.
 
 use super::{House, customers, id, lines, sell};
+use crate::OldEnough;
 use crate::{SentAgain, Settlement, TransactionState};
 use tillhold_core::row::Row;
 use tillhold_core::table::TableName;
@@ -61,7 +62,7 @@ async fn lost_sales_wait_again_as_they_were_before_all_later_ones() {
 
     settle_all(&house).await;
     assert!(house.pending().await.is_empty());
-    let gone = house.db.purge(i64::MAX, None).await.expect("a purge");
+    let gone = house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge");
     assert_eq!((gone.transactions, gone.rows), (4, 12), "settled again, they age as any other");
 }
 
@@ -86,7 +87,7 @@ async fn what_is_not_there_any_more_is_not_sent() {
     let house = House::new().await;
     sell(&house, 1).await;
     settle_all(&house).await;
-    house.db.purge(i64::MAX, None).await.expect("a purge");
+    house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge");
     house.insert(2, &customers(), &["C1", "usmf", "Ann", "NULL"]).await;
     settle_all(&house).await;
     assert_eq!(send_again(&house, &[1, 2]).await, SentAgain::default());

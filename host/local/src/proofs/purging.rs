@@ -1,6 +1,7 @@
 //! Settled sales go together and quietly once they are old; nothing unsent goes, nor what it builds on.
 
 use super::{EPOCH, House, customers, hash, id, identity, insert, lines, open, sales, sell};
+use crate::OldEnough;
 use crate::{InstalledTable, LocalDatabase, PurgeFrom, Purged, RowWrite, Settlement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -48,7 +49,7 @@ async fn settle(house: &House, number: u8) {
 async fn purge(house: &House, before_ms: i64) -> Purged {
     let (mut all, mut from): (Purged, Option<PurgeFrom>) = (Purged::default(), None);
     loop {
-        let step = house.db.purge(before_ms, from).await.expect("a purge");
+        let step = house.db.purge(OldEnough::by_clock(before_ms), from).await.expect("a purge");
         all.transactions += step.transactions;
         all.rows += step.rows;
         all.held += step.held;
@@ -192,7 +193,7 @@ async fn a_purge_goes_in_steps_and_survives_a_kill() {
         house.db.record(id(number), hash(number), writes, 1).await.expect("a sale");
         settle(&house, number).await;
     }
-    let step = house.db.purge(i64::MAX, None).await.expect("a step");
+    let step = house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a step");
     assert_eq!((step.transactions, step.rows as usize), (2, 2 * (most - 100)));
     assert!(step.next.is_some());
     house.db.close().await.expect("an end");
@@ -220,4 +221,35 @@ async fn a_decided_transaction_is_purged_as_it_was_decided() {
     let gone = purge(&house, i64::MAX).await;
     assert_eq!((gone.transactions, gone.rows), (1, 2));
     assert_eq!(left(&house).await, (0, 0));
+}
+
+/// A till whose clock began in 1970 for a morning: what was settled then is as old as what came after it.
+#[tokio::test]
+async fn a_wrong_clock_makes_no_sale_old() {
+    const DAY_MS: i64 = 86_400_000;
+    let (house, calendar) = dated_house().await;
+    let mut number = 0;
+    let mut left_after = Vec::new();
+    for day in [100, 0, 101, 102, 103] {
+        let (now_ms, kept_days) = (day * DAY_MS + 1, 2);
+        calendar.set(now_ms);
+        number += 1;
+        sell(&house, number).await;
+        settle(&house, number).await;
+        // In 1970 it runs for minutes only.
+        let noted = (day > 0).then_some(day);
+        let kept_no_max = house.db.note_day(noted, kept_days as usize).await.expect("a day");
+        let old = OldEnough { before_ms: now_ms - kept_days * DAY_MS, kept_no_max };
+        house.db.purge(old, None).await.expect("a purge");
+        left_after.push(house.everything(&sales()).await.len());
+    }
+    // The first and that of 1970 go when two days have passed since either was settled.
+    assert_eq!(left_after, [1, 2, 3, 3, 3]);
+    // Numbers are not given twice, or a later sale would be as old as one that is gone.
+    house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge");
+    sell(&house, 9).await;
+    settle(&house, 9).await;
+    let marked = house.db.note_day(None, 1).await.expect("a day");
+    let old = OldEnough { before_ms: i64::MAX, kept_no_max: marked };
+    assert_eq!(house.db.purge(old, None).await.expect("a purge").transactions, 0);
 }

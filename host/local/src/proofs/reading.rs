@@ -225,7 +225,8 @@ async fn rows_that_are_not_sent_are_found_by_the_filter() {
     let first = house.db.unsent_of(&lines(), &Filter { limit: 3, ..all.clone() }).await;
     let first = first.expect("a page").rows;
     let after = Some(first[2].key(&lines()));
-    let rest = house.db.unsent_of(&lines(), &Filter { after, ..all.clone() }).await.expect("a page");
+    let rest =
+        house.db.unsent_of(&lines(), &Filter { after, ..all.clone() }).await.expect("a page");
     assert_eq!([first, rest.rows].concat(), unsent.rows);
     let of = Filter { equals: vec![(0, text("t3"))], ..all };
     assert_eq!(house.db.unsent_of(&lines(), &of).await.expect("a sale's").rows.len(), 2);

@@ -1,6 +1,7 @@
 //! What people let go of, and what is tried again by itself.
 
 use super::{EPOCH, House, customers, id, lines, prices, refusal};
+use crate::OldEnough;
 use crate::{
     Circumstances, LocalError, Quarantined, Refusal, Release, Releasing, RulingOutcome,
     TransactionState, kept_circumstances,
@@ -75,12 +76,12 @@ async fn a_released_sale_ages_like_a_settled_one() {
     house.db.quarantine(id(1), "channel-refused", "no").await.expect("quarantined");
     let key = super::key(&lines, &["T1", "1"]);
     let release = release(Quarantined::Sale(id(1)), &lines.name, key);
-    let purged = house.db.purge(i64::MAX, None).await.expect("a purge");
+    let purged = house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge");
     assert_eq!(purged.rows, 0, "what stands in quarantine stays");
     house.db.release(release.clone()).await.expect("kept");
     house.db.released(release).await.expect("released");
     assert_eq!(house.everything(&lines).await.len(), 1);
-    assert_eq!(house.db.purge(i64::MAX, None).await.expect("a purge").rows, 1);
+    assert_eq!(house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge").rows, 1);
     assert_eq!(house.everything(&lines).await.len(), 0);
 }
 

@@ -2,6 +2,7 @@
 
 use super::waiting::{record, refuse};
 use super::{House, customers, id, key, lines, log_of, plan, row, shown, table};
+use crate::OldEnough;
 use crate::{Quarantined, Release, RowWrite};
 use std::sync::Arc;
 use tillhold_core::migration::InstalledTable;
@@ -229,5 +230,5 @@ async fn a_row_that_is_put_back_ages_with_the_sale_that_made_it() {
     house.db.retry(id(1)).await.expect("sent again");
     house.db.accept(vec![id(1)]).await.expect("accepted");
     assert_eq!(house.everything(&lines()).await.len(), 1);
-    assert_eq!(house.db.purge(i64::MAX, None).await.expect("a purge").rows, 1);
+    assert_eq!(house.db.purge(OldEnough::by_clock(i64::MAX), None).await.expect("a purge").rows, 1);
 }

@@ -9,17 +9,18 @@
 //! * stdout: one line a mistake, `FILE:LINE: …`, notes as `FILE:LINE: note: …`; or one JSON object.
 //! * Exit status: 1 with a mistake; otherwise 2 when the channel was to be looked at and could not be; otherwise 0.
 
-use super::{Which, catalogue, plugins};
+use super::{Which, plugins};
 use crate::cli::Done;
 use crate::plugins::earlier::Folders;
 use crate::report;
 use crate::settings::checks::{self, Catalogue, Findings};
+use crate::settings::effective::{Effective, did_you_mean};
 use crate::settings::profile_file::{ProfileChoice, ProfileFile, ProfileSource};
 use crate::settings::reader::{Mistake, Mistakes};
 use crate::settings::register_file::RegisterFile;
 use clap::Args;
 use serde_json::{Value as Json, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
 use tillhold_channel::{ChannelError, Link};
@@ -120,7 +121,7 @@ async fn check_profile(
     found.mistakes.extend(mistakes);
     checks::alone(&profile, found);
     let looked = match (&mut channel, published) {
-        (Some((link, register)), Ok(_)) => match catalogue(link, &profile.profile()).await {
+        (Some((link, register)), Ok(_)) => match Catalogue::read(link, &profile.profile()).await {
             Ok(catalogue) => Ok((catalogue, *register)),
             Err(error) => Err(Looked::Failed(error)),
         },
@@ -135,19 +136,51 @@ async fn check_profile(
         plugins::load(env, &profile, &folders, catalogue, found);
     }
     match looked {
-        Ok((catalogue, register)) => against(&profile, &catalogue, register, found),
+        Ok((catalogue, register)) => {
+            let config = &args.which.settings.config;
+            prefetched(&profile, &catalogue, (config, register), found);
+            against(&profile, &catalogue, register, found)
+        }
         Err(looked) => looked,
     }
 }
 
 fn against(
-    profile: &crate::settings::effective::Effective,
+    profile: &Effective,
     catalogue: &Catalogue,
     register: &RegisterFile,
     found: &mut Findings,
 ) -> Looked {
     checks::against(profile, catalogue, register.filter_parameters(), found);
     Looked::Yes { tables: catalogue.tables.len() }
+}
+
+/// Pictures that the register is to bring by columns which it does not have: none would come, and nothing would say so.
+fn prefetched(
+    profile: &Effective,
+    catalogue: &Catalogue,
+    (config, register): (&Path, &RegisterFile),
+    found: &mut Findings,
+) {
+    let whole = profile.profile();
+    for (table, column) in register.images.iter().flat_map(|images| &images.prefetch) {
+        let named = format!("images.prefetch names {table}.{column}");
+        let told = |message| Mistake { file: config.to_path_buf(), line: None, message };
+        let mut named_tables = whole.scopes.iter().flat_map(|scope| &scope.tables);
+        if !named_tables.any(|entry| entry.name.is_same(table)) {
+            found.notes.push(told(format!("{named}, and no scope has that table")));
+            continue;
+        }
+        // One that the channel does not have is told where the profile names it.
+        let Some(described) = catalogue.table(table) else { continue };
+        let columns = &described.table.columns;
+        if described.table.position(column).is_none() {
+            let hint = did_you_mean(column, columns.iter().map(|column| column.name.as_str()));
+            found.mistakes.push(told(format!("{named}, which is not there{hint}")));
+        } else if whole.leaves_out(table, column) {
+            found.mistakes.push(told(format!("{named}, which the profile leaves out")));
+        }
+    }
 }
 
 /// What the channel's own tables say, if the profile asks for it. A store that is not there or uses no profile is a

@@ -2,9 +2,10 @@
 //!
 //! Exit status: 0 when nothing would, 1 when something would.
 
-use super::{Channel, catalogue};
+use super::Channel;
 use crate::cli::{Done, Settings};
 use crate::kept;
+use crate::settings::checks::Catalogue;
 use crate::settings::difference::{Difference, differences};
 use crate::settings::effective::Effective;
 use crate::settings::profile_file::{ProfileChoice, ProfileFile};
@@ -84,7 +85,7 @@ async fn shapes(channel: &mut Channel, profiles: &[&Profile]) -> anyhow::Result<
     let Some((link, _)) = channel.opened() else { return Ok(Vec::new()) };
     let mut shapes = Vec::new();
     for profile in profiles {
-        let catalogue = catalogue(link, profile).await?;
+        let catalogue = Catalogue::read(link, profile).await?;
         shapes.extend(catalogue.tables.into_iter().map(|described| described.table));
     }
     Ok(shapes)

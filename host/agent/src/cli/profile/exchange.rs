@@ -8,10 +8,10 @@
 //! * Nothing is overwritten by import; nothing wrong is published.
 //! * What AX's tables cannot hold stays in the file, and is said.
 
-use super::{Channel, Which, catalogue};
+use super::{Channel, Which};
 use crate::cli::{Administrator, Done, Settings};
 use crate::report;
-use crate::settings::checks::{self, Findings};
+use crate::settings::checks::{self, Catalogue, Findings};
 use crate::settings::effective::Effective;
 use crate::settings::profile_file::ProfileChoice;
 use crate::settings::profile_text::{Told, text};
@@ -104,7 +104,7 @@ pub async fn publish(env: &Env, args: PublishArgs) -> anyhow::Result<Done> {
     let profile = channel.complete(&choice.unwrap_or(ProfileChoice::Channel)).await?;
     let (link, register) = channel.open()?;
     let (store, till) = (register.store.clone(), register.register.clone());
-    let catalogue = catalogue(link, &profile.profile()).await?;
+    let catalogue = Catalogue::read(link, &profile.profile()).await?;
     let mut found = Findings::default();
     let given = Parameters { store: &store, register: &till };
     checks::against(&profile, &catalogue, given, &mut found);

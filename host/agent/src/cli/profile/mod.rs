@@ -10,8 +10,7 @@ pub use diff::DiffError;
 pub use exchange::ExchangeError;
 
 use super::{Administrator, Done, Settings};
-use crate::settings::checks::Catalogue;
-use crate::settings::effective::{Effective, same_table};
+use crate::settings::effective::Effective;
 use crate::settings::profile_file::{DEFAULT_PROFILE, ProfileChoice, ProfileFile, ProfileSource};
 use crate::settings::reader::Mistakes;
 use crate::settings::register_file::RegisterFile;
@@ -20,9 +19,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::path::Path;
 use std::sync::Arc;
 use tillhold_channel::profile::read_profile;
-use tillhold_channel::{ChannelConfig, ChannelError, Link};
-use tillhold_core::profile::Profile;
-use tillhold_core::table::TableName;
+use tillhold_channel::{ChannelConfig, Link};
 use tillhold_env::{Env, out, outln};
 
 #[derive(Subcommand)]
@@ -160,16 +157,4 @@ async fn effective(env: &Env, which: &Which) -> anyhow::Result<Effective> {
         Some(choice) => channel.complete(&choice).await,
         None => Err(channel.register.err().unwrap_or(Mistakes(Vec::new())).into()),
     }
-}
-
-/// The channel's real tables: all by name, the profile's with their columns.
-async fn catalogue(link: &mut Link, profile: &Profile) -> Result<Catalogue, ChannelError> {
-    let names = tillhold_channel::schema::all_table_names(link).await?;
-    let wanted = profile.scopes.iter().flat_map(|scope| &scope.tables).map(|table| &table.name);
-    let known: Vec<TableName> = wanted
-        .filter(|wanted| names.iter().any(|name| same_table(name, wanted)))
-        .cloned()
-        .collect();
-    let tables = tillhold_channel::schema::described(link, &known).await?;
-    Ok(Catalogue { names, tables })
 }

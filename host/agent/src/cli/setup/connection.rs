@@ -31,7 +31,7 @@ pub enum Found {
 
 pub async fn test(env: &Env, file: &RegisterFile, password: Option<Secret>) -> Found {
     let config = match password {
-        Some(password) => Ok(file.channel_config_with(password)),
+        Some(password) => Ok(file.channel_config_with(password.into())),
         None => file.channel_config(),
     };
     let config = match config {

@@ -196,9 +196,16 @@ fn carrying() -> Vec<Operation> {
     let key = optional("key", Kind::Text, "The public key that must have signed it");
     vec![
         post("/v1/unsent-export", "All unsent sales into a signed file")
-            .body(vec![optional("to", Kind::Text, "Its path on this machine")])
+            .body(vec![optional(
+                "to",
+                Kind::Text,
+                "Its path on this machine; nothing is written over",
+            )])
             .answers(200, JSON, named("Exported"))
-            .refuses(422, &["unsent-no-file", "snapshot-file"]),
+            .refuses(
+                422,
+                &["unsent-no-file", "snapshot-file", "unsent-file-exists", "unsent-file-inside"],
+            ),
         post("/v1/unsent-import", "Such a file into the channel")
             .body(vec![file, key])
             .answers(200, JSON, named("Imported"))

@@ -1,14 +1,14 @@
 //! The connections of one way in: so many at once, and none that only sits there.
 //!
 //! ```text
-//! accepted ─► a seat ─────────────────► waits (idle, or half a head) ◄─► in work (head read … answer written)
-//!                │ none free                 │ too long, or the longest and its seat is wanted
+//! accepted ─► a permit ─────────────────► waits (idle, half a head, no token) ◄─► in work (token known … answer written)
+//!                │ none free                 │ too long, or the longest and its permit is wanted
 //!                └─► 503, or closed          └─► closed
 //! ```
 //!
-//! * Whoever opens connections and asks nothing keeps nobody out: his are the first to go. A connection in work is never
-//!   closed for another one.
-//! * Waiting is bounded for both sides: the head, the body (in `asked`), the answer's way, a newcomer's wait for a seat.
+//! * Whoever opens connections and asks nothing, or has no token, keeps nobody out: his are the first to go. A connection in
+//!   work is never closed for another one.
+//! * Waiting is bounded for both sides: the head, the body (in `asked`), the answer's way, a newcomer's wait for a permit.
 //! * What a way has is its own: the socket is open when the loopback address is full, and the other way round.
 
 use super::problem::Problem;
@@ -34,39 +34,40 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep, timeout};
 use tower::ServiceExt as _;
 
-pub struct House {
-    seats: Arc<Semaphore>,
-    doorstep: Arc<Semaphore>,
-    /// By number, those that may be asked to leave.
-    guests: Mutex<BTreeMap<u64, Arc<Guest>>>,
-    /// Counts turns: a connection that began to wait earlier has a smaller one.
-    turns: AtomicU64,
+pub struct Connections {
+    permits: Arc<Semaphore>,
+    /// For those that get none: so many at once are told so.
+    overflow: Arc<Semaphore>,
+    /// By number, those that may be closed for another one.
+    evictable: Mutex<BTreeMap<u64, Arc<ConnectionState>>>,
+    /// Counts up: a connection that began to wait earlier has a smaller one.
+    ticks: AtomicU64,
 }
 
-/// What the house knows of one connection.
-struct Guest {
-    /// The turn at which it began to wait; 0 while it is in work.
+/// What is known of one connection.
+struct ConnectionState {
+    /// The tick at which it began to wait; 0 while it is in work.
     waits_since: AtomicU64,
     /// Its caller has not taken all of an answer.
-    is_owed: AtomicBool,
-    leave: Notify,
+    is_writing: AtomicBool,
+    evict: Notify,
 }
 
-impl Default for House {
-    fn default() -> House {
-        House {
-            seats: Arc::new(Semaphore::new(limits::DOOR_CONNECTIONS_MAX)),
-            doorstep: Arc::new(Semaphore::new(limits::DOOR_REFUSALS_MAX)),
-            guests: Mutex::default(),
-            turns: AtomicU64::new(1),
+impl Default for Connections {
+    fn default() -> Connections {
+        Connections {
+            permits: Arc::new(Semaphore::new(limits::DOOR_CONNECTIONS_MAX)),
+            overflow: Arc::new(Semaphore::new(limits::DOOR_REFUSALS_MAX)),
+            evictable: Mutex::default(),
+            ticks: AtomicU64::new(1),
         }
     }
 }
 
-impl House {
+impl Connections {
     /// Until the agent stops and whoever is in work has left.
     pub async fn serve(
-        self: &Arc<House>,
+        self: &Arc<Connections>,
         mut listener: impl axum::serve::Listener,
         router: Router,
         agent: &Arc<Agent>,
@@ -77,13 +78,13 @@ impl House {
                 (stream, _peer) = listener.accept() => stream,
                 () = agent.stopped() => break,
             };
-            match self.seat().await {
-                Some(seat) => {
-                    let stay = Stay::new(self.clone(), seat, agent.clone());
-                    env.spawn(stay.serve(stream, router.clone()));
+            match self.permit().await {
+                Some(permit) => {
+                    let connection = Connection::new(self.clone(), permit, agent.clone());
+                    env.spawn(connection.serve(stream, router.clone()));
                 }
                 None => {
-                    if let Ok(place) = self.doorstep.clone().try_acquire_owned() {
+                    if let Ok(place) = self.overflow.clone().try_acquire_owned() {
                         env.spawn(refuse(stream, place));
                     }
                 }
@@ -91,45 +92,45 @@ impl House {
         }
         drop(listener);
         // The semaphore is never closed.
-        let _ = self.seats.acquire_many(limits::DOOR_CONNECTIONS_MAX as u32).await;
+        let _ = self.permits.acquire_many(limits::DOOR_CONNECTIONS_MAX as u32).await;
     }
 
     pub fn open(&self) -> usize {
-        limits::DOOR_CONNECTIONS_MAX - self.seats.available_permits()
+        limits::DOOR_CONNECTIONS_MAX - self.permits.available_permits()
     }
 
-    /// A free seat, or the one of whoever has waited longest.
-    async fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(free) = self.seats.clone().try_acquire_owned() {
+    /// A free permit, or the one of whoever has waited longest.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(free) = self.permits.clone().try_acquire_owned() {
             return Some(free);
         }
-        self.longest_waiting()?.leave.notify_one();
-        let freed = timeout(limits::DOOR_ADMISSION_TIME_MAX, self.seats.clone().acquire_owned());
+        self.longest_waiting()?.evict.notify_one();
+        let freed = timeout(limits::DOOR_ADMISSION_TIME_MAX, self.permits.clone().acquire_owned());
         freed.await.ok()?.ok()
     }
 
-    /// It is asked to leave, so nobody asks it again.
-    fn longest_waiting(&self) -> Option<Arc<Guest>> {
-        let mut guests = self.guests();
-        let waiting = guests.iter().filter(|(_, guest)| guest.is_waiting());
+    /// It is asked to end, so nobody asks it again.
+    fn longest_waiting(&self) -> Option<Arc<ConnectionState>> {
+        let mut evictable = self.evictable();
+        let waiting = evictable.iter().filter(|(_, state)| state.is_waiting());
         let (number, _) =
-            waiting.min_by_key(|(_, guest)| guest.waits_since.load(Ordering::Acquire))?;
+            waiting.min_by_key(|(_, state)| state.waits_since.load(Ordering::Acquire))?;
         let number = *number;
-        guests.remove(&number)
+        evictable.remove(&number)
     }
 
-    fn turn(&self) -> u64 {
-        self.turns.fetch_add(1, Ordering::Relaxed)
+    fn tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn guests(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Guest>>> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn evictable(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ConnectionState>>> {
+        self.evictable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Guest {
+impl ConnectionState {
     fn is_waiting(&self) -> bool {
-        self.waits_since.load(Ordering::Acquire) > 0 && !self.is_owed.load(Ordering::Acquire)
+        self.waits_since.load(Ordering::Acquire) > 0 && !self.is_writing.load(Ordering::Acquire)
     }
 }
 
@@ -150,36 +151,40 @@ async fn refuse(
     let _ = timeout(limits::DOOR_ADMISSION_TIME_MAX, tell).await;
 }
 
-/// One connection in its seat.
-struct Stay {
-    house: Arc<House>,
-    guest: Arc<Guest>,
+/// One connection, with its permit.
+struct Connection {
+    connections: Arc<Connections>,
+    state: Arc<ConnectionState>,
     number: u64,
     agent: Arc<Agent>,
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Stay {
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.house.guests().remove(&self.number);
+        self.connections.evictable().remove(&self.number);
     }
 }
 
-impl Stay {
-    fn new(house: Arc<House>, seat: OwnedSemaphorePermit, agent: Arc<Agent>) -> Stay {
-        let number = house.turn();
-        let guest = Arc::new(Guest {
+impl Connection {
+    fn new(
+        connections: Arc<Connections>,
+        permit: OwnedSemaphorePermit,
+        agent: Arc<Agent>,
+    ) -> Connection {
+        let number = connections.tick();
+        let state = Arc::new(ConnectionState {
             waits_since: AtomicU64::new(number),
-            is_owed: AtomicBool::new(false),
-            leave: Notify::new(),
+            is_writing: AtomicBool::new(false),
+            evict: Notify::new(),
         });
-        house.guests().insert(number, guest.clone());
-        Stay { house, guest, number, agent, _seat: seat }
+        connections.evictable().insert(number, state.clone());
+        Connection { connections, state, number, agent, _permit: permit }
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send, router: Router) {
         let answer = service_fn(|request| self.answer(request, router.clone()));
-        let stream = TokioIo::new(Patient::new(stream, self.guest.clone()));
+        let stream = TokioIo::new(TimedWrites::new(stream, self.state.clone()));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::DOOR_HEAD_TIME_MAX)
@@ -191,8 +196,8 @@ impl Stay {
             tokio::select! {
                 // How a connection ends is the caller's matter: an answer that it missed it asks for again.
                 _ = connection.as_mut() => return,
-                () = self.guest.leave.notified() => {
-                    if self.guest.is_waiting() {
+                () = self.state.evict.notified() => {
+                    if self.state.is_waiting() {
                         return;
                     }
                 }
@@ -205,38 +210,40 @@ impl Stay {
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         router: Router,
     ) -> Result<Response, Infallible> {
-        let work = Work::begin(self.house.clone(), self.guest.clone());
+        let (connections, state) = (self.connections.clone(), self.state.clone());
+        let work = Arc::new(InWork { connections, state });
+        request.extensions_mut().insert(work.clone());
         let response = router.oneshot(request.map(Body::new)).await?;
         Ok(response.map(|body| Body::new(Answer { body, _work: work })))
     }
 }
 
-/// From a request's head to its answer's last byte.
-struct Work {
-    house: Arc<House>,
-    guest: Arc<Guest>,
+/// One request's hold on its connection: from when its caller is known to its answer's last byte.
+pub struct InWork {
+    connections: Arc<Connections>,
+    state: Arc<ConnectionState>,
 }
 
-impl Work {
-    fn begin(house: Arc<House>, guest: Arc<Guest>) -> Work {
-        guest.waits_since.store(0, Ordering::Release);
-        Work { house, guest }
+impl InWork {
+    /// Its caller is known: it is not closed for another one.
+    pub fn begin(&self) {
+        self.state.waits_since.store(0, Ordering::Release);
     }
 }
 
-impl Drop for Work {
+impl Drop for InWork {
     fn drop(&mut self) {
-        self.guest.waits_since.store(self.house.turn(), Ordering::Release);
+        self.state.waits_since.store(self.connections.tick(), Ordering::Release);
     }
 }
 
 /// An answer's body, which is work until it is gone.
 struct Answer {
     body: Body,
-    _work: Work,
+    _work: Arc<InWork>,
 }
 
 impl HttpBody for Answer {
@@ -260,36 +267,36 @@ impl HttpBody for Answer {
 }
 
 /// A stream whose other side has to take what is written within its time.
-struct Patient<S> {
+struct TimedWrites<S> {
     stream: S,
-    guest: Arc<Guest>,
+    state: Arc<ConnectionState>,
     /// Runs while a write waits.
-    patience: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    fn new(stream: S, guest: Arc<Guest>) -> Patient<S> {
-        Patient { stream, guest, patience: None }
+impl<S> TimedWrites<S> {
+    fn new(stream: S, state: Arc<ConnectionState>) -> TimedWrites<S> {
+        TimedWrites { stream, state, deadline: None }
     }
 
-    fn patient<T>(
+    fn in_time<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        self.guest.is_owed.store(written.is_pending(), Ordering::Release);
+        self.state.is_writing.store(written.is_pending(), Ordering::Release);
         if written.is_ready() {
-            self.patience = None;
+            self.deadline = None;
             return written;
         }
-        let patience =
-            self.patience.get_or_insert_with(|| Box::pin(sleep(limits::DOOR_WRITE_TIME_MAX)));
-        ready!(patience.as_mut().poll(cx));
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(sleep(limits::DOOR_WRITE_TIME_MAX)));
+        ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedWrites<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -299,14 +306,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedWrites<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.patient(cx, written)
+        self.in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -315,7 +322,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
-        self.patient(cx, written)
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -324,11 +331,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.patient(cx, flushed)
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.patient(cx, closed)
+        self.in_time(cx, closed)
     }
 }

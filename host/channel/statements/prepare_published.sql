@@ -1,0 +1,26 @@
+-- plain batches, without the GO
+-- The rights of every register, in one role.
+IF DATABASE_PRINCIPAL_ID(N'tillhold_register') IS NULL
+    CREATE ROLE [tillhold_register];
+GO
+-- The offline profile that AX keeps for the store, where it is: which tables are synchronised.
+IF OBJECT_ID(N'[ax].[RETAILSTORETABLE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILSTORETABLE] ([RECID], [STORENUMBER]) TO [tillhold_register];
+IF COL_LENGTH(N'[ax].[RETAILSTORETABLE]', N'OFFLINEPROFILE') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILSTORETABLE] ([OFFLINEPROFILE]) TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINEPROFILE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINEPROFILE] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINEPROFILESCOPES]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINEPROFILESCOPES] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINESCOPE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINESCOPE] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINESCOPETABLES]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINESCOPETABLES] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINETABLE]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINETABLE] TO [tillhold_register];
+IF OBJECT_ID(N'[ax].[RETAILOFFLINETABLECOLUMNS]') IS NOT NULL
+    GRANT SELECT ON OBJECT::[ax].[RETAILOFFLINETABLECOLUMNS] TO [tillhold_register];
+GO
+-- till is a register's account.
+ALTER ROLE [tillhold_register] ADD MEMBER [till];
+GO
