@@ -229,8 +229,7 @@ async fn is_anything_left(
     let left = (rows, counts);
     let mut seen = register.choices_seen.left.lock().unwrap_or_else(PoisonError::into_inner);
     let before = seen.insert(domain, left.clone());
-    let _ = (is_old, before, left);
-    Ok(true)
+    Ok(is_old || before != Some(left))
 }
 
 async fn states_of(

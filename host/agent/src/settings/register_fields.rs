@@ -122,8 +122,8 @@ pub const USER: Field<Text> = Field {
 pub const PASSWORD_FILE: Field<Text> = Field {
     key: "password_file",
     kind: Text::OPTIONAL,
-    meaning: "The password is the first line of this file, which only its owner may read. With `sql` exactly one of \
-              `password_file`, `password_env`, `password_credential`, `password_keyring` and `password` is required.",
+    meaning: "The password is the first line of this file, which only its owner may read; read at each login. With `sql` \
+              exactly one of `password_file`, `password_env`, `password_credential`, `password_keyring` and `password` is required.",
 };
 
 pub const PASSWORD_ENV: Field<Text> = Field {

@@ -190,24 +190,28 @@ fn folder_here(folder: &Path) -> PathBuf {
     }
 }
 
-/// Of each manifest that names the newest of its kind; one that cannot be read tells nothing.
+/// Of each manifest that names the newest of its kind.
 fn kinds_in(folder: &Path) -> std::io::Result<Vec<String>> {
     let mut kinds = BTreeSet::new();
     for entry in std::fs::read_dir(folder)? {
         let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
         let name = name.to_string_lossy();
-        if !(name.starts_with("latest-") && name.ends_with(".json")) {
-            continue;
+        if name.starts_with("latest-") && name.ends_with(".json") {
+            kinds.extend(kind_of(&path, &name));
         }
-        let mut text = String::new();
-        let file = std::fs::File::open(&path)?;
-        file.take(MANIFEST_BYTES_MAX as u64).read_to_string(&mut text)?;
-        kinds.extend(Manifest::read(&text, &name, &[]).map(|manifest| manifest.of));
         if kinds.len() == KINDS_TOLD_MAX {
             break;
         }
     }
     Ok(kinds.into_iter().collect())
+}
+
+/// One that cannot be read tells nothing.
+fn kind_of(path: &Path, name: &str) -> Option<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(MANIFEST_BYTES_MAX as u64).read_to_string(&mut text).ok()?;
+    Manifest::read(&text, name, &[]).ok().map(|manifest| manifest.of)
 }
 
 fn broke_off() -> std::io::Error {

@@ -3,7 +3,7 @@
 //! * TCP has its bound, everything behind it another one; a server that accepts and keeps silent
 //!   costs one of them and no more.
 //! * A server that sends its clients elsewhere (Azure SQL, a read-only routing list) is followed
-//!   once.
+//!   once, unless the login alone is encrypted.
 //! * The trusted certificate, the access token and a password that is kept in a file are read at
 //!   each login, so that whoever renews them only writes the file.
 //! * Refuses: named instances. Their port comes over UDP from a browser service that a store's
@@ -67,9 +67,25 @@ async fn session(
     let stream: BoxStream = Box::new(Watched { stream, line: line.clone() });
     match line.within(limit, "answer the login", Box::pin(log_in(settings, stream))).await? {
         Ok(client) => Ok(Session::Open(Box::new(client))),
-        Err(Error::Routing { host, port }) => Ok(Session::Elsewhere { host, port }),
+        Err(Error::Routing { host, port }) => elsewhere(config, target, host, port),
         Err(error) => Err(refusal(config, target, error)),
     }
+}
+
+/// With the login alone encrypted, whoever is on the way can put in where to go: and would be given the password there.
+fn elsewhere(
+    config: &ChannelConfig,
+    target: &Target<'_>,
+    host: String,
+    port: u16,
+) -> Result<Session, ChannelError> {
+    if config.encryption == Encryption::LoginOnly {
+        let cause = format!(
+            "it sends its clients on to {host}:{port}, which is followed with encryption = \"required\" only"
+        );
+        return Err(unreachable(target, cause));
+    }
+    Ok(Session::Elsewhere { host, port })
 }
 
 async fn reach(env: &Env, target: &Target<'_>, limit: Duration) -> Result<BoxStream, ChannelError> {
@@ -215,4 +231,28 @@ fn tls(host: String, message: &str) -> ChannelError {
         () => CertificateFault::Other(word.to_string()),
     };
     ChannelError::Certificate { host, fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Session, Target, elsewhere};
+    use crate::config::{ChannelConfig, Encryption, Secret};
+
+    /// Whoever can change bytes on the way can name a server of his own, with a certificate that a public authority signed.
+    #[test]
+    fn a_route_that_could_be_anybodys_gets_no_password() {
+        for (encryption, follows) in [
+            (Encryption::Required, true),
+            (Encryption::LoginOnly, false),
+            (Encryption::Off, true),
+        ] {
+            let secret = Secret::new("right");
+            let mut config = ChannelConfig::new("sql.store", 1433, "Channel", "till", secret);
+            config.encryption = encryption;
+            let target = Target { host: "sql.store", port: 1433 };
+            let told = elsewhere(&config, &target, "other.example".to_string(), 1434);
+            let is_followed = matches!(told, Ok(Session::Elsewhere { port: 1434, .. }));
+            assert_eq!(is_followed, follows, "{encryption:?}");
+        }
+    }
 }
