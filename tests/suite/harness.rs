@@ -1,4 +1,4 @@
-//! The door through which all proofs get their store: real parts only.
+//! The door through which all tests get their store: real parts only.
 
 use crate::way::Way;
 use rusqlite::{Connection, OpenFlags};

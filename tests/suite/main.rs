@@ -1,4 +1,4 @@
-//! The proofs: one test binary of the package `tillhold`, so that cargo hands it the real program.
+//! The end-to-end tests: one test binary of the package `tillhold`, so that cargo hands it the real program.
 //!
 //! * Real parts only: the embedded channel in this process, the agent as a process of its own, TDS and HTTP between.
 //! * Data come through one door: `harness::Stage`.

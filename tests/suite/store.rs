@@ -1,4 +1,4 @@
-//! A store for proofs with several registers: agents as processes of their own on one channel process. Its tables are few
+//! A store for tests with several registers: agents as processes of their own on one channel process. Its tables are few
 //! and small, so that thirty agents fit on a small machine, and they have the names by which sales are numbered.
 
 mod channel;

@@ -75,8 +75,8 @@ const FIRST_LOAD: &str = "host/channel/src/embedded/first_load.rs";
 const PUSHING: &str = "host/channel/src/embedded/pushing.rs";
 const BATCHES: &str = "host/channel/src/embedded/batches.rs";
 const ALTERED: &str = "host/channel/src/embedded/altered.rs";
-const LOADING: &str = "host/local/src/proofs/loading.rs";
-const TRACKING: &str = "host/local/src/proofs/tracking.rs";
+const LOADING: &str = "host/local/src/tests/loading.rs";
+const TRACKING: &str = "host/local/src/tests/tracking.rs";
 
 /// The numbers of the rules that a file has tests of: `fn r4_…` directly below a `#[…test]`.
 fn tested(text: &str) -> BTreeSet<u8> {

@@ -1,4 +1,4 @@
-//! A way to the channel that fails on command: the fault proxy of the proofs, between real sockets on loopback.
+//! A way to the channel that fails on command: the fault proxy of the tests, between real sockets on loopback.
 //!
 //! * What is ordered concerns the connections that there are and those that come, until it is healed.
 //! * A connection whose bytes were held back or lost is reset when it is healed: nobody gets half an answer late.

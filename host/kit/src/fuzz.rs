@@ -12,10 +12,10 @@ mod shrink;
 use crate::KitError;
 use crate::case;
 use crate::conflicts;
-use crate::invent;
+use crate::generate;
 use crate::rows::{Entry, Format, RowWriter, shape};
 use crate::schema::Schema;
-use crate::steady;
+use crate::determinism;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,9 +103,9 @@ impl Fuzz<'_> {
             // Small batches first: what they find is small already.
             let most = (self.rows - asked).min(4u64.saturating_pow(batch.min(5) as u32));
             let count = most.min(PULL_PAGE_ROWS_MAX as u64);
-            let rows: Vec<Row> = (0..count).map(|_| invent::row(&mut draw, shape)).collect();
+            let rows: Vec<Row> = (0..count).map(|_| generate::row(&mut draw, shape)).collect();
             (asked, batch) = (asked + count, batch + 1);
-            let ask = |rows: &[Row]| steady::transform(self.plugin, &context, shape, rows);
+            let ask = |rows: &[Row]| determinism::transform(self.plugin, &context, shape, rows);
             let error = match ask(&rows) {
                 Ok(verdicts) => {
                     answers.note(&verdicts);
@@ -130,9 +130,9 @@ impl Fuzz<'_> {
             let context = context(&mut draw);
             let count = if batch < CONFLICTS { batch + 1 } else { CONFLICTS };
             let conflicts: Vec<Conflict> =
-                (0..count).map(|_| invent::conflict(&mut draw, shape)).collect();
+                (0..count).map(|_| generate::conflict(&mut draw, shape)).collect();
             let trouble =
-                |conflicts: &[Conflict]| steady::resolve(self.plugin, &context, conflicts).err();
+                |conflicts: &[Conflict]| determinism::resolve(self.plugin, &context, conflicts).err();
             let Some(error) = trouble(&conflicts) else { continue };
             if known.insert(error.code()) {
                 let conflicts = shrink::conflicts(conflicts, error.code(), trouble);

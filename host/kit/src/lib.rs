@@ -10,28 +10,28 @@
 //! * Runs nothing but plugins, in their sandbox, with its limits on.
 
 #[cfg(test)]
-mod bench;
+mod fixtures;
 mod case;
 pub mod cells;
 mod check;
 mod conflicts;
-mod cost;
+mod bench;
 pub mod csv;
 mod diff;
 mod error;
 mod fuzz;
-mod guilty;
-mod invent;
+mod bisect;
+mod generate;
 mod project;
 mod rows;
 mod sandbox;
 mod schema;
-mod steady;
+mod determinism;
 mod stream;
-mod trial;
+mod case_runner;
 
 pub use check::{Checked, Finding, UsedColumn, check};
-pub use cost::{Bench, Cost};
+pub use bench::{Bench, Cost};
 pub use diff::{CellDifference, Difference, Paint};
 pub use error::KitError;
 pub use fuzz::{Answers, Asked, Found, Fuzz};
@@ -40,4 +40,4 @@ pub use rows::{Entry, Format, RowReader, RowWriter, Said};
 pub use sandbox::{Component, Sandbox, Terms};
 pub use schema::{Schema, schema_text};
 pub use stream::{Counts, stream};
-pub use trial::{End, Ended, Trial};
+pub use case_runner::{End, Ended, Trial};

@@ -118,7 +118,7 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use crate::Schema;
-    use crate::bench::{component, context, sandbox};
+    use crate::fixtures::{component, context, sandbox};
     use crate::rows::RowReader;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, PoisonError};

@@ -1,7 +1,7 @@
 //! `plugin run`: rows in, rows out, a batch at a time, so that a file may be as long as it likes.
 
 use crate::KitError;
-use crate::guilty;
+use crate::bisect;
 use crate::rows::{Entry, RowReader, RowWriter, Said};
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub fn stream<R: BufRead>(
         let verdicts = plugin.transform(context, &shape, &rows).map_err(|error| {
             let quiet = plugin.heard_by(Arc::new(|_| {}));
             let ask = |rows: &[Row]| quiet.transform(context, &shape, rows).map(|_| ());
-            let place = |guilty| guilty::rows(reader.file(), &entries, guilty, &shape);
-            guilty::told(error, &rows, ask, place)
+            let place = |guilty| bisect::rows(reader.file(), &entries, guilty, &shape);
+            bisect::told(error, &rows, ask, place)
         })?;
         let mut text = String::new();
         for ((entry, verdict), before) in entries.into_iter().zip(verdicts).zip(&rows) {

@@ -13,7 +13,7 @@
 //! * What was skipped may all the same be newer: the channel is asked for those rows again, once nothing of them is unsent.
 //! * Triggers are silent meanwhile: what pull writes, push never sends back.
 
-use crate::again::{self, Asked};
+use crate::retry::{self, Asked};
 use crate::cell::{bind_key, bind_row, read_key, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
@@ -96,7 +96,7 @@ impl LocalDatabase {
         }
         // The list is the journal's: a row is taken off it once it has landed in the other file.
         if !of_catalogue.is_empty() {
-            self.writer(Kind::Journal).run(move |conn| again::forget(conn, &of_catalogue)).await?;
+            self.writer(Kind::Journal).run(move |conn| retry::forget(conn, &of_catalogue)).await?;
         }
         Ok(tally)
     }
@@ -301,7 +301,7 @@ fn land_table(conn: &Connection, entry: &Entry) -> Result<Tally, Trouble> {
     };
     if entry.kind == Kind::Journal && (dropped > 0 || is_whole) {
         for key in passed_over(conn, entry, is_whole)? {
-            again::ask_for(conn, entry, &key, Some(as_of(&progress)))?;
+            retry::ask_for(conn, entry, &key, Some(as_of(&progress)))?;
         }
     }
     conn.prepare_cached(gone)?.execute(())?;
@@ -328,7 +328,7 @@ fn forget_landing(conn: &Connection, asked: &Asked) -> Result<(), Trouble> {
         let passed_over = passed_over(conn, entry, false)?;
         let stay: BTreeSet<String> = passed_over.iter().map(|key| entry.folded(key)).collect();
         let landing = keys.iter().filter(|key| !stay.contains(&entry.folded(key)));
-        again::forget_here(conn, entry, landing)?;
+        retry::forget_here(conn, entry, landing)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 //!   that pull leaves alone keeps standing on what its first change stood on.
 //! * Another program's INSERT OR REPLACE fires no delete trigger for the row it pushes out: that row is set aside before
 //!   and becomes the old row of an update.
-//! * Rows that the register itself inserts are logged right after their sale's answer ([`crate::late`]); whoever changes
+//! * Rows that the register itself inserts are logged right after their sale's answer ([`crate::deferred_log`]); whoever changes
 //!   such a table before that logs them first.
 //!
 //! Only functions that every SQLite has (json_array, printf, hex, lower, rtrim): any `sqlite3` may write the file.

@@ -81,7 +81,7 @@ impl LocalDatabase {
         };
         let mut rows = self.readers(kind).run(read).await?;
         let marks = move |conn: &Connection| {
-            of_marks.iter().map(|key| crate::aside::is_aside(conn, &entry, key)).collect()
+            of_marks.iter().map(|key| crate::row_quarantine::is_aside(conn, &entry, key)).collect()
         };
         let marks: Vec<bool> = self.readers(Kind::Journal).run(marks).await?;
         for (row, is_aside) in rows.iter_mut().zip(marks) {

@@ -1,9 +1,9 @@
 //! The handle that the agent holds: two files, a writer thread each, a few readers each.
 
-use crate::ballast::{self, Ballast};
+use crate::disk_reserve::{self, Ballast};
 use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
-use crate::late::Late;
+use crate::deferred_log::Late;
 use crate::reader::Readers;
 use crate::registry::{Entry, Registry, TableState};
 use crate::replacement;
@@ -91,7 +91,7 @@ impl LocalDatabase {
         let open = move || {
             let opened = open_files(&env, &folder, &identity);
             let started = opened.and_then(|opened| start(&env, &folder, opened));
-            started.map_err(|error| ballast::named(error, &env, &folder))
+            started.map_err(|error| disk_reserve::named(error, &env, &folder))
         };
         outside.blocking("opening of the offline database", open).await.ok_or(LocalError::Closed)?
     }

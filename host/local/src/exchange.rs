@@ -32,7 +32,7 @@ pub(crate) enum Step {
     Done,
 }
 
-/// Told of each step. Only proofs look.
+/// Told of each step. Only tests look.
 pub(crate) type Watch = Box<dyn Fn(Step) + Send>;
 
 /// What the aside file must say so that this register takes it for its own.

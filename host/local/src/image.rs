@@ -135,7 +135,7 @@ fn decode_cell(cell: Json, of: SqlType) -> Result<Value, Misfit> {
 #[cfg(test)]
 mod tests {
     use super::{ARGUMENTS_MAX, cell_sql_of, encode, row_sql};
-    use crate::proofs::{row, table};
+    use crate::tests::{row, table};
     use rusqlite::Connection;
 
     /// Wider than SQLite's `json_array` takes at once, so that SQL makes it in parts; made here it is flat.

@@ -5,7 +5,7 @@
 //!   crash leaves it empty.
 //! * `tillhold_kept` and `tillhold_kept_row` remember which rows a transaction made after its log is gone, so that they
 //!   can go together once they are old.
-//! * `tillhold_late` says which rows of the last sale the log still lacks ([`crate::late`]).
+//! * `tillhold_late` says which rows of the last sale the log still lacks ([`crate::deferred_log`]).
 //! * `tillhold_displaced` keeps the row that another program's INSERT OR REPLACE is about to push out: SQLite fires no
 //!   delete trigger for it, and without it the log would lose the base row.
 

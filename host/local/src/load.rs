@@ -10,7 +10,7 @@
 //! * A row with unsent changes is left as it is and counted as dropped; so is one that was sent while the load ran,
 //!   whose page may have been read before. Either is asked for again once it is sent.
 
-use crate::again;
+use crate::retry;
 use crate::apply::{self, Stager};
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
@@ -238,7 +238,7 @@ fn upsert(
         if (anything_unsent && is_pending(conn, entry, &key)?)
             || (anything_settled && asks(conn, entry, &entry.sql.is_settled, &key)?)
         {
-            again::ask_for(conn, entry, &key, as_of)?;
+            retry::ask_for(conn, entry, &key, as_of)?;
             tally.dropped += 1;
             continue;
         }
@@ -281,7 +281,7 @@ fn stage(
         if !is_unsent && stager.present(row, 0)? {
             tally.applied += 1;
         } else {
-            again::ask_for(conn, entry, &key, as_of)?;
+            retry::ask_for(conn, entry, &key, as_of)?;
             tally.dropped += 1;
         }
     }

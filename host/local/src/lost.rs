@@ -11,7 +11,7 @@ use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::purge::{forget, rows_of};
 use crate::registry::{Entry, Registry};
-use crate::steps::find_row;
+use crate::row_changes::find_row;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use std::collections::{HashMap, HashSet};
 use tillhold_core::limits;

@@ -1,10 +1,10 @@
 //! What waits to be sent: whole transactions, oldest first, one net write a row. Reading never deletes.
 //!
 //! Transactions that build on one which nobody has decided yet are not among them ([`crate::waiting`]), nor is one whose
-//! rows the log still lacks ([`crate::late`]).
+//! rows the log still lacks ([`crate::deferred_log`]).
 
 use crate::adopt;
-use crate::again;
+use crate::retry;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
@@ -189,7 +189,7 @@ pub(crate) fn net_writes(
 /// What was changed behind a landing that left the row alone was not changed as of the table's version.
 fn not_newer_than_its_row(conn: &Connection, net: &mut Net) -> Result<(), Trouble> {
     let Some(row) = net.base.as_ref().or(net.offline.as_ref()) else { return Ok(()) };
-    if let Some(as_of) = again::as_of(conn, &net.entry, &row.key(&net.entry.table))? {
+    if let Some(as_of) = retry::as_of(conn, &net.entry, &row.key(&net.entry.table))? {
         net.base_version = net.base_version.min(ChannelVersion(as_of as u64));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A small pool of read connections to one file.
 //!
 //! * Each read sees one snapshot and never waits for the writer, but for the log of a sale that was just made
-//!   ([`crate::late`]).
+//!   ([`crate::deferred_log`]).
 //! * A short one is answered where it stands: two changes of threads cost a lookup twice what SQLite takes for it.
 //!   Every other read runs on a blocking task.
 //! * A read that lives too long is ended: an old snapshot keeps the write-ahead log from being reused.
@@ -9,7 +9,7 @@
 
 use crate::error::LocalError;
 use crate::file::{OfflineFile, Trouble};
-use crate::late::Late;
+use crate::deferred_log::Late;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -211,7 +211,7 @@ fn in_snapshot<T>(
 #[cfg(test)]
 mod tests {
     use crate::file::Kind;
-    use crate::proofs::House;
+    use crate::tests::House;
     use std::sync::{Arc, Condvar, Mutex};
     use std::time::Duration;
     use tillhold_core::limits;

@@ -2,17 +2,17 @@
 //!
 //! * Same id, same content hash: already there. Same id, another hash: a clash, and nothing is written.
 //! * All its rows commit or none; the answer comes after the commit is on the disk. It does not wait for the log's rows of
-//!   what was inserted ([`crate::late`]).
+//!   what was inserted ([`crate::deferred_log`]).
 //! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
-use crate::ballast::Reserve;
+use crate::disk_reserve::Reserve;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
-use crate::late::Late;
+use crate::deferred_log::Late;
 use crate::settle::mark_settled;
-use crate::steps::{Step, change, give_numbers, insert, last_number, steps};
+use crate::row_changes::{Step, change, give_numbers, insert, last_number, steps};
 use rusqlite::{Connection, Row as SqlRow};
 use std::sync::Arc;
 use tillhold_core::limits;

@@ -10,12 +10,12 @@
 //!   what will never be sent, the older one would count as overtaken.
 //! * What it changed of pulled rows is the channel's again: the next pull asks for those rows.
 
-use crate::again;
+use crate::retry;
 use crate::apply;
 use crate::cell::bind_row;
-use crate::contested;
+use crate::conflicts;
 use crate::database::LocalDatabase;
-use crate::decided;
+use crate::decisions;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
@@ -23,7 +23,7 @@ use crate::purge;
 use crate::record::{CommittedWhere, ITS_ROWS, TransactionState, find};
 use crate::registry::{Entry, Registry};
 use crate::settle::{forget_log, mark_settled};
-use crate::steps::find_row;
+use crate::row_changes::find_row;
 use crate::waiting::decoded;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior};
 use tillhold_core::conflict::BY_PERSON;
@@ -238,12 +238,12 @@ fn leave(
     release: &Release,
     now_ms: i64,
 ) -> Result<(), Trouble> {
-    again::ask_for_rows_of(conn, registry, id)?;
+    retry::ask_for_rows_of(conn, registry, id)?;
     take_back(conn, registry, id)?;
     purge::keep(conn, id, now_ms)?;
     forget_log(conn, id)?;
-    contested::forget(conn, id)?;
-    decided::forget_sent(conn, id)?;
+    conflicts::forget(conn, id)?;
+    decisions::forget_sent(conn, id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
     mark_settled(conn, id, CommittedWhere::Offline, now_ms, kept)?;
     conn.prepare_cached(
@@ -402,5 +402,5 @@ fn note(conn: &Connection, registry: &Registry, release: &Release) -> Result<(),
         why,
         document,
     ))?;
-    decided::forget_oldest(conn)
+    decisions::forget_oldest(conn)
 }

@@ -10,7 +10,7 @@
 use crate::apply;
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
-use crate::decided::Decision;
+use crate::decisions::Decision;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
@@ -18,7 +18,7 @@ use crate::load::is_pending;
 use crate::purge;
 use crate::record::{CommittedWhere, ITS_ROWS, TransactionRecord, TransactionState, find};
 use crate::registry::{Entry, Registry};
-use crate::{contested, decided};
+use crate::{conflicts, decisions};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::limits;
@@ -149,8 +149,8 @@ impl LocalDatabase {
             let state = TransactionState::Quarantined;
             set_state(&transaction, id, state, Some((&reason, now_ms)))?;
             place_refusal(&transaction, &registry, id, &refusal)?;
-            contested::forget(&transaction, id)?;
-            decided::forget_sent(&transaction, id)?;
+            conflicts::forget(&transaction, id)?;
+            decisions::forget_sent(&transaction, id)?;
             Ok(transaction.commit()?)
         };
         self.writer(Kind::Journal).run(set).await
@@ -223,10 +223,10 @@ fn settle(
     let touched = touched(conn, end.id, registry)?;
     purge::keep(conn, end.id, now_ms)?;
     forget_log(conn, end.id)?;
-    contested::forget(conn, end.id)?;
+    conflicts::forget(conn, end.id)?;
     let kept = limits::SETTLED_TRANSACTIONS_KEPT;
     mark_settled(conn, end.id, CommittedWhere::Channel, now_ms, kept)?;
-    let as_sent = decided::make_as_sent(conn, registry, &end.as_sent)?;
+    let as_sent = decisions::make_as_sent(conn, registry, &end.as_sent)?;
     // A row that leaves is gone at last, however it was decided.
     let decided: Vec<&(Arc<Entry>, Change)> = as_sent.iter().chain(&end.decided).collect();
     let tally = match decided.is_empty() {
@@ -234,9 +234,9 @@ fn settle(
         false => apply::quietly(conn, Kind::Journal, |conn| write_decided(conn, &decided))?,
     };
     for (entry, decision) in &end.decisions {
-        decided::make(conn, end.id, entry, decision, now_ms)?;
+        decisions::make(conn, end.id, entry, decision, now_ms)?;
     }
-    decided::forget_sent(conn, end.id)?;
+    decisions::forget_sent(conn, end.id)?;
     for Touched { entry, keys } in &touched {
         apply::stage_settled(conn, entry, keys)?;
     }
@@ -395,7 +395,7 @@ pub(crate) fn mark_settled(
 mod tests {
     use super::{keys_in_log, keys_sql};
     use crate::file::Kind;
-    use crate::proofs::{House, id, lines};
+    use crate::tests::{House, id, lines};
     use rusqlite::StatementStatus::VmStep;
 
     #[tokio::test]

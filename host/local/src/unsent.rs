@@ -1,12 +1,12 @@
 //! Everything that the channel does not have yet, whatever keeps it here: for a person who carries it away by hand.
 //!
-//! * Whole sales only: while the log lacks one's rows ([`crate::late`]), nothing is told.
+//! * Whole sales only: while the log lacks one's rows ([`crate::deferred_log`]), nothing is told.
 
 use crate::adopt;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
-use crate::late;
+use crate::deferred_log;
 use crate::pending::net_writes;
 use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
 use crate::registry::Registry;
@@ -94,7 +94,7 @@ fn read(
     let mut unsent = Vec::new();
     while let Some(row) = rows.next()? {
         let record = transaction_record(row)?;
-        late::refuse(conn, record.id)?;
+        deferred_log::refuse(conn, record.id)?;
         unsent.push(whole(conn, registry, record)?);
     }
     Ok(unsent)

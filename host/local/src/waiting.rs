@@ -149,7 +149,7 @@ pub(crate) fn not_overwritten(
     loop {
         let (later, after) = match rows.next()? {
             Some(row) => (decoded(entry, row.get(0)?).transpose()?, decoded(entry, row.get(1)?)),
-            None => (crate::steps::find_row(conn, entry, &before.key(&entry.table))?, None),
+            None => (crate::row_changes::find_row(conn, entry, &before.key(&entry.table))?, None),
         };
         let Some(later) = later else { return Ok(None) };
         for at in before.differences(&later) {

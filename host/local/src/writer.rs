@@ -4,19 +4,19 @@
 //! * Sales go by a second connection, on which no triggers fire: that they look whether they should costs a sale of 20 lines
 //!   a fifth of its time. It is opened for the first one.
 //! * A sale that finds the thread at rest does its work itself: a change of threads and back would come to each. Those that
-//!   wait share a commit ([`crate::together`]).
+//!   wait share a commit ([`crate::group_commit`]).
 //! * A full queue is told to the caller at once ([`LocalError::Busy`]); nothing waits unboundedly.
-//! * Between two pieces of work the log gets what the last sale left for later ([`crate::late`]).
+//! * Between two pieces of work the log gets what the last sale left for later ([`crate::deferred_log`]).
 //! * A rest of some milliseconds is used to checkpoint, and to give free pages back to the disk, a step at a time.
 //! * After trouble with the disk the outcome of a commit is unknown, so the file is opened anew before more work.
 //! * A piece of work that panics rolls back and takes nothing else with it.
 
-use crate::ballast::{Ballast, Reserve};
+use crate::disk_reserve::{Ballast, Reserve};
 use crate::error::LocalError;
 use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
-use crate::late::{Late, Waits};
-use crate::together::{self, Part};
+use crate::deferred_log::{Late, Waits};
+use crate::group_commit::{self, Part};
 use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,7 +110,7 @@ impl Writer {
         &self,
         work: impl FnMut(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, LocalError> {
-        let (part, wait) = together::part(work);
+        let (part, wait) = group_commit::part(work);
         if let Some(part) = self.done_here(part) {
             self.send(Message::Sale(part))?;
         }
@@ -310,7 +310,7 @@ impl Desk {
             empty => empty.insert(self.file.open_silent()?),
         };
         // A panic has dropped the transaction, which rolls back.
-        let done = catch_unwind(AssertUnwindSafe(|| together::commit(conn, sales)));
+        let done = catch_unwind(AssertUnwindSafe(|| group_commit::commit(conn, sales)));
         let error = match done {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(trouble)) => trouble.at(&self.file.path),

@@ -88,7 +88,7 @@ fn is_code(word: &str) -> bool {
     word.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'-')
 }
 
-/// Paths without ending of modules that are declared for tests only, such as `host/local/src/proofs`.
+/// Paths without ending of modules that are declared for tests only, such as `host/local/src/tests`.
 fn test_modules(sources: &[(String, String)]) -> Vec<String> {
     let mut modules = Vec::new();
     for (file, text) in sources {

@@ -2,7 +2,7 @@
 
 use super::{Checked, check};
 use crate::Schema;
-use crate::bench::{component, sandbox};
+use crate::fixtures::{component, sandbox};
 use crate::sandbox::Component;
 use tillhold_plugin::Role;
 

@@ -3,7 +3,7 @@
 //! Bounded in tries: a rule that loops takes its whole deadline for each.
 
 use crate::KitError;
-use crate::invent::simplest;
+use crate::generate::simplest;
 use tillhold_core::conflict::Conflict;
 use tillhold_core::fit::fit;
 use tillhold_core::row::Row;

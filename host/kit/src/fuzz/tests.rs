@@ -1,7 +1,7 @@
 //! Plugins of the repository, sound and hostile.
 
 use super::{Asked, Found, Fuzz};
-use crate::bench::{component, sandbox};
+use crate::fixtures::{component, sandbox};
 use crate::{End, Schema, Trial};
 use tillhold_core::value::Value;
 

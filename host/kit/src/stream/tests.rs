@@ -1,7 +1,7 @@
 //! Rows through a plugin, more of them than a batch holds.
 
 use super::{Counts, stream};
-use crate::bench::{component, context, sandbox};
+use crate::fixtures::{component, context, sandbox};
 use crate::rows::RowReader;
 use crate::{KitError, Schema};
 use tillhold_core::limits::PULL_PAGE_ROWS_MAX;

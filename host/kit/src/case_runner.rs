@@ -12,11 +12,11 @@ use crate::KitError;
 use crate::case::{self, Case, Input};
 use crate::conflicts::{read_resolutions, resolutions_text};
 use crate::diff::{self, Difference};
-use crate::guilty;
+use crate::bisect;
 use crate::rows::{self, Entry, Format, RowWriter};
 use crate::sandbox::{Component, Sandbox};
 use crate::schema::Schema;
-use crate::steady;
+use crate::determinism;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -97,17 +97,17 @@ impl Trial<'_> {
                 let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
                 let ask = |rows: &[Row]| quiet.transform(context, shape, rows).map(|_| ());
                 let place = |guilty: Range<usize>| match case.format {
-                    Format::Csv => guilty::rows("input.csv", entries, guilty, shape),
+                    Format::Csv => bisect::rows("input.csv", entries, guilty, shape),
                     Format::Json => at("row", guilty, |at| entries[at].row.key(shape), shape),
                 };
-                let verdicts = steady::transform(&plugin, context, shape, &rows);
+                let verdicts = determinism::transform(&plugin, context, shape, &rows);
                 let verdicts = verdicts.map_err(|error| named(case, error, &rows, ask, place))?;
                 Ok(Came::Entries(judged(entries, verdicts)))
             }
             Input::Conflicts(conflicts) => {
                 let ask = |some: &[Conflict]| quiet.resolve(context, some).map(|_| ());
                 let place = |guilty| at("conflict", guilty, |at| conflicts[at].key.clone(), shape);
-                let resolutions = steady::resolve(&plugin, context, conflicts);
+                let resolutions = determinism::resolve(&plugin, context, conflicts);
                 let resolutions =
                     resolutions.map_err(|error| named(case, error, conflicts, ask, place))?;
                 Ok(Came::Resolutions(resolutions))
@@ -154,7 +154,7 @@ fn named<Q>(
 ) -> KitError {
     match error {
         KitError::Plugin(error) if case.fails.as_deref() != Some(error.code()) => {
-            guilty::told(error, asked, ask, place)
+            bisect::told(error, asked, ask, place)
         }
         other => other,
     }

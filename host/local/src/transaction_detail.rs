@@ -4,7 +4,7 @@ use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
-use crate::late;
+use crate::deferred_log;
 use crate::record::{ITS_ROWS, TransactionRecord, find};
 use crate::registry::Registry;
 use crate::waiting::Undecided;
@@ -99,7 +99,7 @@ pub(crate) fn whole(
     id: TransactionId,
 ) -> Result<Option<WholeTransaction>, Trouble> {
     let Some(record) = find(conn, id)? else { return Ok(None) };
-    late::refuse(conn, id)?;
+    deferred_log::refuse(conn, id)?;
     let sql = "SELECT reason_since_ms, reason_table, reason_key FROM tillhold_transaction \
                WHERE transaction_id = ?1";
     let (since_ms, table, key): (Option<i64>, Option<String>, Option<String>) = conn

@@ -6,7 +6,7 @@
 use crate::cell::{self, bind_key, bind_row, read_row};
 use crate::error::LocalError;
 use crate::file::Trouble;
-use crate::late::{self, Late};
+use crate::deferred_log::{self, Late};
 use crate::load::key_twice;
 use crate::record::RowWrite;
 use crate::registry::{Entry, Registry};
@@ -92,7 +92,7 @@ pub(crate) fn change(
     changes: &[Change],
     late: &Late,
 ) -> Result<(), Trouble> {
-    if late::is_of(conn, entry)? {
+    if deferred_log::is_of(conn, entry)? {
         late.log(conn)?;
     }
     changes.iter().try_for_each(|change| write(conn, id, entry, change))
@@ -107,7 +107,7 @@ pub(crate) fn insert(
     given: i64,
 ) -> Result<i64, Trouble> {
     insert_rows(conn, entry, rows)?.into_iter().try_fold(given, |given, rowids| {
-        late::note(conn, id, entry, &rowids, given + 1)?;
+        deferred_log::note(conn, id, entry, &rowids, given + 1)?;
         Ok(given + rowids.end() - rowids.start() + 1)
     })
 }

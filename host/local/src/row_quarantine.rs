@@ -12,7 +12,7 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::registry::{Entry, Registry};
 use crate::release::named;
-use crate::{again, apply, image};
+use crate::{retry, apply, image};
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::limits;
@@ -183,7 +183,7 @@ fn mark(
     };
     for key in &outcome.passed {
         if as_of.is_some() {
-            again::ask_for_passed(&transaction, entry, key)?;
+            retry::ask_for_passed(&transaction, entry, key)?;
         }
         transaction
             .prepare_cached(

@@ -200,7 +200,7 @@ fn on_a_full_disk_a_shift_is_sold_to_its_end() {
     let program = std::env::current_exe().expect("this program");
     let again = namespace("exec \"$0\" --exact --nocapture \"$PROOF\"")
         .arg(program)
-        .env("PROOF", "proofs::sizing::on_a_full_disk_a_shift_is_sold_to_its_end")
+        .env("PROOF", "tests::sizing::on_a_full_disk_a_shift_is_sold_to_its_end")
         .env(SMALL_DISK, folder.path())
         .output()
         .expect("this proof again");

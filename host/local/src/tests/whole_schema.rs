@@ -16,7 +16,7 @@ use tillhold_core::version::ChannelVersion;
 #[path = "../../../../tests/conformance/generate.rs"]
 #[allow(
     dead_code,
-    reason = "two proofs share this file; this one needs rows by a table's name only"
+    reason = "two tests share this file; this one needs rows by a table's name only"
 )]
 mod generate;
 

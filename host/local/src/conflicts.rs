@@ -5,7 +5,7 @@
 //! * A choice is kept until the transaction is settled; a transaction goes up again when all its conflicts are chosen.
 
 use crate::database::LocalDatabase;
-use crate::decided::sides;
+use crate::decisions::sides;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;

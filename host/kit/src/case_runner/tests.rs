@@ -1,7 +1,7 @@
 //! Cases on disk, through plugins of the repository.
 
 use super::{End, Ended, Trial};
-use crate::bench::{component, sandbox};
+use crate::fixtures::{component, sandbox};
 use crate::diff::Paint;
 use crate::{KitError, Schema, Terms};
 use std::fs;
