@@ -123,4 +123,4 @@ fleet registers="30" sales="9":
 # One target of tests/harm under libFuzzer, with a nightly compiler (just fuzz channel -max_total_time=600)
 fuzz target *arguments:
     mkdir -p target/harm/fuzz target/harm/learnt/{{target}}
-    cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none --codegen-units 16 {{ if target =~ "standin|channel" { "" } else { "--features agent" } }} {{target}} target/harm/learnt/{{target}} tests/harm/corpus/{{target}} -- -artifact_prefix=target/harm/fuzz/ -timeout=60 -rss_limit_mb=1500 {{arguments}}
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none --codegen-units 16 {{ if target =~ "embedded|channel" { "" } else { "--features agent" } }} {{target}} target/harm/learnt/{{target}} tests/harm/corpus/{{target}} -- -artifact_prefix=target/harm/fuzz/ -timeout=60 -rss_limit_mb=1500 {{arguments}}

@@ -15,8 +15,8 @@ use crate::world::{Answer, World, named, refusal};
 use std::time::Duration;
 use tillhold_channel::probe::probe as ask_probe;
 use tillhold_channel::profile::{ChannelScope, read_profile};
-use tillhold_standin::Fault;
-use tillhold_standin::answer::SqlError;
+use tillhold_embedded::Fault;
+use tillhold_embedded::answer::SqlError;
 
 const PROBE_MAX: Duration = Duration::from_secs(30);
 

@@ -9,8 +9,8 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tillhold_channel::{ChannelConfig, Encryption, Link, Secret, Trust};
+use tillhold_embedded::{Engine, Gate, Server, ServerOptions};
 use tillhold_env::Env;
-use tillhold_standin::{Engine, Gate, Server, ServerOptions};
 
 pub enum Place {
     Embedded,

@@ -5,7 +5,7 @@ use crate::harness::{Stage, proof};
 use rusqlite::{Connection, OpenFlags};
 use std::process::Command;
 use std::time::Duration;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 use tokio::io::AsyncWriteExt as _;
 
 /// Of a scope that is pulled once an hour, before the one of the staff, which is too.

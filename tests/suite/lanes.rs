@@ -8,7 +8,7 @@ use crate::way::{Cut, Way};
 use futures_util::future::join_all;
 use serde_json::Value as Json;
 use std::time::Duration;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 
 /// More than a probe, a sale's answer or a read brings; a pull of all customers brings several times that.
 const A_PULLS_BYTES: usize = 128 << 10;

@@ -7,7 +7,7 @@ use crate::numbers::sale;
 use futures_util::future::join_all;
 use std::time::Duration;
 use tillhold_core::limits;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 use tokio::io::AsyncWriteExt as _;
 
 /// Every place is taken by a synchronisation that waits at the channel: a question is refused, and a sale is taken.

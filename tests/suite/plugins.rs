@@ -381,7 +381,7 @@ fn an_earlier_component_comes_back_by_a_persons_word_or_by_the_profile() {
         let at_work = |status: &Json, bytes: &[u8]| {
             plugin(status, "hostile")["digest"].as_str() == Some(&digest(bytes))
         };
-        let words = ["plugin", "rollback", "hostile", "--why", "wrong prices", "--by", "Ann"];
+        let words = ["plugin", "rollback", "hostile", "--why", "wrong prices", "--who", "Ann"];
         let nothing = stage_command(&stage, &words).1;
         assert!(nothing.contains("plugin-no-earlier"), "{nothing}");
         std::fs::write(component(&stage, "hostile"), &second).expect("a component");

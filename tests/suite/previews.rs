@@ -83,7 +83,7 @@ fn a_word_on_a_rollback_that_cannot_be_read_is_said_to_be_lost_and_the_file_hold
         std::fs::write(component(&stage, "hostile"), &second).expect("a component");
         until(&stage, "the second", |status| at_work(status, &second)).await;
         let ran =
-            stage.tillhold(&["plugin", "rollback", "hostile", "--by", "Eve", "--why", "prices"]);
+            stage.tillhold(&["plugin", "rollback", "hostile", "--who", "Eve", "--why", "prices"]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
         until(&stage, "the first", |status| at_work(status, hostile())).await;
         stage.rehearsal.kill();

@@ -85,19 +85,19 @@ fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
         let (_, listed) = quarantine(&stage, &["list"]);
         let (id, short) = (&listed["sales"][0]["id"], &listed["sales"][0]["short"]);
         let (id, short) = (id.as_str().expect("an id"), short.as_str().expect("an id"));
-        refused_with(&stage, &["release", short, "--why", " ", "--by", "Ann"], "reason-missing");
+        refused_with(&stage, &["discard", short, "--why", " ", "--who", "Ann"], "reason-missing");
         refused_with(
             &stage,
-            &["release", "ffffffff", "--why", "x", "--by", "Ann"],
+            &["discard", "ffffffff", "--why", "x", "--who", "Ann"],
             "quarantine-unknown",
         );
         // Let go of while the channel is away, and killed before it is back: on record once, on both sides.
         stage.rehearsal.cut().await.expect("a cut");
         stage.state("offline").await;
-        let words = ["release", short, "--why", "entered by hand", "--by", "Ann"];
+        let words = ["discard", short, "--why", "entered by hand", "--who", "Ann"];
         let (status, answer) = quarantine(&stage, &words);
-        assert_eq!((status, &answer["state"]), (Some(0), &json!("releasing")), "{answer:#}");
-        assert_eq!(quarantine(&stage, &["list"]).1["sales"][0]["state"], "releasing");
+        assert_eq!((status, &answer["state"]), (Some(0), &json!("discarding")), "{answer:#}");
+        assert_eq!(quarantine(&stage, &["list"]).1["sales"][0]["state"], "discarding");
         refused_with(&stage, &words, "quarantine-let-go");
         refused_with(&stage, &["retry", short], "quarantine-let-go");
         stage.rehearsal.kill();
@@ -108,7 +108,7 @@ fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
         is_on_record(&stage, id, &answer["decision"]).await;
         refused_with(
             &stage,
-            &["release", short, "--why", "again", "--by", "Ann"],
+            &["discard", short, "--why", "again", "--who", "Ann"],
             "quarantine-unknown",
         );
         assert_eq!(stage.rehearsal.ledger_count().expect("a count"), 202, "it was never sent");
@@ -119,14 +119,14 @@ fn of_two_hundred_sales_one_is_refused_and_another_is_let_go_of() {
 /// Of the sale that Ann let go of: what is known here, and what at the channel.
 async fn is_on_record(stage: &Stage, id: &str, decision: &Json) {
     let known = stage.rehearsal.get(&format!("/v1/transactions/{id}")).await.expect("an answer");
-    assert_eq!(known.body["state"], "released", "{}", known.body);
+    assert_eq!(known.body["state"], "discarded", "{}", known.body);
     let status = stage.rehearsal.get("/v1/status").await.expect("a status").body;
     assert_eq!(status["unsent"]["transactions"], 0, "{status:#}");
     let decisions = stage.tillhold(&["decisions", "list", "--json"]).json();
     let made = &decisions["decisions"][0];
     assert_eq!((&made["id"], &made["transaction"]), (decision, &json!(id)), "{made:#}");
     assert_eq!((&made["who"], &made["why"]), (&json!("Ann"), &json!("entered by hand")));
-    let rows = made["released"]["rows"].as_array().expect("the sale's rows");
+    let rows = made["discarded"]["rows"].as_array().expect("the sale's rows");
     let header = rows.iter().find(|row| row["table"] == "ax.RETAILTRANSACTIONTABLE");
     assert!(header.is_some_and(|row| row["offline"]["CURRENCY"] == "USD"), "{made:#}");
     let same = format!(

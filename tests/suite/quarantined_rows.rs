@@ -74,7 +74,7 @@ fn another_build(stage: &Stage) {
 async fn give_up(stage: &Stage, id: &str, own: &str) {
     let aside = |status: &Json| status["rows_aside"].as_u64();
     let before = aside(&stage.rehearsal.get("/v1/status").await.expect("a status").body);
-    let words = ["quarantine", "release", id, "--why", "moved away", "--by", "Ann"];
+    let words = ["quarantine", "discard", id, "--why", "moved away", "--who", "Ann"];
     let released = tillhold(stage, &words);
     let sql = format!(
         "SELECT [id] FROM [tillhold].[decision] WHERE [who] = N'Ann' AND [why] = N'moved away' \

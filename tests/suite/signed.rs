@@ -180,7 +180,7 @@ fn keys_roll_over_at_work_and_a_withdrawn_one_takes_its_kept_components_with_it(
 
         // Back to Ann's, which is kept with its signature; a start asks again.
         let (first_digest, second_digest) = (digest_of(&first), digest_of(&second));
-        let back = ["plugin", "rollback", RULE, "--by", "Eve", "--why", "prices"];
+        let back = ["plugin", "rollback", RULE, "--who", "Eve", "--why", "prices"];
         let to = |digest: &str| stage.tillhold(&[&back[..], &["--to", digest]].concat());
         let ran = to(&first_digest);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);

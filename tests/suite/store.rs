@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
+use tillhold_embedded::Engine;
 use tillhold_env::Env;
-use tillhold_standin::Engine;
 
 pub const STORE: &str = "S1";
 pub const PRICES: i64 = 300;

@@ -6,7 +6,7 @@ use crate::harness::{Stage, proof};
 use serde_json::Value as Json;
 use std::time::Duration;
 use tillhold_core::limits;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 
 /// With local-first an interval counts; half a minute is longer than this proof needs to look.
 const SELDOM: &str = "\n[upload]\ninterval_s = 3600\ntransactions_max = 2\n";

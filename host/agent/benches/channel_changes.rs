@@ -89,7 +89,7 @@ struct Figure {
 
 async fn measure(rows: i64) -> Fallible<Vec<Figure>> {
     let table = prices()?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         load(engine, &table, &mut (0..rows).map(price)).map(|_| ())
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;

@@ -54,7 +54,7 @@ struct Figure {
 
 async fn measure(registers: usize, seconds: u64) -> Fallible<Figure> {
     let table = table("ax.BENCHPRICE", &[("PRICEID", "int"), ("AMOUNT", "int")], &[0])?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         let row = |at| vec![Value::Int(at), Value::Int(at)];
         load(engine, &table, &mut (0..1_000).map(row)).map(|_| ())
     };

@@ -41,7 +41,7 @@ async fn main() -> Fallible<()> {
     }
     let rows: i64 = argument("--rows").map_or(Ok(ROWS), |text| text.parse())?;
     let table = prices()?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         load(engine, &table, &mut (0..rows).map(price)).map(|_| ())
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;

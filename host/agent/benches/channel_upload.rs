@@ -50,7 +50,7 @@ async fn main() -> Fallible<()> {
     let number = |name: &str, usual: i64| argument(name).map_or(Ok(usual), |text| text.parse());
     let (sales, lines) = (number("--sales", SALES)?, number("--lines", LINES)?);
     let tables = Tables::new()?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         load(engine, &tables.seed, &mut std::iter::once(seed_row(0))).map(|_| ())
     };
     let shop = Shop::filled(&tables.all(), "bidirectional", fill).await?;

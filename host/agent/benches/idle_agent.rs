@@ -51,7 +51,7 @@ async fn main() -> Fallible<()> {
         "ax.BENCHITEM",
     ];
     let tables = names.map(customers).into_iter().collect::<Fallible<Vec<Table>>>()?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         for table in &tables {
             load(engine, table, &mut (0..ROWS).map(row))?;
         }

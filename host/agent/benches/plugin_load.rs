@@ -35,7 +35,7 @@ async fn main() -> Fallible<()> {
     let number = |name: &str, usual: i64| argument(name).map_or(Ok(usual), |text| text.parse());
     let (rows, rounds) = (number("--rows", ROWS)?, number("--rounds", 3)?);
     let table = table(TABLE, &COLUMNS, &[0])?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         load(engine, &table, &mut (0..rows).map(row)).map(drop)
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;

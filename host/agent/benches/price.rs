@@ -47,7 +47,7 @@ async fn main() -> Fallible<()> {
     let (barcodes, rounds) = (number("--barcodes", BARCODES)?, number("--rounds", 3)?);
     let (connections, seconds) = (number("--connections", 16)?, number("--seconds", 5)?);
     let table = barcode_table()?;
-    let fill = |engine: &std::sync::Arc<tillhold_standin::Engine>| {
+    let fill = |engine: &std::sync::Arc<tillhold_embedded::Engine>| {
         load(engine, &table, &mut (0..barcodes).map(row)).map(|_| ())
     };
     let shop = Shop::filled(std::slice::from_ref(&table), "download", fill).await?;

@@ -1,23 +1,23 @@
 //! The running agent: one register, its standing, and the lanes to its channel.
 
-use crate::again::Again;
+use crate::channel_epoch::Life;
+use crate::channel_report::Reports;
 use crate::claiming::Claim;
 use crate::fault::FlowError;
 use crate::freshness::DataAges;
-use crate::held::Hold;
 use crate::history::History;
+use crate::hold::Hold;
 use crate::images::keep::Images;
 use crate::lanes::Lanes;
-use crate::life::Life;
-use crate::lost::Lost;
 use crate::numbers::Numbers;
-use crate::quiet::Passes;
 use crate::register::{Register, ScopeRun};
 use crate::renewal::Renewal;
 use crate::report;
-use crate::reporting::Reports;
+use crate::resend::Lost;
+use crate::retry::Again;
 use crate::rounds::Rounds;
 use crate::said_once::SaidOnce;
+use crate::skip_unchanged::Passes;
 use crate::snapshot::board::Board;
 use crate::sync;
 use crate::trouble::{LastTrouble, Trouble};

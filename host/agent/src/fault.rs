@@ -3,8 +3,8 @@
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
 use crate::kept::KeptError;
-use crate::lost::Hindrance;
 use crate::numbers::NumbersDoubt;
+use crate::resend::Hindrance;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
 use std::time::Duration;

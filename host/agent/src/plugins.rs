@@ -1,7 +1,7 @@
 //! The profile's plugins: loaded from the register's folder, checked, given to their scopes, exchanged, and shown.
 //!
 //! ```text
-//! a file changes ─► still at the next look ─► loaded beside the work ([`looking`]) ─┬► exchanged between two passes
+//! a file changes ─► still at the next look ─► loaded beside the work ([`watch`]) ─┬► exchanged between two passes
 //!                                                                                   └► refused: the old one stays
 //! ```
 //!
@@ -9,19 +9,18 @@
 //!   is another than before.
 //! * A scope works with one set of plugins from the beginning of a pass to its end.
 
-pub mod book;
 pub mod earlier;
-pub mod looking;
 pub mod preview;
+pub mod stats;
+pub mod watch;
 
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun, ids_of, plugins_of};
 use crate::report;
 use crate::settings::register_file::RegisterFile;
-use book::Book;
 use earlier::{Folders, WayBack};
-use looking::Prepared;
 use serde_json::{Value as Json, json};
+use stats::Book;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +33,7 @@ use tillhold_plugin::{
     ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits,
     PluginSource, Role, signature_file,
 };
+use watch::Prepared;
 
 pub struct Plugins {
     env: Env,

@@ -16,13 +16,13 @@
 //!   other scopes go on.
 //! * rows in = applied + dropped + quarantined, or the pull stops.
 
-mod again;
 mod load;
+mod refetch;
 
-use crate::again::by_rule;
 use crate::fault::FlowError;
 use crate::numbers;
 use crate::register::{Register, ScopeRun};
+use crate::retry::by_rule;
 use crate::rules::{self, RowOutcome};
 use crate::selecting::{self, InForce};
 use std::collections::BTreeMap;

@@ -26,11 +26,11 @@ pub use arrivals::take_stock;
 pub use outgoing::{Transformed, transformed};
 pub use taken::{Taken, taken};
 
-use crate::again;
 use crate::fault::FlowError;
-use crate::leaving::leaving;
+use crate::filter_exit::leaving;
 use crate::register::Register;
 use crate::resolve::{Case, PreparedTransaction};
+use crate::retry;
 use arrivals::{accept, is_accepted};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -200,7 +200,7 @@ impl Push<'_> {
                 let named = table.as_ref().map_or(String::new(), |table| format!("{table}: "));
                 let reason = format!("{named}SQL Server error {number}: {message}");
                 let hangs =
-                    again::of_refused_sale(register, self.link, transaction, table.as_ref());
+                    retry::of_refused_sale(register, self.link, transaction, table.as_ref());
                 let circumstances = Some(hangs.await?);
                 let refusal = Refusal { reason, table, key: None, circumstances };
                 self.set_aside(transaction, "channel-refused", refusal).await

@@ -15,7 +15,7 @@ mod shape;
 use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::kept;
-use crate::plugins::book::Book;
+use crate::plugins::stats::Book;
 use crate::plugins::{self, Plugins};
 use crate::renewal::Fault;
 use crate::report;

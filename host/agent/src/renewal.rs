@@ -8,7 +8,7 @@
 //! * A profile's file is noticed as soon as it is written; one at the channel every
 //!   [`limits::PROFILE_LOOK_INTERVAL`], before a register comes back too; both with every `tillhold sync`.
 //! * Only online: the shapes of new tables are the channel's to tell.
-//! * What plugins the profile names is loaded beforehand ([`crate::plugins::looking`]): neither pulls nor sales wait for a
+//! * What plugins the profile names is loaded beforehand ([`crate::plugins::watch`]): neither pulls nor sales wait for a
 //!   compiler. A component that is refused leaves the one that is at work.
 //! * A profile that is wrong, or whose plugin cannot be used, is refused and told; the register goes on with what it has.
 //! * A sale that arrives in the middle waits for the installation and is written in the new shape; none is refused.
@@ -16,7 +16,7 @@
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::plugins::Stamp;
-use crate::plugins::looking::{Prepared, profile_stamp};
+use crate::plugins::watch::{Prepared, profile_stamp};
 use crate::register::{Outlook, Register, ScopeRun, ids_of};
 use crate::settings::profile_file::{ProfileChoice, ProfileSource};
 use serde_json::{Value as Json, json};

@@ -12,7 +12,7 @@
 
 use crate::fault::FlowError;
 use crate::numbers;
-use crate::plugins::book::{ConflictCounts, Place, Work};
+use crate::plugins::stats::{ConflictCounts, Place, Work};
 use crate::register::{Register, ScopeRun};
 use crate::rules::{self, RowOutcome};
 use std::collections::BTreeMap;

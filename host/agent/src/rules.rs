@@ -9,7 +9,7 @@
 //! * What a plugin does is noted in the book, and each of its failures is: none is silent.
 
 use crate::fault::FlowError;
-use crate::plugins::book::{Book, Place, RowCounts, Work};
+use crate::plugins::stats::{Book, Place, RowCounts, Work};
 use crate::register::{Register, ScopeRun};
 use crate::report;
 use std::sync::Arc;

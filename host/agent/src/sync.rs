@@ -7,16 +7,16 @@
 //!   goes on.
 
 use crate::agent::Agent;
+use crate::channel_report::REPORT;
 use crate::fault::FlowError;
-use crate::lost::LOST;
 use crate::pull::{self, Progress};
 use crate::push::{self, Push, PushEnd, Pushed};
-use crate::quiet;
 use crate::register::{Register, ScopeRun};
-use crate::reporting::REPORT;
+use crate::resend::LOST;
 use crate::selecting;
+use crate::skip_unchanged;
 use crate::snapshot::keep;
-use crate::{again, claiming, life, numbers, releasing, renewal, reporting};
+use crate::{channel_epoch, channel_report, claiming, discarding, numbers, renewal, retry};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_channel::{ChannelError, Link};
@@ -37,7 +37,7 @@ pub async fn come_back(agent: &Arc<Agent>, began_ms: u64) -> Result<(), FlowErro
     {
         // Whoever asks sees what comes back, before it is gone.
         let mut link = agent.pull_lane().await;
-        reporting::tell_if_due(agent, &mut link).await;
+        channel_report::tell_if_due(agent, &mut link).await;
     }
     push_pending(agent, false).await?;
     if is_over() {
@@ -129,7 +129,7 @@ pub async fn now(agent: &Arc<Agent>, wanted: Wanted<'_>) -> Result<Synchronised,
     let register = agent.register();
     select(agent, &mut link, if chooses { Chosen::Anew } else { Chosen::Due }).await?;
     numbers::refresh(agent, &register, &mut link).await?;
-    reporting::tell(agent, &mut link).await;
+    channel_report::tell(agent, &mut link).await;
     Ok(Synchronised { pushed, pulled })
 }
 
@@ -173,7 +173,7 @@ pub async fn keep_pulled(agent: Arc<Agent>) {
         } else if agent.state() == State::Held {
             // Held by a person, who may well have the channel within reach.
             let mut link = agent.pull_lane().await;
-            reporting::tell_if_due(&agent, &mut link).await;
+            channel_report::tell_if_due(&agent, &mut link).await;
         }
     }
 }
@@ -222,7 +222,7 @@ async fn pull_due(agent: &Agent) -> Result<(), FlowError> {
     }
     numbers::refresh_if_seeds_came(agent, &register, &mut link).await?;
     select(agent, &mut link, Chosen::Due).await?;
-    reporting::tell_if_due(agent, &mut link).await;
+    channel_report::tell_if_due(agent, &mut link).await;
     Ok(())
 }
 
@@ -269,7 +269,7 @@ async fn select(agent: &Agent, link: &mut Link, which: Chosen) -> Result<(), Flo
 /// A due scope of a channel on which nothing happened is up to date without a pass.
 async fn pull_if_changed(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<(), FlowError> {
     let (register, started_us) = (agent.register(), agent.register().env.clock.monotonic_us());
-    match quiet::is_unchanged(agent, link, run).await {
+    match skip_unchanged::is_unchanged(agent, link, run).await {
         Ok(true) => {
             agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.report(&run.scope.name, &Ok(Tally::default()), 0);
@@ -366,8 +366,8 @@ async fn push_claimed(
     if !knows_arrivals {
         push::take_stock(agent, register, link, pushed).await?;
     }
-    again::look_if_due(agent, register, link).await?;
-    releasing::tell(register, link).await?;
+    retry::look_if_due(agent, register, link).await?;
+    discarding::tell(register, link).await?;
     Push { register, link, speaker: &speaker, pushed }.run(watch).await
 }
 
@@ -432,7 +432,7 @@ async fn pull_scope(agent: &Agent, link: &mut Link, run: &ScopeRun) -> Result<Ta
         Ok(tally) => {
             agent.ages.pulled(&register, &run.scope.name, started_us);
             agent.passes.note(&register, &run.scope.name);
-            life::note(agent, &register, run).await?;
+            channel_epoch::note(agent, &register, run).await?;
             note(agent, run, took_ms, tally, None).await?;
             Ok(tally)
         }

@@ -17,9 +17,9 @@ mod report;
 mod table;
 
 use crate::fault::FlowError;
-use crate::lost;
 use crate::pull::{Pull, Unwatched};
 use crate::register::{Register, ScopeRun};
+use crate::resend;
 use crate::selecting::{self, InForce};
 pub use report::{Report, Standing, TableReport};
 use table::Comparing;
@@ -70,7 +70,7 @@ pub async fn verify(register: &Register, asked: &Asked) -> Result<Report, FlowEr
         report.faults.push((run.scope.name.clone(), error));
     }
     if asked.is_all() {
-        match lost::missing(&register.local, &mut link).await {
+        match resend::missing(&register.local, &mut link).await {
             Ok(sales) => report.sales_lost = sales,
             Err(error) if error.is_channel_trouble() => return Err(error),
             Err(error) => report.faults.push((LEDGER.to_string(), error)),

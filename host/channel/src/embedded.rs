@@ -34,8 +34,8 @@ use tillhold_core::table::Table;
 use tillhold_core::transaction::{Operation, Receipt, Transaction, Write};
 use tillhold_core::value::Value;
 use tillhold_core::version::{ChannelVersion, Incarnation, Position};
+use tillhold_embedded::{Engine, Gate, Server, ServerOptions};
 use tillhold_env::Env;
-use tillhold_standin::{Engine, Gate, Server, ServerOptions};
 
 const INCARNATION: Incarnation = Incarnation([7; 16]);
 

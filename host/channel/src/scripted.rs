@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
-use tillhold_env::Env;
-use tillhold_standin::answer::{
+use tillhold_embedded::answer::{
     Answer, Answers, Isolation, Parameter, ResultColumn, SqlEngine, SqlError, SqlSession,
 };
-use tillhold_standin::{Gate, Server, ServerOptions};
+use tillhold_embedded::{Gate, Server, ServerOptions};
+use tillhold_env::Env;
 
 /// A statement that is expected by some words of it, and what the channel says.
 pub(crate) struct Line {

@@ -338,4 +338,4 @@ fn attempt_when_due(
 }
 
 #[cfg(test)]
-mod proofs;
+mod tests;

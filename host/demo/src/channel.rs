@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tillhold_core::table::Table;
 use tillhold_core::text::hexadecimal;
 use tillhold_core::value::Value;
+use tillhold_embedded::{Engine, Gate, Server, ServerOptions, TlsIdentity};
 use tillhold_env::Env;
-use tillhold_standin::{Engine, Gate, Server, ServerOptions, TlsIdentity};
 
 /// Rows between two looks at the progress bar.
 const ROWS_SHOWN: u64 = 500;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use tillhold_client::ClientError;
 use tillhold_core::fault::Class;
 use tillhold_core::table::TableName;
+use tillhold_embedded::answer::SqlError;
+use tillhold_embedded::{EngineError, ServerError};
 use tillhold_kit::KitError;
 use tillhold_kit::csv::Problem;
-use tillhold_standin::answer::SqlError;
-use tillhold_standin::{EngineError, ServerError};
 use tillhold_toolchain::ToolchainError;
 
 #[derive(Debug, thiserror::Error)]

@@ -43,5 +43,5 @@ pub use rehearsal::{OpenTransaction, ProfileSize, Rehearsal};
 pub use sale::{Draft, Item, Sale, Till, WrittenRow, ring_up};
 pub use shop::{Basket, BasketLine, Household, Product, Shop, ShopFiles, store_number};
 pub use story::run;
-pub use tillhold_standin::Fault;
+pub use tillhold_embedded::Fault;
 pub use verify::{Acknowledged, Findings};

@@ -1,4 +1,4 @@
-//! The demonstration's parts step by step, for proofs that stop in the middle: the same channel, agent process,
+//! The demonstration's parts step by step, for tests that stop in the middle: the same channel, agent process,
 //! cashier and check from outside, on a store small enough to be filled in a second.
 
 use crate::DemoError;
@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tillhold_client::{Answer, Client, Door};
+use tillhold_embedded::Fault;
 use tillhold_env::Env;
-use tillhold_standin::Fault;
 use tokio::sync::mpsc;
 
 /// Real baskets that are kept, with the products and households in them.
@@ -396,7 +396,7 @@ impl Rehearsal {
         self.channel.stop().await
     }
 
-    /// A line for whoever watches the proofs.
+    /// A line for whoever watches the tests.
     pub fn note(&self, text: &str) {
         self.stage.line(text);
     }

@@ -3,7 +3,7 @@
 use crate::DemoError;
 use tillhold_core::table::{Table, TableName, bracket};
 use tillhold_core::value::Value;
-use tillhold_standin::answer::{Answer, Flow, SqlEngine, SqlSession};
+use tillhold_embedded::answer::{Answer, Flow, SqlEngine, SqlSession};
 
 /// The database that the demonstration's channel is.
 pub const DATABASE: &str = "channel";

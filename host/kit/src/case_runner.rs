@@ -9,14 +9,14 @@
 //! * Runs in the sandbox of production: a case that a register's limits would stop fails here too.
 
 use crate::KitError;
+use crate::bisect;
 use crate::case::{self, Case, Input};
 use crate::conflicts::{read_resolutions, resolutions_text};
+use crate::determinism;
 use crate::diff::{self, Difference};
-use crate::bisect;
 use crate::rows::{self, Entry, Format, RowWriter};
 use crate::sandbox::{Component, Sandbox};
 use crate::schema::Schema;
-use crate::determinism;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;

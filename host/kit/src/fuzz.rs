@@ -12,10 +12,10 @@ mod shrink;
 use crate::KitError;
 use crate::case;
 use crate::conflicts;
+use crate::determinism;
 use crate::generate;
 use crate::rows::{Entry, Format, RowWriter, shape};
 use crate::schema::Schema;
-use crate::determinism;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,8 +131,9 @@ impl Fuzz<'_> {
             let count = if batch < CONFLICTS { batch + 1 } else { CONFLICTS };
             let conflicts: Vec<Conflict> =
                 (0..count).map(|_| generate::conflict(&mut draw, shape)).collect();
-            let trouble =
-                |conflicts: &[Conflict]| determinism::resolve(self.plugin, &context, conflicts).err();
+            let trouble = |conflicts: &[Conflict]| {
+                determinism::resolve(self.plugin, &context, conflicts).err()
+            };
             let Some(error) = trouble(&conflicts) else { continue };
             if known.insert(error.code()) {
                 let conflicts = shrink::conflicts(conflicts, error.code(), trouble);

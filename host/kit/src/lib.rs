@@ -9,29 +9,30 @@
 //! * Cells are read and written here for all who show them as text: test cases, exports, the front door.
 //! * Runs nothing but plugins, in their sandbox, with its limits on.
 
-#[cfg(test)]
-mod fixtures;
+mod bench;
+mod bisect;
 mod case;
+mod case_runner;
 pub mod cells;
 mod check;
 mod conflicts;
-mod bench;
 pub mod csv;
+mod determinism;
 mod diff;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod fuzz;
-mod bisect;
 mod generate;
 mod project;
 mod rows;
 mod sandbox;
 mod schema;
-mod determinism;
 mod stream;
-mod case_runner;
 
-pub use check::{Checked, Finding, UsedColumn, check};
 pub use bench::{Bench, Cost};
+pub use case_runner::{End, Ended, Trial};
+pub use check::{Checked, Finding, UsedColumn, check};
 pub use diff::{CellDifference, Difference, Paint};
 pub use error::KitError;
 pub use fuzz::{Answers, Asked, Found, Fuzz};
@@ -40,4 +41,3 @@ pub use rows::{Entry, Format, RowReader, RowWriter, Said};
 pub use sandbox::{Component, Sandbox, Terms};
 pub use schema::{Schema, schema_text};
 pub use stream::{Counts, stream};
-pub use case_runner::{End, Ended, Trial};

@@ -13,13 +13,13 @@
 //! * What was skipped may all the same be newer: the channel is asked for those rows again, once nothing of them is unsent.
 //! * Triggers are silent meanwhile: what pull writes, push never sends back.
 
-use crate::retry::{self, Asked};
 use crate::cell::{bind_key, bind_row, read_key, read_row};
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
 use crate::lineage;
 use crate::registry::{Entry, LoadState, Progress, StoredPosition};
+use crate::retry::{self, Asked};
 use crate::statements::SETTLED;
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! The handle that the agent holds: two files, a writer thread each, a few readers each.
 
+use crate::deferred_log::Late;
 use crate::disk_reserve::{self, Ballast};
 use crate::error::LocalError;
 use crate::file::{self, Kind, OfflineFile, Trouble};
-use crate::deferred_log::Late;
 use crate::reader::Readers;
 use crate::registry::{Entry, Registry, TableState};
 use crate::replacement;

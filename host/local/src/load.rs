@@ -10,7 +10,6 @@
 //! * A row with unsent changes is left as it is and counted as dropped; so is one that was sent while the load ran,
 //!   whose page may have been read before. Either is asked for again once it is sent.
 
-use crate::retry;
 use crate::apply::{self, Stager};
 use crate::cell::{bind_key, bind_row};
 use crate::database::LocalDatabase;
@@ -18,6 +17,7 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble, repeatable};
 use crate::image;
 use crate::registry::{Entry, LoadState};
+use crate::retry;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::row::{Key, Row};

@@ -4,13 +4,13 @@
 //! rows the log still lacks ([`crate::deferred_log`]).
 
 use crate::adopt;
-use crate::retry;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
 use crate::record::ITS_ROWS;
 use crate::registry::{Entry, Registry};
+use crate::retry;
 use crate::settle::Settlement;
 use crate::waiting::{self, Undecided};
 use rusqlite::{Connection, Row as SqlRow};

@@ -7,9 +7,9 @@
 //! * A read that lives too long is ended: an old snapshot keeps the write-ahead log from being reused.
 //! * Reads that may take long leave one connection to the short ones: no lookup of a sale waits behind them.
 
+use crate::deferred_log::Late;
 use crate::error::LocalError;
 use crate::file::{OfflineFile, Trouble};
-use crate::deferred_log::Late;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,13 +6,13 @@
 //! * When the disk is full the space kept for that is given to the sale ([`crate::Reserve`]).
 //! * When the disk fails at the commit its outcome is unknown: the file is opened anew and asked by the id.
 
-use crate::disk_reserve::Reserve;
 use crate::database::LocalDatabase;
+use crate::deferred_log::Late;
+use crate::disk_reserve::Reserve;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
-use crate::deferred_log::Late;
-use crate::settle::mark_settled;
 use crate::row_changes::{Step, change, give_numbers, insert, last_number, steps};
+use crate::settle::mark_settled;
 use rusqlite::{Connection, Row as SqlRow};
 use std::sync::Arc;
 use tillhold_core::limits;

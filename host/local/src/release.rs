@@ -10,7 +10,6 @@
 //!   what will never be sent, the older one would count as overtaken.
 //! * What it changed of pulled rows is the channel's again: the next pull asks for those rows.
 
-use crate::retry;
 use crate::apply;
 use crate::cell::bind_row;
 use crate::conflicts;
@@ -22,8 +21,9 @@ use crate::image;
 use crate::purge;
 use crate::record::{CommittedWhere, ITS_ROWS, TransactionState, find};
 use crate::registry::{Entry, Registry};
-use crate::settle::{forget_log, mark_settled};
+use crate::retry;
 use crate::row_changes::find_row;
+use crate::settle::{forget_log, mark_settled};
 use crate::waiting::decoded;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior};
 use tillhold_core::conflict::BY_PERSON;

@@ -4,9 +4,9 @@
 //! * A key that the channel takes for another one is that one's: text outside ASCII is looked for in either case.
 
 use crate::cell::{self, bind_key, bind_row, read_row};
+use crate::deferred_log::{self, Late};
 use crate::error::LocalError;
 use crate::file::Trouble;
-use crate::deferred_log::{self, Late};
 use crate::load::key_twice;
 use crate::record::RowWrite;
 use crate::registry::{Entry, Registry};

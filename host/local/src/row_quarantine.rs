@@ -12,7 +12,7 @@ use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::registry::{Entry, Registry};
 use crate::release::named;
-use crate::{retry, apply, image};
+use crate::{apply, image, retry};
 use rusqlite::{Connection, Row as SqlRow, TransactionBehavior};
 use std::sync::Arc;
 use tillhold_core::limits;

@@ -4,8 +4,8 @@
 //! * Past the limit, and while the space that is kept for sales is gone, the catalogue takes no more rows. The journal
 //!   is never refused anything: a sale comes before a limit.
 
-use crate::disk_reserve::Reserve;
 use crate::database::LocalDatabase;
+use crate::disk_reserve::Reserve;
 use crate::error::LocalError;
 use crate::file::{self, CATALOGUE, JOURNAL, Kind, Trouble};
 use rusqlite::{Connection, TransactionBehavior};

@@ -1,10 +1,10 @@
 //! One transaction whole: what it is, where it stands, and every row that it wrote, as the log has it.
 
 use crate::database::LocalDatabase;
+use crate::deferred_log;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
 use crate::image;
-use crate::deferred_log;
 use crate::record::{ITS_ROWS, TransactionRecord, find};
 use crate::registry::Registry;
 use crate::waiting::Undecided;

@@ -4,9 +4,9 @@
 
 use crate::adopt;
 use crate::database::LocalDatabase;
+use crate::deferred_log;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
-use crate::deferred_log;
 use crate::pending::net_writes;
 use crate::record::{RECORD_COLUMNS, TransactionRecord, transaction_record};
 use crate::registry::Registry;

@@ -11,11 +11,11 @@
 //! * After trouble with the disk the outcome of a commit is unknown, so the file is opened anew before more work.
 //! * A piece of work that panics rolls back and takes nothing else with it.
 
+use crate::deferred_log::{Late, Waits};
 use crate::disk_reserve::{Ballast, Reserve};
 use crate::error::LocalError;
 use crate::exchange::{self, Step, Watch};
 use crate::file::{OfflineFile, Trouble, can_shrink};
-use crate::deferred_log::{Late, Waits};
 use crate::group_commit::{self, Part};
 use rusqlite::Connection;
 use std::fs::File;

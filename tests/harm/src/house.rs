@@ -1,8 +1,8 @@
 //! A register's offline database as it lies there when its channel has gone: made once, opened anew for every input.
 
 use crate::channel::{counted, every_type, link};
+use crate::embedded::{log_in, say};
 use crate::outside::{Outside, folder};
-use crate::standin::{log_in, say};
 use crate::tds::batch;
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use tillhold::outside::House;
 use tillhold_channel::Link;
 use tillhold_channel::prepare::{PrepareOptions, Prepared, prepare};
 use tillhold_core::profile::{Capture, Direction};
+use tillhold_embedded::{Engine, Server, ServerOptions};
 use tillhold_env::{BoxFuture, BoxStream, Env, Listener, Network};
-use tillhold_standin::{Engine, Server, ServerOptions};
 
 pub const JOURNAL: &str = "journal.db";
 pub const CATALOGUE: &str = "catalogue.db";

@@ -17,6 +17,7 @@ pub mod carried;
 pub mod channel;
 #[cfg(feature = "agent")]
 pub mod door;
+pub mod embedded;
 #[cfg(feature = "agent")]
 pub mod guest;
 #[cfg(feature = "agent")]
@@ -26,7 +27,6 @@ pub mod offline;
 mod outside;
 #[cfg(feature = "agent")]
 pub mod settings;
-pub mod standin;
 mod tds;
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ pub struct Target {
 }
 
 pub const TARGETS: &[Target] = &[
-    Target { name: "standin", harm: standin::harm, mutations: 200 },
+    Target { name: "embedded", harm: embedded::harm, mutations: 200 },
     Target { name: "channel", harm: channel::harm, mutations: 5_000 },
     #[cfg(feature = "agent")]
     Target { name: "profile", harm: settings::profile, mutations: 2_000 },

@@ -76,4 +76,4 @@ macro_rules! replays {
     };
 }
 
-replays! { standin channel profile register answer component carried door offline }
+replays! { embedded channel profile register answer component carried door offline }

@@ -4,14 +4,14 @@
 
 use crate::cable::Cable;
 use crate::channel::{QUESTIONS, ask, asked, counted, every_type, link};
+use crate::embedded::{log_in, say};
 use crate::house::{ROWS, made_ready};
 use crate::outside::{Outside, folder};
-use crate::standin::{log_in, say};
 use crate::tds::{batch, message, messages};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use tillhold_embedded::{Engine, Server, ServerOptions};
 use tillhold_env::Env;
-use tillhold_standin::{Engine, Server, ServerOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy, split};
 
 /// PRELOGIN, login and the session's settings: the target says those itself.

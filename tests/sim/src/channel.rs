@@ -11,9 +11,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use tillhold_embedded::engine::Options;
+use tillhold_embedded::{Engine, Gate, Server, ServerOptions};
 use tillhold_env::{Disk, Env};
-use tillhold_standin::engine::Options;
-use tillhold_standin::{Engine, Gate, Server, ServerOptions};
 use tokio::time::Instant;
 
 /// The first register's port at the channel; the others follow.

@@ -1,7 +1,7 @@
 //! A store in simulated time: registers and their channel, the real code of all of them, in one thread under one seed.
 //!
 //! ```text
-//! plan (from the seed) -> world: channel (stand-in's server and engine) <- net -> machines (the agent, SQLite) <- tills
+//! plan (from the seed) -> world: channel (embedded channel's server and engine) <- net -> machines (the agent, SQLite) <- tills
 //!                           trouble: what was planned   check: what must hold   trace: what happened
 //! life, net, disk, fiber: the seam of `tillhold-env`, with a paused clock
 //! ```

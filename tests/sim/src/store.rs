@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tillhold_core::text;
 use tillhold_core::types::SqlType;
 use tillhold_core::value::Value;
-use tillhold_standin::Engine;
-use tillhold_standin::answer::{Answer, Flow, SqlSession};
+use tillhold_embedded::Engine;
+use tillhold_embedded::answer::{Answer, Flow, SqlSession};
 
 pub const STORE: &str = "S1";
 pub const DATABASE: &str = "channel";

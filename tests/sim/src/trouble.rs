@@ -10,8 +10,8 @@ use crate::store;
 use crate::world::World;
 use std::rc::Rc;
 use std::time::Duration;
-use tillhold_standin::Fault;
-use tillhold_standin::answer::SqlError;
+use tillhold_embedded::Fault;
+use tillhold_embedded::answer::SqlError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// SQL Server's number of a lock that was waited for in vain.

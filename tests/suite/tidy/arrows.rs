@@ -1,10 +1,10 @@
 //! Who may name whom.
 //!
 //! ```text
-//! agent -> { channel, local, plugin, standin, toolchain, client, kit, demo } -> { core, env }
+//! agent -> { channel, local, plugin, embedded, toolchain, client, kit, demo } -> { core, env }
 //! ```
 //! channel, local and plugin never name each other; a guest never names the host. Dev-dependencies may reach
-//! further, to the stand-in and the toolchain, because a test may use what the product's arrows forbid.
+//! further, to the embedded channel and the toolchain, because a test may use what the product's arrows forbid.
 
 use super::Offence;
 use toml::Table;
@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("host/channel", PURE),
     ("host/local", PURE),
     ("host/plugin", PURE),
-    ("host/standin", PURE),
+    ("host/embedded", PURE),
     ("host/toolchain", PURE),
     ("host/client", PURE),
     ("host/kit", KIT),
@@ -42,13 +42,13 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("guest/cookbook/keep-both", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
-/// The demonstration starts the stand-in, has the carried plugins built, and talks to the agent as a point of sale
+/// The demonstration starts the embedded channel, has the carried plugins built, and talks to the agent as a point of sale
 /// does: through the front door.
 const DEMO: &[&str] = &[
     "tillhold-core",
     "tillhold-env",
     "tillhold-client",
-    "tillhold-standin",
+    "tillhold-embedded",
     "tillhold-toolchain",
     "tillhold-kit",
 ];
@@ -56,15 +56,15 @@ const DEMO: &[&str] = &[
 const KIT: &[&str] = &["tillhold-core", "tillhold-env", "tillhold-plugin", "tillhold-toolchain"];
 /// They send input to everything that takes some, and run everything in a world of their own.
 const HARM: &[&str] = &["tillhold", "tillhold-*"];
-const TEST_ONLY: [&str; 2] = ["tillhold-standin", "tillhold-toolchain"];
+const TEST_ONLY: [&str; 2] = ["tillhold-embedded", "tillhold-toolchain"];
 
 /// A big outside library and the folders whose product code may name it.
 const OWNED: [(&str, &[&str]); 7] = [
     ("tiberius", &["host/channel"]),
     // The demonstration verifies both databases from outside, with its own few lines of SQL.
-    ("rusqlite", &["host/local", "host/standin", "host/demo", "tests/sim"]),
+    ("rusqlite", &["host/local", "host/embedded", "host/demo", "tests/sim"]),
     ("wasmtime", &["host/plugin"]),
-    ("sqlparser", &["host/standin"]),
+    ("sqlparser", &["host/embedded"]),
     ("axum", &["host/agent"]),
     ("clap", &["host/agent", "host/bench", "tests/sim"]),
     // The door's connections have times and bounds for which axum has no setting.
@@ -127,11 +127,11 @@ fn names(manifest: &Table, tables: &[&str]) -> Vec<String> {
 fn each_forbidden_arrow_is_found() {
     let cases = [
         ("host/core", "[dependencies]\ntillhold-env = {}", "may not name tillhold-env"),
-        ("host/core", "[dev-dependencies]\ntillhold-standin = {}", "not even in its tests"),
+        ("host/core", "[dev-dependencies]\ntillhold-embedded = {}", "not even in its tests"),
         ("host/channel", "[dependencies]\ntillhold-local = {}", "may not name tillhold-local"),
         ("host/plugin", "[build-dependencies]\ntillhold-local = {}", "may not name"),
         ("host/local", "[target.'cfg(unix)'.dependencies]\ntiberius = {}", "host/channel only"),
-        ("host/agent", "[dependencies]\nrusqlite = {}", "host/local, host/standin"),
+        ("host/agent", "[dependencies]\nrusqlite = {}", "host/local, host/embedded"),
         ("host/agent", "[dependencies]\ntillhold-sdk = {}", "may not name tillhold-sdk"),
         ("guest/sdk", "[dev-dependencies]\ntillhold-core = {}", "not even in its tests"),
         ("host/util", "", "is in no list"),
@@ -147,8 +147,8 @@ fn each_forbidden_arrow_is_found() {
 fn what_the_arrows_allow_passes() {
     let cases = [
         ("host/channel", "[dependencies]\ntillhold-core = {}\ntiberius = {}"),
-        ("host/channel", "[dev-dependencies]\ntillhold-standin = {}"),
-        ("host/standin", "[dev-dependencies]\ntiberius = {}"),
+        ("host/channel", "[dev-dependencies]\ntillhold-embedded = {}"),
+        ("host/embedded", "[dev-dependencies]\ntiberius = {}"),
         ("host/agent", "[dependencies]\ntillhold-channel = {}\n[dev-dependencies]\nrusqlite = {}"),
         ("guest/customer-merge", "[dependencies]\ntillhold-sdk = {}"),
     ];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tillhold_core::moment::{Date, Time, Timestamp};
 use tillhold_core::table::Table;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_standin::Engine;
+use tillhold_embedded::Engine;
 
 pub const PRICES: &str = "ax.PRICEDISCTABLE";
 

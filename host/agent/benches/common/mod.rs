@@ -29,8 +29,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
+use tillhold_embedded::Engine;
 use tillhold_env::Env;
-use tillhold_standin::Engine;
 
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -9,7 +9,7 @@ use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::text as canon;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_standin::Engine;
+use tillhold_embedded::Engine;
 
 /// Shortened from the channel's own, with their keys.
 pub struct Tables {

@@ -17,10 +17,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use tillhold_channel::ChannelError;
 use tillhold_demo::DemoError;
+use tillhold_embedded::{EngineError, ServerError};
 use tillhold_kit::KitError;
 use tillhold_local::LocalError;
 use tillhold_plugin::PluginError;
-use tillhold_standin::{EngineError, ServerError};
 use tillhold_toolchain::ToolchainError;
 
 /// sysexits does not tell faults apart as finely as our codes do: every failure ends with 2.

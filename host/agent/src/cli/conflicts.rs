@@ -73,7 +73,7 @@ pub struct ResolveArgs {
 #[derive(Args)]
 pub struct Person {
     /// For the record; the account that runs this command, unless given
-    #[arg(long, visible_alias = "by", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     who: Option<String>,
 }
 
@@ -279,13 +279,13 @@ pub async fn decisions(env: &Env, command: DecisionsCommand) -> anyhow::Result<D
     if let Some(page) = args.page(env, "/v1/decisions").await? {
         let mut grid = Grid::of(&["NUMBER", "AT", "TABLE", "ROW", "RULE", "WHO", "WHY"]);
         for one in page["decisions"].as_array().into_iter().flatten() {
-            let released = if one["released"].is_object() { "released by a " } else { "" };
+            let discarded = if one["discarded"].is_object() { "discarded by a " } else { "" };
             grid.row([
                 text(&one["number"]),
                 moment(&one["at_ms"]),
                 text(&one["table"]),
                 key(&one["key"]),
-                format!("{released}{}", text(&one["rule"])),
+                format!("{discarded}{}", text(&one["rule"])),
                 cell(&one["who"]),
                 cell(&one["why"]),
             ]);

@@ -21,8 +21,8 @@ pub enum QuarantineCommand {
     Show(ShowArgs),
     /// Send sales again as they are, or ask for rows again, after what stood in their way was mended
     Retry(RetryArgs),
-    /// Let go of a sale, which will never be sent, or of a row, until it changes again; on record on both sides
-    Release(ReleaseArgs),
+    /// Discard a sale, which will never be sent, or a row, until it changes again; on record on both sides
+    Discard(DiscardArgs),
 }
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub struct PageArgs {
 }
 
 #[derive(Args)]
-pub struct ReleaseArgs {
+pub struct DiscardArgs {
     #[command(flatten)]
     shown: ShowArgs,
     /// What became of it instead: it was entered at the channel by hand, say
@@ -79,7 +79,7 @@ pub async fn quarantine(env: &Env, command: QuarantineCommand) -> anyhow::Result
         QuarantineCommand::List(args) => list(env, args).await,
         QuarantineCommand::Show(args) => show(env, args).await,
         QuarantineCommand::Retry(args) => retry(env, args).await,
-        QuarantineCommand::Release(args) => release(env, args).await,
+        QuarantineCommand::Discard(args) => discard(env, args).await,
     }
 }
 
@@ -214,16 +214,16 @@ async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Done> {
     Ok(if any { Done::Yes } else { Done::No })
 }
 
-async fn release(env: &Env, args: ReleaseArgs) -> anyhow::Result<Done> {
+async fn discard(env: &Env, args: DiscardArgs) -> anyhow::Result<Done> {
     let body = json!({ "why": args.why, "who": args.person.name() });
     let answering = Answering::any(env, &args.shown.settings).await?;
-    let path = format!("/v1/quarantine/{}/release", args.shown.id);
+    let path = format!("/v1/quarantine/{}/discard", args.shown.id);
     let answer = answering.post(&path, &body, LIMIT).await;
     answering.done().await?;
     let answer = answer?;
     if !shown(&answer, args.shown.json)? {
         let (kind, id) = (text(&answer["kind"]), text(&answer["id"]));
-        outln!("{kind} {id} is let go of; it leaves as soon as the channel has that on record");
+        outln!("{kind} {id} is discarded; it leaves as soon as the channel has that on record");
     }
     Ok(Done::Yes)
 }

@@ -15,11 +15,11 @@
 
 use super::provision::{Filling, fill};
 use super::{Done, Settings};
-use crate::lost;
+use crate::channel_report::{amounts, sale_columns};
 use crate::numbers;
 use crate::register::Register;
 use crate::report;
-use crate::reporting::{amounts, sale_columns};
+use crate::resend;
 use crate::settings::register_file::RegisterFile;
 use clap::Args;
 use std::path::PathBuf;
@@ -200,7 +200,7 @@ async fn build(
 
 /// What the new one has of the old one; nothing where the channel has lost sales that the old one alone has.
 async fn carry(old: &LocalDatabase, register: &Register) -> anyhow::Result<()> {
-    match lost::missing(old, &mut register.link()).await? {
+    match resend::missing(old, &mut register.link()).await? {
         0 => Ok(numbers::carry(old, register).await?),
         sales => Err(ReprovisionError::Lost { sales }.into()),
     }

@@ -12,9 +12,9 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tillhold_core::limits::TDS_ORDER_BYTES_MAX;
+use tillhold_embedded::orders::Stand;
+use tillhold_embedded::{Engine, Server, ServerOptions};
 use tillhold_env::{Env, outln};
-use tillhold_standin::orders::Stand;
-use tillhold_standin::{Engine, Server, ServerOptions};
 use tokio::sync::mpsc;
 
 #[derive(Args)]

@@ -4,11 +4,11 @@
 //!   decided, and only while both rows are the ones that were shown.
 //! * When the channel's row moves, the conflict is another one with another id.
 
-use super::asked::{Part, Whole};
 use super::audit::Said;
+use super::extract::{Part, Whole};
 use super::problem::Problem;
 use super::role::Role;
-use super::{Door, json, named};
+use super::{Door, id_prefix, json};
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::settings::reader::nearest;
@@ -24,7 +24,7 @@ use tillhold_local::{Choosing, Chosen, ConflictRecord, WholeRow};
 
 pub async fn list(State(door): State<Door>) -> Result<JsonBody<Json>, Problem> {
     let records = door.agent.register().local.conflicts().await.map_err(FlowError::from)?;
-    let short = named::short(&ids(&records));
+    let short = id_prefix::short(&ids(&records));
     let all: Vec<Json> =
         records.iter().zip(short).map(|(record, short)| summary(record, &short)).collect();
     Ok(JsonBody(json!({ "conflicts": all })))
@@ -92,8 +92,8 @@ pub async fn resolve(
 async fn find(register: &Register, asked: &str) -> Result<(ConflictRecord, String), Problem> {
     let mut records = register.local.conflicts().await.map_err(FlowError::from)?;
     let ids = ids(&records);
-    match named::find(&ids, asked)? {
-        Some(at) => Ok((records.swap_remove(at), named::short(&ids).swap_remove(at))),
+    match id_prefix::find(&ids, asked)? {
+        Some(at) => Ok((records.swap_remove(at), id_prefix::short(&ids).swap_remove(at))),
         None => {
             let whole = tillhold_core::text::parse_guid(asked).unwrap_or_default();
             Err(gone(register, whole, asked).await?)

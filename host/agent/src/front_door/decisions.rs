@@ -36,7 +36,7 @@ fn decision(record: &DecisionRecord) -> Json {
     let made = &record.decision;
     let table = &made.conflict.table;
     let side = |row: &Option<Row>| row.as_ref().map(|row| row_json(table, row));
-    let released =
+    let discarded =
         record.released.as_ref().and_then(|text| serde_json::from_str::<Json>(text).ok());
     json!({
         "id": guid_text(&made.id),
@@ -53,7 +53,7 @@ fn decision(record: &DecisionRecord) -> Json {
         "channel": side(&made.conflict.channel),
         "offline": side(&made.conflict.offline),
         "decided": side(&made.decided),
-        "released": released,
+        "discarded": discarded,
     })
 }
 

@@ -12,10 +12,10 @@
 //! * What changes something is a task of the agent's own, inside of the time limit: neither that nor a caller who hangs up
 //!   leaves it half done. It keeps its place until it is over.
 
-use super::asked;
 use super::connections::InWork;
-use super::described::Operation;
+use super::extract;
 use super::metrics::Meter;
+use super::openapi::Operation;
 use super::problem::Problem;
 use super::role::Role;
 use super::routes::{Span, Verb};
@@ -112,7 +112,7 @@ impl Gate {
             return Some(too_often(role, wait));
         }
         if role >= self.least {
-            return self.told.and_then(|told| asked::query(told, uri).err());
+            return self.told.and_then(|told| extract::query(told, uri).err());
         }
         Some(match role {
             Role::Anyone => Problem::no_token(),

@@ -1,7 +1,7 @@
 //! Pictures for the till, from this register's disk.
 
 use super::Door;
-use super::asked::Part;
+use super::extract::Part;
 use super::problem::Problem;
 use crate::images::fault::ImageError;
 use axum::Json as JsonBody;

@@ -9,7 +9,7 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::freshness::Standing;
 use crate::register::plugins_of;
-use crate::{reporting, sync, upkeep};
+use crate::{channel_report, sync, upkeep};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -157,7 +157,7 @@ impl Page {
     async fn waiting(&mut self, agent: &Agent) -> Result<(), FlowError> {
         let register = agent.register();
         let counts: Counts = register.local.counts().await?;
-        let unsent = register.local.unsent_sales(&reporting::sale_columns()).await?;
+        let unsent = register.local.unsent_sales(&channel_report::sale_columns()).await?;
         let now_ms = register.env.clock.wall_ms();
         let age = unsent.oldest_ms.map_or(0, |oldest| (now_ms - oldest).max(0));
         for (name, help, value) in [

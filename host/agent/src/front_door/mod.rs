@@ -12,27 +12,27 @@
 //! * Everything is bounded: connections, bodies, rows, requests in work (503) and in a second (429), a request's time (503), each with
 //!   Retry-After.
 
-mod asked;
 mod audit;
 pub mod conflicts;
 mod connections;
 mod decisions;
-mod described;
+mod discard;
+mod drain_body;
 mod events;
+mod extract;
 mod guard;
-mod hand;
 mod health;
+mod id_prefix;
 mod images;
-mod letting_go;
 mod listing;
+mod manual_hold;
 mod metrics;
-mod named;
-mod places;
+mod openapi;
+mod permits;
 mod plugins;
 mod problem;
 mod quarantine;
 mod rate;
-mod rest;
 mod role;
 mod routes;
 mod rows;
@@ -49,7 +49,7 @@ use crate::agent::Agent;
 use axum::Router;
 use connections::Connections;
 use metrics::Meters;
-use places::Places;
+use permits::Places;
 use rate::Rates;
 use role::Tokens;
 use socket::Socket;

@@ -1,8 +1,8 @@
 //! Which plugins are at work, what each did, what a new version would do, and the way back to an earlier one.
 
 use super::Door;
-use super::asked::{Part, Whole};
 use super::audit::Said;
+use super::extract::{Part, Whole};
 use super::problem::Problem;
 use super::role::Role;
 use crate::fault::FlowError;

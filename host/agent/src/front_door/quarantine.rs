@@ -4,14 +4,14 @@
 //! * A refused sale holds back no other but those that build on its rows; it waits for a person who mends the cause and
 //!   has it sent again, or lets go of it.
 //! * A pulled row is asked for anew whenever it changes at the channel, and when a person says so.
-//! * What is let go of leaves the quarantine when the channel has that on record ([`crate::releasing`]).
+//! * What is let go of leaves the quarantine when the channel has that on record ([`crate::discarding`]).
 
-use super::asked::{Maybe, Part, Whole};
 use super::audit::Said;
 use super::conflicts::{key_json, written};
+use super::extract::{Maybe, Part, Whole};
 use super::problem::Problem;
 use super::role::Role;
-use super::{Door, named};
+use super::{Door, id_prefix};
 use crate::fault::FlowError;
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
@@ -55,7 +55,7 @@ pub async fn list(
         .map(|record| record.transaction.id.0)
         .chain(rows.iter().map(|row| row.id))
         .collect();
-    let short = named::short(&ids);
+    let short = id_prefix::short(&ids);
     let (of_sales, of_rows) = short.split_at(records.len());
     let sales: Vec<Json> =
         records.iter().zip(of_sales).map(|(record, short)| sale(record, short, &let_go)).collect();
@@ -110,11 +110,11 @@ pub async fn show(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<J
     let local = &door.agent.register().local;
     let let_go = let_go(local).await?;
     Ok(JsonBody(match find(local, &id).await? {
-        Found::Row(aside) => row(&aside, &named::shown(&aside.id), &let_go),
+        Found::Row(aside) => row(&aside, &id_prefix::shown(&aside.id), &let_go),
         Found::Sale(record, whole) => {
             let id = record.transaction.id;
             let waiting = local.waiting_for(id).await.map_err(FlowError::from)?;
-            let mut shown = sale(&record, &named::shown(&id.0), &let_go);
+            let mut shown = sale(&record, &id_prefix::shown(&id.0), &let_go);
             shown["refused_table"] = whole.refused_table.as_ref().map(ToString::to_string).into();
             shown["since_ms"] = whole.since_ms.into();
             shown["transaction_rows"] = rows_of(&whole);
@@ -229,10 +229,10 @@ pub(super) enum Found {
 }
 
 pub(super) async fn find(local: &LocalDatabase, asked: &str) -> Result<Found, Problem> {
-    let digits = named::digits(asked)?;
+    let digits = id_prefix::digits(asked)?;
     let found = local.quarantined_as(digits.to_uppercase()).await.map_err(FlowError::from)?;
     let ids: Vec<[u8; 16]> = found.iter().map(|one| one.id()).collect();
-    let at = named::find(&ids, asked)?.ok_or_else(|| unknown(asked))?;
+    let at = id_prefix::find(&ids, asked)?.ok_or_else(|| unknown(asked))?;
     match found[at] {
         Quarantined::Sale(id) => {
             let record = local.quarantined_sale(id).await.map_err(FlowError::from)?;
@@ -281,7 +281,7 @@ fn sale(record: &QuarantineRecord, short: &str, let_go: &BTreeSet<[u8; 16]>) -> 
         "id": id.to_string(),
         "short": short,
         "kind": "sale",
-        "state": if let_go.contains(&id.0) { "releasing" } else { "refused" },
+        "state": if let_go.contains(&id.0) { "discarding" } else { "refused" },
         "code": code,
         "reason": words,
         "received_at_ms": record.transaction.received_at_ms,
@@ -292,7 +292,7 @@ fn sale(record: &QuarantineRecord, short: &str, let_go: &BTreeSet<[u8; 16]>) -> 
 
 fn row(row: &RowAside, short: &str, let_go: &BTreeSet<[u8; 16]>) -> Json {
     let state = match (let_go.contains(&row.id), row.is_asked_again) {
-        (true, _) => "releasing",
+        (true, _) => "discarding",
         (false, true) => "asked again",
         (false, false) => "refused",
     };

@@ -4,8 +4,8 @@
 use super::guard::{self, Gate};
 use super::role::Role;
 use super::{
-    Door, audit, conflicts, decisions, described, events, hand, health, images, letting_go,
-    metrics, plugins, problem, quarantine, rest, rows, selection, size, snapshots, status,
+    Door, audit, conflicts, decisions, discard, drain_body, events, health, images, manual_hold,
+    metrics, openapi, plugins, problem, quarantine, rows, selection, size, snapshots, status,
     transactions, unsent, verify,
 };
 use axum::Router;
@@ -64,7 +64,7 @@ pub fn all() -> Vec<Route> {
         get("/healthz", Anyone, Look, health::alive),
         get("/readyz", Anyone, Look, health::ready),
         get("/metrics", ReadOnly, Look, metrics::get),
-        get("/v1/openapi.json", ReadOnly, Look, described::get),
+        get("/v1/openapi.json", ReadOnly, Look, openapi::get),
         put("/v1/transactions/{id}", Pos, Sale, transactions::put),
         get("/v1/transactions/{id}", ReadOnly, Short, transactions::get),
         get("/v1/tables/{table}/rows", ReadOnly, Short, rows::get),
@@ -76,7 +76,7 @@ pub fn all() -> Vec<Route> {
         post("/v1/quarantine/retry", Operator, Short, quarantine::retry_several),
         get("/v1/quarantine/{id}", ReadOnly, Short, quarantine::show),
         post("/v1/quarantine/{id}/retry", Operator, Short, quarantine::retry),
-        post("/v1/quarantine/{id}/release", Operator, Short, letting_go::release),
+        post("/v1/quarantine/{id}/discard", Operator, Short, discard::discard),
         get("/v1/conflicts", ReadOnly, Short, conflicts::list),
         get("/v1/conflicts/{id}", ReadOnly, Short, conflicts::show),
         post("/v1/conflicts/{id}/resolve", Operator, Short, conflicts::resolve),
@@ -97,9 +97,9 @@ pub fn all() -> Vec<Route> {
         get("/v1/size", ReadOnly, Work, size::get),
         post("/v1/size/compact", Operator, Work, size::compact),
         post("/v1/incarnation/renew", Operator, Work, status::renew),
-        post("/v1/hold", Operator, Short, hand::hold),
-        post("/v1/release", Operator, Short, hand::release),
-        post("/v1/reconnect", Pos, Short, hand::reconnect),
+        post("/v1/hold", Operator, Short, manual_hold::hold),
+        post("/v1/release", Operator, Short, manual_hold::release),
+        post("/v1/reconnect", Pos, Short, manual_hold::reconnect),
     ]
 }
 
@@ -137,7 +137,7 @@ pub fn guarded(door: Door) -> Router {
     let mut router = Router::new();
     for route in all() {
         let meter = door.meters.of(route.verb.name(), route.path);
-        let told = described::find(route.verb.name(), route.path);
+        let told = openapi::find(route.verb.name(), route.path);
         let Route { verb, path, least, span, answer } = route;
         let gate = Gate { door: door.clone(), verb, least, span, told, meter };
         let gate = axum::middleware::from_fn_with_state(Arc::new(gate), guard::permit);
@@ -146,7 +146,7 @@ pub fn guarded(door: Door) -> Router {
     with_fallbacks(router)
         .layer(axum::middleware::from_fn_with_state(Arc::new(door.clone()), guard::admit))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn(rest::take))
+        .layer(axum::middleware::from_fn(drain_body::take))
         .with_state(door)
 }
 

@@ -8,7 +8,7 @@
 //! * A page goes on where the one before it was read. The two databases have orders of their own: pages of the channel end
 //!   where it is left.
 
-use super::asked::Part;
+use super::extract::Part;
 use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;

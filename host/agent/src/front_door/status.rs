@@ -1,15 +1,15 @@
 //! How the register stands, and the operator's hand on it.
 
 use super::Door;
-use super::asked::Whole;
 use super::audit::Said;
+use super::extract::Whole;
 use super::problem::Problem;
 use super::role::Role;
 use crate::agent::{Agent, ScopeReport};
 use crate::fault::FlowError;
 use crate::freshness::{self, Shown};
 use crate::register::Register;
-use crate::{claiming, lost, plugins, renewal, reporting, selecting, sync};
+use crate::{channel_report, claiming, plugins, renewal, resend, selecting, sync};
 use axum::extract::{Query, State};
 use axum::{Extension, Json as JsonBody};
 use serde_json::{Value as Json, json};
@@ -59,7 +59,7 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         WritePath::ChannelFirst => "channel-first",
         WritePath::LocalFirst => "local-first",
     };
-    let unsent = register.local.unsent_sales(&reporting::sale_columns()).await?;
+    let unsent = register.local.unsent_sales(&channel_report::sale_columns()).await?;
     let waiting = register.local.unsent_rows().await?;
     let scopes: Vec<Json> =
         register.scopes.iter().map(|run| scope(agent, run, &states, &waiting)).collect();
@@ -92,10 +92,10 @@ pub async fn status(agent: &Agent) -> Result<Json, FlowError> {
         "selection": selecting::shown(&register).await?,
         "selection_fault": fault(agent.scope_report(sync::SELECTION)),
         "numbers": agent.numbers.shown(),
-        "report_fault": fault(agent.scope_report(reporting::REPORT)),
+        "report_fault": fault(agent.scope_report(channel_report::REPORT)),
         "push_fault": fault(agent.scope_report(sync::PUSH)),
         "lost": agent.lost.waiting(),
-        "lost_fault": fault(agent.scope_report(lost::LOST)),
+        "lost_fault": fault(agent.scope_report(resend::LOST)),
         "snapshots": agent.snapshots.shown(),
         "size": crate::upkeep::told(agent).await?,
         "plugins": plugins::shown(&register),
@@ -113,7 +113,7 @@ fn returns_from_ms(agent: &Agent, register: &Register) -> Option<i64> {
 fn unsent_json(unsent: &UnsentSales) -> Json {
     let amount =
         |(currency, amount): (String, String)| json!({ "currency": currency, "amount": amount });
-    let amounts: Vec<Json> = reporting::amounts(unsent).into_iter().map(amount).collect();
+    let amounts: Vec<Json> = channel_report::amounts(unsent).into_iter().map(amount).collect();
     json!({
         "transactions": unsent.transactions,
         "rows": unsent.rows,
@@ -224,7 +224,7 @@ pub async fn sync(
             "deferred": pushed.deferred,
         },
         "push_fault": fault(agent.scope_report(sync::PUSH)),
-        "lost_fault": fault(agent.scope_report(lost::LOST)),
+        "lost_fault": fault(agent.scope_report(resend::LOST)),
         "scopes": scopes,
     })))
 }

@@ -8,7 +8,7 @@
 //!   to bring it into the channel and says so; when the channel does not answer in time the answer is "offline", and
 //!   nothing has to be moved or repeated. Local-first answers at once.
 
-use super::asked::{Part, Whole};
+use super::extract::{Part, Whole};
 use super::problem::Problem;
 use super::{Door, json};
 use crate::agent::Agent;
@@ -50,7 +50,7 @@ pub async fn get(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Js
     match door.agent.register().local.lookup(id).await.map_err(FlowError::from)? {
         Some(record) => Ok(JsonBody(json!({
             "id": id.to_string(),
-            "state": record.state.name(),
+            "state": state(record.state),
             "received_at_ms": record.received_at_ms,
             "reason": record.reason.map(|(code, words)| format!("{code}: {words}")),
         }))),
@@ -60,6 +60,14 @@ pub async fn get(State(door): State<Door>, Part(id): Part) -> Result<JsonBody<Js
             "this register does not remember the transaction",
         )
         .hint("a sale that went straight to the channel is found there, in tillhold.ledger")),
+    }
+}
+
+/// What a person let go of is called as the command is that does it.
+fn state(state: TransactionState) -> &'static str {
+    match state {
+        TransactionState::Released => "discarded",
+        other => other.name(),
     }
 }
 

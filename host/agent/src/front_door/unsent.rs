@@ -1,7 +1,7 @@
 //! Unsent sales by hand: written into a file, or brought from one into the channel.
 
 use super::Door;
-use super::asked::Whole;
+use super::extract::Whole;
 use super::problem::Problem;
 use crate::carry::{import, write};
 use crate::fault::FlowError;

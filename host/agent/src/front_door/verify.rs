@@ -1,7 +1,7 @@
 //! `POST /v1/verify` with `{"scope": …, "table": …}`: the offline database against the channel, every difference by name.
 
 use super::Door;
-use super::asked::Whole;
+use super::extract::Whole;
 use super::problem::Problem;
 use crate::verify::{Asked, verify};
 use axum::Json as JsonBody;

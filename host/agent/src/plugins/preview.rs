@@ -15,7 +15,7 @@
 //! * What it writes for the operator is told here too. None of it is in the agent's log, where it would read as written at
 //!   work; what the others write during a trial is not written anywhere.
 
-use super::book::Book;
+use super::stats::Book;
 use super::{Plugins, named_by};
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};

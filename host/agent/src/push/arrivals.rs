@@ -3,9 +3,9 @@
 use super::Pushed;
 use crate::agent::Agent;
 use crate::fault::FlowError;
-use crate::leaving::leaving;
-use crate::lost;
+use crate::filter_exit::leaving;
 use crate::register::Register;
+use crate::resend;
 use crate::resolve::PreparedTransaction;
 use tillhold_channel::ledger::ledger;
 use tillhold_channel::{Link, capture, decision};
@@ -38,7 +38,7 @@ pub async fn take_stock(
         // Sales go up all the same; the pull says what is wrong, by name.
         Err(_) => false,
     };
-    lost::send_again(agent, register, link, is_latest).await?;
+    resend::send_again(agent, register, link, is_latest).await?;
     settle_arrived(register, link, pushed).await
 }
 

@@ -1,9 +1,9 @@
 //! A transaction on its way up, through the transformers of its rows' scopes.
 
-use crate::again;
 use crate::fault::FlowError;
 use crate::register::Register;
 use crate::resolve::PreparedTransaction;
+use crate::retry;
 use crate::rules::{self, RowOutcome};
 use tillhold_core::transaction::Transaction;
 use tillhold_local::{Identity, Refusal};
@@ -44,7 +44,7 @@ pub async fn transformed(
                     write.offline = Some(row);
                 }
                 Some(RowOutcome::Quarantined(key, reason)) => {
-                    let circumstances = Some(again::of_ruled_sale(run, &write.table));
+                    let circumstances = Some(retry::of_ruled_sale(run, &write.table));
                     let (table, key) = (Some(write.table.name.clone()), Some(key));
                     let refusal = Refusal { reason, table, key, circumstances };
                     return Ok(Transformed::Refused(refusal));

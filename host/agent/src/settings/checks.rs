@@ -341,12 +341,16 @@ fn policy_columns(
     let here = || place(profile, scope.resolver.from);
     match &scope.resolver.value {
         Resolver::BuiltIn(Policy::Newest { column }) if !column.is_empty() => {
+            let is_somewhere = tables.iter().any(|table| table.position(column).is_some());
             for table in tables.iter().filter(|table| table.position(column).is_none()) {
+                let lacking = format!("newest goes by {column}, which {} has not", table.name);
+                // A scope of the channel has tables with and without it.
+                if is_somewhere {
+                    found.note(here(), format!("{lacking}: there the channel wins"));
+                    continue;
+                }
                 let names = table.columns.iter().map(|column| column.name.as_str());
-                let hint = did_you_mean(column, names);
-                let message =
-                    format!("newest goes by {column}, which {} has not{hint}", table.name);
-                found.mistake(here(), message);
+                found.mistake(here(), format!("{lacking}{}", did_you_mean(column, names)));
             }
         }
         Resolver::BuiltIn(Policy::Delta { columns }) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tillhold_core::row::Row;
 use tillhold_core::transaction::{ContentHash, Receipt, Transaction, TransactionId, Write};
 use tillhold_core::version::{ChannelVersion, Sequence};
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 
 /// Knuth's linear congruence: the same numbers for the same seed everywhere.
 struct Dice(u64);

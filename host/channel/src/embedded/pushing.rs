@@ -12,7 +12,7 @@ use tillhold_core::transaction::{
 };
 use tillhold_core::value::{Decimal, Value};
 use tillhold_core::version::ChannelVersion;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 
 fn insert(name: &str, note: Option<&str>) -> Write {
     wrote(None, Some(card(name, 1, note)), ChannelVersion(0))

@@ -241,11 +241,9 @@ mod tests {
     /// Whoever can change bytes on the way can name a server of his own, with a certificate that a public authority signed.
     #[test]
     fn a_route_that_could_be_anybodys_gets_no_password() {
-        for (encryption, follows) in [
-            (Encryption::Required, true),
-            (Encryption::LoginOnly, false),
-            (Encryption::Off, true),
-        ] {
+        for (encryption, follows) in
+            [(Encryption::Required, true), (Encryption::LoginOnly, false), (Encryption::Off, true)]
+        {
             let secret = Secret::new("right");
             let mut config = ChannelConfig::new("sql.store", 1433, "Channel", "till", secret);
             config.encryption = encryption;

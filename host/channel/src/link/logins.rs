@@ -7,8 +7,8 @@ use crate::scripted::Channel;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tillhold_embedded::{ServerOptions, TlsIdentity};
 use tillhold_env::{BoxStream, Env, Listener};
-use tillhold_standin::{ServerOptions, TlsIdentity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A certificate for `name` that ended on the first day of `year`, with its key, kept in `folder`.

@@ -6,7 +6,7 @@ use crate::scripted::{Channel, Line, is_silent, says};
 use std::pin::pin;
 use std::time::Duration;
 use tillhold_core::value::Value;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 
 fn probe_line() -> Line {
     let columns = vec![
@@ -26,7 +26,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn what_keeps_a_register_out_is_told_apart() {
     let channel = Channel::start(Vec::new()).await;
-    let mut wrong = channel.link_with(|config| config.password = crate::Secret::new("wrong").into());
+    let mut wrong =
+        channel.link_with(|config| config.password = crate::Secret::new("wrong").into());
     let error = wrong.connect().await.expect_err("a wrong password");
     assert_eq!(error.code(), "channel-login", "{error}");
     let mut other = channel.link_with(|config| config.database = "Other".to_string());

@@ -7,7 +7,7 @@ use crate::upload::payload::tests::cards;
 use tillhold_core::limits::{LOAD_PAGE_BYTES_MAX, LOAD_PAGE_ROWS_MAX, PULL_PAGE_ROWS_MAX};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::value::Value;
-use tillhold_standin::Fault;
+use tillhold_embedded::Fault;
 use tokio::sync::mpsc;
 
 fn text(text: &str) -> Value {

@@ -54,4 +54,4 @@ pub fn rest(machine: &Machine, asked_at_ms: u64, looked_at_ms: u64, rules: &Rule
 }
 
 #[cfg(test)]
-mod proofs;
+mod tests;

@@ -1,8 +1,8 @@
 //! Cases on disk, through plugins of the repository.
 
 use super::{End, Ended, Trial};
-use crate::fixtures::{component, sandbox};
 use crate::diff::Paint;
+use crate::fixtures::{component, sandbox};
 use crate::{KitError, Schema, Terms};
 use std::fs;
 use std::path::Path;

@@ -209,7 +209,7 @@ fn several_threads_may_ask_one_plugin_while_another_is_stopped() {
 /// The pool of instances has room for so many: its own error would count as the plugin's, and rows pass unruled for it.
 #[test]
 fn a_call_more_than_there_are_places_waits_and_does_not_fail() {
-    // Shorter than what the other proofs have: they get little of the processor while all of these run.
+    // Shorter than what the other tests have: they get little of the processor while all of these run.
     let shop = Shop::with_limits(PluginLimits { ticks_max: 50, ..strict() });
     let stuck = shop.load("hostile", "loops").expect("it loads");
     let calls = PLUGIN_CALLS_MAX as usize + 8;

@@ -178,6 +178,11 @@ fn scopes_orders_and_policies_are_looked_at() {
             "p:5: newest goes by CHANGE, which ax.CUSTTABLE has not; did you mean CHANGED?",
         ),
         (
+            scope("S", "bidirectional", "'CUSTTABLE', { name = 'CUSTGROUP', exclude = ['PLACE'] }")
+                + "resolver = { policy = 'newest', column = 'CHANGED' }\n",
+            "note p:5: newest goes by CHANGED, which ax.CUSTGROUP has not: there the channel wins",
+        ),
+        (
             only("resolver = { policy = 'delta', columns = ['POINTS', 'NAME', 'ACCOUNTNUM'] }"),
             "p:5: delta adds up NAME, which no table of the scope has\np:5: delta adds up ACCOUNTNUM, which is nvarchar(20) and no number",
         ),

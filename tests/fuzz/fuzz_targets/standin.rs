@@ -1,9 +1,0 @@
-//! tillhold_harm::standin under libFuzzer.
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(
-    init: tillhold_harm::panics_are_told(),
-    |input: &[u8]| tillhold_harm::standin::harm(input)
-);
