@@ -233,3 +233,33 @@ fn a_row_of_a_sale_under_another_rows_key_sets_the_sale_aside() {
         stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// The scope of what a sale writes.
+const SALES: &str = "P-0001 Channel transactions (upload)";
+
+/// A table that is written no more waits for its unsent rows, and moves when these are sent: nobody starts the register anew.
+#[test]
+fn a_table_that_waited_for_its_refused_sale_moves_when_that_is_sent() {
+    proof(async {
+        let mut stage = Stage::online(20).await;
+        one_refused_of(&mut stage, 1, 0).await;
+        let path = stage.rehearsal.folder().join("profile.toml");
+        let profile = std::fs::read_to_string(&path).expect("the profile");
+        let no_more_sent = format!("[[scope]]\nname = \"{SALES}\"\ndirection = \"download\"\n");
+        std::fs::write(&path, profile + "\n" + &no_more_sent).expect("another direction");
+        let table = "ax.RETAILTRANSACTIONTABLE";
+        let synchronise = async || {
+            let answer = stage.rehearsal.post("/v1/sync").await.expect("a sync");
+            assert!(answer.is_success(), "{answer:?}");
+            stage.columns("journal.db", table)
+        };
+        assert_ne!(synchronise().await, Vec::<String>::new(), "it waits");
+        mend(&stage);
+        let (_, listed) = quarantine(&stage, &["list"]);
+        let short = listed["sales"][0]["short"].as_str().expect("an id");
+        assert_eq!(quarantine(&stage, &["retry", short]).0, Some(0));
+        until(&stage, "it arrived", 0, 0).await;
+        assert_eq!(synchronise().await, Vec::<String>::new(), "{}", stage.rehearsal.log());
+        stage.rehearsal.close().await.expect("an end");
+    });
+}

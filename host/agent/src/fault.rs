@@ -2,11 +2,11 @@
 
 use crate::carry::fault::CarryError;
 use crate::images::fault::ImageError;
-use crate::kept::KeptError;
 use crate::numbers::NumbersDoubt;
 use crate::resend::Hindrance;
 use crate::settings::reader::Mistakes;
 use crate::snapshot::fault::SnapshotError;
+use crate::stored_profile::KeptError;
 use std::time::Duration;
 use tillhold_channel::ChannelError;
 use tillhold_core::claim::Doubt;

@@ -14,7 +14,6 @@ mod shape;
 
 use crate::fault::FlowError;
 use crate::filters::Filters;
-use crate::kept;
 use crate::plugins::stats::Book;
 use crate::plugins::{self, Plugins};
 use crate::renewal::Fault;
@@ -24,6 +23,7 @@ use crate::settings::effective::Effective;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
+use crate::stored_profile;
 use opening::Opening;
 use shape::{Ground, Shape, profile_of_channel};
 use std::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub struct Register {
     pub taken_at_ms: i64,
     /// Why the register was opened by another profile than the one that is there.
     pub profile_fault: Option<Fault>,
+    /// A table becomes what the profile says only when its unsent rows are sent.
+    pub has_waiting_tables: bool,
     /// The profile that was last held against the channel's tables and taken, as the text of a `profile.toml`: the one
     /// in force, but for a start without the channel, which cannot hold it against anything.
     profile_text: String,
@@ -148,6 +150,7 @@ impl Register {
             source: self.source,
             taken_at_ms: self.taken_at_ms,
             profile_fault: None,
+            has_waiting_tables: self.has_waiting_tables,
             profile_text: self.profile_text.clone(),
             channel: self.channel.clone(),
         };
@@ -169,7 +172,7 @@ impl Register {
             None => Vec::new(),
         };
         let last = match &local {
-            Some(local) => local.fact(kept::PROFILE_TEXT).await?,
+            Some(local) => local.fact(stored_profile::PROFILE_TEXT).await?,
             None => None,
         };
         let profile_file = &profile_file;
@@ -249,7 +252,7 @@ impl Outlook {
         local.keep_reserve(profile.conduct.size.reserve_bytes).await?;
         // What `profile diff register …` compares with, and a start goes back to.
         if !profile_text.is_empty() {
-            local.set_fact(kept::PROFILE_TEXT, &profile_text).await?;
+            local.set_fact(stored_profile::PROFILE_TEXT, &profile_text).await?;
         }
         let channel = ChannelConfig { capture: profile.capture, ..channel.clone() };
         plugins.book.put_to_work(ids_of(&scopes), env.clock.wall_ms());
@@ -267,6 +270,7 @@ impl Outlook {
             source,
             taken_at_ms: env.clock.wall_ms(),
             profile_fault: None,
+            has_waiting_tables: plan.waiting().next().is_some(),
             profile_text,
             channel: Arc::new(channel),
         })

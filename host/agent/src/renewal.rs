@@ -118,7 +118,7 @@ enum Asked {
 async fn look(agent: &Agent, link: &mut Link, asked: Asked) -> Result<(), FlowError> {
     // Before the look: what is written during it is looked at again.
     let seen = (profile_stamp(&agent.register()), agent.register().plugins.prepared());
-    let by_tables = has_altered_tables(agent);
+    let by_tables = has_altered_tables(agent) || agent.register().has_waiting_tables;
     let result = match agent.register().outlook(link, by_tables).await {
         Ok(Some(outlook)) => take(agent, link, outlook).await,
         Ok(None) if asked == Asked::ByPerson || is_prepared(agent) => exchange(agent).await,
@@ -153,7 +153,9 @@ fn is_due(agent: &Agent) -> bool {
     let stamp = profile_stamp(&agent.register());
     let prepared = agent.register().plugins.prepared();
     let is_altered = has_altered_tables(agent);
-    let asks_channel = is_altered || follows_channel(agent);
+    // What it waits for may have been sent meanwhile.
+    let waits = agent.register().has_waiting_tables;
+    let asks_channel = is_altered || waits || follows_channel(agent);
     let (now_ms, looked) = (agent.now_ms(), agent.renewal.looked());
     let interval_ms = limits::PROFILE_LOOK_INTERVAL.as_millis() as u64;
     let is_time = asks_channel && now_ms >= looked.at_ms + interval_ms;

@@ -13,13 +13,13 @@
 use super::shape::{Ground, Shape};
 use super::{Outlook, Register, known_tables};
 use crate::fault::FlowError;
-use crate::kept;
 use crate::plugins::Plugins;
 use crate::renewal::Fault;
 use crate::report;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::reader::{Mistakes, Source};
 use crate::settings::register_file::RegisterFile;
+use crate::stored_profile;
 use std::path::Path;
 use std::sync::Arc;
 use tillhold_channel::{ChannelConfig, Link};
@@ -48,7 +48,7 @@ impl Opening {
     ) -> anyhow::Result<Opening> {
         let local = LocalDatabase::open(env, &file.folder, &file.identity()).await?;
         let known = known_tables(&local).await?;
-        let last = local.fact(kept::PROFILE_TEXT).await?;
+        let last = local.fact(stored_profile::PROFILE_TEXT).await?;
         let plugins = Arc::new(Plugins::new(env, &file)?);
         plugins.remember(&local).await?;
         let (env, channel) = (env.clone(), Arc::new(channel));

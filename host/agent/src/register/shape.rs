@@ -6,12 +6,12 @@
 
 use super::told_of;
 use crate::fault::FlowError;
-use crate::kept;
 use crate::settings::checks::{self, Catalogue, Findings};
 use crate::settings::effective::Effective;
 use crate::settings::profile_file::{ProfileFile, ProfileSource};
 use crate::settings::reader::{Mistake, Mistakes};
 use crate::settings::register_file::RegisterFile;
+use crate::stored_profile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tillhold_channel::profile::{ChannelProfile, read_profile};
@@ -93,8 +93,8 @@ impl Shape {
     ) -> Result<Option<Shape>, FlowError> {
         let channel_profile = match ground.profile_file.source {
             ProfileSource::File => None,
-            ProfileSource::Channel => match local.fact(kept::PROFILE).await? {
-                Some(text) => Some(kept::read(&text)?),
+            ProfileSource::Channel => match local.fact(stored_profile::PROFILE).await? {
+                Some(text) => Some(stored_profile::read(&text)?),
                 None => return Ok(None),
             },
         };
@@ -120,7 +120,7 @@ impl Shape {
 
     pub async fn keep(&self, local: &LocalDatabase) -> Result<(), FlowError> {
         if let Some(profile) = &self.channel_profile {
-            local.set_fact(kept::PROFILE, &kept::write(profile)).await?;
+            local.set_fact(stored_profile::PROFILE, &stored_profile::write(profile)).await?;
         }
         Ok(())
     }

@@ -33,12 +33,12 @@ impl EngineError {
 
     pub fn code(&self) -> &'static str {
         match self {
-            EngineError::File(_) => "standin-file",
-            EngineError::Corrupt { .. } => "standin-corrupt",
-            EngineError::Unfolded { .. } => "standin-unfolded",
-            EngineError::Sql(_) => "standin-sql",
-            EngineError::RowWidth { .. } => "standin-row-width",
-            EngineError::Misfit { .. } => "standin-misfit",
+            EngineError::File(_) => "embedded-file",
+            EngineError::Corrupt { .. } => "embedded-corrupt",
+            EngineError::Unfolded { .. } => "embedded-unfolded",
+            EngineError::Sql(_) => "embedded-sql",
+            EngineError::RowWidth { .. } => "embedded-row-width",
+            EngineError::Misfit { .. } => "embedded-misfit",
         }
     }
 

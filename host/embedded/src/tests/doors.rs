@@ -40,7 +40,7 @@ async fn a_certificate_must_be_trusted_and_lasts() {
 
     std::fs::write(&house.certificate, "no PEM").expect("written");
     let refused = TlsIdentity::kept_in(folder).map(drop).expect_err("a broken certificate");
-    assert_eq!(refused.code(), "standin-identity-pem");
+    assert_eq!(refused.code(), "embedded-identity-pem");
     assert!(refused.hint().is_some());
 }
 
@@ -103,7 +103,7 @@ async fn a_gate_whose_port_is_taken_is_an_error_and_stays_cut() {
     tokio::time::pause();
     let refused = house.gate.restore().await.expect_err("two listeners on one port");
     tokio::time::resume();
-    assert_eq!(refused.code(), "standin-gate");
+    assert_eq!(refused.code(), "embedded-gate");
     drop(thief);
     house.gate.restore().await.expect("restored");
     assert_eq!(count_rows(&mut house.client().await, "rows 1").await.ok(), Some(1));

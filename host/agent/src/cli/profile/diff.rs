@@ -4,13 +4,13 @@
 
 use super::Channel;
 use crate::cli::{Done, Settings};
-use crate::kept;
 use crate::settings::checks::Catalogue;
 use crate::settings::difference::{Difference, differences};
 use crate::settings::effective::Effective;
 use crate::settings::profile_file::{ProfileChoice, ProfileFile};
 use crate::settings::reader::{Mistakes, Source};
 use crate::settings::register_file::RegisterFile;
+use crate::stored_profile;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::path::Path;
@@ -99,7 +99,7 @@ async fn provisioned(env: &Env, register: &RegisterFile) -> anyhow::Result<Effec
     }
     let identity = register.identity();
     let local = LocalDatabase::open(env, &register.folder, &identity).await?;
-    let text = local.fact(kept::PROFILE_TEXT).await?;
+    let text = local.fact(stored_profile::PROFILE_TEXT).await?;
     local.close().await?;
     let source = Source::new(Path::new("register"), text.ok_or_else(missing)?);
     let parsed = ProfileFile::of(&source);
