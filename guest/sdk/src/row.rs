@@ -41,21 +41,25 @@ impl<'a> Row<'a> {
         self.cells(column).text(self.at)
     }
 
+    /// `None` when the cell is NULL, or its column holds no whole number.
     #[track_caller]
     pub fn integer(&self, column: &str) -> Option<i64> {
         self.cells(column).integer(self.at)
     }
 
+    /// Up to 38 digits, with the column's scale. `None` when the cell is NULL, or its column is no decimal and no money.
     #[track_caller]
     pub fn decimal(&self, column: &str) -> Option<Decimal> {
         self.cells(column).decimal(self.at)
     }
 
+    /// `None` when the cell is NULL, or its column is no bit.
     #[track_caller]
     pub fn boolean(&self, column: &str) -> Option<bool> {
         self.value(column).as_boolean()
     }
 
+    /// `None` when the cell is NULL, or its column is no float and no real.
     #[track_caller]
     pub fn float(&self, column: &str) -> Option<f64> {
         self.value(column).as_float()
@@ -67,6 +71,7 @@ impl<'a> Row<'a> {
         self.value(column).as_timestamp()
     }
 
+    /// Whether the cell is NULL, whatever its column holds.
     #[track_caller]
     pub fn is_null(&self, column: &str) -> bool {
         self.cells(column).is_null(self.at)

@@ -18,8 +18,11 @@ pub struct Transformer {
 
 /// One table's rule.
 pub struct Rule {
+    /// `schema.NAME`, as the channel has it.
     pub table: &'static str,
+    /// The columns that the rule is shown.
     pub reads: &'static [&'static str],
+    /// The columns that it may set; another one that it sets is refused by the host.
     pub writes: &'static [&'static str],
     pub rule: fn(&Context, &mut Row) -> Verdict,
 }

@@ -161,7 +161,7 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(30_000);
 pub const PLUGIN_MEMORY_BYTES_MAX: usize = 64 << 20;
 /// What goes into a plugin at once, beside the limit in rows: a batch of pictures must fit its memory with room to work.
 pub const PLUGIN_BATCH_BYTES_MAX: usize = 8 << 20;
-/// Tables that a plugin may say it works on: AX's whole channel schema has 349. What is done with them is the host's own
+/// Tables that a plugin may say it works on: AX's schema `ax` has 349. What is done with them is the host's own
 /// work, which no deadline ends.
 pub const PLUGIN_TABLES_DESCRIBED_MAX: usize = 1_000;
 /// Columns of one of them, and the letters of a name: SQL Server has tables of 1,024 columns and identifiers of 128.
@@ -309,7 +309,7 @@ pub const SHRINK_PAGES_MAX: i64 = 256;
 /// Free pages that a file keeps for its next rows (10 MB), or a tenth of it where that is more: what is given back
 /// today would be asked for again tomorrow.
 pub const FREE_PAGES_KEPT: i64 = 2_560;
-/// A file from before free pages could be given back is rewritten for it at open, up to this size (0.3 s).
+/// A file of a layout that cannot give free pages back is rewritten for it at open, up to this size (0.3 s).
 pub const REWRITE_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
 /// Decisions kept of a transaction whose answers were lost: two attempts at one with the most rows.
 pub const SENT_DECISIONS_KEPT: u64 = 2 * TRANSACTION_ROWS_MAX as u64;

@@ -47,6 +47,7 @@ pub struct InstalledTable {
     pub table: Arc<Table>,
 }
 
+/// What becomes of each table that is held or wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// In the order of the tables' names.
@@ -70,6 +71,7 @@ pub struct Step {
     pub waits: Option<Waits>,
 }
 
+/// What is done to one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Keep,

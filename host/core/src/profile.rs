@@ -11,6 +11,7 @@ use crate::selection::Selections;
 use crate::table::{Table, TableName};
 use std::time::Duration;
 
+/// An offline profile with everything that it leaves out filled in: what a register does, scope by scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     pub name: String,
@@ -112,6 +113,7 @@ impl Capture {
     }
 }
 
+/// An offline scope: tables that are synchronised together, in one direction, by one frequency and under one set of rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scope {
     pub name: String,
@@ -143,6 +145,7 @@ impl Direction {
     }
 }
 
+/// A table of a scope, and what of it travels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopeTable {
     pub name: TableName,

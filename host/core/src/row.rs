@@ -5,9 +5,11 @@ use crate::text;
 use crate::value::Value;
 use std::fmt;
 
+/// One value for each of its table's columns, in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(pub Vec<Value>);
 
+/// One value for each key column, in the order of [`Table::key`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key(pub Vec<Value>);
 

@@ -22,7 +22,7 @@ use tillhold_core::transaction::TransactionId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
     pub id: TransactionId,
-    /// The how-manieth to arrive.
+    /// Its place in the order of arrival, from 1.
     pub number: u64,
 }
 

@@ -163,8 +163,7 @@ pub(crate) struct Cell {
     pub value: Value,
 }
 
-// Made by lifting only, which the compiler does not see.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "made by lifting only, which the compiler does not see")]
 #[derive(Clone, Copy, Debug, PartialEq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
@@ -217,8 +216,7 @@ pub(crate) enum Resolution {
     Deferred(String),
 }
 
-// Made by lifting only, which the compiler does not see.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "made by lifting only, which the compiler does not see")]
 #[derive(Clone, Copy, Debug, PartialEq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]

@@ -1,6 +1,6 @@
 //! Builds one guest crate: cargo to a core module, and that to a component, in this process.
 //!
-//! * The guest is built small (`opt-level = "s"`, one unit, link-time optimisation, no unwinding, stripped),
+//! * The guest is built fast and alone (`opt-level = 3`, one unit, link-time optimisation, no unwinding, stripped),
 //!   whatever its own profile says.
 //! * Nothing of the cargo that runs around us reaches the build, and no path of this machine reaches the plugin.
 //! * The component is written aside and renamed: a reader sees the old one or the new one.

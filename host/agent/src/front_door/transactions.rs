@@ -169,7 +169,7 @@ struct Sale {
 }
 
 struct SaleRow {
-    /// The how-manieth of the body, from 0.
+    /// Its index in the body, from 0.
     at: usize,
     table: Arc<Table>,
     operation: Operation,
