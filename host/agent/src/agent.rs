@@ -33,6 +33,7 @@ use tillhold_core::pace::Debt;
 use tillhold_core::profile::WritePath;
 use tillhold_core::stage::Tally;
 use tillhold_core::table::TableName;
+use tillhold_env::Locked as _;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, RwLock as AsyncRwLock, mpsc, watch};
 
 pub struct Agent {
@@ -304,7 +305,7 @@ impl Agent {
     /// trouble with the channel tells itself. Whether it failed otherwise than before.
     pub fn report(&self, scope: &str, result: &Result<Tally, FlowError>, took_ms: u64) -> bool {
         let now_ms = self.now_ms();
-        let mut reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.scope_reports.locked();
         let report = reports.entry(scope.to_string()).or_default();
         let (is_news, line) = match result {
             Ok(tally) => {
@@ -339,19 +340,19 @@ impl Agent {
     }
 
     pub fn scope_report(&self, scope: &str) -> ScopeReport {
-        let reports = self.scope_reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.scope_reports.locked();
         reports.get(scope).cloned().unwrap_or_default()
     }
 
     /// What pulls have to wait for.
     pub fn debt(&self) -> Debt {
-        *self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.debt.locked()
     }
 
     /// A pull took place.
     pub fn pay(&self, rows: u64) {
         let (pace, now_ms) = (self.register().profile.conduct.pace, self.now_ms());
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner).pay(&pace, now_ms, rows);
+        self.debt.locked().pay(&pace, now_ms, rows);
     }
 
     /// One line for the operator.

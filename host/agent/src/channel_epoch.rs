@@ -5,7 +5,8 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use tillhold_env::Locked as _;
 
 #[derive(Default)]
 pub struct Life(Mutex<Met>);
@@ -20,7 +21,7 @@ struct Met {
 impl Life {
     /// Whether it is another one than the one that was met before.
     pub fn meet(&self, register: &Register, epoch: [u8; 16]) -> bool {
-        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = self.0.locked();
         let is_another = met.epoch.replace(epoch).is_some_and(|before| before != epoch);
         if is_another {
             let pulled = register.scopes.iter().filter(|run| run.is_pulled());
@@ -30,11 +31,11 @@ impl Life {
     }
 
     pub fn is_behind(&self, scope: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).behind.contains(scope)
+        self.0.locked().behind.contains(scope)
     }
 
     fn keep_up(&self, scope: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).behind.remove(scope);
+        self.0.locked().behind.remove(scope);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::register::Register;
 use crate::resend::LOST;
 use crate::sync::PUSH;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use tillhold_channel::Link;
 use tillhold_channel::report::{Moved, RegisterStanding, ScopeSync, Unsent, report};
 use tillhold_core::failover::State;
@@ -17,6 +17,7 @@ use tillhold_core::limits;
 use tillhold_core::numbering::AX;
 use tillhold_core::stage::Tally;
 use tillhold_core::value::Decimal;
+use tillhold_env::Locked as _;
 use tillhold_local::{Flow, SaleColumns, SyncEntry, UnsentSales};
 
 /// Under this name reports that fail stand in the status.
@@ -37,7 +38,7 @@ struct Waiting {
 impl Reports {
     /// A synchronisation that is worth a line of AX's log.
     pub fn note(&self, now_ms: u64, entry: SyncEntry) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.locked();
         if waiting.syncs.len() == limits::SYNC_REPORTS_WAITING_MAX {
             waiting.syncs.pop_front();
         }
@@ -45,19 +46,19 @@ impl Reports {
     }
 
     fn is_due(&self, agent: &Agent) -> bool {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.0.locked();
         let interval = agent.register().profile.conduct.report_interval.as_millis() as u64;
         let quiet = waiting.told_at_ms.is_none_or(|told| agent.now_ms() >= told + interval);
         quiet || waiting.told != Some(agent.state())
     }
 
     fn take(&self) -> Vec<(u64, SyncEntry)> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.locked();
         waiting.syncs.drain(..).collect()
     }
 
     fn tried(&self, agent: &Agent, state: State, untold: Vec<(u64, SyncEntry)>) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.locked();
         waiting.told_at_ms = Some(agent.now_ms());
         waiting.told = Some(state);
         untold.into_iter().rev().for_each(|entry| waiting.syncs.push_front(entry));

@@ -14,11 +14,12 @@ use crate::push::{self, Pushed};
 use crate::register::Register;
 use crate::selecting;
 use serde_json::{Value as Json, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_channel::Link;
 use tillhold_channel::claim::{Speaker, claim, dispute, look};
 use tillhold_core::claim::{Doubt, Head, Verdict, judge};
 use tillhold_core::version::Run;
+use tillhold_env::Locked as _;
 
 /// What the running agent knows of its claim.
 #[derive(Default)]
@@ -38,11 +39,11 @@ const ATTEMPTS_MAX: u32 = 3;
 
 impl Claim {
     fn state(&self) -> State {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.locked().clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.locked());
     }
 
     /// Why nothing may be sent.

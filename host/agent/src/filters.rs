@@ -8,10 +8,11 @@
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_channel::{Link, schema};
 use tillhold_core::condition::{Bound, Condition};
 use tillhold_core::table::TableName;
+use tillhold_env::Locked as _;
 
 #[derive(Default)]
 pub struct Filters {
@@ -78,6 +79,6 @@ impl Register {
 
 impl Filters {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<Bound>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.locked()
     }
 }

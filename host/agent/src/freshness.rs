@@ -14,10 +14,11 @@ use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tillhold_core::freshness::{Age, Freshness, KeptAge, Reaction, ScopeAge};
 use tillhold_core::limits;
+use tillhold_env::Locked as _;
 use tillhold_local::ScopePosition;
 use tokio::sync::watch;
 
@@ -59,7 +60,7 @@ struct Mark {
 
 impl DataAges {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.locked()
     }
 
     /// Changes whenever the standing of the data does, and is news at once where they are not fresh.

@@ -1,9 +1,10 @@
 //! The last changes of the failover state, numbered, for whoever listens and for whoever comes back to listen on.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use tillhold_core::failover::State;
 use tillhold_core::limits;
+use tillhold_env::Locked as _;
 use tokio::sync::watch;
 
 /// A state that was left and the one that was entered.
@@ -32,7 +33,7 @@ impl Default for History {
 
 impl History {
     pub fn note(&self, at_ms: i64, from: State, to: State, reason: &'static str) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = self.changes.locked();
         let number = *self.newest.borrow() + 1;
         if changes.len() == limits::EVENTS_KEPT {
             changes.pop_front();
@@ -52,7 +53,7 @@ impl History {
 
     /// The first change after number `after` that is still known.
     pub fn next(&self, after: u64) -> Option<Change> {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = self.changes.locked();
         changes.iter().find(|change| change.number > after).copied()
     }
 }

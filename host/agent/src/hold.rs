@@ -7,7 +7,8 @@
 use crate::agent::Agent;
 use crate::fault::FlowError;
 use serde_json::{Value as Json, json};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+use tillhold_env::Locked as _;
 
 /// The fact's name; no text is no hold.
 const FACT: &str = "failover.hold";
@@ -41,7 +42,7 @@ impl Held {
 
 impl Hold {
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// Who, why and since when; null when nobody does.

@@ -12,7 +12,7 @@ use crate::fault::FlowError;
 use crate::register::Register;
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use tillhold_channel::Link;
 use tillhold_channel::marks::{Marks, marks};
 use tillhold_core::filter::Filter;
@@ -22,6 +22,7 @@ use tillhold_core::row::Row;
 use tillhold_core::table::Table;
 use tillhold_core::transaction::{ContentHash, Contest, Operation, TransactionId, Write};
 use tillhold_core::value::Value;
+use tillhold_env::Locked as _;
 use tillhold_local::{LocalDatabase, RowWrite};
 
 /// The fact's name in the offline database.
@@ -53,11 +54,11 @@ pub enum NumbersDoubt {
 
 impl Numbers {
     fn known(&self) -> Known {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.locked().clone()
     }
 
     fn set(&self, known: Known) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.locked();
         // Sales that came in meanwhile.
         let used = std::mem::take(&mut now.used);
         *now = known;
@@ -66,16 +67,16 @@ impl Numbers {
 
     /// Asked for each sale: no copy of all the numbers.
     pub fn doubt(&self) -> Option<NumbersDoubt> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).doubt
+        self.0.locked().doubt
     }
 
     pub fn is_used(&self, number: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).used.contains(number)
+        self.0.locked().used.contains(number)
     }
 
     /// A sale was recorded under it.
     pub fn note(&self, number: u64) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.locked();
         known.used.add(number, number);
         known.mark = known.mark.max(number);
     }

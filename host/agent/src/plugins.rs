@@ -23,12 +23,13 @@ use serde_json::{Value as Json, json};
 use stats::Book;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tillhold_plugin::{
     ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits,
     PluginSource, Role, signature_file,
@@ -236,7 +237,7 @@ impl Plugins {
     }
 
     fn all_loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.loaded.locked()
     }
 
     fn file_of(&self, name: &str) -> PathBuf {

@@ -21,10 +21,11 @@ use crate::register::{Outlook, Register, ScopeRun, ids_of};
 use crate::settings::profile_file::{ProfileChoice, ProfileSource};
 use serde_json::{Value as Json, json};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tillhold_channel::Link;
 use tillhold_core::limits;
 use tillhold_core::migration::Place;
+use tillhold_env::Locked as _;
 
 /// What was looked at last, and what came of it.
 pub struct Renewal(Mutex<Looked>);
@@ -71,7 +72,7 @@ impl Renewal {
     }
 
     fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     pub fn has_fault(&self) -> bool {

@@ -12,13 +12,14 @@ use crate::register::{Register, ScopeRun};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use tillhold_channel::Link;
 use tillhold_channel::altered::altered;
 use tillhold_core::limits;
 use tillhold_core::table::{Table, TableName};
 use tillhold_core::text;
 use tillhold_core::transaction::Transaction;
+use tillhold_env::Locked as _;
 use tillhold_local::{Circumstances, kept_circumstances, stored_shape};
 
 /// When it was looked at last, for which state of the register, and what was tried again since the start.
@@ -37,7 +38,7 @@ struct Looked {
 
 impl Again {
     fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// The next push looks.

@@ -21,13 +21,14 @@ use crate::register::{Register, ScopeRun};
 use refresh::Refresh;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_channel::Link;
 use tillhold_channel::selection::{Choice, choose};
 use tillhold_core::limits;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::selection::{Domain, MemberKind, Members, Restricted, Restriction};
 use tillhold_core::table::{Table, TableName};
+use tillhold_env::Locked as _;
 use tillhold_local::{Counts, KeptSelection, Load, TableState};
 
 /// The members that were read last, by when they were computed: a pull every half minute need not read them again.
@@ -83,7 +84,7 @@ pub async fn in_force(register: &Register) -> Result<InForce, FlowError> {
 }
 
 async fn members(register: &Register, kept: &KeptSelection) -> Result<Arc<Members>, FlowError> {
-    let cache = || register.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = || register.chosen.locked();
     let known = cache().get(&kept.domain).cloned();
     if let Some((_, members)) = known.filter(|(computed_ms, _)| *computed_ms == kept.computed_ms) {
         return Ok(members);
@@ -198,7 +199,7 @@ async fn is_due(register: &Register, domain: Domain, is_forced: bool) -> Result<
 fn age_ms(register: &Register, kept: &KeptSelection) -> Option<u64> {
     let clock = &register.env.clock;
     let now_ms = clock.monotonic_us() / 1_000;
-    let mut seen = register.choices_seen.ages.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = register.choices_seen.ages.locked();
     if let Some(seen) = seen.get(&kept.domain).filter(|seen| seen.computed_ms == kept.computed_ms) {
         return Some(seen.age_ms + (now_ms - seen.at_ms));
     }
@@ -227,7 +228,7 @@ async fn is_anything_left(
         return Ok(false);
     }
     let left = (rows, counts);
-    let mut seen = register.choices_seen.left.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = register.choices_seen.left.locked();
     let before = seen.insert(domain, left.clone());
     Ok(is_old || before != Some(left))
 }

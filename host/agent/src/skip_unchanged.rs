@@ -11,9 +11,10 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::register::{Register, ScopeRun};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use tillhold_channel::{Link, capture};
 use tillhold_core::limits;
+use tillhold_env::Locked as _;
 use tillhold_local::Load;
 
 /// When each scope was last passed over, and for which state of the register.
@@ -31,11 +32,11 @@ impl Passes {
     pub fn note(&self, register: &Arc<Register>, scope: &str) {
         let pass =
             Pass { register: Arc::downgrade(register), at_us: register.env.clock.monotonic_us() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.to_string(), pass);
+        self.0.locked().insert(scope.to_string(), pass);
     }
 
     fn is_recent(&self, register: &Arc<Register>, scope: &str) -> bool {
-        let passes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let passes = self.0.locked();
         let now_us = register.env.clock.monotonic_us();
         passes.get(scope).is_some_and(|pass| {
             let since_us = u128::from(now_us.saturating_sub(pass.at_us));

@@ -1,8 +1,9 @@
 //! What stood between the register and its channel last: for whoever asks why it is offline.
 
 use serde_json::{Value as Json, json};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tillhold_channel::ChannelError;
+use tillhold_env::Locked as _;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -43,7 +44,7 @@ pub struct LastTrouble(Mutex<Option<(i64, Trouble)>>);
 
 impl LastTrouble {
     fn last(&self) -> MutexGuard<'_, Option<(i64, Trouble)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// Whether it is another one than before.

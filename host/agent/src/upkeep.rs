@@ -8,10 +8,11 @@ use crate::agent::Agent;
 use crate::fault::FlowError;
 use crate::register::Register;
 use serde_json::{Value as Json, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_core::limits;
 use tillhold_core::migration::Place;
 use tillhold_core::size::{self, DaySize, Fullness};
+use tillhold_env::Locked as _;
 use tillhold_local::{FileSize, LocalError, OldEnough, Reserve, TableSize};
 use tokio::sync::watch;
 
@@ -52,7 +53,7 @@ impl Upkeep {
     }
 
     fn purge_json(&self) -> Json {
-        let report = self.purge.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let report = self.purge.locked().clone();
         let Some(report) = report else { return Json::Null };
         let fault = report
             .fault
@@ -113,8 +114,7 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
         register.local.overwrite_removed(&[Place::Journal]).await?;
     }
     let reserve = register.local.keep_reserve(rules.reserve_bytes).await?;
-    let before =
-        agent.upkeep.reserve.lock().unwrap_or_else(PoisonError::into_inner).replace(reserve);
+    let before = agent.upkeep.reserve.locked().replace(reserve);
     if before != Some(reserve) && reserve == Reserve::Gone {
         agent.say("the disk has no room for the space that is kept for a full one: nothing is loaded, selling goes on");
     }
@@ -166,7 +166,7 @@ fn note_purge(agent: &Agent, result: Result<PurgeReport, FlowError>) {
             }
         }
     };
-    *agent.upkeep.purge.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    *agent.upkeep.purge.locked() = Some(report);
 }
 
 /// Of both files, as the limit counts it.

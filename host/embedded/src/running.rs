@@ -5,9 +5,10 @@
 //! * No interruption comes after the call has returned: it would hit the next request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 
 /// Between two interruptions of the same call.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -26,7 +27,7 @@ struct Call {
 
 impl Call {
     fn returned(&self) -> MutexGuard<'_, bool> {
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+        self.returned.locked()
     }
 
     /// Interrupts the call unless it has returned; answers whether it was still there.

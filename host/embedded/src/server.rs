@@ -14,9 +14,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_core::limits::{TDS_DOOR_MAX, TDS_LOGIN_TIMEOUT, TDS_SESSIONS_MAX};
+use tillhold_env::Locked as _;
 use tillhold_env::{BoxStream, Env, Listener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -108,7 +109,7 @@ impl Server {
     }
 
     fn gates(&self) -> std::sync::MutexGuard<'_, Vec<Gate>> {
-        self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.gates.locked()
     }
 }
 

@@ -4,8 +4,11 @@
 //!   and runs the very code that ships. `clippy.toml` forbids the clock and friends everywhere but here.
 //! * Sleeping and time-outs are `tokio::time`'s, whose clock a simulation pauses; the wall clock is [`Clock`]'s.
 
+mod locked;
 mod real;
 pub mod speech;
+
+pub use locked::Locked;
 
 use std::fs::File;
 use std::future::Future;

@@ -3,9 +3,10 @@
 use crate::sandbox::{Component, Sandbox};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use tillhold_core::moment::Timestamp;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tillhold_plugin::{BatchContext, Flow};
 use tillhold_toolchain::{GuestSource, cache_folder, find};
 
@@ -28,7 +29,7 @@ pub fn context() -> BatchContext {
 pub fn component(package: &str) -> Component {
     static BUILT: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
     // A failed build of one test must not look like a poisoned lock to the next.
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT.locked();
     let wasm = built.entry(package.to_string()).or_insert_with(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let toolchain = find(&cache_folder().expect("a cache folder"), &mut |_| {});

@@ -4,10 +4,11 @@
 
 use crate::KitError;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_core::grant::Grants;
 use tillhold_core::profile::PluginBounds;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tillhold_plugin::{
     Beside, ComponentSource, LogLine, LogSink, Plugin, PluginError, PluginHost, PluginLimits,
     PluginSource, digest_of,
@@ -47,7 +48,7 @@ impl Sandbox {
     pub fn open(env: &Env) -> Result<Sandbox, KitError> {
         let said: Arc<Mutex<Vec<LogLine>>> = Arc::default();
         let hearing = said.clone();
-        let sink = move |line| hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let sink = move |line| hearing.locked().push(line);
         let folder = cache_folder()?.join("compiled-plugins");
         let host = PluginHost::new(env, &folder, PluginLimits::default())?;
         let (host, terms) = (host.with_log(Arc::new(sink)), Terms::default());
@@ -101,7 +102,7 @@ impl Sandbox {
 
     /// What plugins wrote for the operator since this was last asked. It is kept until then, so ask after each case.
     pub fn said(&self) -> Vec<LogLine> {
-        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.said.locked())
     }
 }
 
@@ -120,9 +121,10 @@ mod tests {
     use crate::Schema;
     use crate::fixtures::{component, context, sandbox};
     use crate::rows::RowReader;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, PoisonError};
     use tillhold_core::row::Row;
+    use tillhold_env::Locked as _;
     use tillhold_plugin::Plugin;
 
     const VICTIM: &str = r#"{"ax.VICTIM": {"columns": [["ID", "bigint", "not null"], ["NUMBER", "int", "not null"],
@@ -161,7 +163,7 @@ mod tests {
         for calls in 2..5 {
             call(&heard);
             assert_eq!(told.load(Ordering::Relaxed), calls * LINES, "after {calls} calls");
-            let kept = sandbox.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = sandbox.said.locked();
             assert_eq!(kept.len(), 0, "after {calls} calls");
         }
     }

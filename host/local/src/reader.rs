@@ -12,9 +12,10 @@ use crate::error::LocalError;
 use crate::file::{OfflineFile, Trouble};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_core::limits;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// SQLite's virtual machine steps between two looks: more than a page of a hundred rows behind an index takes. SQLite
@@ -150,14 +151,14 @@ impl Readers {
         let all = limits::OFFLINE_READERS_MAX as u32;
         let permits = self.permits.clone().acquire_many_owned(all).await;
         let permits = permits.map_err(|_| LocalError::Closed)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle.locked().clear();
         Ok(permits)
     }
 
     pub(crate) fn close(&self) {
         self.permits.close();
         self.long.close();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle.locked().clear();
     }
 
     fn read<T>(
@@ -177,13 +178,13 @@ impl Readers {
         let answer = in_snapshot(&reader.conn, patient).map_err(at);
         let is_sound = matches!(answer, Ok(_) | Err(LocalError::ReadTooLong { .. }));
         if !self.permits.is_closed() && is_sound {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            self.idle.locked().push(reader);
         }
         answer
     }
 
     fn take(&self) -> Result<Reader, Trouble> {
-        if let Some(reader) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        if let Some(reader) = self.idle.locked().pop() {
             return Ok(reader);
         }
         let mut reader = Reader { conn: self.file.open_reader()?, patience: Arc::default() };

@@ -21,10 +21,11 @@ use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tillhold_core::limits;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
@@ -184,7 +185,7 @@ impl Writer {
 
 /// Whoever uses it leaves it as it should be: a panic under the lock is caught before ([`Desk::do_one`]).
 fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
-    desk.lock().unwrap_or_else(PoisonError::into_inner)
+    desk.locked()
 }
 
 /// Until every sender is gone or someone asks to close: they are to be told once the file is closed.

@@ -5,7 +5,8 @@ use crate::plan::{Plan, Size};
 use crate::world::{Outcome, failed};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
+use tillhold_env::Locked as _;
 
 /// The hidden command of `tillhold-sim` that carries one run out and prints its [`Outcome`] as JSON.
 pub const COMMAND: &str = "one";
@@ -69,7 +70,7 @@ pub fn run_all(
     mut take: impl FnMut(Wanted, Outcome) -> bool,
 ) {
     let wanted = Mutex::new(Some(wanted));
-    let next = || wanted.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.next();
+    let next = || wanted.locked().as_mut()?.next();
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         for tell in vec![tell; jobs.max(1)] {
@@ -85,7 +86,7 @@ pub fn run_all(
         }
         for (of, outcome) in told {
             if !take(of, outcome) {
-                *wanted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *wanted.locked() = None;
             }
         }
     });

@@ -9,9 +9,10 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tillhold_env::Locked as _;
 use tillhold_env::{BoxFuture, Clock, Random, Tasks};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -113,7 +114,7 @@ impl Life {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.locked()
 }
 
 /// A task of a process.

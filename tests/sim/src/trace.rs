@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::hash::Hasher as _;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+use tillhold_env::Locked as _;
 use tokio::time::Instant;
 
 /// The lines that are shown of a run that was not asked to keep all.
@@ -57,6 +58,6 @@ impl Trace {
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.locked()
     }
 }

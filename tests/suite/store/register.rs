@@ -6,11 +6,12 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tillhold_client::{Answer, Client, Door};
 use tillhold_core::table::Table;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 
 pub struct Register {
     pub terminal: String,
@@ -67,7 +68,7 @@ impl Register {
     }
 
     fn agent(&self) -> MutexGuard<'_, Option<Child>> {
-        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.agent.locked()
     }
 
     /// Starts the agent; its door is looked for when it is needed.
@@ -123,7 +124,7 @@ impl Register {
         let look = async || {
             let answer = self.get("/v1/status").await?;
             let is = holds(&answer.body);
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) = answer.body;
+            *seen.locked() = answer.body;
             is.then_some(())
         };
         if tokio::time::timeout(LONG, until(look)).await.is_err() {

@@ -12,11 +12,12 @@ use super::{Fallible, Shop};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_client::Client;
 use tillhold_core::text::guid_text;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 
 /// What is ordered, and what takes it back.
 pub const KINDS: [(&str, &str, &str); 5] = [
@@ -128,7 +129,7 @@ fn bare_longest_us(shop: &Shop, tables: &Tables, cashiers: usize) -> Fallible<u6
         while clock.monotonic_us() < end_us {
             let rows = sales::rows(tables, number.fetch_add(1, Ordering::Relaxed) + 1, LINES, 1);
             let began_us = clock.monotonic_us();
-            let mut bare = bare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bare = bare.locked();
             committed(shop, &mut bare, &rows).map_err(|error| error.to_string())?;
             drop(bare);
             longest_us = longest_us.max(clock.monotonic_us() - began_us);
@@ -157,11 +158,11 @@ async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {
             Ok(answer) if answer.is_success() => {
                 let is_offline = answer.body["committed"] == "offline";
                 let promise = Promise { number, began_us, took_us, is_offline };
-                till.promised.lock().unwrap_or_else(PoisonError::into_inner).push(promise);
+                till.promised.locked().push(promise);
             }
             other => {
                 let said = format!("S1-1-{number}: {other:?}");
-                till.failed.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                till.failed.locked().push(said);
             }
         }
         tokio::time::sleep(BETWEEN_SALES).await;
@@ -171,8 +172,8 @@ async fn sell(env: &Env, client: &Client, till: &Till, tables: &Tables) {
 /// Every promise against the channel's own tables, asked by a client that is not the agent's.
 async fn judge(shop: &Shop, till: &Till, moments: &[(u64, &'static str)]) -> Fallible<Told> {
     let arrived = Arrived::at(shop).await?;
-    let promised = till.promised.lock().unwrap_or_else(PoisonError::into_inner);
-    let failed = till.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let promised = till.promised.locked();
+    let failed = till.failed.locked().clone();
     let usual_us = Spread::of(promised.iter().map(|promise| promise.took_us).collect()).at(0.5);
     let mut told = Told { sales: promised.len(), failed, usual_us, ..Told::default() };
     let mut ids = BTreeSet::new();

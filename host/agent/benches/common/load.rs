@@ -3,8 +3,9 @@
 
 use super::Fallible;
 use super::spread::Spread;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_client::Door;
+use tillhold_env::Locked as _;
 use tillhold_env::{BoxStream, Env};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -104,8 +105,8 @@ pub async fn drive(
         env.clone().spawn(async move {
             let asked = ask_until(&env, &door, end_us, at, &*path).await;
             let told = asked.map(|(mine, bytes)| {
-                times.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
-                *sizes.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+                times.locked().extend(mine);
+                *sizes.locked() = bytes;
             });
             // The one who waits is there until all have ended.
             let _ = send.send(told.map_err(|error| error.to_string())).await;
@@ -116,10 +117,10 @@ pub async fn drive(
         told?;
     }
     let seconds = (env.clock.monotonic_us() - started_us) as f64 / 1e6;
-    let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+    let times = std::mem::take(&mut *times.locked());
     let per_second = times.len() as f64 / seconds;
     let spread = Spread::of(times);
-    let bytes = *sizes.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes = *sizes.locked();
     Ok(Rate { per_second, p50_us: spread.at(0.5), p99_us: spread.at(0.99), bytes })
 }
 

@@ -24,13 +24,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 use tillhold_embedded::Engine;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -141,7 +142,7 @@ impl Shop {
 
     /// A fault ordered at the channel; comes back when it is in force.
     pub fn order(&self, order: &str) -> Fallible<()> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.locked();
         let mut stdin = self.channel.stdin.as_ref().ok_or("a channel without stdin")?;
         writeln!(stdin, "{order}")?;
         let mut answer = String::new();

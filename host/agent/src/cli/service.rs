@@ -3,10 +3,11 @@
 
 use super::{Done, Settings, run};
 use std::ffi::OsString;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use tillhold_core::limits;
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tokio::sync::watch;
 use windows_service::service::{
     ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceState, ServiceStatus, ServiceType,
@@ -34,12 +35,12 @@ pub fn service(settings: Settings) -> anyhow::Result<Done> {
     // Set twice only if it were called twice.
     let _ = SETTINGS.set(settings);
     service_dispatcher::start(NAME, entry)?;
-    RESULT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Ok(Done::No))
+    RESULT.locked().take().unwrap_or(Ok(Done::No))
 }
 
 fn serve(_arguments: Vec<OsString>) {
     let result = SETTINGS.get().map_or(Ok(Done::No), serve_until_stopped);
-    *RESULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    *RESULT.locked() = Some(result);
 }
 
 fn serve_until_stopped(settings: &Settings) -> anyhow::Result<Done> {

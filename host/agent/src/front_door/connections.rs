@@ -26,9 +26,10 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use tillhold_core::limits;
+use tillhold_env::Locked as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep, timeout};
@@ -124,7 +125,7 @@ impl Connections {
     }
 
     fn evictable(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ConnectionState>>> {
-        self.evictable.lock().unwrap_or_else(PoisonError::into_inner)
+        self.evictable.locked()
     }
 }
 

@@ -9,9 +9,10 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tillhold_core::limits;
+use tillhold_env::Locked as _;
 
 pub async fn take(request: Request, next: Next) -> Response {
     // Who asks before it sends does not send after a refusal.
@@ -43,7 +44,7 @@ struct Rest(Arc<Mutex<Body>>);
 
 impl Rest {
     fn body(&self) -> std::sync::MutexGuard<'_, Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

@@ -1,9 +1,10 @@
 //! How often a role may ask: a token bucket each. Pure: `now` is an argument.
 
 use super::role::Role;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use tillhold_core::limits::{self, DoorRate};
+use tillhold_env::Locked as _;
 
 /// One bucket a role.
 pub struct Rates([Mutex<Bucket>; 4]);
@@ -18,7 +19,7 @@ impl Rates {
     /// Takes one request of `role`; otherwise after what time the next one is taken.
     pub fn take(&self, role: Role, now_us: u64) -> Result<(), Duration> {
         let bucket = &self.0[role.rank()];
-        bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now_us)
+        bucket.locked().take(now_us)
     }
 }
 

@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 use tillhold_core::picture::{Kept, PictureName, content_type, evict};
 use tillhold_core::text;
+use tillhold_env::Locked as _;
 
 /// A picture as it is served.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,7 +188,7 @@ impl Cache {
     }
 
     fn index(&self) -> Result<MutexGuard<'_, Option<Index>>, ImageError> {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.locked();
         if index.is_none() {
             *index = Some(self.read()?);
         }

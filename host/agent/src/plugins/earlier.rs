@@ -19,11 +19,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, SystemTime};
 use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Scope};
 use tillhold_core::table::Table;
+use tillhold_env::Locked as _;
 use tillhold_local::LocalDatabase;
 use tillhold_plugin::{ComponentSource, PluginId, PluginSource, digest_of, signature_file};
 
@@ -175,7 +176,7 @@ fn digest_at(file: &Path) -> Option<String> {
 
 impl Plugins {
     fn ways_back(&self) -> MutexGuard<'_, BTreeMap<String, WayBack>> {
-        self.ways_back.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ways_back.locked()
     }
 
     pub(super) fn places(&self, name: &str) -> Places {
@@ -183,7 +184,7 @@ impl Plugins {
     }
 
     fn stand_ins(&self) -> MutexGuard<'_, BTreeMap<String, WayBack>> {
-        self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stand_ins.locked()
     }
 
     pub(super) fn has_stand_in(&self, name: &str) -> bool {

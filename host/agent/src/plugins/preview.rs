@@ -23,7 +23,7 @@ use crate::rules::{self, RowOutcome};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tillhold_channel::Link;
 use tillhold_channel::read::read;
 use tillhold_core::filter::Filter;
@@ -31,6 +31,7 @@ use tillhold_core::limits;
 use tillhold_core::profile::{OnPluginFailure, PluginUse, Profile, Scope};
 use tillhold_core::row::{Key, Row};
 use tillhold_core::table::Table;
+use tillhold_env::Locked as _;
 use tillhold_kit::cells;
 use tillhold_plugin::{ComponentSource, Flow, LogLine, Plugin, PluginSource};
 
@@ -80,7 +81,7 @@ pub async fn preview(register: &Register, asked: &Asked) -> Result<Json, FlowErr
     whole.insert("digest".to_string(), digest);
     whole.insert("from".to_string(), json!(from));
     whole.insert("tables".to_string(), json!(tables));
-    whole.extend(said.lock().unwrap_or_else(PoisonError::into_inner).told());
+    whole.extend(said.locked().told());
     Ok(Json::Object(whole))
 }
 
@@ -154,7 +155,7 @@ impl Plugins {
         source: PluginSource,
         said: Arc<Mutex<Heard>>,
     ) -> Result<Arc<Plugin>, FlowError> {
-        let hear = move |line| said.lock().unwrap_or_else(PoisonError::into_inner).hear(line);
+        let hear = move |line| said.locked().hear(line);
         let (host, log) = (self.host.clone(), Arc::new(hear));
         let load = move || host.load_heard_by(&source, log);
         let loaded = self.env.blocking("preview plugin", load).await;

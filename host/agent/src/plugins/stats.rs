@@ -10,9 +10,10 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tillhold_core::limits;
 use tillhold_core::profile::PluginUse;
+use tillhold_env::Locked as _;
 use tillhold_plugin::{PluginError, PluginId};
 
 #[derive(Default)]
@@ -122,7 +123,7 @@ pub struct Sums {
 
 impl Book {
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Named>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.locked()
     }
 
     /// For trials: nothing is said of a failure.

@@ -11,9 +11,10 @@ use crate::agent::Agent;
 use crate::register::Register;
 use crate::settings::profile_file::{ProfileChoice, ProfileFile};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tillhold_core::profile::PluginUse;
+use tillhold_env::Locked as _;
 use tillhold_plugin::Role;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,11 +37,11 @@ struct Found {
 impl Plugins {
     /// `None` where nobody looks in the background.
     pub fn prepared(&self) -> Option<Prepared> {
-        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.prepared.locked()
     }
 
     fn note_prepared(&self, profile: Option<Stamp>) {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = self.prepared.locked();
         let number = prepared.map_or(0, |before| before.number + 1);
         *prepared = Some(Prepared { profile, number });
     }

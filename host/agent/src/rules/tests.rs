@@ -2,7 +2,7 @@
 
 use super::{Chain, RowOutcome};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tillhold_core::moment::Timestamp;
 use tillhold_core::profile::OnPluginFailure;
@@ -11,6 +11,7 @@ use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
 use tillhold_env::Env;
+use tillhold_env::Locked as _;
 use tillhold_plugin::{
     BatchContext, ComponentSource, Flow, PluginError, PluginHost, PluginLimits, PluginSource,
 };
@@ -19,7 +20,7 @@ use tillhold_toolchain::{GuestSource, cache_folder, find};
 /// Built once a run, where the other crates' tests build it too.
 pub(crate) fn hostile() -> Vec<u8> {
     static BUILT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT.locked();
     let build = || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let toolchain = find(&cache_folder().expect("a cache folder"), &mut |_| {});

@@ -6,7 +6,8 @@ use super::fault::SnapshotError;
 use super::manifest::Manifest;
 use crate::fault::FlowError;
 use serde_json::{Value as Json, json};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use tillhold_env::Locked as _;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 #[derive(Default)]
@@ -31,17 +32,17 @@ impl Board {
     }
 
     pub fn exported(&self, at_ms: i64, result: &Result<Exported, FlowError>) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).export = exported(at_ms, result);
+        self.shown.locked().export = exported(at_ms, result);
     }
 
     pub fn looked(&self, at_ms: i64, result: &Result<Looked, FlowError>) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).look = looked(at_ms, result);
+        self.shown.locked().look = looked(at_ms, result);
     }
 
     /// What the log has to say of a look: what stays as it was is said once.
     pub fn complaint(&self, result: &Result<Looked, FlowError>) -> Option<String> {
         let complaint = complaint(result);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.shown.locked();
         let is_news = shown.complaint != complaint;
         shown.complaint.clone_from(&complaint);
         complaint.filter(|_| is_news)
@@ -49,7 +50,7 @@ impl Board {
 
     /// For the status: null before the first of each.
     pub fn shown(&self) -> Json {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.locked();
         json!({ "export": shown.export, "new_database": shown.look })
     }
 }

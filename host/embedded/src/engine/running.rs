@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tillhold_core::text::guid_text;
+use tillhold_env::Locked as _;
 use tillhold_env::Random;
 
 /// A lock whose holder panicked guards plain values only: they are as usable as before.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.locked()
 }
 
 /// Counters of the whole database. They run ahead of the file: a rolled back transaction leaves a gap, as it does
