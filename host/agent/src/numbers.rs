@@ -345,11 +345,14 @@ pub fn is_taken(writes: &[Write], contests: &[Contest]) -> bool {
 
 /// Whether nothing is contested but rows that count sales, of which each side says how far.
 pub fn only_count(writes: &[Write], contests: &[Contest]) -> bool {
-    let counts = |contest: &Contest, write: &Write| {
+    contests.iter().all(|contest| counts(writes, contest))
+}
+
+/// Whether what is contested is such a row.
+pub fn counts(writes: &[Write], contest: &Contest) -> bool {
+    writes.get(contest.write).is_some_and(|write| {
         further(&write.table, contest.channel.as_ref(), write.offline.as_ref()).is_some()
-    };
-    let of = |contest: &Contest| writes.get(contest.write).is_some_and(|w| counts(contest, w));
-    contests.iter().all(of)
+    })
 }
 
 /// For a contested seed row: which side counts further. `None` for any other row.

@@ -28,8 +28,7 @@ use std::time::SystemTime;
 use tillhold_core::limits;
 use tillhold_core::profile::{PluginUse, Resolver, Scope};
 use tillhold_core::table::Table;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tillhold_plugin::{
     ComponentSource, LogLine, Plugin, PluginError, PluginHost, PluginId, PluginLimits,
     PluginSource, Role, signature_file,

@@ -12,6 +12,8 @@
 mod opening;
 mod shape;
 
+pub use shape::profile_of_channel;
+
 use crate::fault::FlowError;
 use crate::filters::Filters;
 use crate::plugins::stats::Book;
@@ -25,7 +27,7 @@ use crate::settings::profile_text::{Told, text};
 use crate::settings::register_file::RegisterFile;
 use crate::stored_profile;
 use opening::Opening;
-use shape::{Ground, Shape, profile_of_channel};
+use shape::{Ground, Shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tillhold_channel::profile::ChannelProfile;

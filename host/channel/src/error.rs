@@ -290,7 +290,7 @@ impl ChannelError {
             Outdated { .. } => "the table is loaded afresh; unsent sales are kept".to_string(),
             ChannelRestored { .. } => "all tables are loaded afresh and unsent sales are sent again; the ledger tells which arrived".to_string(),
             Undecodable { column, .. } => format!("correct the value at the channel, or leave {column} out in the profile"),
-            Unwritable { .. } => "the transaction is set aside; correct it and release it".to_string(),
+            Unwritable { .. } => "the transaction is set aside; correct what is wrong, then send it again: `tillhold quarantine retry`".to_string(),
             ChoiceTooLarge { what, .. } => format!("choose fewer {what}s in [offline_products] or [offline_customers] of the profile, or take all"),
             UnknownStore { .. } => "check the store number: `store` in the register's settings, or the one that the command names".to_string(),
             NoProfile { .. } => "give the store an offline profile (RETAILSTORETABLE.OFFLINEPROFILE), or name a profile file".to_string(),

@@ -7,8 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 
 /// Between two interruptions of the same call.
 const PAUSE: Duration = Duration::from_millis(10);

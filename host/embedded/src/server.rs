@@ -17,8 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_core::limits::{TDS_DOOR_MAX, TDS_LOGIN_TIMEOUT, TDS_SESSIONS_MAX};
-use tillhold_env::Locked as _;
-use tillhold_env::{BoxStream, Env, Listener};
+use tillhold_env::{BoxStream, Env, Listener, Locked as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 

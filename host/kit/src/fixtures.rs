@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use tillhold_core::moment::Timestamp;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tillhold_plugin::{BatchContext, Flow};
 use tillhold_toolchain::{GuestSource, cache_folder, find};
 

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tillhold_core::grant::Grants;
 use tillhold_core::profile::PluginBounds;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tillhold_plugin::{
     Beside, ComponentSource, LogLine, LogSink, Plugin, PluginError, PluginHost, PluginLimits,
     PluginSource, digest_of,

@@ -86,6 +86,22 @@ const SILENT_CACHE_KIB: i64 = 4 << 10;
 /// What the write-ahead log shrinks to after a large transaction.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
+/// Those who are neither the file's owner nor of its group do not read it. One that is not there is nobody's.
+pub fn close_to_others(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+        if mode & 0o007 != 0 {
+            // Another's file, in a group that may write it: that is its owner's business.
+            let _ = std::fs::set_permissions(path, Permissions::from_mode(mode & !0o007));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
 impl OfflineFile {
     pub(crate) fn new(env: &Env, folder: &Path, kind: Kind) -> OfflineFile {
         OfflineFile { kind, path: folder.join(kind.name()), vfs: env.vfs.clone() }
@@ -166,22 +182,14 @@ impl OfflineFile {
         Ok(conn)
     }
 
-    /// Customers' data are in it: those who are neither its owner nor of its group do not read it. The write-ahead log gets
-    /// its rights from the file.
+    /// Customers' data are in it. The write-ahead log gets its rights from the file.
     pub(crate) fn close_to_others(&self) {
-        #[cfg(unix)]
+        // Another VFS has files of its own.
         if self.vfs.is_none() {
-            use std::fs::Permissions;
-            use std::os::unix::fs::PermissionsExt as _;
             for suffix in ["", "-wal", "-shm"] {
                 let mut path = self.path.clone().into_os_string();
                 path.push(suffix);
-                let Ok(file) = std::fs::metadata(&path) else { continue };
-                let mode = file.permissions().mode();
-                if mode & 0o007 != 0 {
-                    // Another's file, in a group that may write it: that is its owner's business.
-                    let _ = std::fs::set_permissions(&path, Permissions::from_mode(mode & !0o007));
-                }
+                close_to_others(Path::new(&path));
             }
         }
     }

@@ -81,6 +81,7 @@ pub use database::{Identity, LocalDatabase};
 pub use decisions::{Decision, DecisionRecord, SentDecision};
 pub use disk_reserve::Reserve;
 pub use error::LocalError;
+pub use file::close_to_others;
 pub use install::InstallReport;
 pub use listing::{Counts, Flow, QuarantineRecord, SyncEntry, SyncFailure};
 pub use positioned::ScopePosition;

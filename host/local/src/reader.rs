@@ -14,8 +14,7 @@ use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tillhold_core::limits;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// SQLite's virtual machine steps between two looks: more than a page of a hundred rows behind an index takes. SQLite

@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tillhold_env::Locked as _;
-use tillhold_env::{BoxFuture, Clock, Random, Tasks};
+use tillhold_env::{BoxFuture, Clock, Locked as _, Random, Tasks};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;

@@ -10,8 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tillhold_client::{Answer, Client, Door};
 use tillhold_core::table::Table;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 
 pub struct Register {
     pub terminal: String,

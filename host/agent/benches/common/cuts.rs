@@ -16,8 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tillhold_client::Client;
 use tillhold_core::text::guid_text;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 
 /// What is ordered, and what takes it back.
 pub const KINDS: [(&str, &str, &str); 5] = [

@@ -5,8 +5,7 @@ use super::Fallible;
 use super::spread::Spread;
 use std::sync::{Arc, Mutex};
 use tillhold_client::Door;
-use tillhold_env::Locked as _;
-use tillhold_env::{BoxStream, Env};
+use tillhold_env::{BoxStream, Env, Locked as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// One connection.

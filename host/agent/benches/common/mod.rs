@@ -30,8 +30,7 @@ use tempfile::TempDir;
 use tillhold_core::table::Table;
 use tillhold_core::value::Value;
 use tillhold_embedded::Engine;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -247,12 +247,10 @@ impl Import<'_> {
     /// As on the register: what a sale made or took away, and what is disputed, holds back what builds on it. A row that
     /// all sales count up does not, or one sale would hold up all.
     fn leave_contested(&mut self, transaction: &Transaction, reason: &str, contests: &[Contest]) {
-        for (at, write) in transaction.writes.iter().enumerate() {
-            let counts = |contest: &Contest| {
-                numbers::only_count(&transaction.writes, std::slice::from_ref(contest))
-            };
-            let is_disputed =
-                contests.iter().any(|contest| contest.write == at && !counts(contest));
+        let writes = &transaction.writes;
+        for (at, write) in writes.iter().enumerate() {
+            let mut of_it = contests.iter().filter(|contest| contest.write == at);
+            let is_disputed = of_it.any(|contest| !numbers::counts(writes, contest));
             if is_disputed || write.operation != Operation::Update {
                 self.held.insert(place(write));
             }

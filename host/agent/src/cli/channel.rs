@@ -3,15 +3,16 @@
 use super::schema::{SchemaArgs, print_schema};
 use super::serve::{ServeArgs, serve};
 use super::{Administrator, Done, Settings};
+use crate::register::profile_of_channel;
 use crate::report;
-use crate::settings::profile_file::{ProfileFile, ProfileSource};
+use crate::settings::profile_file::ProfileFile;
 use crate::settings::register_file::RegisterFile;
 use clap::{Args, Subcommand};
 use std::sync::Arc;
 use tillhold_channel::prepare::{
     Missing, PrepareOptions, Prepared, check, check_published, prepare, script, script_of_published,
 };
-use tillhold_channel::profile::{ChannelProfile, read_profile};
+use tillhold_channel::profile::ChannelProfile;
 use tillhold_channel::{ChannelError, Link, schema};
 use tillhold_core::profile::{Capture, Direction, ScopeTable};
 use tillhold_core::table::{Table, TableName};
@@ -70,7 +71,7 @@ async fn prepare_channel(env: &Env, args: PrepareArgs) -> anyhow::Result<Done> {
     let members = if args.member.is_empty() { own.into_iter().collect() } else { args.member };
     let is_restored = args.restored;
     let options = PrepareOptions { members, is_restored, ..PrepareOptions::default() };
-    let published = match published(&mut link, &file, &profile_file).await {
+    let published = match profile_of_channel(&mut link, &profile_file, &file.store).await {
         Err(error @ ChannelError::NoRight { .. }) if args.print => {
             return Ok(print_first_part(env, &error, &options));
         }
@@ -145,7 +146,7 @@ pub(super) async fn missing(
     file: &RegisterFile,
 ) -> anyhow::Result<(usize, Vec<Missing>)> {
     let profile_file = ProfileFile::open(&file.profile)?;
-    let published = match published(link, file, &profile_file).await {
+    let published = match profile_of_channel(link, &profile_file, &file.store).await {
         Err(error @ ChannelError::NoRight { .. }) => {
             let unread = unread(link, &profile_file).await?;
             // Without a right of its own that is missing, the server's word is all that is known.
@@ -168,18 +169,6 @@ async fn unread(link: &mut Link, profile_file: &ProfileFile) -> Result<Vec<Missi
     Ok(missing)
 }
 
-/// What the channel's own tables say, if the profile asks for it.
-async fn published(
-    link: &mut Link,
-    file: &RegisterFile,
-    profile_file: &ProfileFile,
-) -> Result<Option<ChannelProfile>, ChannelError> {
-    match profile_file.source {
-        ProfileSource::Channel => read_profile(link, &file.store).await.map(Some),
-        ProfileSource::File => Ok(None),
-    }
-}
-
 /// One table of the profile, whole and as a register reads it.
 pub(super) struct TableShapes {
     full: Table,
@@ -199,7 +188,7 @@ pub(super) async fn shapes(
     file: &RegisterFile,
 ) -> anyhow::Result<(Capture, Vec<TableShapes>)> {
     let profile_file = ProfileFile::open(&file.profile)?;
-    let published = published(link, file, &profile_file).await?;
+    let published = profile_of_channel(link, &profile_file, &file.store).await?;
     shapes_of(link, &profile_file, published.as_ref()).await
 }
 

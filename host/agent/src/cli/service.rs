@@ -6,8 +6,7 @@ use std::ffi::OsString;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use tillhold_core::limits;
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tokio::sync::watch;
 use windows_service::service::{
     ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceState, ServiceStatus, ServiceType,

@@ -8,7 +8,7 @@
 //!
 //! * Whoever opens connections and asks nothing, or has no token, keeps nobody out: his are the first to go. A connection in
 //!   work is never closed for another one.
-//! * Waiting is bounded for both sides: the head, the body (in `asked`), the answer's way, a newcomer's wait for a permit.
+//! * Waiting is bounded for both sides: the head, the body (in `extract`), the answer's way, a newcomer's wait for a permit.
 //! * What a way has is its own: the socket is open when the loopback address is full, and the other way round.
 
 use super::problem::Problem;

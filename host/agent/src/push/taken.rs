@@ -21,12 +21,13 @@ pub fn taken(register: &Register, writes: &[Write], contests: &[Contest]) -> Opt
         let reason = "the channel has another sale of this number; nothing was overwritten";
         return Some(Taken { code: "number-taken", reason: reason.to_string() });
     }
-    let contested =
-        contests.iter().filter_map(|contest| Some((writes.get(contest.write)?, contest)));
-    let (write, _) = contested.into_iter().find(|(write, contest)| {
-        let is_another = contest.channel.is_some() && contest.channel != write.offline;
-        write.operation == Operation::Insert && is_another && is_kept_apart(register, write)
-    })?;
+    let is_another = |contest: &Contest, write: &Write| {
+        let is_there = contest.channel.is_some() && contest.channel != write.offline;
+        write.operation == Operation::Insert && is_there && is_kept_apart(register, write)
+    };
+    let write = contests
+        .iter()
+        .find_map(|contest| writes.get(contest.write).filter(|write| is_another(contest, write)))?;
     let row = write.key.named(&write.table);
     let reason = format!(
         "{}: the channel has another row under {row}; nothing was overwritten",

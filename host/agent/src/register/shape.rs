@@ -130,7 +130,8 @@ impl Shape {
     }
 }
 
-pub(super) async fn profile_of_channel(
+/// What the channel's own tables say, where the profile asks for it.
+pub async fn profile_of_channel(
     link: &mut Link,
     file: &ProfileFile,
     store: &str,

@@ -10,8 +10,7 @@ use tillhold_core::row::{Key, Row};
 use tillhold_core::table::{Assigned, Column, Table, TableName};
 use tillhold_core::types::SqlType;
 use tillhold_core::value::{Decimal, Value};
-use tillhold_env::Env;
-use tillhold_env::Locked as _;
+use tillhold_env::{Env, Locked as _};
 use tillhold_plugin::{
     BatchContext, ComponentSource, Flow, PluginError, PluginHost, PluginLimits, PluginSource,
 };

@@ -15,6 +15,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use tillhold_core::chunk::Chunks;
 use tillhold_env::Env;
+use tillhold_local::close_to_others;
 
 /// Brings the manifest's file into `to`, whole and checked. How many bytes came over the wire.
 pub async fn fetch(
@@ -133,23 +134,9 @@ fn open(to: &Path) -> Result<File, SnapshotError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
     let file = options.open(to).map_err(|cause| SnapshotError::file(to, cause))?;
-    close_to_others(&file);
+    // One that an earlier version began may be open to everybody.
+    close_to_others(to);
     Ok(file)
-}
-
-/// One that an earlier version began may be open to everybody. Where its file system keeps no rights, it is as the folder is.
-fn close_to_others(file: &File) {
-    #[cfg(unix)]
-    {
-        use std::fs::Permissions;
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = file.metadata().map_or(0, |about| about.permissions().mode());
-        if mode & 0o007 != 0 {
-            let _ = file.set_permissions(Permissions::from_mode(mode & !0o007));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = file;
 }
 
 fn hashes(manifest: &Manifest) -> Option<Vec<Vec<u8>>> {

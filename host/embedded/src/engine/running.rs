@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tillhold_core::text::guid_text;
-use tillhold_env::Locked as _;
-use tillhold_env::Random;
+use tillhold_env::{Locked as _, Random};
 
 /// A lock whose holder panicked guards plain values only: they are as usable as before.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
