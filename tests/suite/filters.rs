@@ -177,3 +177,47 @@ fn another_filter_loads_the_table_anew_and_keeps_what_is_unsent() {
         till.stage.rehearsal.close().await.expect("an end");
     });
 }
+
+/// The channel loses a column that a filter goes by and that does not travel: its scope stops with the filter's place, and no
+/// sale.
+#[test]
+fn a_filter_that_fits_no_more_stops_its_scope_and_lets_nothing_in() {
+    proof(async {
+        let mut stage = Stage::prepared_with(12, |profile| filtered(&profile, FILTER)).await;
+        // BLOCKED has a default, which holds its column.
+        let own = "ALTER TABLE [ax].[CUSTTABLE] ADD [HIDDEN] int NULL;";
+        stage.rehearsal.office(own).expect("a column of the retailer's");
+        let odd = "UPDATE [ax].[CUSTTABLE] SET [CREDITMAX] = 0, [HIDDEN] = 0;";
+        stage.rehearsal.office(odd).expect("a start");
+        let file = stage.rehearsal.folder().join("profile.toml");
+        let profile = std::fs::read_to_string(&file).expect("the profile");
+        let by_own = filtered(&profile, "CREDITMAX <= 500000 AND HIDDEN = 0");
+        let by_own =
+            by_own.replace("exclude = [\"BLOCKED\"]", "exclude = [\"BLOCKED\", \"HIDDEN\"]");
+        std::fs::write(&file, by_own).expect("another profile");
+        stage.rehearsal.prepare().await.expect("the channel prepared for it");
+        stage.start().await;
+        let mut till = Till { stage };
+        till.settle().await;
+        let before = till.offline();
+        assert!(before.len() > 2, "{before:?}");
+        till.stage.rehearsal.kill();
+        till.office("[CREDITMAX] = 600000", before.first().expect("an account"));
+        let drop = "ALTER TABLE [ax].[CUSTTABLE] DROP COLUMN [HIDDEN];";
+        till.stage.rehearsal.office(drop).expect("a column less");
+        till.stage.start().await;
+        till.settle().await;
+        let status = till.stage.rehearsal.get("/v1/status").await.expect("a status").body;
+        assert!(status["profile_fault"].is_null(), "the profile is what it was: {status:#}");
+        let scopes = status["scopes"].as_array().expect("scopes").iter();
+        let faults: Vec<_> =
+            scopes.map(|scope| &scope["fault"]).filter(|f| f.is_object()).collect();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0]["code"], "filter-misfit");
+        let said = faults[0]["message"].as_str().expect("words");
+        assert!(said.contains("ax.CUSTTABLE has no column HIDDEN"), "{said}");
+        assert_eq!(till.offline(), before, "nothing came in unfiltered, and nothing left");
+        till.stage.rehearsal.sell(1).await.expect("a sale");
+        till.stage.rehearsal.close().await.expect("an end");
+    });
+}
