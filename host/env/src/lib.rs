@@ -35,7 +35,7 @@ pub struct Env {
     pub network: Arc<dyn Network>,
     pub tasks: Arc<dyn Tasks>,
     pub disk: Arc<dyn Disk>,
-    /// The SQLite VFS by name; `None` is SQLite's default for the platform.
+    /// The SQLite VFS by name; `None` is ours over SQLite's default for the platform (`tillhold-vfs`).
     pub vfs: Option<String>,
     /// Takes each line that is meant for the operator.
     pub talk: Arc<dyn Fn(&str) + Send + Sync>,

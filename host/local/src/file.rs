@@ -195,10 +195,7 @@ impl OfflineFile {
     }
 
     pub(crate) fn connect(&self, flags: OpenFlags) -> Result<Connection, Trouble> {
-        let conn = match &self.vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
-            None => Connection::open_with_flags(&self.path, flags)?,
-        };
+        let conn = tillhold_vfs::connect(&self.path, flags, self.vfs.as_deref())?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         // A quoted name that is no column any more is an error, and no text.

@@ -1,4 +1,4 @@
-//! The one unsafe call of the product: turning our own compiled code back into a component.
+//! The one unsafe call of this crate: turning our own compiled code back into a component.
 //!
 //! Why it is unsafe: compiled code is machine code, and nobody can check it. Why it is done: compiling a plugin of a
 //! scripted language takes up to half a minute, loading its compiled code a tenth of a second. What makes it sound:

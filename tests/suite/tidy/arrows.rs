@@ -1,7 +1,7 @@
 //! Who may name whom.
 //!
 //! ```text
-//! agent -> { channel, local, plugin, embedded, toolchain, client, kit, demo } -> { core, env }
+//! agent -> { channel, local, plugin, embedded, toolchain, client, kit, demo } -> { core, env, vfs }
 //! ```
 //! channel, local and plugin never name each other; a guest never names the host. Dev-dependencies may reach
 //! further, to the embedded channel and the toolchain, because a test may use what the product's arrows forbid.
@@ -10,13 +10,14 @@ use super::Offence;
 use toml::Table;
 
 /// A crate's folder and the crates of ours that it may name.
-const ARROWS: [(&str, &[&str]); 28] = [
+const ARROWS: [(&str, &[&str]); 29] = [
     ("host/core", &[]),
     ("host/env", &[]),
+    ("host/vfs", &[]),
     ("host/channel", PURE),
-    ("host/local", PURE),
+    ("host/local", FILES),
     ("host/plugin", PURE),
-    ("host/embedded", PURE),
+    ("host/embedded", FILES),
     ("host/toolchain", PURE),
     ("host/client", PURE),
     ("host/kit", KIT),
@@ -42,6 +43,8 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("guest/cookbook/keep-both", &["tillhold-sdk"]),
 ];
 const PURE: &[&str] = &["tillhold-core", "tillhold-env"];
+/// They keep SQLite files.
+const FILES: &[&str] = &["tillhold-core", "tillhold-env", "tillhold-vfs"];
 /// The demonstration starts the embedded channel, has the carried plugins built, and talks to the agent as a point of sale
 /// does: through the front door.
 const DEMO: &[&str] = &[
@@ -62,7 +65,7 @@ const TEST_ONLY: [&str; 2] = ["tillhold-embedded", "tillhold-toolchain"];
 const OWNED: [(&str, &[&str]); 7] = [
     ("tiberius", &["host/channel"]),
     // The demonstration verifies both databases from outside, with its own few lines of SQL.
-    ("rusqlite", &["host/local", "host/embedded", "host/demo", "tests/sim"]),
+    ("rusqlite", &["host/local", "host/embedded", "host/vfs", "host/demo", "tests/sim"]),
     ("wasmtime", &["host/plugin"]),
     ("sqlparser", &["host/embedded"]),
     ("axum", &["host/agent"]),

@@ -285,10 +285,7 @@ impl Engine {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match &self.env.vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(&self.file, flags, vfs.as_str())?,
-            None => Connection::open_with_flags(&self.file, flags)?,
-        };
+        let connection = tillhold_vfs::connect(&self.file, flags, self.env.vfs.as_deref())?;
         // Writers queue in `locks`; only SQLite's own moments (recovery, checkpoint) are waited for here.
         connection.busy_timeout(Duration::from_secs(5))?;
         let synchronous = if self.durable { "FULL" } else { "NORMAL" };
