@@ -6,11 +6,13 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Beside the channel's profile: a column of the customers stays away.
+/// Beside the channel's profile: a column of the customers stays away, and the channel is told each second how it goes.
 fn before(profile: String) -> String {
     let customers = "name = \"1010 Customers\"\n";
     assert!(profile.contains(customers));
-    profile.replace(customers, &format!("{customers}{EXCLUDE}"))
+    let profile = profile.replace(customers, &format!("{customers}{EXCLUDE}"));
+    let (head, scopes) = profile.split_once("[[scope]]").expect("scopes");
+    format!("{head}[synchronization]\nreport_interval_s = 1\n\n[[scope]]{scopes}")
 }
 
 const EXCLUDE: &str = "tables = [{ name = \"ax.CUSTTABLE\", exclude = [\"CREDITMAX\"] }]\n";
@@ -38,6 +40,18 @@ async fn status(stage: &Stage) -> Json {
 async fn until(stage: &Stage, what: &'static str, wanted: impl Fn(&Json) -> bool) -> Json {
     let seen = stage.rehearsal.until(what, LIMIT, wanted).await;
     seen.unwrap_or_else(|error| panic!("{error}\nthe agent said:\n{}", stage.rehearsal.log()))
+}
+
+/// Head office sees it in `tillhold fleet`.
+async fn told_at_the_channel(stage: &Stage, code: &str) {
+    let told =
+        format!("SELECT 1 FROM [tillhold].[register_status] WHERE [fault_code] = N'{code}';");
+    let seen = tokio::time::timeout(LIMIT, async {
+        while stage.rehearsal.count(&told).expect("a count") == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    seen.await.unwrap_or_else(|_| panic!("{code} is not told at the channel"));
 }
 
 #[test]
@@ -68,6 +82,7 @@ fn a_running_register_takes_a_changed_profile_between_sales() {
         let refused = until(&stage, "a refusal", |s| s["profile_fault"].is_object()).await;
         assert_eq!(refused["profile_fault"]["code"], "channel-table", "{refused:#}");
         assert_eq!(refused["profile_taken_at_ms"], taken["profile_taken_at_ms"]);
+        told_at_the_channel(&stage, "channel-table").await;
         stage.rehearsal.sell(2).await.expect("sales under the old profile");
 
         rewrite(&stage, |text| text.replace("dbo.UNITTXX", "dbo.UNITTXT"));

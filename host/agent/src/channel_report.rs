@@ -129,7 +129,8 @@ async fn standing(
     let reports = names.iter().map(|name| agent.scope_report(name));
     let reports: Vec<_> = reports.collect();
     let last = reports.iter().filter_map(|report| report.synchronised_at_ms).max();
-    let fault = reports.iter().rev().find_map(|report| report.fault.clone());
+    let of_work = reports.iter().rev().find_map(|report| report.fault.clone());
+    let fault = of_work.map(|(code, words, _)| (code, words));
     Ok(RegisterStanding {
         store: register.file.store.clone(),
         terminal: register.file.register.clone(),
@@ -147,7 +148,7 @@ async fn standing(
         conflicts: counts.deferred,
         rows_aside: counts.rows_aside,
         synchronised_age_s: last.map(since_s),
-        fault: fault.map(|(code, words, _)| (code, words)),
+        fault: fault.or_else(|| agent.renewal.fault_words()),
         program: env!("CARGO_PKG_VERSION").to_string(),
         profile: register.profile.name.clone(),
     })

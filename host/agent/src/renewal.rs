@@ -79,6 +79,11 @@ impl Renewal {
         self.looked().fault.is_some()
     }
 
+    /// Its code and words.
+    pub fn fault_words(&self) -> Option<(String, String)> {
+        self.looked().fault.as_ref().map(|fault| (fault.code.clone(), fault.message.clone()))
+    }
+
     /// Why the profile as it is now is not the one in force; null when it is.
     pub fn fault(&self) -> Json {
         match &self.looked().fault {

@@ -110,6 +110,8 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
             Fullness::Full => format!("the offline database is full: {used} of {limit} MB; nothing more is loaded, selling goes on"),
         });
     }
+    // While the register is offline nobody else does, and hours of another program's writes would stand or fall as one.
+    register.local.adopt().await?;
     if agent.is_till_quiet() {
         register.local.overwrite_removed(&[Place::Journal]).await?;
     }

@@ -35,6 +35,7 @@ use crate::numbers;
 use answer::Outcome;
 use chains::Blocked;
 use payload::Payload;
+use std::time::Duration;
 use tillhold_core::conflict::Decision;
 use tillhold_core::limits::UPLOAD_BYTES_MAX;
 use tillhold_core::retry;
@@ -197,8 +198,8 @@ impl Call<'_> {
         loop {
             match self.once(&payload, sent.len()).await {
                 Err(ChannelError::Busy { .. }) if attempt + 1 < BUSY_ATTEMPTS_MAX => {
-                    let first = std::time::Duration::from_millis(BUSY_DELAY_MS);
-                    let most = std::time::Duration::from_millis(BUSY_DELAY_MS_MAX);
+                    let first = Duration::from_millis(BUSY_DELAY_MS);
+                    let most = Duration::from_millis(BUSY_DELAY_MS_MAX);
                     let random = self.link.env().random.number();
                     tokio::time::sleep(retry::delay(attempt, first, most, random)).await;
                     attempt += 1;
@@ -228,12 +229,19 @@ impl Call<'_> {
             true => Ask::kept(WHAT, &payload.sql, DECLARED, &parameters),
             false => Ask::query(WHAT, &payload.sql, &parameters),
         };
-        let answer = self.link.ask(ask).await;
+        let limit = time_for(payload.json.len(), self.link.config().statement_timeout);
+        let answer = self.link.ask_within(limit, ask).await;
         if answer.is_err() {
             self.link.undo().await;
         }
         answer::outcomes(answer?, payload, sent)
     }
+}
+
+/// One commit of another program may be larger than any upload of ours, and cannot be divided: in the usual time it would never
+/// get through, and hold up all that comes after it.
+fn time_for(bytes: usize, usual: Duration) -> Duration {
+    usual * u32::try_from(1 + bytes / UPLOAD_BYTES_MAX).unwrap_or(u32::MAX)
 }
 
 fn unexpected(what: String) -> ChannelError {

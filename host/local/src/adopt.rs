@@ -2,21 +2,35 @@
 //!
 //! Another program's commits carry no mark of where they end, so neighbouring rows without a transaction become one:
 //! that never splits a commit. Rows of a POS transaction between them divide them, so order is kept. The id is on the
-//! disk before anyone sees it.
+//! disk before anyone sees it. What one of them is refused for sets all of its transaction aside, so it is done often.
 
-use crate::file::Trouble;
+use crate::database::LocalDatabase;
+use crate::error::LocalError;
+use crate::file::{Kind, Trouble};
 use crate::registry::Registry;
 use rusqlite::{Connection, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use tillhold_env::Env;
 
-pub(crate) fn any_unadopted(conn: &Connection) -> Result<bool, Trouble> {
+impl LocalDatabase {
+    /// Makes a transaction of each run of rows that other programs have written since the last time.
+    pub async fn adopt(&self) -> Result<(), LocalError> {
+        if self.readers(Kind::Journal).run(any_unadopted).await? {
+            let (env, registry) = (self.env().clone(), self.registry());
+            let work = move |conn: &mut Connection| adopt(conn, &env, &registry);
+            self.writer(Kind::Journal).run(work).await?;
+        }
+        Ok(())
+    }
+}
+
+fn any_unadopted(conn: &Connection) -> Result<bool, Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM tillhold_log WHERE transaction_id IS NULL)";
     Ok(conn.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
 }
 
 /// Makes transactions of all rows that have none.
-pub(crate) fn adopt(conn: &mut Connection, env: &Env, registry: &Registry) -> Result<(), Trouble> {
+fn adopt(conn: &mut Connection, env: &Env, registry: &Registry) -> Result<(), Trouble> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (first, last) in groups(&transaction)? {
         let hash = hash(&transaction, first, last, registry)?;

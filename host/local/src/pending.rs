@@ -3,7 +3,6 @@
 //! Transactions that build on one which nobody has decided yet are not among them ([`crate::waiting`]), nor is one whose
 //! rows the log still lacks ([`crate::deferred_log`]).
 
-use crate::adopt;
 use crate::database::LocalDatabase;
 use crate::error::LocalError;
 use crate::file::{Kind, Trouble};
@@ -39,11 +38,7 @@ impl LocalDatabase {
     ) -> Result<Vec<Transaction>, LocalError> {
         let journal = self.readers(Kind::Journal);
         loop {
-            if journal.run(adopt::any_unadopted).await? {
-                let (env, registry) = (self.env().clone(), self.registry());
-                let adopt = move |conn: &mut Connection| adopt::adopt(conn, &env, &registry);
-                self.writer(Kind::Journal).run(adopt).await?;
-            }
+            self.adopt().await?;
             let registry = self.registry();
             let found = journal
                 .run(move |conn| read(conn, &registry, limit_transactions, limit_rows))

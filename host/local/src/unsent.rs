@@ -2,7 +2,6 @@
 //!
 //! * Whole sales only: while the log lacks one's rows ([`crate::deferred_log`]), nothing is told.
 
-use crate::adopt;
 use crate::database::LocalDatabase;
 use crate::deferred_log;
 use crate::error::LocalError;
@@ -33,11 +32,7 @@ impl LocalDatabase {
         limit: usize,
     ) -> Result<Vec<Unsent>, LocalError> {
         let journal = self.readers(Kind::Journal);
-        if journal.run(adopt::any_unadopted).await? {
-            let (env, registry) = (self.env().clone(), self.registry());
-            let adopt = move |conn: &mut Connection| adopt::adopt(conn, &env, &registry);
-            self.writer(Kind::Journal).run(adopt).await?;
-        }
+        self.adopt().await?;
         let registry = self.registry();
         let after = after.map_or(-1, |sequence| sequence.0 as i64);
         journal.run(move |conn| read(conn, &registry, after, limit)).await

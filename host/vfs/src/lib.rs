@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(EARLY.load(Ordering::Relaxed), 0);
 
         // Four pieces into the log, and four into the database.
-        let rows = 4 * BYTES_PER_SYNC / 4096;
+        let rows = i64::try_from(4 * BYTES_PER_SYNC / 4096).expect("few");
         let fill =
             "WITH RECURSIVE n (a) AS (SELECT 0 UNION ALL SELECT a + 1 FROM n WHERE a + 1 < ?1)
             INSERT INTO t SELECT a, randomblob(4096) FROM n";
@@ -176,7 +176,7 @@ mod tests {
 
         // By SQLite's own layer beside it: the same file, the same locks.
         let beside = Connection::open(&file).expect("a second connection");
-        let counted: u64 =
+        let counted: i64 =
             beside.query_row("SELECT count(*) FROM t", (), |row| row.get(0)).expect("a count");
         assert_eq!(counted, rows + 1);
         let found: String =

@@ -5,6 +5,10 @@ use crate::register::Register;
 use crate::resolve::PreparedTransaction;
 use crate::retry;
 use crate::rules::{self, RowOutcome};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tillhold_core::row::Row;
+use tillhold_core::table::{Table, TableName};
 use tillhold_core::transaction::Transaction;
 use tillhold_local::{Identity, Refusal};
 use tillhold_plugin::Flow;
@@ -23,37 +27,60 @@ pub async fn transformed(
     identity: &Identity,
     mut transaction: Transaction,
 ) -> Result<Transformed, FlowError> {
+    let mut outcomes = ruled(register, identity, &transaction).await?;
     let mut kept = Vec::with_capacity(transaction.writes.len());
     let mut altered = Vec::new();
-    let mut time = None;
-    for mut write in transaction.writes {
-        let run = register.scope_of(&write.table.name).filter(|run| !run.transformers.is_empty());
-        if let (Some(run), Some(row)) = (run, write.offline.clone()) {
-            let time = match time {
-                Some(time) => time,
-                None => *time.insert(rules::time_of(register, transaction.id).await?),
-            };
-            let context = rules::context(identity, &run.scope.name, Flow::Push, time);
-            let outcomes =
-                rules::transform(&register.env, run, &context, &write.table, vec![row]).await?;
-            match outcomes.into_iter().next() {
-                Some(RowOutcome::Kept(row)) => {
-                    if write.offline.as_ref() != Some(&row) {
-                        altered.push(kept.len());
-                    }
-                    write.offline = Some(row);
+    for (at, mut write) in transaction.writes.into_iter().enumerate() {
+        match outcomes.remove(&at) {
+            // No rule is for it.
+            None => {}
+            Some(RowOutcome::Kept(row)) => {
+                if write.offline.as_ref() != Some(&row) {
+                    altered.push(kept.len());
                 }
-                Some(RowOutcome::Quarantined(key, reason)) => {
-                    let circumstances = Some(retry::of_ruled_sale(run, &write.table));
-                    let (table, key) = (Some(write.table.name.clone()), Some(key));
-                    let refusal = Refusal { reason, table, key, circumstances };
-                    return Ok(Transformed::Refused(refusal));
-                }
-                Some(RowOutcome::Dropped(_)) | None => continue,
+                write.offline = Some(row);
             }
+            Some(RowOutcome::Quarantined(key, reason)) => {
+                let run = register.scope_of(&write.table.name);
+                let circumstances = run.map(|run| retry::of_ruled_sale(run, &write.table));
+                let (table, key) = (Some(write.table.name.clone()), Some(key));
+                let refusal = Refusal { reason, table, key, circumstances };
+                return Ok(Transformed::Refused(refusal));
+            }
+            Some(RowOutcome::Dropped(_)) => continue,
         }
         kept.push(write);
     }
     transaction.writes = kept;
     Ok(Transformed::Ready(PreparedTransaction { transaction, altered }))
+}
+
+/// What the rules make of the written rows, by their places. All rows of a table are one call: a plugin in Python takes longer to
+/// begin than to go through the lines of a sale.
+async fn ruled(
+    register: &Register,
+    identity: &Identity,
+    transaction: &Transaction,
+) -> Result<BTreeMap<usize, RowOutcome>, FlowError> {
+    let mut of_tables: BTreeMap<&TableName, Vec<(usize, &Arc<Table>, &Row)>> = BTreeMap::new();
+    for (at, write) in transaction.writes.iter().enumerate() {
+        if let Some(row) = &write.offline {
+            of_tables.entry(&write.table.name).or_default().push((at, &write.table, row));
+        }
+    }
+    let mut outcomes = BTreeMap::new();
+    let mut time = None;
+    for (name, rows) in of_tables {
+        let run = register.scope_of(name).filter(|run| !run.transformers.is_empty());
+        let (Some(run), Some((_, table, _))) = (run, rows.first()) else { continue };
+        let time = match time {
+            Some(time) => time,
+            None => *time.insert(rules::time_of(register, transaction.id).await?),
+        };
+        let context = rules::context(identity, &run.scope.name, Flow::Push, time);
+        let shown = rows.iter().map(|(_, _, row)| (*row).clone()).collect();
+        let said = rules::transform(&register.env, run, &context, table, shown).await?;
+        outcomes.extend(rows.iter().map(|(at, _, _)| *at).zip(said));
+    }
+    Ok(outcomes)
 }

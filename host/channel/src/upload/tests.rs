@@ -336,3 +336,11 @@ async fn a_transaction_that_was_decided_away_still_gets_its_ledger_entry() {
     let (receipts, _) = uploaded(script, &[transaction(1, Vec::new())]).await;
     assert_eq!(receipts.expect("receipts"), [Receipt::Applied]);
 }
+
+#[test]
+fn a_commit_that_cannot_be_divided_has_the_time_of_as_many_uploads() {
+    let usual = std::time::Duration::from_secs(30);
+    let most = tillhold_core::limits::UPLOAD_BYTES_MAX;
+    let times = |bytes: usize| super::time_for(bytes, usual).as_secs() / usual.as_secs();
+    assert_eq!([0, most - 1, most, 20 * most].map(times), [1, 1, 2, 21]);
+}

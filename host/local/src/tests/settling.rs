@@ -199,6 +199,23 @@ async fn what_other_programs_wrote_counts_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn what_was_adopted_between_two_commits_parts_them() {
+    let house = House::new().await;
+    let other = house.another_program();
+    let write = |number: i64| {
+        let sql = "INSERT INTO \"ax.RETAILTRANSACTIONSALESTRANS\" VALUES ('T', ?1, 'i', '1')";
+        other.execute(sql, [number]).expect("a write");
+    };
+    write(1);
+    write(2);
+    house.db.adopt().await.expect("adopted");
+    house.db.adopt().await.expect("nothing to adopt");
+    write(3);
+    let rows: Vec<usize> = house.pending().await.iter().map(|one| one.writes.len()).collect();
+    assert_eq!(rows, [2, 1]);
+}
+
+#[tokio::test]
 async fn synchronisations_are_remembered_newest_first() {
     let house = House::new().await;
     let entry = |number: i64, failure| SyncEntry {
