@@ -6,9 +6,7 @@ use crate::resolve::PreparedTransaction;
 use crate::retry;
 use crate::rules::{self, RowOutcome};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use tillhold_core::row::Row;
-use tillhold_core::table::{Table, TableName};
+use tillhold_core::table::TableName;
 use tillhold_core::transaction::Transaction;
 use tillhold_local::{Identity, Refusal};
 use tillhold_plugin::Flow;
@@ -62,25 +60,25 @@ async fn ruled(
     identity: &Identity,
     transaction: &Transaction,
 ) -> Result<BTreeMap<usize, RowOutcome>, FlowError> {
-    let mut of_tables: BTreeMap<&TableName, Vec<(usize, &Arc<Table>, &Row)>> = BTreeMap::new();
+    let mut places: BTreeMap<&TableName, Vec<usize>> = BTreeMap::new();
     for (at, write) in transaction.writes.iter().enumerate() {
-        if let Some(row) = &write.offline {
-            of_tables.entry(&write.table.name).or_default().push((at, &write.table, row));
-        }
+        places.entry(&write.table.name).or_default().push(at);
     }
     let mut outcomes = BTreeMap::new();
     let mut time = None;
-    for (name, rows) in of_tables {
+    for (name, mut places) in places {
         let run = register.scope_of(name).filter(|run| !run.transformers.is_empty());
-        let (Some(run), Some((_, table, _))) = (run, rows.first()) else { continue };
+        places.retain(|at| transaction.writes[*at].offline.is_some());
+        let (Some(run), Some(first)) = (run, places.first()) else { continue };
         let time = match time {
             Some(time) => time,
             None => *time.insert(rules::time_of(register, transaction.id).await?),
         };
         let context = rules::context(identity, &run.scope.name, Flow::Push, time);
-        let shown = rows.iter().map(|(_, _, row)| (*row).clone()).collect();
-        let said = rules::transform(&register.env, run, &context, table, shown).await?;
-        outcomes.extend(rows.iter().map(|(at, _, _)| *at).zip(said));
+        let table = &transaction.writes[*first].table;
+        let shown = places.iter().filter_map(|at| transaction.writes[*at].offline.clone());
+        let said = rules::transform(&register.env, run, &context, table, shown.collect()).await?;
+        outcomes.extend(places.into_iter().zip(said));
     }
     Ok(outcomes)
 }
