@@ -1,6 +1,8 @@
 //! Keeps the offline database within its size, beside everything else: looks at it, warns, remembers how it grows, lets
 //! old settled sales go, and keeps space for a full disk.
 //!
+//! * What other programs wrote since the last look becomes a transaction: offline nobody else asks for it, and hours of their
+//!   writes would stand or fall as one.
 //! * Nothing here stops synchronisation or selling: what fails is reported in status, said, and tried again.
 //! * A purge goes in small steps through the journal's one writer, so that a sale waits for one step at most.
 
@@ -75,6 +77,12 @@ pub async fn keep_small(agent: Arc<Agent>) {
         if let Err(error) = look(&agent).await {
             agent.say(&format!("the size cannot be looked at: [{}] {error}", error.code()));
         }
+        if let Err(error) = agent.register().local.adopt().await {
+            let code = error.code();
+            agent.say(&format!(
+                "what other programs wrote waits for its transaction: [{code}] {error}"
+            ));
+        }
         let now_us = agent.register().env.clock.monotonic_us();
         let is_due = |last: u64| u128::from(now_us - last) >= limits::PURGE_INTERVAL.as_micros();
         if purged_at_us.is_none_or(is_due) {
@@ -110,8 +118,6 @@ async fn look(agent: &Agent) -> Result<(), FlowError> {
             Fullness::Full => format!("the offline database is full: {used} of {limit} MB; nothing more is loaded, selling goes on"),
         });
     }
-    // While the register is offline nobody else does, and hours of another program's writes would stand or fall as one.
-    register.local.adopt().await?;
     if agent.is_till_quiet() {
         register.local.overwrite_removed(&[Place::Journal]).await?;
     }
